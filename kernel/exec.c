@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * process_exec: a process takes over an embryo's address space and goes on there, with its own handles and labels.
+ * First everything that can fail; then the embryo is taken (nobody can start it any more); then the other threads
+ * die and are waited for; then the switch, which cannot fail.
+ */
+#include "log.h"
+#include "process.h"
+#include "sched.h"
+#include "syscall.h"
+
+/* Claim the embryo and this process's future. */
+static int64_t claim(struct process *p, struct thread *t, struct process *embryo)
+{
+    int64_t status = -MOTOR_EBUSY;
+    sched_lock_acquire();
+    if (embryo->state != PROCESS_EMBRYO || embryo->dying) {
+        status = -MOTOR_EBUSY;
+    } else if (!p->dying && !p->alone) {
+        embryo->dying = true;
+        p->alone = t;
+        status = 0;
+    }
+    sched_lock_release();
+    return status;
+}
+
+static void wait_alone(struct process *p)
+{
+    sched_lock_acquire();
+    while (p->thread_count > 1) {
+        wait_begin(WAIT_ALONE, false, NULL);
+        wait_block(MOTOR_NEVER, NULL);
+    }
+    sched_lock_release();
+}
+
+static struct aspace *exchange_aspace(struct process *p, struct aspace *as)
+{
+    spin_lock(&p->lock);
+    struct aspace *old = p->aspace;
+    p->aspace = as;
+    spin_unlock(&p->lock);
+    return old;
+}
+
+static void copy_name(struct process *to, struct process *from)
+{
+    char name[PROCESS_NAME_MAX];
+    spin_lock(&from->lock);
+    __builtin_memcpy(name, from->name, sizeof(name));
+    spin_unlock(&from->lock);
+    spin_lock(&to->lock);
+    __builtin_memcpy(to->name, name, sizeof(name));
+    spin_unlock(&to->lock);
+}
+
+static void take_over(struct process *p, struct thread *t, struct process *embryo, const struct motor_thread_start *start)
+{
+    struct aspace *old = exchange_aspace(p, exchange_aspace(embryo, NULL));
+    copy_name(p, embryo);
+    __atomic_store_n(&p->upcall_entry, embryo->upcall_entry, __ATOMIC_RELAXED);
+    __atomic_store_n(&p->linux_entry, embryo->linux_entry, __ATOMIC_RELAXED);
+    t->aspace = p->aspace;
+    aspace_activate(t->aspace);
+    aspace_put(old);
+    handle_close_all(p, true);
+    arch_set_user_start(t, start);
+    arch_set_fs(start->fs_base);
+    arch_set_gs(start->gs_base);
+    t->tcb = start->gs_base;
+}
+
+int64_t sys_process_exec(motor_handle embryo, const struct motor_thread_start *start)
+{
+    struct thread *t = this_cpu()->current;
+    struct process *p = t->process, *e;
+    struct motor_thread_start s;
+    int64_t status = copy_from_user(&s, start, sizeof(s));
+    if (status < 0 || (status = thread_check_start(&s)) < 0) {
+        return status;
+    }
+    if (!embryo) {
+        return -MOTOR_EHANDLE;
+    }
+    status = process_lookup(embryo, MOTOR_RIGHT_MANAGE, &e);
+    if (status < 0) {
+        return status;
+    }
+    status = claim(p, t, e);
+    if (status == 0) {
+        process_kill_threads(p, t);
+        wait_alone(p);
+        if (thread_killed()) {
+            status = -MOTOR_EINTR;
+        } else {
+            take_over(p, t, e, &s);
+        }
+        process_release(e);
+        sched_lock_acquire();
+        p->alone = NULL;
+        sched_lock_release();
+    }
+    object_put(&e->object);
+    return status;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Physical memory: a buddy allocator of frames (order 0 = 4 KiB ... order 9 = 2 MiB) with a small cache of single
+ * frames for each CPU, and a descriptor for each frame.
+ */
+#ifndef KERNEL_FRAME_H
+#define KERNEL_FRAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FRAME_ORDER_MAX 9u
+
+struct frame { /* 16 bytes for each 4 KiB; the buddy links live here too */
+    uint32_t refs;  /* [atomic] page table entries (private pages) or owners that hold it */
+    uint8_t order;  /* of the block this frame heads */
+    uint8_t state;  /* free, allocated, reserved (firmware, kernel, holes): frame.c's */
+    uint16_t flags;
+    uint32_t next, prev; /* frame numbers: free lists; free for the owner's use when allocated */
+};
+
+void frame_init(void); /* from the boot memory map (arch_boot_memory()); the bundle, kernel and tables stay reserved */
+/* 0 when there is none. Physical addresses. Contents undefined unless zeroed. One reference. */
+uint64_t frame_alloc(void);
+uint64_t frame_alloc_zeroed(void); /* prefers frames that idle CPUs zeroed ahead (later) */
+uint64_t frame_alloc_order(unsigned order);
+void frame_free(uint64_t paddr); /* any order: the head's */
+struct frame *frame_of(uint64_t paddr); /* NULL for addresses that are not managed RAM */
+void frame_ref(uint64_t paddr);
+bool frame_unref(uint64_t paddr); /* frees at zero; true if it did */
+uint64_t frame_total(void), frame_free_count(void); /* frames */
+void page_zero(void *page);
+void page_copy(void *to, const void *from);
+
+/* Kernel heap: slabs for sizes up to 2 KiB, frames above. NULL when memory is out. kzalloc zeroes. */
+void *kmalloc(size_t size);
+void *kzalloc(size_t size);
+void kfree(void *p); /* NULL is fine */
+uint64_t kmalloc_bytes(void); /* frames held by the heap, in bytes */
+
+#endif

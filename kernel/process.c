@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Processes: creation, labels, death.
+ *
+ * Death: process_kill() forbids new threads and marks the present ones; each leaves at its next return to user
+ * mode, waits are aborted. The last one out calls process_release(), which closes the handles and drops the
+ * memory in pieces, and then notifies the gates bound to the process.
+ */
+#include "process.h"
+#include "endpoint.h"
+#include "frame.h"
+#include "log.h"
+#include "sched.h"
+#include "syscall.h"
+
+#define PIDS 32768u
+#define KILL_BATCH 64u
+
+struct process *first_process;
+
+static struct {
+    struct spinlock lock; /* outside process.lock */
+    struct list all;      /* [lock] */
+    uint32_t next_pid;    /* [lock] */
+    uint64_t used[PIDS / 64]; /* [lock] bit map of pids */
+} processes = {.all = LIST_INIT(processes.all), .next_pid = 1};
+
+/* ---- the list and pids ---- */
+
+static uint32_t find_pid(void)
+{
+    for (uint32_t i = 0; i < PIDS; i++) {
+        uint32_t pid = processes.next_pid + i;
+        pid = pid < PIDS ? pid : pid - PIDS + 1; /* 0 is no pid */
+        if (pid && pid < PIDS && !(processes.used[pid / 64] >> (pid % 64) & 1)) {
+            return pid;
+        }
+    }
+    return 0;
+}
+
+static bool enlist(struct process *p)
+{
+    spin_lock(&processes.lock);
+    uint32_t pid = find_pid();
+    if (pid) {
+        processes.used[pid / 64] |= 1ull << (pid % 64);
+        processes.next_pid = pid + 1 < PIDS ? pid + 1 : 1;
+        p->pid = pid;
+        list_append(&processes.all, &p->all_link);
+    }
+    spin_unlock(&processes.lock);
+    return pid != 0;
+}
+
+static void delist(struct process *p)
+{
+    spin_lock(&processes.lock);
+    list_remove(&p->all_link);
+    processes.used[p->pid / 64] &= ~(1ull << (p->pid % 64));
+    spin_unlock(&processes.lock);
+}
+
+uint32_t process_pids(uint32_t from, uint32_t *pids, uint32_t max)
+{
+    uint32_t n = 0;
+    spin_lock(&processes.lock);
+    for (uint32_t pid = from; pid < PIDS && n < max; pid++) {
+        if (processes.used[pid / 64] >> (pid % 64) & 1) {
+            pids[n++] = pid;
+        }
+    }
+    spin_unlock(&processes.lock);
+    return n;
+}
+
+void process_totals(uint64_t *handles, uint64_t *regions)
+{
+    *handles = *regions = 0;
+    spin_lock(&processes.lock);
+    for (struct list *l = processes.all.next; l != &processes.all; l = l->next) {
+        struct process *p = container_of(l, struct process, all_link);
+        spin_lock(&p->lock);
+        *handles += p->handles.used;
+        *regions += p->aspace ? p->aspace->region_count : 0;
+        spin_unlock(&p->lock);
+    }
+    spin_unlock(&processes.lock);
+}
+
+/* ---- creation ---- */
+
+/* The process timer: interrupt one thread, one that sleeps interruptibly if there is one near the front. */
+static void timer_fired(struct timer *timer)
+{
+    struct process *p = container_of(timer, struct process, timer);
+    struct thread *chosen = NULL;
+    uint32_t looked = 0;
+    for (struct list *l = p->threads.next; l != &p->threads && looked < 16; l = l->next, looked++) {
+        struct thread *t = container_of(l, struct thread, process_link);
+        if (!chosen || (t->waiting && t->interruptible)) {
+            chosen = t;
+        }
+        if (chosen->waiting && chosen->interruptible) {
+            break;
+        }
+    }
+    if (chosen) {
+        thread_interrupt(chosen, MOTOR_UPCALL_TIMER);
+    }
+}
+
+static void inherit(struct process *p, const struct process *from)
+{
+    p->ppid = from->pid;
+    p->pgid = from->pgid;
+    p->sid = from->sid;
+    p->uid = from->uid;
+    p->gid = from->gid;
+    __builtin_memcpy(p->name, from->name, sizeof(p->name));
+    if (from->aspace) {
+        p->aspace->limit = from->aspace->limit;
+    }
+}
+
+struct process *process_create(const struct process *creator)
+{
+    struct process *p = kzalloc(sizeof(*p));
+    if (!p) {
+        return NULL;
+    }
+    p->aspace = aspace_create();
+    if (!p->aspace) {
+        kfree(p);
+        return NULL;
+    }
+    if (!enlist(p)) {
+        aspace_put(p->aspace);
+        kfree(p);
+        return NULL;
+    }
+    object_init(&p->object, OBJECT_PROCESS);
+    list_init(&p->threads);
+    list_init(&p->serving);
+    p->timer.fire = timer_fired;
+    p->start_ns = arch_now();
+    p->pgid = p->sid = p->pid;
+    if (creator) {
+        inherit(p, creator);
+    }
+    return p;
+}
+
+struct aspace *process_aspace_get(struct process *p)
+{
+    spin_lock(&p->lock);
+    struct aspace *as = p->aspace;
+    if (as) {
+        aspace_get(as);
+    }
+    spin_unlock(&p->lock);
+    return as;
+}
+
+int64_t sys_process_create(uint32_t flags)
+{
+    struct process *self = this_cpu()->current->process;
+    if (flags) {
+        return -MOTOR_EINVAL;
+    }
+    struct process *p = process_create(self);
+    if (!p) {
+        return -MOTOR_ENOMEM;
+    }
+    int64_t h = handle_insert(self, &p->object, MOTOR_RIGHTS_ALL);
+    object_put(&p->object);
+    return h;
+}
+
+/* ---- threads ---- */
+
+bool process_add_thread(struct process *p, struct thread *t)
+{
+    if (p->dying || p->alone || p->state == PROCESS_DEAD) {
+        return false;
+    }
+    p->state = PROCESS_RUNNING;
+    p->thread_count++;
+    list_append(&p->threads, &t->process_link);
+    return true;
+}
+
+uint32_t process_remove_thread(struct process *p, struct thread *t)
+{
+    list_remove(&t->process_link);
+    p->thread_count--;
+    if (p->thread_count == 0) {
+        p->dying = true;
+    } else if (p->thread_count == 1 && p->alone && p->alone->waiting) {
+        wait_end(p->alone, 0);
+    }
+    return p->thread_count;
+}
+
+/* Marked threads go to the end of the list, so a pass of at most as many steps as there are threads sees each. */
+void process_kill_threads(struct process *p, struct thread *except)
+{
+    sched_lock_acquire();
+    for (uint32_t steps = p->thread_count, i = 0; i < steps && !list_empty(&p->threads); i++) {
+        struct thread *t = container_of(p->threads.next, struct thread, process_link);
+        list_remove(&t->process_link);
+        list_append(&p->threads, &t->process_link);
+        if (t != except) {
+            thread_kill(t);
+        }
+        if (i % KILL_BATCH == KILL_BATCH - 1) {
+            sched_lock_release();
+            sched_preempt_point();
+            sched_lock_acquire();
+        }
+    }
+    sched_lock_release();
+}
+
+void process_kill(struct process *p, uint32_t status)
+{
+    sched_lock_acquire();
+    bool first = !p->dying && p->state != PROCESS_DEAD;
+    bool embryo = first && p->state == PROCESS_EMBRYO;
+    if (first) {
+        p->dying = true;
+        p->status = status;
+    }
+    sched_lock_release();
+    if (embryo) {
+        process_release(p);
+    } else if (first) {
+        process_kill_threads(p, NULL);
+    }
+}
+
+/* ---- death ---- */
+
+static void drop_memory(struct process *p)
+{
+    spin_lock(&p->lock);
+    struct aspace *as = p->aspace;
+    p->aspace = NULL;
+    spin_unlock(&p->lock);
+    struct thread *self = this_cpu()->current;
+    if (self->process == p) {
+        self->aspace = NULL;
+    }
+    if (as) {
+        aspace_put(as);
+    }
+}
+
+static struct gate *next_binding(struct process *p)
+{
+    struct gate *g = NULL;
+    sched_lock_acquire();
+    p->state = PROCESS_DEAD;
+    for (uint32_t i = 0; i < PROCESS_BINDINGS_MAX && !g; i++) {
+        g = p->binding[i];
+        p->binding[i] = NULL;
+    }
+    sched_lock_release();
+    return g;
+}
+
+void process_release(struct process *p)
+{
+    struct gate *g;
+    sched_lock_acquire();
+    timer_cancel(&p->timer);
+    sched_lock_release();
+    process_abort_serving(p);
+    handle_close_all(p, false);
+    drop_memory(p);
+    while ((g = next_binding(p))) {
+        gate_notify(g);
+        object_put(&g->object);
+    }
+}
+
+void process_last_thread(struct process *p)
+{
+    if (p->first) {
+        log_process(true, "%s[%u], the first process, has ended with status %x: the system stops\n", p->name, p->pid,
+                    p->status);
+        arch_power(MOTOR_POWER_EXIT, 1);
+    }
+    process_release(p);
+}
+
+void process_destroy(struct object *o)
+{
+    struct process *p = (struct process *)o;
+    KASSERT(list_empty(&p->threads));
+    if (p->state == PROCESS_EMBRYO) {
+        process_release(p);
+    }
+    delist(p);
+    kfree(p);
+}
+
+int64_t sys_process_exit(motor_handle process, uint32_t status)
+{
+    struct process *p;
+    int64_t result = process_lookup(process, MOTOR_RIGHT_MANAGE, &p);
+    if (result < 0) {
+        return result;
+    }
+    process_kill(p, status);
+    object_put(&p->object);
+    return 0;
+}
+
+/* ---- bindings and the timer ---- */
+
+/* Forget gates that can notify nobody any more, and find a place. [sched_lock held] */
+static uint32_t free_binding(struct process *p, struct gate **stale)
+{
+    *stale = NULL;
+    for (uint32_t i = 0; i < PROCESS_BINDINGS_MAX; i++) {
+        if (p->binding[i] && p->binding[i]->dead) {
+            *stale = p->binding[i];
+            p->binding[i] = NULL;
+        }
+        if (!p->binding[i]) {
+            return i;
+        }
+    }
+    return PROCESS_BINDINGS_MAX;
+}
+
+int64_t process_bind(struct process *p, struct gate *g)
+{
+    struct gate *stale = NULL;
+    int64_t status = 0;
+    sched_lock_acquire();
+    if (p->state == PROCESS_DEAD) {
+        gate_post(g);
+    } else {
+        uint32_t i = free_binding(p, &stale);
+        if (i == PROCESS_BINDINGS_MAX) {
+            status = -MOTOR_ELIMIT;
+        } else {
+            object_get(&g->object);
+            p->binding[i] = g;
+        }
+    }
+    sched_lock_release();
+    if (stale) {
+        object_put(&stale->object);
+    }
+    return status;
+}
+
+int64_t sys_timer_set(motor_handle process, uint32_t clock, uint64_t deadline, uint64_t reserved)
+{
+    struct process *p;
+    if (clock || reserved) {
+        return -MOTOR_EINVAL;
+    }
+    int64_t status = process_lookup(process, MOTOR_RIGHT_MANAGE, &p);
+    if (status < 0) {
+        return status;
+    }
+    sched_lock_acquire();
+    if (p->dying || p->state == PROCESS_DEAD) {
+        status = -MOTOR_EGONE;
+    } else {
+        timer_arm(&p->timer, deadline);
+    }
+    sched_lock_release();
+    object_put(&p->object);
+    return status;
+}

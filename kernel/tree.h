@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An ordered set of nodes by 64-bit key (equal keys keep arrival order): run queues and timers. A treap: each
+ * node carries a random rank, and parents rank above children, so depth is logarithmic whatever keys a hostile
+ * program chooses. Nodes are embedded; nothing is allocated; no recursion. The caller locks.
+ */
+#ifndef KERNEL_TREE_H
+#define KERNEL_TREE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct tree_node {
+    struct tree_node *left, *right, *parent;
+    uint64_t key;
+    uint32_t rank;
+    bool linked;
+};
+
+struct tree {
+    struct tree_node *root;
+    struct tree_node *first; /* smallest key */
+};
+
+void tree_insert(struct tree *t, struct tree_node *n, uint64_t key); /* n must not be linked */
+void tree_remove(struct tree *t, struct tree_node *n);               /* n must be linked in t */
+struct tree_node *tree_next(struct tree_node *n);                    /* NULL after the last */
+
+#endif

@@ -1,0 +1,616 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The fs engine's messages. Each IO_* call is decoded here (handle, path, words), then done by vfs.c or by the inode's
+ * file system. All calls are answered at once: nothing in memory waits.
+ */
+#include "data.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <motor/bundle.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct engine fs_engine;
+const void *bundle_bytes;
+
+struct request {
+    struct motor_event *ev;
+    struct file *file;
+    struct cred who;
+    const char *path; /* in the path buffer; not terminated */
+    size_t size;
+};
+
+static char path_buffer[2 * IO_PATH_MAX];
+
+static bool readable(const struct file *f)
+{
+    return !(f->flags & O_PATH) && (f->flags & O_ACCMODE) != O_WRONLY;
+}
+
+static bool writable(const struct file *f)
+{
+    return !(f->flags & (O_PATH | FILE_EXEC)) && (f->flags & O_ACCMODE) != O_RDONLY;
+}
+
+/* Reads the message's bytes as one path. */
+static int take_path(struct request *q)
+{
+    if (q->ev->in_size >= IO_PATH_MAX)
+        return -ENAMETOOLONG;
+    int64_t n = event_read(q->ev, 0, path_buffer, q->ev->in_size);
+    q->path = path_buffer;
+    q->size = n < 0 ? 0 : (size_t)n;
+    return n < 0 ? (int)n : n < (int64_t)q->ev->in_size ? -EFAULT : 0;
+}
+
+/* As two, of which the first has w0 bytes. */
+static int take_two_paths(struct request *q, size_t *first)
+{
+    uint64_t length = q->ev->word[0], total = q->ev->in_size;
+    if (length > total)
+        return -EINVAL;
+    if (length >= IO_PATH_MAX || total - length >= IO_PATH_MAX)
+        return -ENAMETOOLONG;
+    int64_t n = event_read(q->ev, 0, path_buffer, total);
+    if (n < (int64_t)total)
+        return n < 0 ? (int)n : -EFAULT;
+    *first = length;
+    q->path = path_buffer;
+    q->size = total;
+    return 0;
+}
+
+/* The inode a call is about: by path, or the object itself when the path is empty. With a reference. */
+static int take_inode(struct request *q, bool nofollow, struct inode **out)
+{
+    static struct walk w;
+    int error = take_path(q);
+    if (error)
+        return error;
+    if (!q->size) {
+        *out = inode_get(q->file->inode);
+        return 0;
+    }
+    error = vfs_walk(&w, q->file->inode, &q->who, q->path, q->size, nofollow ? WALK_NOFOLLOW : 0);
+    if (!error)
+        *out = w.inode;
+    return error;
+}
+
+/* The file object of a handle that came with the message. */
+static struct file *second_file(struct request *q)
+{
+    if (!q->ev->nhandles || q->ev->handle[0] != MOTOR_HANDLE_OWN)
+        return NULL;
+    return badge_get(&fs_engine.badges, q->ev->own_badge[0]);
+}
+
+/* ---- the calls; each returns its status, or NO_REPLY when it has answered ---------------------------------------- */
+
+#define NO_REPLY INT64_MIN
+
+static int64_t call_open(struct request *q)
+{
+    struct motor_event *ev = q->ev;
+    uint32_t flags = (uint32_t)ev->word[0];
+    struct inode *inode;
+    bool created = false;
+    int error = take_path(q);
+    if (error)
+        return error;
+    flags &= ~FILE_EXEC;
+    if (q->size) {
+        error = vfs_open(q->file->inode, &q->who, q->path, q->size, flags, (uint32_t)ev->word[1], &inode, &created);
+    } else if ((flags & O_TMPFILE) == O_TMPFILE) {
+        error = vfs_open(q->file->inode, &q->who, ".", 1, flags, (uint32_t)ev->word[1], &inode, &created);
+    } else {
+        error = vfs_open_check(q->file->inode, &q->who, flags);
+        inode = error ? NULL : inode_get(q->file->inode);
+    }
+    if (error)
+        return error;
+    file_open_reply(&fs_engine, ev, &q->who, inode, flags, created);
+    return NO_REPLY;
+}
+
+static int64_t call_check_dir(struct request *q)
+{
+    struct inode *inode;
+    int error = take_inode(q, false, &inode);
+    if (error)
+        return error;
+    error = S_ISDIR(inode->mode) ? vfs_permission(inode, &q->who, MAY_EXEC) : -ENOTDIR;
+    if (error) {
+        inode_put(inode);
+        return error;
+    }
+    file_open_reply(&fs_engine, q->ev, &q->who, inode, O_PATH | O_DIRECTORY, false);
+    return NO_REPLY;
+}
+
+static int64_t call_exec(struct request *q)
+{
+    struct inode *inode;
+    int error = take_inode(q, q->ev->word[0] & AT_SYMLINK_NOFOLLOW, &inode);
+    if (error)
+        return error;
+    if (S_ISLNK(inode->mode))
+        error = -ELOOP;
+    else if (!S_ISREG(inode->mode))
+        error = -EACCES;
+    else
+        error = vfs_permission(inode, &q->who, MAY_EXEC);
+    if (error) {
+        inode_put(inode);
+        return error;
+    }
+    file_open_reply(&fs_engine, q->ev, &q->who, inode, O_RDONLY | FILE_EXEC, false);
+    return NO_REPLY;
+}
+
+static int64_t call_stat(struct request *q)
+{
+    struct inode *inode;
+    struct io_stat st;
+    int error = take_inode(q, q->ev->word[0] & AT_SYMLINK_NOFOLLOW, &inode);
+    if (error)
+        return error;
+    inode_stat(inode, &st);
+    inode_put(inode);
+    engine_reply_data(engine_reply(&fs_engine, q->ev->token, 0), &fs_engine, &st, sizeof st);
+    return NO_REPLY;
+}
+
+static int64_t call_read(struct request *q)
+{
+    struct file *f = q->file;
+    uint64_t offset = q->ev->word[0];
+    if (!readable(f))
+        return -EBADF;
+    if (S_ISDIR(f->inode->mode))
+        return -EISDIR;
+    if (!f->inode->ops->read)
+        return -EINVAL;
+    if (S_ISREG(f->inode->mode) && offset > INT64_MAX)
+        return -EINVAL;
+    struct transfer t = {.token = q->ev->token, .left = q->ev->out_size};
+    return f->inode->ops->read(f, &t, offset);
+}
+
+static int64_t call_write(struct request *q)
+{
+    struct file *f = q->file;
+    struct inode *inode = f->inode;
+    uint64_t offset = q->ev->word[0];
+    if (!writable(f))
+        return -EBADF;
+    if (!inode->ops->write)
+        return -EINVAL;
+    if (S_ISREG(inode->mode)) {
+        if (offset == UINT64_MAX || (q->ev->word[1] & O_APPEND))
+            offset = inode->size;
+        if (offset > INT64_MAX)
+            return -EINVAL;
+    }
+    struct transfer t = {.token = q->ev->token, .left = q->ev->in_size};
+    int64_t n = inode->ops->write(f, &t, offset);
+    if (n > 0 && q->who.uid && (inode->mode & (S_ISUID | S_ISGID)) && S_ISREG(inode->mode))
+        inode->mode &= ~(uint32_t)(S_ISUID | (inode->mode & S_IXGRP ? S_ISGID : 0));
+    struct motor_reply *r = engine_reply(&fs_engine, q->ev->token, n);
+    r->word[0] = offset + (n > 0 ? (uint64_t)n : 0);
+    r->word[1] = inode->size;
+    return NO_REPLY;
+}
+
+static int64_t call_truncate(struct request *q)
+{
+    struct inode *inode;
+    uint64_t size = q->ev->word[0];
+    int error = take_inode(q, false, &inode);
+    if (error)
+        return error;
+    if (size > INT64_MAX)
+        error = -EINVAL;
+    else if (q->size)
+        error = S_ISDIR(inode->mode) ? -EISDIR : vfs_permission(inode, &q->who, MAY_WRITE);
+    else if (q->file->flags & O_PATH)
+        error = -EBADF;
+    else if (!writable(q->file))
+        error = -EINVAL;
+    if (!error)
+        error = S_ISREG(inode->mode) && inode->ops->truncate ? inode->ops->truncate(inode, size) : -EINVAL;
+    inode_put(inode);
+    return error;
+}
+
+static int64_t call_readdir(struct request *q)
+{
+    return readable(q->file) ? file_readdir(q->file, &q->who, q->ev->word[0], q->ev) : -EBADF;
+}
+
+static int64_t create_named(struct request *q, struct create_args *args)
+{
+    struct inode *inode;
+    int error = vfs_create(q->file->inode, &q->who, q->path, q->size, args, &inode);
+    if (!error)
+        inode_put(inode);
+    return error;
+}
+
+static int64_t call_mkdir(struct request *q)
+{
+    struct create_args args = {.mode = S_IFDIR | (q->ev->word[0] & 01777)};
+    int error = take_path(q);
+    return error ? error : create_named(q, &args);
+}
+
+static int64_t call_mknod(struct request *q)
+{
+    struct create_args args = {.mode = (uint32_t)q->ev->word[0], .rdev = q->ev->word[1]};
+    int error = take_path(q);
+    if (error)
+        return error;
+    if (!(args.mode & S_IFMT))
+        args.mode |= S_IFREG;
+    switch (args.mode & S_IFMT) {
+    case S_IFREG: case S_IFIFO: case S_IFSOCK:
+        break;
+    case S_IFCHR: case S_IFBLK:
+        if (q->who.uid)
+            return -EPERM;
+        break;
+    case S_IFDIR:
+        return -EPERM;
+    default:
+        return -EINVAL;
+    }
+    return create_named(q, &args);
+}
+
+static int64_t call_symlink(struct request *q)
+{
+    size_t length;
+    int error = take_two_paths(q, &length);
+    if (error)
+        return error;
+    if (!length || memchr(q->path, 0, length))
+        return -ENOENT;
+    struct create_args args = {.mode = S_IFLNK | 0777, .target = q->path, .target_size = length};
+    q->path += length;
+    q->size -= length;
+    return create_named(q, &args);
+}
+
+static int64_t call_unlink(struct request *q)
+{
+    int error = take_path(q);
+    if (error)
+        return error;
+    if (q->ev->word[0] & ~(uint64_t)AT_REMOVEDIR)
+        return -EINVAL;
+    return vfs_unlink(q->file->inode, &q->who, q->path, q->size, q->ev->word[0] & AT_REMOVEDIR);
+}
+
+static int64_t call_rename_or_link(struct request *q)
+{
+    size_t length;
+    int error = take_two_paths(q, &length);
+    if (error)
+        return error;
+    struct file *other = q->ev->nhandles ? second_file(q) : q->file;
+    if (!other)
+        return -EXDEV;
+    return (q->ev->op == IO_RENAME ? vfs_rename : vfs_link)(q->file->inode, q->path, length, other->inode, q->path + length,
+                                                            q->size - length, &q->who, (uint32_t)q->ev->word[1]);
+}
+
+static int64_t call_readlink(struct request *q)
+{
+    struct inode *inode;
+    char target[IO_PATH_MAX];
+    int error = take_inode(q, true, &inode);
+    if (error)
+        return error;
+    int64_t n = S_ISLNK(inode->mode) ? inode->ops->readlink(inode, &q->who, target, sizeof target)
+                : q->size            ? -EINVAL
+                                     : -ENOENT;
+    inode_put(inode);
+    if (n > 0) {
+        int64_t written = event_write(q->ev, 0, target, (uint64_t)n);
+        n = written < 0 ? written : n;
+    }
+    return n;
+}
+
+/* Owner or root may change it, and the file system must agree. */
+static int setattr_check(struct request *q, struct inode *inode)
+{
+    if (!q->size && (q->file->flags & O_PATH))
+        return -EBADF;
+    int error = vfs_setattr_check(inode, &q->who);
+    return error ? error : inode->ops->setattr ? inode->ops->setattr(inode) : 0;
+}
+
+static int64_t call_chmod(struct request *q)
+{
+    struct inode *inode;
+    uint32_t mode = q->ev->word[0] & 07777;
+    int error = take_inode(q, q->ev->word[1] & AT_SYMLINK_NOFOLLOW, &inode);
+    if (error)
+        return error;
+    error = setattr_check(q, inode);
+    if (!error && S_ISLNK(inode->mode))
+        error = -EOPNOTSUPP;
+    if (!error) {
+        if (q->who.uid && q->who.gid != inode->gid)
+            mode &= ~(uint32_t)S_ISGID;
+        inode->mode = (inode->mode & S_IFMT) | mode;
+        inode_touch(inode, false);
+    }
+    inode_put(inode);
+    return error;
+}
+
+static int64_t call_chown(struct request *q)
+{
+    struct inode *inode;
+    uint32_t uid = (uint32_t)q->ev->word[0], gid = (uint32_t)q->ev->word[1];
+    int error = take_inode(q, q->ev->word[2] & AT_SYMLINK_NOFOLLOW, &inode);
+    if (error)
+        return error;
+    error = setattr_check(q, inode);
+    if (!error && q->who.uid) {
+        if ((uid != UINT32_MAX && uid != inode->uid) || (gid != UINT32_MAX && gid != inode->gid && gid != q->who.gid))
+            error = -EPERM;
+    }
+    if (!error) {
+        if (uid != UINT32_MAX)
+            inode->uid = uid;
+        if (gid != UINT32_MAX)
+            inode->gid = gid;
+        if (S_ISREG(inode->mode))
+            inode->mode &= ~(uint32_t)(S_ISUID | (inode->mode & S_IXGRP ? S_ISGID : 0));
+        inode_touch(inode, false);
+    }
+    inode_put(inode);
+    return error;
+}
+
+static bool set_time(struct timespec *to, uint64_t sec, uint64_t nsec)
+{
+    if (nsec == UTIME_OMIT)
+        return true;
+    if (nsec == UTIME_NOW) {
+        *to = fs_now();
+        return true;
+    }
+    if (nsec > 999999999u)
+        return false;
+    *to = (struct timespec){(time_t)sec, (long)nsec};
+    return true;
+}
+
+static int64_t call_utimens(struct request *q)
+{
+    const uint64_t *w = q->ev->word;
+    struct inode *inode;
+    int error = take_inode(q, w[4] & AT_SYMLINK_NOFOLLOW, &inode);
+    if (error)
+        return error;
+    struct timespec atime = inode->atime, mtime = inode->mtime;
+    if (!set_time(&atime, w[0], w[1]) || !set_time(&mtime, w[2], w[3])) {
+        error = -EINVAL;
+    } else if (w[1] != UTIME_OMIT || w[3] != UTIME_OMIT) {
+        error = setattr_check(q, inode);
+        if (error == -EPERM && w[1] == UTIME_NOW && w[3] == UTIME_NOW)
+            error = vfs_permission(inode, &q->who, MAY_WRITE);
+        if (!error) {
+            inode->atime = atime;
+            inode->mtime = mtime;
+            inode_touch(inode, false);
+        }
+    }
+    inode_put(inode);
+    return error;
+}
+
+static int64_t call_access(struct request *q)
+{
+    struct inode *inode;
+    if (q->ev->word[0] & ~(uint64_t)(R_OK | W_OK | X_OK))
+        return -EINVAL;
+    int error = take_inode(q, q->ev->word[1] & AT_SYMLINK_NOFOLLOW, &inode);
+    if (error)
+        return error;
+    error = q->ev->word[0] ? vfs_permission(inode, &q->who, (uint32_t)q->ev->word[0]) : 0;
+    inode_put(inode);
+    return error;
+}
+
+static int64_t call_statfs(struct request *q)
+{
+    struct inode *inode;
+    struct io_statfs st = {.bsize = MOTOR_PAGE_SIZE, .namelen = FS_NAME_MAX};
+    int error = take_inode(q, false, &inode);
+    if (error)
+        return error;
+    if (inode->ops->statfs)
+        inode->ops->statfs(inode, &st);
+    st.fsid = inode->mount->id;
+    inode_put(inode);
+    engine_reply_data(engine_reply(&fs_engine, q->ev->token, 0), &fs_engine, &st, sizeof st);
+    return NO_REPLY;
+}
+
+static int64_t call_sync(struct request *q)
+{
+    if (q->file->flags & O_PATH)
+        return -EBADF;
+    return S_ISREG(q->file->inode->mode) || S_ISDIR(q->file->inode->mode) ? 0 : -EINVAL;
+}
+
+static int64_t call_map(struct request *q)
+{
+    struct inode *inode = q->file->inode;
+    uint64_t prot = q->ev->word[0], offset;
+    motor_handle vmo;
+    if (q->file->flags & O_PATH)
+        return -EBADF;
+    if (!readable(q->file) || ((prot & MOTOR_PROT_WRITE) && !writable(q->file)))
+        return -EACCES;
+    if (!S_ISREG(inode->mode) || !inode->ops->map)
+        return -ENODEV;
+    if ((prot & MOTOR_PROT_EXEC) && !(inode->mode & 0111))
+        return -EACCES;
+    int64_t status = inode->ops->map(inode, prot & MOTOR_PROT_WRITE, &vmo, &offset);
+    if (status)
+        return status;
+    uint32_t rights = MOTOR_RIGHT_READ | MOTOR_RIGHT_DUP | (prot & MOTOR_PROT_WRITE ? MOTOR_RIGHT_WRITE : 0) |
+                      (prot & MOTOR_PROT_EXEC ? MOTOR_RIGHT_EXEC : 0);
+    inode_accessed(inode, q->file->flags);
+    struct motor_reply *r = engine_reply(&fs_engine, q->ev->token, 0);
+    r->nhandles = 1; /* a duplicate: the object stays the file's */
+    r->handle[0] = vmo;
+    r->rights[0] = rights;
+    r->word[0] = offset;
+    r->word[1] = inode->size;
+    return NO_REPLY;
+}
+
+static int64_t call_allocate(struct request *q)
+{
+    struct inode *inode = q->file->inode;
+    const uint64_t *w = q->ev->word;
+    if (!writable(q->file))
+        return -EBADF;
+    if (w[0] > INT64_MAX || w[1] > INT64_MAX || !w[1])
+        return -EINVAL;
+    if (w[0] + w[1] > INT64_MAX)
+        return -EFBIG;
+    if (!S_ISREG(inode->mode))
+        return -ENODEV;
+    return inode->ops->allocate ? inode->ops->allocate(inode, w[0], w[1], (uint32_t)w[2]) : -EOPNOTSUPP;
+}
+
+static int64_t call_control(struct request *q)
+{
+    if (q->file->flags & O_PATH)
+        return -EBADF;
+    return q->file->inode->ops->control ? q->file->inode->ops->control(q->file, q->ev) : -ENOTTY;
+}
+
+static int64_t call_poll(struct request *q)
+{
+    if (q->file->flags & O_PATH)
+        return POLLNVAL;
+    return (int64_t)(q->ev->word[0] & (POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM));
+}
+
+static int64_t call_path(struct request *q)
+{
+    char path[IO_PATH_MAX + 16];
+    int64_t n = vfs_path(q->file->inode, path, sizeof path, q->ev->word[0]);
+    if (n > 0) {
+        int64_t written = event_write(q->ev, 0, path, (uint64_t)n);
+        n = written < 0 ? written : n;
+    }
+    return n;
+}
+
+static int64_t call_copy(struct request *q)
+{
+    struct file *to = second_file(q);
+    const uint64_t *w = q->ev->word;
+    if (!to)
+        return -EXDEV;
+    if (!readable(q->file) || !writable(to))
+        return -EBADF;
+    if (S_ISDIR(q->file->inode->mode) || S_ISDIR(to->inode->mode))
+        return -EISDIR;
+    if (!S_ISREG(q->file->inode->mode) || !S_ISREG(to->inode->mode) || w[0] > INT64_MAX || w[1] > INT64_MAX)
+        return -EINVAL;
+    if (q->file->inode->ops != to->inode->ops || !to->inode->ops->copy)
+        return -EXDEV;
+    uint64_t length = w[2] < (1u << 20) ? w[2] : 1u << 20; /* a turn's worth; the runtime asks again */
+    if (q->file->inode == to->inode && w[0] < w[1] + length && w[1] < w[0] + length && length)
+        return -EINVAL;
+    return length ? to->inode->ops->copy(q->file->inode, w[0], to->inode, w[1], length) : 0;
+}
+
+static int64_t (*const calls[])(struct request *) = {
+    [IO_OPEN] = call_open, [IO_STAT] = call_stat, [IO_READ] = call_read, [IO_WRITE] = call_write,
+    [IO_TRUNCATE] = call_truncate, [IO_READDIR] = call_readdir, [IO_MKDIR] = call_mkdir, [IO_UNLINK] = call_unlink,
+    [IO_RENAME] = call_rename_or_link, [IO_LINK] = call_rename_or_link, [IO_SYMLINK] = call_symlink,
+    [IO_READLINK] = call_readlink, [IO_CHMOD] = call_chmod, [IO_CHOWN] = call_chown, [IO_UTIMENS] = call_utimens,
+    [IO_ACCESS] = call_access, [IO_STATFS] = call_statfs, [IO_SYNC] = call_sync, [IO_MAP] = call_map,
+    [IO_MKNOD] = call_mknod, [IO_ALLOCATE] = call_allocate, [IO_CONTROL] = call_control, [IO_POLL] = call_poll,
+    [IO_PATH] = call_path, [IO_COPY] = call_copy, [IO_CHECK_DIR] = call_check_dir, [IO_EXEC] = call_exec,
+};
+
+static void fs_event(struct engine *e, struct motor_event *ev)
+{
+    struct file *file = badge_get(&e->badges, ev->badge);
+    if (ev->kind == MOTOR_EVENT_CLOSED && file)
+        file_free(file);
+    if (ev->kind != MOTOR_EVENT_CALL)
+        return;
+    int64_t status = -ENOSYS;
+    if (!file) {
+        status = -EBADF;
+    } else if (ev->op < sizeof calls / sizeof *calls && calls[ev->op]) {
+        struct request q = {.ev = ev, .file = file, .who = {ev->pid, ev->uid, ev->gid}};
+        status = calls[ev->op](&q);
+    }
+    if (status <= FS_OWN_FD(0) && status != NO_REPLY)
+        status = -status;
+    if (status != NO_REPLY)
+        engine_reply(e, ev->token, status);
+}
+
+/* ---- start ----------------------------------------------------------------------------------------------------- */
+
+int64_t fs_open_handle(const char *path, uint32_t flags, bool exec)
+{
+    struct inode *inode;
+    bool created;
+    struct cred root = {0};
+    int64_t status = vfs_open(mounts->root, &root, path, strlen(path), exec ? O_RDONLY : flags, 0, &inode, &created);
+    if (status)
+        return status;
+    if (exec)
+        status = S_ISREG(inode->mode) ? vfs_permission(inode, &root, MAY_EXEC) : -EACCES;
+    struct file *file = status ? NULL : file_new(inode, exec ? O_RDONLY | FILE_EXEC : flags);
+    if (!file) {
+        inode_put(inode);
+        return status ? status : -ENFILE;
+    }
+    if (inode->ops->open && !(flags & O_PATH))
+        status = inode->ops->open(file, &root, NULL);
+    if (!status)
+        status = engine_gate(&fs_engine, file->badge);
+    if (status < 0)
+        file_free(file);
+    return status;
+}
+
+bool fs_init(const void *bundle, uint64_t bundle_size, motor_handle bundle_vmo)
+{
+    static struct mount root, dev, proc;
+    struct motor_memory_info memory = {0};
+    motor_system_info(MOTOR_SINFO_MEMORY, &memory, sizeof memory);
+    if (!engine_init(&fs_engine, "fs", fs_event))
+        return false;
+    data_bundle = bundle_vmo;
+    bundle_bytes = bundle;
+    if (!tmpfs_init(&root, memory.total / 2, memory.total / 8192 + 1024) || vfs_mount(&root, "/"))
+        return false;
+    bundle_fill(bundle, bundle_size);
+    if (!devfs_init(&dev) || !procfs_init(&proc))
+        return false;
+    return true;
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/* Open-file objects: a gate each, and what reading, writing and listing needs. */
+#include "fs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <motor/start.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* ---- transfers ------------------------------------------------------------------------------------------------ */
+
+static int64_t transfer(struct transfer *t, struct motor_copy *copy, uint32_t direction)
+{
+    if (copy->length > t->left)
+        copy->length = t->left;
+    copy->offset = t->moved;
+    if (!copy->length)
+        return 0;
+    int64_t n = to_errno(motor_msg_copy(t->token, copy, direction, 0));
+    if (n > 0) {
+        t->moved += (uint64_t)n;
+        t->left -= (uint64_t)n;
+    }
+    return n;
+}
+
+int64_t transfer_from_vmo(struct transfer *t, motor_handle vmo, uint64_t offset, uint64_t size)
+{
+    return transfer(t, &(struct motor_copy){.length = size, .vmo = vmo, .vmo_offset = offset}, MOTOR_COPY_TO_CALLER);
+}
+
+int64_t transfer_to_vmo(struct transfer *t, motor_handle vmo, uint64_t offset, uint64_t size)
+{
+    return transfer(t, &(struct motor_copy){.length = size, .vmo = vmo, .vmo_offset = offset}, MOTOR_COPY_FROM_CALLER);
+}
+
+int64_t transfer_from_buffer(struct transfer *t, const void *buffer, uint64_t size)
+{
+    return transfer(t, &(struct motor_copy){.length = size, .buffer = (void *)(uintptr_t)buffer}, MOTOR_COPY_TO_CALLER);
+}
+
+int64_t transfer_to_buffer(struct transfer *t, void *buffer, uint64_t size)
+{
+    return transfer(t, &(struct motor_copy){.length = size, .buffer = buffer}, MOTOR_COPY_FROM_CALLER);
+}
+
+/* ---- objects --------------------------------------------------------------------------------------------------- */
+
+struct file *file_new(struct inode *inode, uint32_t flags)
+{
+    struct file *f = calloc(1, sizeof *f);
+    if (!f)
+        return NULL;
+    f->badge = badge_add(&fs_engine.badges, f);
+    if (!f->badge) {
+        free(f);
+        return NULL;
+    }
+    f->inode = inode;
+    f->flags = flags;
+    return f;
+}
+
+void file_free(struct file *file)
+{
+    if (file->inode->ops->close)
+        file->inode->ops->close(file);
+    badge_remove(&fs_engine.badges, file->badge);
+    inode_put(file->inode);
+    free(file);
+}
+
+static int truncate_for_open(struct inode *inode, uint32_t flags, bool created)
+{
+    if (!(flags & O_TRUNC) || created || !S_ISREG(inode->mode) || (flags & O_PATH))
+        return 0;
+    return inode->ops->truncate ? inode->ops->truncate(inode, 0) : 0;
+}
+
+void file_open_reply(struct engine *e, struct motor_event *ev, const struct cred *who, struct inode *inode, uint32_t flags,
+                     bool created)
+{
+    struct file *f = file_new(inode, flags);
+    if (!f) {
+        inode_put(inode);
+        engine_reply(e, ev->token, -ENFILE);
+        return;
+    }
+    struct motor_reply *r = engine_reply(e, ev->token, 0);
+    int64_t error = f->inode->ops->open && !(flags & O_PATH) ? f->inode->ops->open(f, who, r) : 0;
+    if (!error)
+        error = truncate_for_open(inode, flags, created);
+    struct io_stat st;
+    inode_stat(inode, &st);
+    if (error == 1) { /* the reply has another engine's handle */
+        file_free(f);
+        r->status = 0;
+        engine_reply_data(r, e, &st, sizeof st);
+        return;
+    }
+    int64_t gate = error ? error : engine_gate(e, f->badge);
+    if (gate < 0) {
+        file_free(f);
+        r->status = gate == -ENOMEM ? -ENFILE : gate;
+        return;
+    }
+    engine_reply_handle(r, (motor_handle)gate, MOTOR_RIGHT_CALL | MOTOR_RIGHT_DUP);
+    r->word[0] = MOTOR_FD_FILE;
+    engine_reply_data(r, e, &st, sizeof st);
+}
+
+/* ---- directories ------------------------------------------------------------------------------------------------ */
+
+/* struct linux_dirent64 */
+struct record {
+    uint64_t ino;
+    int64_t off;
+    uint16_t length;
+    uint8_t type;
+    char name[];
+};
+
+struct record_sink {
+    struct dir_sink sink;
+    size_t used, size;
+    bool full;
+    uint8_t buffer[32768] __attribute__((aligned(8)));
+};
+
+static bool record_add(struct dir_sink *sink, uint64_t ino, uint64_t next, uint32_t mode, const char *name, size_t length)
+{
+    struct record_sink *s = (struct record_sink *)sink;
+    size_t size = (offsetof(struct record, name) + length + 1 + 7) & ~(size_t)7;
+    if (size > s->size - s->used) {
+        s->full = true;
+        return false;
+    }
+    struct record *r = (struct record *)(s->buffer + s->used);
+    memset(r, 0, size);
+    r->ino = ino;
+    r->off = (int64_t)next;
+    r->length = (uint16_t)size;
+    r->type = (uint8_t)IFTODT(mode);
+    memcpy(r->name, name, length);
+    s->used += size;
+    return true;
+}
+
+int64_t file_readdir(struct file *file, const struct cred *who, uint64_t cookie, struct motor_event *ev)
+{
+    static struct record_sink s;
+    struct inode *dir = file->inode;
+    s.sink.entry = record_add;
+    s.used = 0;
+    s.full = false;
+    s.size = ev->out_size < sizeof s.buffer ? ev->out_size : sizeof s.buffer;
+    if (!S_ISDIR(dir->mode))
+        return -ENOTDIR;
+    if (dir->nlink == 0)
+        return -ENOENT;
+    if (cookie == 0 && record_add(&s.sink, dir->ino, 1, dir->mode, ".", 1))
+        cookie = 1;
+    if (cookie == 1 && !s.full) {
+        struct inode *parent = vfs_parent(dir);
+        if (record_add(&s.sink, parent->ino, 2, parent->mode, "..", 2))
+            cookie = 2;
+        inode_put(parent);
+    }
+    if (cookie >= 2 && !s.full && dir->ops->readdir) {
+        int error = dir->ops->readdir(dir, who, cookie, &s.sink);
+        if (error)
+            return error;
+    }
+    if (s.full && !s.used)
+        return -EINVAL;
+    inode_accessed(dir, file->flags);
+    return s.used ? event_write(ev, 0, s.buffer, s.used) : 0;
+}

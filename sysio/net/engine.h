@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The net engine: sessions, sockets, interfaces and lwIP in one loop, without knowing what system it runs on. The port
+ * calls in: events one by one, then net_turn(), then net_before_sleep(), and sleeps until net_deadline().
+ */
+#ifndef NET_ENGINE_H
+#define NET_ENGINE_H
+
+#include "../stream/session.h"
+#include "device.h"
+#include "lwip/ip_addr.h"
+
+struct socket;
+
+struct net_config {
+    uint64_t memory;           /* of the machine */
+    struct net_device *device; /* NULL: loopback only */
+    bool is_static;
+    ip4_addr_t address, netmask, gateway, dns; /* when static */
+    char hostname[64];
+};
+
+struct net_reply {
+    int64_t status;
+    uint64_t word[2];
+    motor_handle handle[2]; /* moved to the caller */
+    uint32_t rights[2];
+    uint32_t handles;
+    uint8_t data[256];
+    uint32_t size;
+};
+
+struct net_counters {
+    uint64_t sockets, sessions, accepted, connected, resets_sent, syns_dropped, rx_frames, tx_frames, rx_bytes, tx_bytes;
+    uint64_t rx_dropped, tx_dropped, rx_copied, broken_streams, turns, loop_packets;
+};
+extern struct net_counters net_counters;
+extern uint32_t net_datagram_buffer;
+extern void *const net_connector; /* the object of connector gates */
+
+bool net_init(const struct net_config *config);
+void net_call(void *object, const struct motor_event *ev, struct net_reply *reply);
+void net_notified(void *object);
+void net_closed(void *object); /* the last handle to its gate is gone */
+bool net_turn(void);           /* all the work there is; true: there is more */
+bool net_before_sleep(void);   /* true: there is work after all */
+uint64_t net_deadline(void);
+
+void net_session_release(struct session *s); /* a socket of it is gone */
+/* NETINFO */
+uint32_t net_info(uint32_t what, char *buffer, uint32_t size);
+const char *net_resolv_conf(void);
+
+#endif

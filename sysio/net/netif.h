@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* lwIP's interfaces: eth0 over the device, and loopback. */
+#ifndef NET_NETIF_H
+#define NET_NETIF_H
+
+#include "device.h"
+#include "lwip/netif.h"
+
+extern struct netif net_eth, net_loop;
+
+bool net_eth_start(struct net_device *d, uint64_t memory);
+bool net_eth_turn(void);            /* completions, frames; true: there is more */
+void net_eth_flush(void);           /* kick */
+bool net_eth_before_sleep(bool wait_for_sent); /* interrupts on; true: work has arrived */
+bool net_eth_sending(void);         /* frames the device has not finished */
+bool net_eth_scarce(void);          /* few receive buffers are left: copy instead of keeping */
+void net_loop_start(void);
+bool net_loop_turn(void); /* true: there is more */
+
+#endif

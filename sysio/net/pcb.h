@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which PCB does a TCP segment belong to: a keyed hash table of connections, compact records of connections in
+ * TIME-WAIT, and listeners by port. lwIP's own lists remain as what its timers walk: idle connections are taken off
+ * them ("parked") until something happens, so that ten thousand of them cost nothing.
+ */
+#ifndef NET_PCB_H
+#define NET_PCB_H
+
+#include "lwip/opt.h"
+#include "lwip/priv/tcp_priv.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct net_pcb_match {
+    struct tcp_pcb *active, *time_wait;
+    struct tcp_pcb_listen *listen;
+    bool consumed; /* dealt with already: drop the segment */
+};
+
+/* Sizes the tables. false: no memory. */
+bool net_pcb_init(uint64_t memory);
+/* Finds the candidates for a segment; the header is still in network order. */
+void net_pcb_match(const struct tcp_hdr *header, struct pbuf *p, struct net_pcb_match *match);
+/* Puts a parked PCB back where lwIP's timers see it. To be called before anything is done with a connection. */
+void net_pcb_touch(struct tcp_pcb *pcb);
+/* Turns what is in TIME-WAIT into records, and drops records that have expired. */
+void net_pcb_reap(uint64_t now);
+/* After each slow tick: parks what is idle. */
+void net_pcb_park_idle(void);
+bool net_pcb_timer_needed(void);
+/* When the next record expires (ns), or UINT64_MAX. */
+uint64_t net_pcb_next_expiry(void);
+
+/* Is this 4-tuple taken? time_wait: also by a record (one that may be reused is removed instead). */
+bool net_pcb_tuple_used(const ip_addr_t *local, uint16_t local_port, const ip_addr_t *remote, uint16_t remote_port);
+/* Connections (TIME-WAIT included) that use a local port. */
+uint32_t net_pcb_port_connections(uint16_t port);
+/* SYN_RCVD of a listener: the count that its backlog bounds. */
+void net_pcb_listener_opened(struct tcp_pcb_listen *listener);
+/* Closing an address: aborts every connection that has it. */
+void net_pcb_abort_address(const ip_addr_t *address);
+
+struct net_pcb_counts {
+    uint32_t active, parked, time_wait;
+    uint64_t time_wait_recycled, time_wait_evicted;
+};
+extern struct net_pcb_counts net_pcb_counts;
+/* Calls each(pcb, context) for every connection; the callback must not remove any. */
+void net_pcb_each(void (*each)(struct tcp_pcb *pcb, void *context), void *context);
+
+#endif

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Bytes (or records) towards the client. The ring is placed when there is something to put into it, sized for what waits, and
+ * given back when it is found drained; whenever it is empty it begins again at its first byte, so little memory is
+ * touched. What finds no room waits in pbufs, which the window (or SO_RCVBUF) bounds.
+ */
+#include "socket.h"
+#include "heap.h"
+#include "netif.h"
+#include <string.h>
+
+static uint32_t order_for(const struct socket *s, uint32_t size)
+{
+    uint32_t limit = s->receive_buffer < 4096 ? 4096 : s->receive_buffer;
+    uint32_t order = IO_RING_ORDER_MIN;
+    if (s->rx.page && size > ring_size(&s->rx)) /* it was too small: double at least */
+        size = size > 2 * ring_size(&s->rx) ? size : 2 * ring_size(&s->rx);
+    while (order < IO_RING_ORDER_MAX && (1u << order) < size && (1u << order) < limit)
+        order++;
+    return order;
+}
+
+bool receive_tail(struct socket *s, uint32_t *consumed)
+{
+    uint32_t tail = __atomic_load_n(&s->shared->rx_tail, __ATOMIC_ACQUIRE);
+    *consumed = tail - s->rx_tail;
+    if (*consumed > s->rx_head - s->rx_tail) {
+        *consumed = 0;
+        return false;
+    }
+    s->rx_tail = tail;
+    if (s->type == 1 && s->state != SOCKET_LISTENING) {
+        uint32_t open = *consumed < s->rx_unacknowledged ? *consumed : s->rx_unacknowledged;
+        s->rx_unacknowledged -= open;
+        while (open && s->tcp) {
+            uint16_t piece = open > 0xffff ? 0xffff : (uint16_t)open;
+            tcp_recved(s->tcp, piece);
+            open -= piece;
+        }
+    }
+    return true;
+}
+
+/* The ring is empty: give it a place for `size` bytes, from its first byte on. */
+static bool place(struct socket *s, uint32_t size)
+{
+    uint32_t order = order_for(s, size);
+    if (s->rx.page && (s->rx.order < order || s->rx.order > order + 2))
+        ring_free(s->session, &s->rx);
+    if (!s->rx.page && !ring_alloc(s->session, order, &s->rx))
+        return false;
+    s->rx.base = s->rx_head;
+    __atomic_store_n(&s->shared->rx_place, ring_place(&s->rx), __ATOMIC_RELAXED);
+    return true;
+}
+
+static void copy_in(struct socket *s, uint32_t at, const uint8_t *bytes, uint32_t size)
+{
+    while (size) {
+        uint32_t room;
+        uint8_t *to = ring_at(s->session, &s->rx, at, &room);
+        uint32_t n = size < room ? size : room;
+        memcpy(to, bytes, n);
+        at += n;
+        bytes += n;
+        size -= n;
+    }
+}
+
+static void pending_pop(struct socket *s)
+{
+    struct pbuf *p = s->rx_pending;
+    s->rx_pending = p->next;
+    s->rx_pending_offset = 0;
+    if (!p->next)
+        s->rx_pending_last = NULL;
+    p->next = NULL;
+    p->tot_len = p->len;
+    pbuf_free(p);
+}
+
+/* Copies up to `room` bytes of what is pending into the ring at rx_head. */
+static uint32_t copy_pending(struct socket *s, uint32_t room)
+{
+    uint32_t done = 0;
+    while (s->rx_pending && done < room) {
+        struct pbuf *p = s->rx_pending;
+        uint32_t left = p->len - s->rx_pending_offset, n = left < room - done ? left : room - done;
+        if (s->type != 1 && n < left)
+            break; /* records go whole */
+        if (!ring_commit(s->session, &s->rx, s->rx_head + done, n))
+            break;
+        copy_in(s, s->rx_head + done, (uint8_t *)p->payload + s->rx_pending_offset, n);
+        done += n;
+        s->rx_pending_offset += n;
+        s->rx_pending_size -= n;
+        if (s->rx_pending_offset == p->len)
+            pending_pop(s);
+    }
+    return done;
+}
+
+static void want_space(struct socket *s, bool want)
+{
+    uint32_t state = s->shared->state;
+    uint32_t now = want ? state | IO_STATE_WANT_SPACE : state & ~IO_STATE_WANT_SPACE;
+    if (now != state)
+        __atomic_store_n(&s->shared->state, now, __ATOMIC_SEQ_CST);
+}
+
+void receive_push(struct socket *s)
+{
+    bool changed = false;
+    uint32_t consumed;
+    if (!s->shared || s->closed)
+        return;
+    for (;;) {
+        if (!receive_tail(s, &consumed)) {
+            tcp_socket_break(s);
+            return;
+        }
+        if (!s->rx_pending)
+            break;
+        uint32_t used = s->rx_head - s->rx_tail;
+        if (!used && !place(s, s->rx_pending_size))
+            break;
+        uint32_t n = copy_pending(s, s->rx.page ? ring_size(&s->rx) - used : 0);
+        if (n) {
+            s->rx_head += n;
+            if (s->type == 1)
+                s->rx_unacknowledged += n;
+            __atomic_store_n(&s->shared->rx_head, s->rx_head, __ATOMIC_RELEASE);
+            changed = true;
+        }
+        if (!s->rx_pending)
+            break;
+        want_space(s, true);
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        if (__atomic_load_n(&s->shared->rx_tail, __ATOMIC_SEQ_CST) == s->rx_tail)
+            break;
+    }
+    if (!s->rx_pending) {
+        if (s->rx_eof && !(s->shared->state & IO_STATE_RX_EOF)) {
+            __atomic_fetch_or(&s->shared->state, IO_STATE_RX_EOF, __ATOMIC_SEQ_CST);
+            changed = true;
+        }
+        want_space(s, s->type == 1 && s->tcp && s->rx_unacknowledged >= net_tcp_window / 4);
+    }
+    if (changed)
+        socket_signal(s);
+}
+
+bool receive_add(struct socket *s, struct pbuf *p)
+{
+    if (!s->shared || s->closed || s->rx_shut) {
+        pbuf_free(p);
+        return false;
+    }
+    for (struct pbuf *q = p; q; q = q->next) {
+        s->rx_pending_size += q->len;
+        if (!q->next) {
+            if (s->rx_pending_last)
+                s->rx_pending_last->next = p;
+            else
+                s->rx_pending = p;
+            s->rx_pending_last = q;
+            break;
+        }
+    }
+    receive_push(s);
+    return true;
+}
+
+/* A record of a datagram socket or an accept queue: header, then length bytes of p from offset on, padded to 16. */
+bool receive_record(struct socket *s, const void *header, uint32_t size, struct pbuf *p, uint32_t offset, uint32_t length)
+{
+    uint32_t total = (size + length + 15) & ~15u, consumed;
+    if (!s->shared || s->closed || s->rx_shut)
+        return false;
+    if (!receive_tail(s, &consumed)) {
+        tcp_socket_break(s);
+        return false;
+    }
+    if (s->rx_head - s->rx_tail + s->rx_pending_size + total > s->receive_buffer + 4096u)
+        return false;
+    struct pbuf *record = pbuf_alloc(PBUF_RAW, (uint16_t)total, PBUF_RAM);
+    if (!record)
+        return false;
+    memcpy(record->payload, header, size);
+    if (length)
+        pbuf_copy_partial(p, (uint8_t *)record->payload + size, (uint16_t)length, (uint16_t)offset);
+    memset((uint8_t *)record->payload + size + length, 0, total - size - length);
+    return receive_add(s, record);
+}
+
+void receive_release(struct socket *s)
+{
+    if (!s->rx.page || s->rx_pending || s->rx_head != s->rx_tail)
+        return;
+    __atomic_store_n(&s->shared->rx_place, 0, __ATOMIC_RELAXED);
+    ring_free(s->session, &s->rx);
+}
+
+void receive_drop(struct socket *s)
+{
+    while (s->rx_pending)
+        pending_pop(s);
+    s->rx_pending_size = 0;
+    if (s->rx.page)
+        ring_free(s->session, &s->rx);
+}
+
+uint32_t receive_unread(struct socket *s)
+{
+    uint32_t consumed;
+    if (!s->shared)
+        return 0;
+    if (!receive_tail(s, &consumed))
+        return 1;
+    return s->rx_head - s->rx_tail + s->rx_pending_size;
+}

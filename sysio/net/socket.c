@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/* Sockets: creation, the slot, state and errors as the client sees them, the end. */
+#include "socket.h"
+#include "engine.h"
+#include "heap.h"
+#include "ports.h"
+#include <errno.h>
+#include <string.h>
+
+#define LINUX_AF_INET 2
+#define LINUX_AF_INET6 10
+enum { STREAM = 1, DGRAM = 2, RAW = 3 };
+
+int net_errno(err_t e)
+{
+    static const int numbers[] = {
+        [-ERR_OK] = 0,          [-ERR_MEM] = ENOBUFS,      [-ERR_BUF] = ENOBUFS,        [-ERR_TIMEOUT] = ETIMEDOUT,
+        [-ERR_RTE] = ENETUNREACH, [-ERR_INPROGRESS] = EINPROGRESS, [-ERR_VAL] = EINVAL, [-ERR_WOULDBLOCK] = EAGAIN,
+        [-ERR_USE] = EADDRINUSE, [-ERR_ALREADY] = EALREADY, [-ERR_ISCONN] = EISCONN,    [-ERR_CONN] = ENOTCONN,
+        [-ERR_IF] = ENETDOWN,   [-ERR_ABRT] = ECONNABORTED, [-ERR_RST] = ECONNRESET,    [-ERR_CLSD] = ENOTCONN,
+        [-ERR_ARG] = EIO,
+    };
+    uint32_t index = (uint32_t)-e;
+    return index < sizeof numbers / sizeof *numbers ? numbers[index] : EIO;
+}
+
+static int check_kind(uint32_t family, uint32_t type, uint32_t *protocol)
+{
+    if (family != LINUX_AF_INET && family != LINUX_AF_INET6)
+        return -EAFNOSUPPORT;
+    bool v6 = family == LINUX_AF_INET6;
+    switch (type) {
+    case STREAM:
+        if (*protocol && *protocol != IP_PROTO_TCP)
+            return -EPROTONOSUPPORT;
+        *protocol = IP_PROTO_TCP;
+        return 0;
+    case DGRAM:
+        if (!*protocol)
+            *protocol = IP_PROTO_UDP;
+        return *protocol == IP_PROTO_UDP || *protocol == (v6 ? IP6_NEXTH_ICMP6 : IP_PROTO_ICMP) ? 0 : -EPROTONOSUPPORT;
+    case RAW:
+        return *protocol && *protocol < 256 ? 0 : -EPROTONOSUPPORT;
+    default:
+        return -ESOCKTNOSUPPORT;
+    }
+}
+
+struct socket *socket_create(struct session *session, uint32_t family, uint32_t type, uint32_t protocol, int *error)
+{
+    *error = check_kind(family, type, &protocol);
+    if (*error)
+        return NULL;
+    struct socket *s = net_heap_zalloc(1, sizeof *s);
+    if (!s) {
+        *error = -ENOBUFS;
+        return NULL;
+    }
+    s->object.kind = OBJECT_SOCKET;
+    s->session = session;
+    s->family = (uint8_t)family;
+    s->type = (uint8_t)type;
+    s->protocol = (uint8_t)protocol;
+    s->waiting_last = &s->waiting;
+    s->send_buffer = type == STREAM ? net_tcp_sndbuf : net_datagram_buffer;
+    s->receive_buffer = type == STREAM ? net_tcp_window : net_datagram_buffer;
+    s->low_water = 1;
+    s->keep_idle = 7200;
+    s->keep_interval = 75;
+    s->keep_count = 9;
+    s->ttl = s->hops = 64;
+    s->multicast_ttl = 1;
+    s->multicast_loop = true;
+    memcpy(s->congestion, "reno", 5);
+    net_counters.sockets++;
+    return s;
+}
+
+int64_t socket_expose(struct socket *s)
+{
+    int64_t slot = session_slot_alloc(s->session, s->type == STREAM ? IO_SLOT_STREAM : IO_SLOT_DATAGRAM, s);
+    if (slot < 0)
+        return slot;
+    s->slot = (uint32_t)slot;
+    s->shared = &s->session->slots[slot];
+    s->shared->tx_limit = s->type == STREAM ? s->send_buffer : 65535;
+    s->shared->rx_limit = s->receive_buffer;
+    return slot;
+}
+
+void socket_free(struct socket *s)
+{
+    receive_drop(s);
+    port_unbind(s);
+    if (s->object.badge)
+        port_gate_forget(s->object.badge);
+    if (s->shared) {
+        session_slot_free(s->session, s->slot);
+        net_session_release(s->session);
+    }
+    net_counters.sockets--;
+    net_heap_free(s);
+}
+
+void socket_signal(struct socket *s)
+{
+    if (s->shared && !s->closed)
+        session_signal(s->session, s->slot);
+}
+
+/* `error` and `state` are exchanged by both sides, so they change atomically. */
+void socket_set_state(struct socket *s, uint32_t set, uint32_t clear)
+{
+    if (!s->shared)
+        return;
+    __atomic_fetch_and(&s->shared->state, ~clear, __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(&s->shared->state, set, __ATOMIC_SEQ_CST);
+}
+
+void socket_set_error(struct socket *s, int error)
+{
+    if (!s->shared)
+        return;
+    __atomic_store_n(&s->shared->error, (uint32_t)error, __ATOMIC_SEQ_CST);
+    socket_set_state(s, IO_STATE_ERROR, 0);
+}
+
+void socket_changed(struct socket *s)
+{
+    if (s->closed)
+        return;
+    if (s->type == STREAM)
+        tcp_socket_changed(s);
+    else
+        datagram_changed(s);
+}
+
+void socket_closed(struct socket *s)
+{
+    if (s->closed)
+        return;
+    if (s->type == STREAM) {
+        tcp_socket_close(s);
+    } else {
+        s->closed = true;
+        datagram_close(s);
+        socket_free(s);
+    }
+}

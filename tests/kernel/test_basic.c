@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* Handles, information, random bytes, arguments that are wrong. */
+#include "ktest.h"
+#include "tests.h"
+
+const struct test tests[] = {
+#define X(name) {#name, test_##name},
+    TEST_LIST(X)
+#undef X
+    {0}};
+
+void test_handles(void)
+{
+    motor_handle e = (motor_handle)CHECK_OK(motor_endpoint_create());
+    motor_handle d = (motor_handle)CHECK_OK(motor_handle_dup(e, MOTOR_RIGHT_READ));
+    CHECK_EQ(motor_handle_dup(d, MOTOR_RIGHT_READ), -MOTOR_ERIGHTS); /* no right to duplicate */
+    CHECK_EQ(motor_gate_create(d, 1, 0), -MOTOR_ERIGHTS);
+    CHECK_EQ(motor_handle_dup(e, 0x100), -MOTOR_EINVAL);
+    CHECK_EQ(motor_handle_close(d), 0);
+    CHECK_EQ(motor_handle_close(d), -MOTOR_EHANDLE);
+    CHECK_EQ(motor_handle_close(0), -MOTOR_EHANDLE);
+    CHECK_EQ(motor_handle_close(0xffffffff), -MOTOR_EHANDLE);
+    CHECK_EQ(motor_notify(e), -MOTOR_ETYPE);
+    motor_handle g = (motor_handle)CHECK_OK(motor_gate_create(e, 7, 0));
+    CHECK_EQ(motor_handle_dup(g, MOTOR_RIGHTS_ALL), -MOTOR_ERIGHTS);
+    CHECK_EQ(motor_handle_close(g), 0);
+    CHECK_EQ(motor_handle_close(e), 0);
+}
+
+void test_handle_table(void)
+{
+    enum { COUNT = 5000 };
+    static motor_handle h[COUNT];
+    motor_handle e = (motor_handle)CHECK_OK(motor_endpoint_create());
+    for (int i = 0; i < COUNT; i++) {
+        h[i] = (motor_handle)CHECK_OK(motor_handle_dup(e, MOTOR_RIGHTS_ALL));
+    }
+    for (int i = 0; i < COUNT; i += 2) {
+        CHECK_EQ(motor_handle_close(h[i]), 0);
+    }
+    for (int i = 0; i < COUNT; i += 2) {
+        h[i] = (motor_handle)CHECK_OK(motor_handle_dup(e, MOTOR_RIGHTS_ALL));
+        CHECK(h[i] < COUNT + 64); /* used again, not grown */
+    }
+    for (int i = 0; i < COUNT; i++) {
+        CHECK_EQ(motor_handle_close(h[i]), 0);
+    }
+    CHECK_EQ(motor_handle_close(e), 0);
+}
+
+void test_info(void)
+{
+    static struct motor_boot_info boot;
+    struct motor_counters a, b;
+    struct motor_process_info self;
+    uint32_t cpu = ~0u, pids[4] = {0};
+    CHECK_EQ(motor_system_info(MOTOR_SINFO_COUNTERS, &a, sizeof(a)), 0);
+    CHECK_EQ(motor_system_info(MOTOR_SINFO_COUNTERS, &b, sizeof(b)), 0);
+    CHECK_EQ(b.syscalls - a.syscalls, 1);
+    CHECK_EQ(motor_system_info(MOTOR_SINFO_COUNTERS, &a, 8), -MOTOR_EINVAL);
+    CHECK_EQ(motor_system_info(MOTOR_SINFO_BOOT, &boot, sizeof(boot)), 0);
+    CHECK(boot.bundle_size > 0);
+    CHECK_EQ(motor_system_info(MOTOR_SINFO_CPU, &cpu, sizeof(cpu)), 0);
+    CHECK(cpu < 64);
+    CHECK_EQ(motor_system_info(MOTOR_SINFO_PROCESSES, pids, sizeof(pids)), 1);
+    CHECK_EQ(pids[0], 1);
+    CHECK_EQ(motor_process_info(0, MOTOR_PINFO_BASIC, &self, sizeof(self)), 0);
+    CHECK_EQ(self.pid, 1);
+    CHECK_EQ(self.state, 1);
+    CHECK_EQ(self.threads, 1);
+    CHECK(self.memory_private > 0 && self.memory_virtual > 0);
+    CHECK_EQ(motor_process_set(0, MOTOR_PSET_NAME, (uint64_t) "ktest\tx"), 0);
+    CHECK_EQ(motor_process_info(0, MOTOR_PINFO_BASIC, &self, sizeof(self)), 0);
+    CHECK_EQ(memcmp(self.name, "ktest?x", 8), 0);
+}
+
+void test_random_bytes(void)
+{
+    uint64_t a[512] = {0}, b[512] = {0};
+    CHECK_EQ(motor_random(a, sizeof(a), 0), sizeof(a));
+    CHECK_EQ(motor_random(b, sizeof(b), 0), sizeof(b));
+    int ones = 0, same = 0;
+    for (int i = 0; i < 512; i++) {
+        ones += __builtin_popcountll(a[i]);
+        same += a[i] == b[i];
+    }
+    CHECK(same == 0);
+    CHECK(ones > 512 * 32 - 600 && ones < 512 * 32 + 600);
+    CHECK_EQ(motor_random(a, 100, 1), 0); /* adds entropy: we are a driver */
+    CHECK_EQ(motor_random(a, 8, 2), -MOTOR_EINVAL);
+}
+
+static void in_child(uint64_t argument, motor_handle h)
+{
+    (void)argument;
+    (void)h;
+    uint64_t word = 1;
+    static struct motor_boot_info boot;
+    int64_t a = motor_random(&word, 8, 1), b = motor_system_info(MOTOR_SINFO_BOOT, &boot, sizeof(boot));
+    motor_process_exit(0, a == -MOTOR_EACCESS && b == -MOTOR_EACCESS ? 0 : 1);
+}
+
+void test_bad_arguments(void)
+{
+    void *kernel = (void *)0xffffffff80000000, *hole = (void *)0x1000, *strange = (void *)0x8000000000000000;
+    void *bad[] = {kernel, hole, strange, (void *)-1};
+    for (int i = 0; i < 4; i++) {
+        CHECK_EQ(motor_system_info(MOTOR_SINFO_COUNTERS, bad[i], sizeof(struct motor_counters)), -MOTOR_EFAULT);
+        CHECK_EQ(motor_debug_write(bad[i], 10), -MOTOR_EFAULT);
+        CHECK_EQ(motor_random(bad[i], 10, 0), -MOTOR_EFAULT);
+        CHECK_EQ(motor_thread_create(0, bad[i]), -MOTOR_EFAULT);
+        CHECK(motor_futex_wait((void *)((uint64_t)bad[i] & ~3ull), 0, 0, 0, 0) == -MOTOR_EFAULT);
+        CHECK_EQ(motor_futex_wake_list(bad[i], 1, 0), -MOTOR_EFAULT);
+    }
+    struct motor_thread_start start = {.rip = (uint64_t)kernel};
+    CHECK_EQ(motor_thread_create(0, &start), -MOTOR_EINVAL);
+    CHECK_EQ(motor_thread_control(0, MOTOR_THREAD_SET_FS, (uint64_t)strange), -MOTOR_EINVAL);
+    CHECK_EQ(motor_raw_syscall(MOTOR_SYSCALL_BASE + 1000, 0, 0, 0, 0, 0, 0), -38);
+    CHECK_EQ(motor_raw_syscall(39, 0, 0, 0, 0, 0, 0), -38);
+    motor_handle p = spawn(in_child, 0, 0, NULL);
+    CHECK_EQ(wait_dead(p), 0);
+    motor_handle_close(p);
+}

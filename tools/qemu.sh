@@ -1,0 +1,146 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# qemu.sh [OPTION]... [-- QEMU-ARGUMENT...]: boots a kernel in QEMU. The one place that knows how Motor's machines
+# are put together; make run, make debug, the tests and the benchmarks all come through here.
+#
+#   -k KERNEL   kernel (build/kernel/motor.elf)    -b BUNDLE  boot bundle, QEMU's -initrd
+#   -M MACHINE  microvm (default), q35, pc         -c CPUS    processors (1)
+#   -m MEM      memory (128M)                      -a ACCEL   auto (default), tcg, kvm; $MOTOR_ACCEL goes before auto
+#   -C CPU      CPU model (max; host with kvm)     -A WORDS   kernel command line
+#   -p H:G      TCP port H of 127.0.0.1 reaches port G of the guest; repeatable
+#   -n NETDEV   network backend: user (default), none, or a whole -netdev argument with id=net0
+#   -d DISK     raw image as virtio-blk; repeatable
+#   -S          the serial port is no one's: leave it to the QEMU arguments after --
+#   -g          wait for gdb on port 1234
+#   -P          only print the accelerator that -a auto would take
+#
+# With a terminal the serial port is on it, and Ctrl-A X quits; otherwise output goes to stdout and stdin is
+# left alone. Ends with QEMU's exit status: 0 is a clean power-off, 2v+1 is v written to isa-debug-exit.
+set -eu
+
+kernel=build/kernel/motor.elf bundle='' machine=microvm cpus=1 mem=128M accel=auto cpu='' append=''
+forwards='' netdev=user disks='' serial=yes gdb='' probe_only=''
+
+while getopts k:b:M:c:m:a:C:A:p:n:d:SgP option; do
+    case $option in
+    k) kernel=$OPTARG ;;
+    b) bundle=$OPTARG ;;
+    M) machine=$OPTARG ;;
+    c) cpus=$OPTARG ;;
+    m) mem=$OPTARG ;;
+    a) accel=$OPTARG ;;
+    C) cpu=$OPTARG ;;
+    A) append=$OPTARG ;;
+    p) forwards="$forwards,hostfwd=tcp:127.0.0.1:${OPTARG%:*}-:${OPTARG#*:}" ;;
+    n) netdev=$OPTARG ;;
+    d) disks="$disks $OPTARG" ;;
+    S) serial='' ;;
+    g) gdb=yes ;;
+    P) probe_only=yes ;;
+    *) exit 2 ;;
+    esac
+done
+shift $((OPTIND - 1))
+
+qemu=${QEMU:-qemu-system-x86_64}
+
+# Whether KVM can run a guest, found out by running one: a /dev/kvm that exists may still fail or hang. The guest is
+# a firmware image of 64 KiB that enters protected mode and ends QEMU with status 3. The answer is kept until the host
+# boots again.
+probe_kvm()
+{
+    [ -r /dev/kvm ] && [ -w /dev/kvm ] || return 1
+    answers=${MOTOR_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/motor}
+    answer=$answers/kvm-$(id -u)-$(cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo unknown)
+    if [ ! -f "$answer" ]; then
+        mkdir -p "$answers" 2>/dev/null && rm -f "$answers"/kvm-"$(id -u)"-* || answer=/dev/null
+        firmware=$(mktemp)
+        {
+            head -c 65520 /dev/zero
+            # Where a processor starts, 0xfff0: smsw ax; or al,1; lmsw ax; mov al,1; out 0xf4,al; hlt
+            printf '\017\001\340\014\001\017\001\360\260\001\346\364\364'
+            head -c 3 /dev/zero
+        } >"$firmware"
+        status=0
+        timeout -k 1 3 "$qemu" -M pc -accel kvm -cpu host -m 2M -nodefaults -no-user-config -display none \
+            -no-reboot -bios "$firmware" -device isa-debug-exit,iobase=0xf4,iosize=4 \
+            </dev/null >/dev/null 2>&1 || status=$?
+        rm -f "$firmware"
+        echo "$status" >"$answer"
+    else
+        read -r status <"$answer"
+    fi
+    [ "$status" = 3 ]
+}
+
+if [ "$accel" = auto ]; then
+    accel=${MOTOR_ACCEL:-auto}
+fi
+if [ "$accel" = auto ]; then
+    accel=tcg
+    ! probe_kvm || accel=kvm
+fi
+if [ "$probe_only" ]; then
+    echo "$accel"
+    exit
+fi
+
+case $accel in
+kvm) : "${cpu:=host}" ;;
+tcg) : "${cpu:=max}" ;;
+*) echo "qemu.sh: no accelerator is called $accel: auto, tcg, kvm" >&2; exit 2 ;;
+esac
+
+# transport: the last part of virtio device names. Network cards on PCI bring no option ROM along.
+case $machine in
+microvm)
+    machine=microvm,acpi=on,rtc=on,auto-kernel-cmdline=off
+    transport=device
+    quirks='-global virtio-mmio.force-legacy=false'
+    net_options=
+    ;;
+q35 | pc)
+    transport=pci,disable-legacy=on
+    quirks=
+    net_options=,romfile=
+    ;;
+*) echo "qemu.sh: no machine is called $machine: microvm, q35, pc" >&2; exit 2 ;;
+esac
+
+# Whether this process is in the foreground of a terminal: in the background, reading from it would stop QEMU.
+on_terminal()
+{
+    [ -t 0 ] || return 1
+    # Fields after the name, which may hold anything: state, parent, group, session, terminal, its foreground group.
+    read -r stat </proc/self/stat
+    # shellcheck disable=SC2086
+    set -- ${stat##*) }
+    [ "$3" = "$6" ]
+}
+
+set -- -no-user-config -nodefaults -no-reboot -display none \
+    -M "$machine" -accel "$accel" -cpu "$cpu" -smp "$cpus" -m "$mem" $quirks \
+    -device isa-debug-exit,iobase=0xf4,iosize=4 \
+    -object rng-builtin,id=rng0 -device "virtio-rng-$transport,rng=rng0" \
+    -kernel "$kernel" ${bundle:+-initrd "$bundle"} ${append:+-append "$append"} "$@"
+
+case $netdev in
+none) ;;
+user) set -- "$@" -netdev "user,id=net0$forwards" -device "virtio-net-$transport,netdev=net0$net_options" ;;
+*) set -- "$@" -netdev "$netdev" -device "virtio-net-$transport,netdev=net0$net_options" ;;
+esac
+n=0
+for disk in $disks; do
+    set -- "$@" -drive "if=none,id=disk$n,format=raw,file=$disk" -device "virtio-blk-$transport,drive=disk$n"
+    n=$((n + 1))
+done
+[ ! "$gdb" ] || set -- "$@" -s -S
+
+if [ ! "$serial" ]; then
+    exec "$qemu" "$@"
+elif on_terminal; then
+    exec "$qemu" "$@" -serial mon:stdio
+else
+    exec "$qemu" "$@" -serial stdio </dev/null
+fi
