@@ -10,20 +10,23 @@
 
 #include "object.h"
 #include "spinlock.h"
+#include "tree.h"
 
 struct vmo;
 
 struct aspace {
-    struct spinlock lock;  /* regions and page tables */
-    uint32_t refs;         /* [atomic] */
-    uint64_t root;         /* physical address of the PML4 */
-    uint64_t cpus;         /* [atomic] CPUs that may hold translations */
-    uint64_t private_bytes; /* committed private pages and page tables */
-    uint64_t virtual_bytes;
-    uint64_t limit;        /* of private_bytes */
-    struct region *regions; /* tree root */
-    uint64_t region_count;
-    void *hint;            /* last region found */
+    struct spinlock lock;   /* regions and page tables */
+    uint32_t refs;          /* [atomic] */
+    uint64_t root;          /* physical address of the PML4 */
+    uint64_t cpus;          /* [atomic] CPUs that may hold translations */
+    uint64_t private_bytes; /* [lock] committed private pages and page tables */
+    uint64_t virtual_bytes; /* [lock] */
+    uint64_t limit;         /* of private_bytes */
+    struct tree regions;    /* [lock] struct region by start */
+    uint64_t region_count;  /* [lock] */
+    struct region *hint;    /* [lock] last region found */
+    uint64_t top;           /* mappings without an address are placed below */
+    uint64_t cursor;        /* [lock] first tried: below the last one placed */
 };
 
 struct aspace *aspace_create(void); /* kernel half shared; kinfo page mapped. NULL: no memory */

@@ -120,6 +120,8 @@ static int64_t prepare(struct thread *t, struct call *c)
 {
     c->nhandles = 0;
     c->stage = CALL_QUEUED;
+    c->interruptible = !(c->msg.nhandles & MOTOR_CALL_NOINTR);
+    c->msg.nhandles &= ~MOTOR_CALL_NOINTR;
     c->pinned = false;
     c->abort_status = 0;
     c->server = NULL;
@@ -149,7 +151,7 @@ static int64_t perform(struct thread *t, struct call *c)
         CPU_COUNT(calls);
         c->token = ++call_sequence << TOKEN_ID_BITS | t->id;
         t->call = c;
-        wait_begin(WAIT_CALL, true, &e->callers);
+        wait_begin(WAIT_CALL, c->interruptible, &e->callers);
         status = wait_block(c->msg.deadline, endpoint_wake_handoff(e));
         t->call = NULL;
     }

@@ -60,6 +60,7 @@ struct call {
     uint64_t token;
     struct process *server;    /* [sched_lock] when delivered */
     uint8_t stage;             /* [sched_lock] enum call_stage */
+    bool interruptible;        /* not MOTOR_CALL_NOINTR */
     bool pinned;               /* [sched_lock] a server is copying: aborts wait */
     int64_t abort_status;      /* [sched_lock] the abort that waits, 0: none */
     uint32_t nhandles;         /* sent before delivery, received after the reply */

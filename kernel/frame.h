@@ -29,6 +29,7 @@ void frame_free(uint64_t paddr); /* any order: the head's */
 struct frame *frame_of(uint64_t paddr); /* NULL for addresses that are not managed RAM */
 void frame_ref(uint64_t paddr);
 bool frame_unref(uint64_t paddr); /* frees at zero; true if it did */
+void frame_split(uint64_t paddr);  /* an allocated block of one reference becomes single frames of one each */
 uint64_t frame_total(void), frame_free_count(void); /* frames */
 void page_zero(void *page);
 void page_copy(void *to, const void *from);

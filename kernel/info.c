@@ -111,7 +111,7 @@ int64_t sys_debug_write(const char *text, size_t size)
         if (copy_from_user(piece, text + done, n) < 0) {
             return -MOTOR_EFAULT;
         }
-        log_write(piece, n);
+        arch_log(piece, n);
         done += n;
         sched_preempt_point();
     }

@@ -82,7 +82,7 @@ void process_totals(uint64_t *handles, uint64_t *regions)
         struct process *p = container_of(l, struct process, all_link);
         spin_lock(&p->lock);
         *handles += p->handles.used;
-        *regions += p->aspace ? p->aspace->region_count : 0;
+        *regions += p->aspace ? p->aspace->regions.count : 0;
         spin_unlock(&p->lock);
     }
     spin_unlock(&processes.lock);
@@ -90,10 +90,9 @@ void process_totals(uint64_t *handles, uint64_t *regions)
 
 /* ---- creation ---- */
 
-/* The process timer: interrupt one thread, one that sleeps interruptibly if there is one near the front. */
-static void timer_fired(struct timer *timer)
+/* Interrupt one thread, one that sleeps interruptibly if there is one near the front. [sched_lock held] */
+static void interrupt_any(struct process *p, uint32_t bits)
 {
-    struct process *p = container_of(timer, struct process, timer);
     struct thread *chosen = NULL;
     uint32_t looked = 0;
     for (struct list *l = p->threads.next; l != &p->threads && looked < 16; l = l->next, looked++) {
@@ -106,8 +105,13 @@ static void timer_fired(struct timer *timer)
         }
     }
     if (chosen) {
-        thread_interrupt(chosen, MOTOR_UPCALL_TIMER);
+        thread_interrupt(chosen, bits);
     }
+}
+
+static void timer_fired(struct timer *timer)
+{
+    interrupt_any(container_of(timer, struct process, timer), MOTOR_UPCALL_TIMER);
 }
 
 static void inherit(struct process *p, const struct process *from)
@@ -196,8 +200,14 @@ uint32_t process_remove_thread(struct process *p, struct thread *t)
     p->thread_count--;
     if (p->thread_count == 0) {
         p->dying = true;
-    } else if (p->thread_count == 1 && p->alone && p->alone->waiting) {
+        return 0;
+    }
+    if (p->thread_count == 1 && p->alone && p->alone->waiting) {
         wait_end(p->alone, 0);
+    }
+    uint32_t untaken = __atomic_exchange_n(&t->sticky, 0, __ATOMIC_RELAXED) & (MOTOR_UPCALL_TIMER | MOTOR_UPCALL_SIGNAL);
+    if (untaken) {
+        interrupt_any(p, untaken);
     }
     return p->thread_count;
 }
@@ -287,8 +297,7 @@ void process_release(struct process *p)
 void process_last_thread(struct process *p)
 {
     if (p->first) {
-        log_process(true, "%s[%u], the first process, has ended with status %x: the system stops\n", p->name, p->pid,
-                    p->status);
+        klog("%s[%u], the first process, has ended with status %x: the system stops\n", p->name, p->pid, p->status);
         arch_power(MOTOR_POWER_EXIT, 1);
     }
     process_release(p);

@@ -94,13 +94,11 @@ static bool is_idle(struct thread *t)
 static void enqueue(struct run_queue *rq, struct thread *t)
 {
     tree_insert(&rq->ready, &t->run_node, t->vruntime);
-    rq->count++;
 }
 
 static void dequeue(struct run_queue *rq, struct thread *t)
 {
     tree_remove(&rq->ready, &t->run_node);
-    rq->count--;
 }
 
 /* Keep a thread's distance to the queue it leaves when it comes to another. */
@@ -192,7 +190,7 @@ void sched_ready(struct thread *t)
         ask_resched(c);
     } else if (c == this_cpu()) {
         arm_slice(rq, now);
-    } else if (rq->count == 1) {
+    } else if (rq->ready.count == 1) {
         ask_resched(c); /* only it can arm its timer */
     }
 }
@@ -203,12 +201,12 @@ static bool may_run_here(struct thread *t, uint32_t cpu)
 }
 
 /* Take a waiting thread from another CPU's queue of at least `least`. */
-static struct thread *steal(uint32_t cpu, uint32_t least)
+static struct thread *steal(uint32_t cpu, uint64_t least)
 {
     for (uint32_t i = 1; i < cpu_count; i++) {
         uint32_t from = (cpu + i) % cpu_count;
         struct run_queue *rq = sched_queue(from);
-        if (!rq || rq->count < least) {
+        if (!rq || rq->ready.count < least) {
             continue;
         }
         struct tree_node *n = rq->ready.first;
@@ -252,7 +250,7 @@ static void switch_to(struct cpu *cpu, struct thread *next, uint64_t now)
     } else {
         idle_cpus &= ~(1ull << cpu->id);
         raise_min_vruntime(rq, next->vruntime);
-        if (rq->count) {
+        if (rq->ready.count) {
             arm_slice(rq, now);
         }
     }
@@ -274,7 +272,7 @@ void sched_block(struct thread *handoff)
     uint64_t now = arch_now();
     KASSERT(spin_held(&sched_lock) && self->state != THREAD_RUNNING);
     charge(self, now);
-    if (handoff && (now < rq->slice_end || rq->count == 0) && may_run_here(handoff, cpu->id)) {
+    if (handoff && (now < rq->slice_end || rq->ready.count == 0) && may_run_here(handoff, cpu->id)) {
         move_vruntime(handoff, handoff->cpu, cpu->id);
         limit_credit(handoff, rq);
         CPU_COUNT(direct_switches);
@@ -331,12 +329,12 @@ static void reschedule(bool yield)
     }
     bool over = rq->slice_end && now >= rq->slice_end;
     if (over && cpu_count > 1) {
-        struct thread *extra = steal(cpu->id, rq->count + 2);
+        struct thread *extra = steal(cpu->id, rq->ready.count + 2);
         if (extra) {
             enqueue(rq, extra);
         }
     }
-    if (!rq->count) {
+    if (!rq->ready.count) {
         return;
     }
     if (yield && self->vruntime <= rq->ready.first->key) {
@@ -387,9 +385,9 @@ void sched_timer_interrupt(void)
     sched_lock_acquire();
     rq->armed = MOTOR_NEVER;
     timer_run(now);
-    if (rq->count && rq->slice_end && now >= rq->slice_end) {
+    if (rq->ready.count && rq->slice_end && now >= rq->slice_end) {
         cpu->resched = true;
-    } else if (rq->count) {
+    } else if (rq->ready.count) {
         arm_slice(rq, now);
     }
     sched_lock_release();

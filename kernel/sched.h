@@ -14,7 +14,6 @@
 
 struct run_queue { /* of one CPU [sched_lock] */
     struct tree ready;     /* by vruntime; the running thread is not in it */
-    uint32_t count;
     uint64_t min_vruntime; /* never falls */
     uint64_t slice_end;    /* ns; meaningful when someone waits */
     struct tree timers;

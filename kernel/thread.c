@@ -169,8 +169,7 @@ struct thread *thread_create_idle(uint32_t cpu, void *stack)
     t->cpu = cpu;
     t->state = THREAD_RUNNING;
     t->affinity = 1ull << cpu;
-    arch_fpu_init_thread(t);
-    return t;
+    return t; /* no FPU state: user registers stay loaded while a CPU idles */
 }
 
 int64_t thread_start(struct thread *t)
@@ -366,6 +365,8 @@ static int64_t control(struct thread *t, uint32_t op, uint64_t value)
         return result;
     case MOTOR_THREAD_SET_PRIORITY:
         return set_priority(t, value);
+    case MOTOR_THREAD_GET_HANDLE:
+        return t == this_cpu()->current ? handle_insert(t->process, &t->object, MOTOR_RIGHTS_ALL) : -MOTOR_EINVAL;
     default:
         return -MOTOR_ENOSYS;
     }

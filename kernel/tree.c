@@ -63,6 +63,7 @@ void tree_insert(struct tree *t, struct tree_node *n, uint64_t key)
     }
     *n = (struct tree_node){.parent = parent, .key = key, .rank = next_rank(), .linked = true};
     *link = n;
+    t->count++;
     if (leftmost) {
         t->first = n;
     }
@@ -81,6 +82,7 @@ void tree_remove(struct tree *t, struct tree_node *n)
     }
     replace_child(t, n->parent, n, n->left ? n->left : n->right);
     n->linked = false;
+    t->count--;
 }
 
 struct tree_node *tree_next(struct tree_node *n)

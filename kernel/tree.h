@@ -20,6 +20,7 @@ struct tree_node {
 struct tree {
     struct tree_node *root;
     struct tree_node *first; /* smallest key */
+    uint64_t count;
 };
 
 void tree_insert(struct tree *t, struct tree_node *n, uint64_t key); /* n must not be linked */

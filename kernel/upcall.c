@@ -120,8 +120,8 @@ void thread_fault(struct trap_frame *f, uint32_t vector, uint64_t address, uint3
         return;
     }
     uint32_t signal = fault_signal(vector, status);
-    log_process(p->first || status == MOTOR_ENOMEM,
-                "%s[%u] ends with signal %u: vector %u, error %x, status %u, address %lx, rip %lx, rsp %lx\n", p->name,
-                p->pid, signal, vector, error, status, fault.address, f->rip, f->rsp);
+    void (*say)(const char *, ...) = p->first || status == MOTOR_ENOMEM ? klog : kdebug;
+    say("%s[%u] ends with signal %u: vector %u, error %x, status %u, address %lx, rip %lx, rsp %lx\n", p->name, p->pid,
+        signal, vector, error, status, fault.address, f->rip, f->rsp);
     process_kill(p, signal);
 }

@@ -6,6 +6,7 @@
 
 HOST_TESTS :=
 -include $(wildcard tests/host/build.mk tests/host/*/build.mk)
+include tests/kernel/build.mk
 
 POSIX_TESTS := $(patsubst tests/posix/%.c,$(BUILD)/tests/posix/%,$(wildcard tests/posix/*.c))
 
@@ -16,5 +17,5 @@ $(BUILD)/tests/posix/%: tests/posix/%.c $(wildcard tests/posix/*.h) $(SDK)/.moto
 
 $(call host_tool,httpload,tools/httpload/httpload.c)
 
-test: all $(HOST_TESTS) $(POSIX_TESTS) $(BUILD)/host/httpload
+test: all $(KTEST).bundle $(HOST_TESTS) $(POSIX_TESTS) $(BUILD)/host/httpload
 	$(Q)tests/run $(TESTS)

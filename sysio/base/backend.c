@@ -46,7 +46,7 @@ static void relocate(uintptr_t base, const Elf64_Dyn *dynamic)
             *(uintptr_t *)(base + rela->r_offset) = base + (uintptr_t)rela->r_addend;
 }
 
-/* Builds argc, argv, envp and auxv below the top of the first stack. */
+/* Builds argc, argv, envp and auxv on the stack that the kernel gave: lazy, guarded, 1 MiB. */
 void start_c(const Elf64_Ehdr *image, const Elf64_Dyn *dynamic, uintptr_t *stack_top)
 {
     relocate((uintptr_t)image, dynamic);

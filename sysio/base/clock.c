@@ -32,3 +32,8 @@ uint64_t clock_realtime_ns(void)
 {
     return read_clock(true);
 }
+
+const struct motor_kinfo *kernel_info(void)
+{
+    return (const struct motor_kinfo *)MOTOR_KINFO_ADDRESS;
+}

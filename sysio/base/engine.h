@@ -108,6 +108,7 @@ int64_t to_errno(int64_t status);
 
 uint64_t clock_monotonic_ns(void);
 uint64_t clock_realtime_ns(void);
+const struct motor_kinfo *kernel_info(void);
 
 /* ---- log; any thread --------------------------------------------------------------------------------------- */
 

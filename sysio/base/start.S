@@ -10,7 +10,6 @@
     .type _start, @function
 _start:
     xor %ebp, %ebp
-    lea stack_top(%rip), %rsp
     lea __ehdr_start(%rip), %rdi
     lea _DYNAMIC(%rip), %rsi
     mov %rsp, %rdx
@@ -89,8 +88,4 @@ clone_child:
     hlt
     .size backend_entry, . - backend_entry
 
-    .bss
-    .balign 16
-    .space 65536
-stack_top:
     .section .note.GNU-stack, "", @progbits

@@ -67,10 +67,10 @@ int data_own(struct data *d, uint64_t size)
 
 static int zero_bytes(struct data *d, uint64_t offset, uint64_t count)
 {
-    static const uint8_t zeros[PAGE];
+    static uint8_t zeros[PAGE];
     while (count) {
         uint64_t n = count < PAGE ? count : PAGE;
-        if (motor_vmo_control(d->vmo, MOTOR_VMO_WRITE, offset, n, (void *)(uintptr_t)zeros) < 0)
+        if (motor_vmo_control(d->vmo, MOTOR_VMO_WRITE, offset, n, zeros) < 0)
             return -ENOSPC;
         offset += n;
         count -= n;
@@ -98,7 +98,7 @@ int64_t data_read(struct data *d, struct transfer *t, uint64_t offset, uint64_t 
     if (d->vmo)
         return transfer_from_vmo(t, d->vmo, offset, count);
     int64_t status = 0;
-    static const uint8_t zeros[16 * PAGE];
+    static uint8_t zeros[16 * PAGE]; /* in .bss, not in the file */
     for (uint64_t done = 0; done < count && status >= 0; done += sizeof zeros)
         status = transfer_from_buffer(t, zeros, count - done < sizeof zeros ? count - done : sizeof zeros);
     return status < 0 && !t->moved ? status : (int64_t)t->moved;

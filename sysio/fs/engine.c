@@ -10,7 +10,7 @@
 #include <motor/bundle.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/poll.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -598,19 +598,47 @@ int64_t fs_open_handle(const char *path, uint32_t flags, bool exec)
     return status;
 }
 
+/* Directories that must be there, whatever the bundle brings. */
+static void make_directory(const char *path, uint32_t mode)
+{
+    struct cred root = {0};
+    struct create_args args = {.mode = S_IFDIR | mode};
+    struct inode *inode;
+    if (!vfs_create(mounts->root, &root, path, strlen(path), &args, &inode))
+        inode_put(inode);
+}
+
+static void make_base(void)
+{
+    struct cred root = {0};
+    static const char resolv[] = "/etc/resolv.conf", text[] = "/proc/motor/resolv.conf";
+    struct create_args link = {.mode = S_IFLNK | 0777, .target = text, .target_size = sizeof text - 1};
+    struct inode *inode;
+    make_directory("/dev", 0755);
+    make_directory("/proc", 0555);
+    make_directory("/etc", 0755);
+    make_directory("/root", 0700);
+    make_directory("/tmp", 01777);
+    make_directory("/run", 0755);
+    make_directory("/var", 0755);
+    make_directory("/var/tmp", 01777);
+    if (!vfs_create(mounts->root, &root, resolv, sizeof resolv - 1, &link, &inode))
+        inode_put(inode);
+}
+
 bool fs_init(const void *bundle, uint64_t bundle_size, motor_handle bundle_vmo)
 {
-    static struct mount root, dev, proc;
+    static struct mount root, dev, proc, shm;
     struct motor_memory_info memory = {0};
     motor_system_info(MOTOR_SINFO_MEMORY, &memory, sizeof memory);
     if (!engine_init(&fs_engine, "fs", fs_event))
         return false;
     data_bundle = bundle_vmo;
     bundle_bytes = bundle;
-    if (!tmpfs_init(&root, memory.total / 2, memory.total / 8192 + 1024) || vfs_mount(&root, "/"))
+    tmpfs_limits(memory.total / 2, memory.total / 8192 + 1024);
+    if (!tmpfs_init(&root, "root", 0755) || vfs_mount(&root, "/"))
         return false;
     bundle_fill(bundle, bundle_size);
-    if (!devfs_init(&dev) || !procfs_init(&proc))
-        return false;
-    return true;
+    make_base();
+    return devfs_init(&dev) && procfs_init(&proc) && tmpfs_init(&shm, "shm", 01777) && !vfs_mount(&shm, "/dev/shm");
 }

@@ -193,7 +193,8 @@ struct timespec fs_now(void);
 
 /* ---- the file systems ----------------------------------------------------------------------------------------- */
 
-bool tmpfs_init(struct mount *m, uint64_t limit_bytes, uint64_t limit_inodes);
+void tmpfs_limits(uint64_t bytes, uint64_t inodes); /* of all tmpfs mounts together */
+bool tmpfs_init(struct mount *m, const char *source, uint32_t mode);
 /* A regular file whose bytes are part of the bundle, in place until it is written; size is its length. */
 int tmpfs_add_bundle_file(struct inode *dir, const char *name, size_t length, const struct create_args *args, uint64_t offset,
                           uint64_t size, uint64_t hash, struct inode **out);

@@ -549,20 +549,24 @@ static const struct inode_ops tmpfs_ops = {
 
 /* ---- start --------------------------------------------------------------------------------------------------- */
 
-bool tmpfs_init(struct mount *m, uint64_t limit_bytes, uint64_t limit_inodes)
+void tmpfs_limits(uint64_t bytes, uint64_t inodes)
 {
-    bytes_limit = limit_bytes;
-    inodes_limit = limit_inodes;
+    bytes_limit = bytes;
+    inodes_limit = inodes;
+    counter_register("fs", "tmpfs_bytes", &tmpfs_bytes_used);
+    counter_register("fs", "tmpfs_inodes", &inodes_used);
+}
+
+bool tmpfs_init(struct mount *m, const char *source, uint32_t mode)
+{
     m->type = "tmpfs";
-    m->source = "root";
-    struct tmpfs_inode *n = inode_new(m, &(struct create_args){.mode = S_IFDIR | 0755});
+    m->source = source;
+    struct tmpfs_inode *n = inode_new(m, &(struct create_args){.mode = S_IFDIR | mode});
     if (!n)
         return false;
     n->inode.nlink = 2;
     n->inode.linked = true;
     m->root = inode_get(&n->inode);
-    counter_register("fs", "tmpfs_bytes", &tmpfs_bytes_used);
-    counter_register("fs", "tmpfs_inodes", &inodes_used);
     return true;
 }
 

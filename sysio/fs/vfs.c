@@ -12,8 +12,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#ifndef RENAME_NOREPLACE /* not in musl 1.2.5 */
 #define RENAME_NOREPLACE 1u
 #define RENAME_EXCHANGE 2u
+#endif
 
 struct mount *mounts;
 

@@ -44,11 +44,15 @@ void net_notified(void *object);
 void net_closed(void *object); /* the last handle to its gate is gone */
 bool net_turn(void);           /* all the work there is; true: there is more */
 bool net_before_sleep(void);   /* true: there is work after all */
+void net_after_sleep(void);    /* always, after the wait, slept or not */
 uint64_t net_deadline(void);
 
+/* A socket that cannot go on now: tried again in the next turn; or reset, once lwIP is not looking at it. */
+void net_retry_later(struct socket *s);
+void net_break_later(struct socket *s);
+void net_forget(struct socket *s);
 void net_session_release(struct session *s); /* a socket of it is gone */
-/* NETINFO */
+/* info.c: what IO_NETINFO answers, at most `size` bytes. */
 uint32_t net_info(uint32_t what, char *buffer, uint32_t size);
-const char *net_resolv_conf(void);
 
 #endif

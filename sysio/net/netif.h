@@ -13,8 +13,10 @@ bool net_eth_turn(void);            /* completions, frames; true: there is more 
 void net_eth_flush(void);           /* kick */
 bool net_eth_before_sleep(bool wait_for_sent); /* interrupts on; true: work has arrived */
 bool net_eth_sending(void);         /* frames the device has not finished */
+bool net_eth_owns(const struct pbuf *p); /* it is a receive buffer of ours */
 bool net_eth_scarce(void);          /* few receive buffers are left: copy instead of keeping */
 void net_loop_start(void);
 bool net_loop_turn(void); /* true: there is more */
+bool net_loop_idle(void);
 
 #endif

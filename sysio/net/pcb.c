@@ -285,12 +285,12 @@ void net_pcb_each(void (*each)(struct tcp_pcb *pcb, void *context), void *contex
         each(pcb, context);
 }
 
-void net_pcb_abort_address(const ip_addr_t *address)
+void net_pcb_abort_orphans(void)
 {
     for (struct tcp_pcb *pcb = parked, *next; pcb; pcb = next) {
         next = pcb->next;
-        if (ip_addr_eq(&pcb->local_ip, address))
-            net_pcb_touch(pcb); /* lwIP aborts those in its own list */
+        if (!address_is_own(&pcb->local_ip))
+            tcp_abort(pcb);
     }
 }
 
@@ -298,8 +298,6 @@ uint32_t net_pcb_port_connections(uint16_t port)
 {
     return port_connections[port];
 }
-
-bool net_pcb_tuple_used(const ip_addr_t *local, uint16_t local_port, const ip_addr_t *remote, uint16_t remote_port);
 
 /* ---- TIME-WAIT --------------------------------------------------------------------------------------- */
 

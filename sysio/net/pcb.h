@@ -32,14 +32,12 @@ bool net_pcb_timer_needed(void);
 /* When the next record expires (ns), or UINT64_MAX. */
 uint64_t net_pcb_next_expiry(void);
 
-/* Is this 4-tuple taken? time_wait: also by a record (one that may be reused is removed instead). */
+/* Is this 4-tuple taken? (A TIME-WAIT record that may be reused is removed instead.) */
 bool net_pcb_tuple_used(const ip_addr_t *local, uint16_t local_port, const ip_addr_t *remote, uint16_t remote_port);
 /* Connections (TIME-WAIT included) that use a local port. */
 uint32_t net_pcb_port_connections(uint16_t port);
-/* SYN_RCVD of a listener: the count that its backlog bounds. */
-void net_pcb_listener_opened(struct tcp_pcb_listen *listener);
-/* Closing an address: aborts every connection that has it. */
-void net_pcb_abort_address(const ip_addr_t *address);
+/* An address has gone: aborts parked connections that had it (lwIP aborts those it sees). */
+void net_pcb_abort_orphans(void);
 
 struct net_pcb_counts {
     uint32_t active, parked, time_wait;

@@ -33,13 +33,17 @@ void port_window_decommit(struct window *w, uint64_t offset, uint64_t size);
 int port_window_pin(struct window *w, uint64_t offset, uint64_t size, uint64_t *physical);
 uint64_t port_memory_total(void);
 
+motor_handle port_window_share(struct window *w); /* a second handle to its object; 0: no memory */
+
 /* Objects of clients. `object` comes back with what happens to the gate. Results: handles, or negated Linux errnos. */
 int64_t port_gate_create(void *object, uint64_t *badge);
 void port_gate_forget(uint64_t badge);
 int64_t port_handle_install(motor_handle process, motor_handle h);
-void port_handle_close(motor_handle h);
+void *port_gate_object(uint64_t badge); /* NULL: none */
+void port_handle_close(motor_handle h); /* 0: nothing */
 
 /* The call being handled. */
+motor_handle port_take_handle(const struct motor_event *ev, uint32_t index); /* not closed with the event; 0: none, or our own gate */
 int64_t port_call_read(const struct motor_event *ev, uint64_t offset, void *buffer, uint64_t size);
 int64_t port_call_write(const struct motor_event *ev, uint64_t offset, const void *buffer, uint64_t size);
 

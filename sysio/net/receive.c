@@ -5,6 +5,7 @@
  * touched. What finds no room waits in pbufs, which the window (or SO_RCVBUF) bounds.
  */
 #include "socket.h"
+#include "engine.h"
 #include "heap.h"
 #include "netif.h"
 #include <string.h>
@@ -108,43 +109,50 @@ static void want_space(struct socket *s, bool want)
         __atomic_store_n(&s->shared->state, now, __ATOMIC_SEQ_CST);
 }
 
+/* One round: true if the client took bytes meanwhile and there may be more to do. */
+static bool push_once(struct socket *s, bool *changed)
+{
+    if (s->rx_pending) {
+        uint32_t used = s->rx_head - s->rx_tail;
+        if (!used && !place(s, s->rx_pending_size)) {
+            net_retry_later(s);
+            return false;
+        }
+        uint32_t n = copy_pending(s, s->rx.page ? ring_size(&s->rx) - used : 0);
+        if (n) {
+            s->rx_head += n;
+            if (s->type == 1 && s->state != SOCKET_LISTENING)
+                s->rx_unacknowledged += n;
+            __atomic_store_n(&s->shared->rx_head, s->rx_head, __ATOMIC_RELEASE);
+            *changed = true;
+        } else if (!used) {
+            net_retry_later(s); /* no memory for the ring's pages */
+            return false;
+        }
+    }
+    bool want = s->rx_pending || (s->type == 1 && s->tcp && s->rx_unacknowledged >= net_tcp_window / 4);
+    want_space(s, want);
+    if (!want)
+        return false;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    return __atomic_load_n(&s->shared->rx_tail, __ATOMIC_SEQ_CST) != s->rx_tail;
+}
+
 void receive_push(struct socket *s)
 {
     bool changed = false;
     uint32_t consumed;
     if (!s->shared || s->closed)
         return;
-    for (;;) {
+    do {
         if (!receive_tail(s, &consumed)) {
             tcp_socket_break(s);
             return;
         }
-        if (!s->rx_pending)
-            break;
-        uint32_t used = s->rx_head - s->rx_tail;
-        if (!used && !place(s, s->rx_pending_size))
-            break;
-        uint32_t n = copy_pending(s, s->rx.page ? ring_size(&s->rx) - used : 0);
-        if (n) {
-            s->rx_head += n;
-            if (s->type == 1)
-                s->rx_unacknowledged += n;
-            __atomic_store_n(&s->shared->rx_head, s->rx_head, __ATOMIC_RELEASE);
-            changed = true;
-        }
-        if (!s->rx_pending)
-            break;
-        want_space(s, true);
-        __atomic_thread_fence(__ATOMIC_SEQ_CST);
-        if (__atomic_load_n(&s->shared->rx_tail, __ATOMIC_SEQ_CST) == s->rx_tail)
-            break;
-    }
-    if (!s->rx_pending) {
-        if (s->rx_eof && !(s->shared->state & IO_STATE_RX_EOF)) {
-            __atomic_fetch_or(&s->shared->state, IO_STATE_RX_EOF, __ATOMIC_SEQ_CST);
-            changed = true;
-        }
-        want_space(s, s->type == 1 && s->tcp && s->rx_unacknowledged >= net_tcp_window / 4);
+    } while (push_once(s, &changed));
+    if (!s->rx_pending && s->rx_eof && !(s->shared->state & IO_STATE_RX_EOF)) {
+        socket_set_state(s, IO_STATE_RX_EOF, 0);
+        changed = true;
     }
     if (changed)
         socket_signal(s);

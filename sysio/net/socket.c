@@ -90,6 +90,7 @@ int64_t socket_expose(struct socket *s)
 
 void socket_free(struct socket *s)
 {
+    net_forget(s);
     receive_drop(s);
     port_unbind(s);
     if (s->object.badge)
@@ -100,6 +101,21 @@ void socket_free(struct socket *s)
     }
     net_counters.sockets--;
     net_heap_free(s);
+}
+
+bool socket_read_head(struct socket *s)
+{
+    uint32_t head = __atomic_load_n(&s->shared->tx_head, __ATOMIC_ACQUIRE);
+    if (head == s->tx_seen)
+        return true;
+    if (s->tx_seen == s->tx_tail) { /* the ring was empty: it may have another place now */
+        if (!ring_check(__atomic_load_n(&s->shared->tx_place, __ATOMIC_ACQUIRE), &s->tx))
+            return false;
+    }
+    if (!s->tx.page || head - s->tx_tail > ring_size(&s->tx) || head - s->tx_tail < s->tx_seen - s->tx_tail)
+        return false;
+    s->tx_seen = head;
+    return true;
 }
 
 void socket_signal(struct socket *s)

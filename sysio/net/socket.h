@@ -71,10 +71,12 @@ struct socket {
     uint32_t tx_tail, tx_sent; /* acknowledged; handed to lwIP */
     uint32_t tx_seen;          /* head as last read and checked */
     bool tx_shut, fin_sent, tx_retry;
+    bool started; /* the first byte has been handed to lwIP */
+    bool later, break_later; /* on the engine's list: try again, or reset */
+    struct socket *later_next;
 
     bool closed;   /* the client has dropped it */
     bool accepted; /* came from a listener: the accept record has been (or will be) pushed */
-    uint32_t pid_label;
 
     /* listening */
     uint32_t backlog, syn_pending, deferred_count;
@@ -103,6 +105,8 @@ void socket_signal(struct socket *s);
 void socket_set_state(struct socket *s, uint32_t set, uint32_t clear);
 void socket_set_error(struct socket *s, int error);
 int net_errno(err_t e); /* positive Linux errno */
+bool socket_read_head(struct socket *s); /* of the tx ring, into tx_seen; false: the client broke the rules */
+int socket_choose_source(const struct socket *s, const ip_addr_t *to, ip_addr_t *from); /* 0 or negated errno */
 
 /* ---- receive.c: rings towards the client ---- */
 void receive_push(struct socket *s);                          /* moves what is pending as far as there is room */

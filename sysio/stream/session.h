@@ -29,6 +29,7 @@ struct session {
     uint32_t object_kind; /* of the engine that owns it: see the engine's object header */
     uint64_t badge;
     struct session *next, *prev;
+    struct session *watch_next; /* the engine's list */
     struct window arena, bell;
     motor_handle process;
     struct io_session *header;

@@ -46,7 +46,7 @@ static const uint8_t *map_table(uint64_t pa, const char *signature, uint32_t *si
     if (!table)
         return NULL;
     if (sum(table, length)) {
-        virtio_log("acpi: %.4s has a wrong checksum and is ignored\n", signature);
+        virtio_log("acpi: %.4s has a wrong checksum and is ignored", signature);
         virtio_unmap_physical(table, length);
         return NULL;
     }

@@ -151,7 +151,7 @@ static void probe(uint64_t pa, uint64_t size, uint32_t gsi, bool edge)
     if (version != 2) {
         if (!legacy_told)
             virtio_log("virtio: mmio %llx is a legacy device (version %u), which is not supported; on QEMU's microvm "
-                       "add: -global virtio-mmio.force-legacy=false\n",
+                       "add: -global virtio-mmio.force-legacy=false",
                        (unsigned long long)pa, version);
         legacy_told = true;
         goto out_unmap;

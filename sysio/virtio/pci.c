@@ -326,7 +326,7 @@ static void add_function(uint32_t address)
         at = config_read8(address, at + 1) & ~3u;
     }
     if (!found.common || !found.notify) {
-        virtio_log("virtio: pci %02x:%02x.%x has no modern interface and is ignored\n", address >> 8, address >> 3 & 31,
+        virtio_log("virtio: pci %02x:%02x.%x has no modern interface and is ignored", address >> 8, address >> 3 & 31,
                    address & 7);
         return;
     }

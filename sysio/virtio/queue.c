@@ -20,7 +20,7 @@ static inline void barrier_full(void)
 static void queue_break(struct virtq *q, const char *why)
 {
     if (!q->broken)
-        virtio_log("virtio: %s queue %u is broken: %s\n", virtio_name(q->device), q->index, why);
+        virtio_log("virtio: %s queue %u is broken: %s", virtio_name(q->device), q->index, why);
     q->broken = true;
 }
 

@@ -32,6 +32,8 @@ int virtio_scan(uint64_t rsdp, const char *cmdline, void (*log)(const char *form
     virtio_log = log;
     virtio_pci_scan(rsdp);
     virtio_mmio_scan(rsdp, cmdline);
+    for (uint32_t i = 0; i < device_count; i++)
+        virtio_log("%s: device type %u", devices[i].name, devices[i].type);
     return (int)device_count;
 }
 
@@ -117,14 +119,14 @@ int virtio_negotiate(struct virtio_device *d, uint64_t wanted, uint64_t required
     uint64_t features = offered & (wanted | required | VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX);
     required |= VIRTIO_F_VERSION_1;
     if (~features & required) {
-        virtio_log("virtio: %s lacks features %llx\n", d->name, (unsigned long long)(~features & required));
+        virtio_log("virtio: %s lacks features %llx", d->name, (unsigned long long)(~features & required));
         add_status(d, STATUS_FAILED);
         return -MOTOR_ENOENT;
     }
     d->transport->set_features(d, features);
     add_status(d, STATUS_FEATURES_OK);
     if (!(d->transport->get_status(d) & STATUS_FEATURES_OK)) {
-        virtio_log("virtio: %s refuses features %llx\n", d->name, (unsigned long long)features);
+        virtio_log("virtio: %s refuses features %llx", d->name, (unsigned long long)features);
         add_status(d, STATUS_FAILED);
         return -MOTOR_ENOENT;
     }

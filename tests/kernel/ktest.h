@@ -10,8 +10,10 @@
 #include <motor/syscall.h>
 #include <stdbool.h>
 
+int memcmp(const void *a, const void *b, size_t n);
+
 #define PAGE 4096ull
-#define MS 1000000ull
+#define MS ((uint64_t)1000000)
 #define NEVER MOTOR_NEVER
 
 /* ---- reporting ---- */

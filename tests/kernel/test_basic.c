@@ -81,7 +81,9 @@ void test_random_bytes(void)
     CHECK_EQ(motor_random(b, sizeof(b), 0), sizeof(b));
     int ones = 0, same = 0;
     for (int i = 0; i < 512; i++) {
-        ones += __builtin_popcountll(a[i]);
+        for (uint64_t v = a[i]; v; v &= v - 1) {
+            ones++;
+        }
         same += a[i] == b[i];
     }
     CHECK(same == 0);

@@ -107,6 +107,7 @@ struct motor_thread_start {
 #define MOTOR_THREAD_GET_CPU_TIME 6u /* result: ns this thread has run */
 #define MOTOR_THREAD_ACK 7u          /* own thread: clear the sticky interruption; result: the MOTOR_UPCALL_* bits that were set */
 #define MOTOR_THREAD_SET_PRIORITY 8u /* value 0..39, 20 normal, smaller is more urgent (as nice + 20) */
+#define MOTOR_THREAD_GET_HANDLE 9u   /* own thread: a new handle to it, all rights */
 
 /*
  * Upcalls. A thread started with a gs_base has a thread control block there, whose first part is this:
@@ -118,6 +119,7 @@ struct motor_thread_start {
  * is 0, the kernel stores the thread's registers in `context`, sets `busy` to 1, and continues it at
  * the process's upcall entry with rsp = upcall_stack, rdi = the reason bits, rsi = 0. If `busy` is not 0 nothing more
  * happens: the runtime looks at `pending` before it clears `busy`, and takes the bits with MOTOR_THREAD_ACK.
+ * TIMER and SIGNAL bits that a thread had not taken when it ended go to another thread of its process.
  *
  * Fault (page fault, general protection, divide error, ...): as above, at once, reason MOTOR_UPCALL_FAULT, with
  * `fault` filled, when busy is 0 or 1 (1 means "inside the runtime": the runtime decides by the RIP: a
@@ -197,7 +199,7 @@ struct motor_process_info {
 /* What a client fills for call(), and finds changed by the reply. */
 struct motor_msg {
     uint32_t op;       /* to the server, as is */
-    uint32_t nhandles; /* in: handles sent; out: handles received */
+    uint32_t nhandles; /* in: handles sent, | MOTOR_CALL_NOINTR; out: handles received */
     int64_t status;    /* out: the server's answer: negative status or errno as the protocol says, or a result */
     uint64_t word[MOTOR_MSG_WORDS]; /* in and out */
     const void *in;    /* bytes the server may read while the call lasts */
@@ -208,6 +210,7 @@ struct motor_msg {
     uint64_t deadline; /* MOTOR_NEVER, or when the call ends with MOTOR_ETIMEOUT */
 };
 _Static_assert(sizeof(struct motor_msg) == 120, "ABI");
+#define MOTOR_CALL_NOINTR (1u << 31) /* interruptions do not end the call: only the reply, the deadline or a death does */
 
 #define MOTOR_EVENT_CALL 1u
 #define MOTOR_EVENT_NOTIFY 2u

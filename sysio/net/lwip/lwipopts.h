@@ -67,6 +67,7 @@ void net_heap_free(void *p);
 #define MEMP_NUM_ND6_QUEUE 64
 #define MEMP_NUM_MLD6_GROUP 64
 #define IP_REASSEMBLY 1
+#define IPV6_FRAG_COPYHEADER 1 /* pointers are wide */
 #define IP_FRAG 1
 #define IP_REASS_MAX_PBUFS 128
 #define IP_OPTIONS_ALLOWED 1
@@ -90,14 +91,21 @@ void net_heap_free(void *p);
 #define LWIP_UDPLITE 0
 #define LWIP_NETBUF_RECVINFO 1
 #define LWIP_HOOK_FILENAME "net_hooks.h"
+#define LWIP_HOOK_IP4_ROUTE_SRC(src, dest) net_route4(src, dest)
+#define LWIP_HOOK_IP6_ROUTE(src, dest) net_route6(src, dest)
 
 /* TCP */
 extern uint32_t net_tcp_window, net_tcp_sndbuf;
 #define LWIP_TCP 1
 #define TCP_MSS 65483 /* the loopback's; the wire's comes from its MTU */
 #define TCP_CALCULATE_EFF_SEND_MSS 1
+#ifdef NET_LWIP_CHECKS /* init.c compares constants in #if */
+#define TCP_WND 262144
+#define TCP_SND_BUF 262144
+#else
 #define TCP_WND net_tcp_window
 #define TCP_SND_BUF net_tcp_sndbuf
+#endif
 #define TCP_SND_QUEUELEN 0xfff0
 #define TCP_OVERSIZE 0
 #define TCP_QUEUE_OOSEQ 1
@@ -114,10 +122,13 @@ extern uint32_t net_tcp_window, net_tcp_sndbuf;
 #define TCP_TMR_INTERVAL 100 /* so that retransmission times out after 0.6 s and ACKs are delayed 0.1 s */
 #define LWIP_TCP_RTO_TIME 1000
 #define TCP_MSL 15000u
+#ifdef NET_LWIP_CHECKS
+#define TCP_SYNMAXRTX 12
+#define TCP_MAXRTX 12
+#else /* the table of back-offs has 13 entries, and lwIP stops at the last */
 #define TCP_SYNMAXRTX 60 /* once a second */
 #define TCP_MAXRTX 15
-#define TCP_FIN_WAIT_TIMEOUT 60000
-#define TCP_SYN_RCVD_TIMEOUT 10000
+#endif
 #define TCP_TTL 64
 #define UDP_TTL 64
 #define RAW_TTL 64

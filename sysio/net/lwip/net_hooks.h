@@ -19,7 +19,5 @@ struct netif *net_route6(const ip6_addr_t *source, const ip6_addr_t *destination
 
 #define LWIP_HOOK_TCP_ISN net_tcp_isn
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, hdr, optlen, opt1len, opt2, p) net_tcp_filter(pcb, hdr, p)
-#define LWIP_HOOK_IP4_ROUTE_SRC(src, dest) net_route4(src, dest)
-#define LWIP_HOOK_IP6_ROUTE(src, dest) net_route6(src, dest)
 
 #endif

@@ -25,4 +25,9 @@ void net_pcb_remove_active(struct tcp_pcb *pcb, int purge);
 #define TCP_RMV_ACTIVE(pcb) net_pcb_remove_active(pcb, 0)
 #define TCP_PCB_REMOVE_ACTIVE(pcb) net_pcb_remove_active(pcb, 1)
 
+#undef TCP_FIN_WAIT_TIMEOUT
+#undef TCP_SYN_RCVD_TIMEOUT
+#define TCP_FIN_WAIT_TIMEOUT 60000 /* ms */
+#define TCP_SYN_RCVD_TIMEOUT 10000
+
 #endif

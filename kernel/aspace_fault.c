@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Page faults: what should be at an address, brought there. A fault is dear (a thousand instructions around the page itself), so one
+ * brings neighbours too: anonymous memory that is touched in order comes in batches that double, up to BATCH_MAX pages
+ * and then by 2 MiB pages; objects bring the committed pages around.
+ *
+ * Two CPUs may fault on one page: the second finds the entry there and returns.
+ */
+#include "aspace_impl.h"
+#include "frame.h"
+#include "vmo_impl.h"
+
+#define BATCH_MAX 16u
+#define AROUND_BYTES (16u * PAGE_SIZE) /* of an object, aligned */
+
+static bool may_take(struct aspace *as, uint64_t bytes)
+{
+    return as->limit == MOTOR_NEVER || as->private_bytes + bytes <= as->limit;
+}
+
+static uint64_t entry_for(const struct region *r, uint64_t page, bool owned, bool write)
+{
+    return page | page_flags(r->flags & MOTOR_PROT_MASK) | (owned ? PTE_OWNED : 0) | (write ? PTE_WRITE : 0);
+}
+
+/* ---- anonymous memory ---- */
+
+static bool anonymous_page(struct aspace *as, const struct region *r, uint64_t *entry)
+{
+    uint64_t page = may_take(as, PAGE_SIZE) ? frame_alloc_zeroed() : 0;
+    if (!page) {
+        return false;
+    }
+    as->private_bytes += PAGE_SIZE;
+    pagetable_set(entry, entry_for(r, page, true, r->flags & MOTOR_PROT_WRITE));
+    return true;
+}
+
+/* A whole 2 MiB page, when the toucher came here in order and memory is plentiful. */
+static bool large_page(struct aspace *as, struct region *r, uint64_t address)
+{
+    uint64_t start = address & ~(LARGE_SIZE - 1);
+    if (address != start || r->fault_next != start || r->batch < BATCH_MAX || r->end - start < LARGE_SIZE ||
+        !may_take(as, LARGE_SIZE) || frame_free_count() < frame_total() / 4) {
+        return false;
+    }
+    uint64_t *entry = pagetable_make(as, start, 1);
+    uint64_t block = entry && !*entry ? frame_alloc_order(FRAME_ORDER_MAX) : 0;
+    if (!block) {
+        return false;
+    }
+    for (uint64_t at = 0; at < LARGE_SIZE; at += PAGE_SIZE) {
+        page_zero(phys_to_virt(block + at));
+    }
+    as->private_bytes += LARGE_SIZE;
+    pagetable_set(entry, entry_for(r, block, true, r->flags & MOTOR_PROT_WRITE) | PTE_LARGE);
+    r->fault_next = start + LARGE_SIZE;
+    return true;
+}
+
+static int64_t anonymous_fault(struct aspace *as, struct region *r, uint64_t address, uint64_t *entry)
+{
+    r->batch = (uint8_t)(r->fault_next != address ? 1 : r->batch < BATCH_MAX ? r->batch * 2 : BATCH_MAX);
+    if (!anonymous_page(as, r, entry)) {
+        return -MOTOR_ENOMEM;
+    }
+    uint64_t last = (address | (LARGE_SIZE - 1)) + 1; /* the end of this page table */
+    last = last < r->end ? last : r->end;
+    uint64_t at = address + PAGE_SIZE;
+    for (unsigned n = 1; n < r->batch && at < last && !*++entry; n++, at += PAGE_SIZE) {
+        if (!anonymous_page(as, r, entry)) {
+            break;
+        }
+    }
+    r->fault_next = at;
+    return 0;
+}
+
+/* ---- objects ---- */
+
+/* Map committed neighbours, read-only: a later write finds its way here. */
+static void map_around(struct region *r, uint64_t address, uint64_t *entry)
+{
+    uint64_t first = address & ~(AROUND_BYTES - 1), last = first + AROUND_BYTES;
+    first = first < region_start(r) ? region_start(r) : first;
+    last = last < r->end ? last : r->end;
+    entry -= (address - first) / PAGE_SIZE;
+    for (uint64_t at = first; at < last; at += PAGE_SIZE, entry++) {
+        uint64_t page = *entry ? 0 : vmo_present(r->vmo, r->offset + (at - region_start(r)));
+        if (page) {
+            pagetable_set(entry, entry_for(r, page, false, false));
+        }
+    }
+}
+
+static int64_t private_copy(struct aspace *as, struct region *r, uint64_t from, uint64_t *entry, uint64_t address)
+{
+    uint64_t page = may_take(as, PAGE_SIZE) ? frame_alloc() : 0;
+    if (!page) {
+        return -MOTOR_ENOMEM;
+    }
+    page_copy(phys_to_virt(page), phys_to_virt(from));
+    bool replaces = *entry != 0;
+    as->private_bytes += PAGE_SIZE;
+    pagetable_set(entry, entry_for(r, page, true, true));
+    if (replaces) {
+        arch_tlb_shootdown(as, address, address + PAGE_SIZE);
+    }
+    return 0;
+}
+
+static int64_t object_fault(struct aspace *as, struct region *r, uint64_t address, bool write, uint64_t *entry)
+{
+    struct vmo *v = r->vmo;
+    uint64_t offset = r->offset + (address - region_start(r));
+    bool private = r->flags & MOTOR_MAP_PRIVATE;
+    int64_t status = -MOTOR_ENOMEM;
+    /* A shared mapping of a clone gets the clone's own page at once, so that a write elsewhere is seen here. */
+    bool own_page = !private && (write || v->kind == VMO_CLONE);
+    uint64_t page = vmo_page(v, offset, own_page, &status);
+    if (!page) {
+        return status;
+    }
+    if (private && write) {
+        return private_copy(as, r, page, entry, address);
+    }
+    uint64_t value = entry_for(r, page, false, write) | (v->kind == VMO_DEVICE && v->uncached ? PTE_UNCACHED : 0);
+    uint64_t old = *entry;
+    pagetable_set(entry, value);
+    if (old && pte_page(old) != page) {
+        arch_tlb_shootdown(as, address, address + PAGE_SIZE);
+    }
+    if (!old && v->kind != VMO_DEVICE && (private || v->kind != VMO_CLONE)) {
+        map_around(r, address, entry);
+    }
+    return 0;
+}
+
+/* ---- a present page, written ---- */
+
+static int64_t owned_write(struct aspace *as, struct region *r, uint64_t address, uint64_t *entry, unsigned level)
+{
+    uint64_t old = *entry, page = pte_page(old);
+    if (__atomic_load_n(&frame_of(page)->refs, __ATOMIC_ACQUIRE) == 1) {
+        __atomic_store_n(entry, old | PTE_WRITE, __ATOMIC_RELAXED);
+        return 0;
+    }
+    if (level && !pagetable_split(as, entry)) {
+        return -MOTOR_ENOMEM;
+    }
+    int64_t status = private_copy(as, r, page, entry, address);
+    if (status == 0) {
+        as->private_bytes -= PAGE_SIZE;
+        frame_unref(page);
+    }
+    return status;
+}
+
+int64_t fault_locked(struct aspace *as, uint64_t address, uint32_t access)
+{
+    struct region *r = region_find(as, address);
+    address &= ~(PAGE_SIZE - 1);
+    if (!r) {
+        return -MOTOR_ENOENT;
+    }
+    if (r->dying) {
+        return 0; /* touched again, it is gone or replaced */
+    }
+    if (!(r->flags & access) || ((access & MOTOR_PROT_WRITE) && !(r->flags & MOTOR_PROT_WRITE))) {
+        if (!(access == MOTOR_PROT_READ && (r->flags & MOTOR_PROT_MASK))) { /* x86 cannot forbid reading alone */
+            return -MOTOR_EACCESS;
+        }
+    }
+    bool write = access & MOTOR_PROT_WRITE;
+    unsigned level;
+    uint64_t skip, *entry = pagetable_find(as, address, &level, &skip);
+    if (entry && (*entry & PTE_PRESENT) && (!write || (*entry & PTE_WRITE))) {
+        arch_tlb_flush_page(address); /* another CPU was first, or rights grew */
+        return 0;
+    }
+    if (entry && (*entry & PTE_PRESENT) && (*entry & PTE_OWNED)) {
+        return owned_write(as, r, address, entry, level);
+    }
+    if (!r->vmo && large_page(as, r, address)) {
+        return 0;
+    }
+    if (!entry && !(entry = pagetable_make(as, address, 0))) {
+        return -MOTOR_ENOMEM;
+    }
+    return r->vmo ? object_fault(as, r, address, write, entry) : anonymous_fault(as, r, address, entry);
+}
+
+int64_t aspace_fault(struct aspace *as, uint64_t address, uint32_t access)
+{
+    spin_lock(&as->lock);
+    int64_t status = fault_locked(as, address, access);
+    spin_unlock(&as->lock);
+    return status;
+}

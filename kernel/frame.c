@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Physical memory. A buddy allocator: free blocks of 2^order frames, aligned to their size, in a list for each order; a block
+ * is split on demand and merges with its free buddy when freed. Before it, each CPU keeps a few single frames of its own, so that
+ * the common page fault and unmap take no lock.
+ *
+ * The descriptors lie in the largest range of RAM. They are made zero (all reserved) a page at a time by frame_init, which then frees
+ * each range in the largest blocks, so that start-up touches one descriptor for each block and not each frame.
+ *
+ * Lock: `lock` guards lists and the descriptors of free blocks; a CPU's cache belongs to the CPU (interrupts are off).
+ */
+#include "frame.h"
+#include "arch/x86_64/early.h"
+#include "log.h"
+#include "spinlock.h"
+
+#define ORDERS (FRAME_ORDER_MAX + 1)
+#define NONE 0xffffffffu
+#define CACHE_MAX 64u
+#define CACHE_BATCH 32u
+
+enum { STATE_RESERVED = 0, STATE_FREE, STATE_ALLOCATED, STATE_CACHED };
+
+struct frame_cache {
+    uint32_t count;
+    uint32_t frame[CACHE_MAX]; /* frame numbers */
+};
+
+static struct spinlock lock;
+static struct frame *frames;      /* descriptor of frame number i */
+static uint32_t frames_end;       /* numbers below have descriptors */
+static uint32_t list[ORDERS];     /* [lock] first free block of each order, or NONE */
+static uint64_t total;
+static uint64_t free_in_lists;    /* [lock] */
+static uint64_t free_in_caches;   /* [atomic] */
+
+/* ---- lists [lock] ---- */
+
+static void list_push(uint32_t n, unsigned order)
+{
+    struct frame *f = &frames[n];
+    f->state = STATE_FREE;
+    f->order = (uint8_t)order;
+    f->prev = NONE;
+    f->next = list[order];
+    if (f->next != NONE) {
+        frames[f->next].prev = n;
+    }
+    list[order] = n;
+}
+
+static void list_take(uint32_t n)
+{
+    struct frame *f = &frames[n];
+    if (f->prev != NONE) {
+        frames[f->prev].next = f->next;
+    } else {
+        list[f->order] = f->next;
+    }
+    if (f->next != NONE) {
+        frames[f->next].prev = f->prev;
+    }
+    f->state = STATE_ALLOCATED;
+}
+
+static void block_free(uint32_t n, unsigned order)
+{
+    free_in_lists += 1u << order;
+    while (order < FRAME_ORDER_MAX) {
+        uint32_t buddy = n ^ 1u << order;
+        if (buddy >= frames_end || frames[buddy].state != STATE_FREE || frames[buddy].order != order) {
+            break;
+        }
+        list_take(buddy);
+        n &= ~(1u << order);
+        order++;
+    }
+    list_push(n, order);
+}
+
+static uint32_t block_alloc(unsigned order)
+{
+    unsigned from = order;
+    while (from < ORDERS && list[from] == NONE) {
+        from++;
+    }
+    if (from == ORDERS) {
+        return NONE;
+    }
+    uint32_t n = list[from];
+    list_take(n);
+    while (from > order) {
+        from--;
+        list_push(n + (1u << from), from);
+    }
+    free_in_lists -= 1u << order;
+    frames[n].state = STATE_ALLOCATED;
+    frames[n].order = (uint8_t)order;
+    return n;
+}
+
+/* ---- start ---- */
+
+static void range_free(uint64_t start, uint64_t end)
+{
+    uint32_t n = (uint32_t)(start / PAGE_SIZE), last = (uint32_t)(end / PAGE_SIZE);
+    total += last - n;
+    while (n < last) {
+        unsigned order = n ? (unsigned)__builtin_ctz(n) : FRAME_ORDER_MAX;
+        if (order > FRAME_ORDER_MAX) {
+            order = FRAME_ORDER_MAX;
+        }
+        while (n + (1u << order) > last) {
+            order--;
+        }
+        block_free(n, order);
+        n += 1u << order;
+    }
+}
+
+void frame_init(void)
+{
+    static struct boot_range range[BOOT_RANGES_MAX];
+    unsigned n = arch_boot_memory(range, BOOT_RANGES_MAX), largest = 0;
+    for (unsigned i = 0; i < n; i++) {
+        uint32_t end = (uint32_t)(range[i].end / PAGE_SIZE);
+        frames_end = end > frames_end ? end : frames_end;
+        if (range[i].end - range[i].start > range[largest].end - range[largest].start) {
+            largest = i;
+        }
+    }
+    uint64_t size = ((uint64_t)frames_end * sizeof(struct frame) + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+    if (!n || range[largest].end - range[largest].start < size + (256u << 10)) {
+        klog("motor: too little memory to start\n");
+        arch_power(MOTOR_POWER_EXIT, 1);
+    }
+    frames = phys_to_virt(range[largest].start);
+    range[largest].start += size;
+    for (uint64_t at = 0; at < size; at += PAGE_SIZE) {
+        page_zero((char *)frames + at);
+    }
+    for (unsigned i = 0; i < ORDERS; i++) {
+        list[i] = NONE;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        range_free(range[i].start, range[i].end);
+    }
+}
+
+/* ---- single frames ---- */
+
+static struct frame_cache *cache_of_cpu(void)
+{
+    static struct frame_cache boot_cache; /* the first CPU's: it runs before there is a heap */
+    struct cpu *c = this_cpu();
+    if (!c->frame_cache) {
+        c->frame_cache = c->id == 0 ? &boot_cache : kzalloc(sizeof(struct frame_cache));
+    }
+    return c->frame_cache;
+}
+
+static void cache_fill(struct frame_cache *c)
+{
+    spin_lock(&lock);
+    while (c->count < CACHE_BATCH) {
+        uint32_t n = block_alloc(0);
+        if (n == NONE) {
+            break;
+        }
+        frames[n].state = STATE_CACHED;
+        c->frame[c->count++] = n;
+    }
+    spin_unlock(&lock);
+    __atomic_fetch_add(&free_in_caches, c->count, __ATOMIC_RELAXED);
+}
+
+static void cache_drain(struct frame_cache *c)
+{
+    spin_lock(&lock);
+    for (unsigned i = 0; i < CACHE_BATCH; i++) {
+        block_free(c->frame[--c->count], 0);
+    }
+    spin_unlock(&lock);
+    __atomic_fetch_sub(&free_in_caches, CACHE_BATCH, __ATOMIC_RELAXED);
+}
+
+uint64_t frame_alloc(void)
+{
+    struct frame_cache *c = cache_of_cpu();
+    if (!c) {
+        return 0;
+    }
+    if (!c->count) {
+        cache_fill(c);
+        if (!c->count) {
+            return 0;
+        }
+    }
+    uint32_t n = c->frame[--c->count];
+    __atomic_fetch_sub(&free_in_caches, 1, __ATOMIC_RELAXED);
+    frames[n].state = STATE_ALLOCATED;
+    frames[n].order = 0;
+    frames[n].refs = 1;
+    return (uint64_t)n * PAGE_SIZE;
+}
+
+uint64_t frame_alloc_zeroed(void)
+{
+    uint64_t paddr = frame_alloc();
+    if (paddr) {
+        CPU_COUNT(frames_zeroed);
+        page_zero(phys_to_virt(paddr));
+    }
+    return paddr;
+}
+
+uint64_t frame_alloc_order(unsigned order)
+{
+    if (order == 0) {
+        return frame_alloc();
+    }
+    if (order > FRAME_ORDER_MAX) {
+        return 0;
+    }
+    spin_lock(&lock);
+    uint32_t n = block_alloc(order);
+    spin_unlock(&lock);
+    if (n == NONE) {
+        return 0;
+    }
+    frames[n].refs = 1;
+    return (uint64_t)n * PAGE_SIZE;
+}
+
+void frame_free(uint64_t paddr)
+{
+    struct frame *f = frame_of(paddr);
+    KASSERT(f && f->state == STATE_ALLOCATED);
+    uint32_t n = (uint32_t)(paddr / PAGE_SIZE);
+    struct frame_cache *c = f->order == 0 ? cache_of_cpu() : NULL;
+    if (!c) {
+        spin_lock(&lock);
+        block_free(n, f->order);
+        spin_unlock(&lock);
+        return;
+    }
+    if (c->count == CACHE_MAX) {
+        cache_drain(c);
+    }
+    f->state = STATE_CACHED;
+    c->frame[c->count++] = n;
+    __atomic_fetch_add(&free_in_caches, 1, __ATOMIC_RELAXED);
+}
+
+struct frame *frame_of(uint64_t paddr)
+{
+    uint64_t n = paddr / PAGE_SIZE;
+    return n < frames_end && frames[n].state != STATE_RESERVED ? &frames[n] : NULL;
+}
+
+void frame_ref(uint64_t paddr)
+{
+    __atomic_fetch_add(&frames[paddr / PAGE_SIZE].refs, 1, __ATOMIC_RELAXED);
+}
+
+bool frame_unref(uint64_t paddr)
+{
+    if (__atomic_sub_fetch(&frames[paddr / PAGE_SIZE].refs, 1, __ATOMIC_ACQ_REL)) {
+        return false;
+    }
+    frame_free(paddr);
+    return true;
+}
+
+/* A block of order 9 that a large page held becomes 512 single frames, each with one reference. */
+void frame_split(uint64_t paddr)
+{
+    uint32_t n = (uint32_t)(paddr / PAGE_SIZE), count = 1u << frames[n].order;
+    KASSERT(frames[n].state == STATE_ALLOCATED && frames[n].refs == 1);
+    for (uint32_t i = 0; i < count; i++) {
+        frames[n + i].state = STATE_ALLOCATED;
+        frames[n + i].order = 0;
+        frames[n + i].refs = 1;
+    }
+}
+
+uint64_t frame_total(void)
+{
+    return total;
+}
+
+uint64_t frame_free_count(void)
+{
+    return __atomic_load_n(&free_in_lists, __ATOMIC_RELAXED) + __atomic_load_n(&free_in_caches, __ATOMIC_RELAXED);
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/* A small formatter and the lines it makes; see log.h. */
+#include "log.h"
+#include "arch/x86_64/arch.h"
+#include "bootinfo.h"
+
+#include <stdarg.h>
+
+#define LINE_MAX 512u
+
+struct line {
+    char text[LINE_MAX];
+    size_t n;
+};
+
+static void put(struct line *l, char c)
+{
+    if (l->n < LINE_MAX) {
+        l->text[l->n++] = c;
+    }
+}
+
+static void put_number(struct line *l, uint64_t v, unsigned base, unsigned width, char pad)
+{
+    char digits[24];
+    unsigned n = 0;
+    do {
+        digits[n++] = "0123456789abcdef"[v % base];
+        v /= base;
+    } while (v);
+    for (unsigned i = n; i < width; i++) {
+        put(l, pad);
+    }
+    while (n) {
+        put(l, digits[--n]);
+    }
+}
+
+static void put_signed(struct line *l, int64_t v, unsigned width, char pad)
+{
+    if (v < 0) {
+        put(l, '-');
+        v = -v;
+    }
+    put_number(l, (uint64_t)v, 10, width, pad);
+}
+
+static void put_string(struct line *l, const char *s)
+{
+    for (s = s ? s : "(null)"; *s; s++) {
+        put(l, *s);
+    }
+}
+
+/* One conversion after '%'; returns where the format goes on. */
+static const char *convert(struct line *l, const char *f, va_list *args)
+{
+    char pad = *f == '0' ? '0' : ' ';
+    unsigned width = 0;
+    bool wide = false;
+    for (; *f >= '0' && *f <= '9'; f++) {
+        width = width * 10 + (unsigned)(*f - '0');
+    }
+    for (; *f == 'l' || *f == 'z'; f++) {
+        wide = true;
+    }
+    switch (*f) {
+    case 's':
+        put_string(l, va_arg(*args, const char *));
+        break;
+    case 'c':
+        put(l, (char)va_arg(*args, int));
+        break;
+    case 'd':
+        put_signed(l, wide ? va_arg(*args, int64_t) : va_arg(*args, int), width, pad);
+        break;
+    case 'u':
+    case 'x':
+        put_number(l, wide ? va_arg(*args, uint64_t) : va_arg(*args, uint32_t), *f == 'x' ? 16 : 10, width, pad);
+        break;
+    case 'p':
+        put_number(l, (uint64_t)va_arg(*args, void *), 16, 16, '0');
+        break;
+    case 0:
+        return f;
+    default:
+        put(l, *f);
+    }
+    return f + 1;
+}
+
+void klog_arguments(const char *f, va_list args)
+{
+    struct line l = {.n = 0};
+    va_list copy;
+    va_copy(copy, args);
+    while (*f) {
+        if (*f == '%') {
+            f = convert(&l, f + 1, &copy);
+        } else {
+            put(&l, *f++);
+        }
+    }
+    va_end(copy);
+    arch_log(l.text, l.n);
+}
+
+void klog(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    klog_arguments(format, args);
+    va_end(args);
+}
+
+/* `debug` as a word of the command line. */
+static bool debug_wanted(void)
+{
+    static int wanted = -1;
+    if (wanted < 0) {
+        const char *c = boot_params.cmdline;
+        wanted = 0;
+        for (size_t i = 0; c[i]; i++) {
+            bool start = i == 0 || c[i - 1] == ' ';
+            if (start && !__builtin_memcmp(c + i, "debug", 5) && (c[i + 5] == 0 || c[i + 5] == ' ')) {
+                wanted = 1;
+            }
+        }
+    }
+    return wanted;
+}
+
+void kdebug(const char *format, ...)
+{
+    va_list args;
+    if (!debug_wanted()) {
+        return;
+    }
+    va_start(args, format);
+    klog_arguments(format, args);
+    va_end(args);
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The kernel heap. Each size class has slabs: single frames that begin with a header and hold objects of one size; a slab with free
+ * objects is on its class's list, an empty one is given back (one is kept). Larger requests are blocks of
+ * frames. An object's slab is found by rounding its address down to the frame; a block of frames is at a frame's start, where no
+ * slab object can be.
+ */
+#include "arch/x86_64/arch.h"
+#include "frame.h"
+#include "list.h"
+#include "log.h"
+#include "spinlock.h"
+
+#define SLAB_MAGIC 0x51abu
+
+static const uint16_t sizes[] = {16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 672, 1008, 1344, 2016};
+#define CLASSES (sizeof(sizes) / sizeof(sizes[0]))
+
+struct slab {
+    struct list link;  /* [class lock] on the class's list while it has free objects */
+    void *free;        /* [class lock] chain of free objects */
+    uint16_t used, magic, class, count;
+};
+#define SLAB_SPACE (PAGE_SIZE - 64)
+
+static struct {
+    struct spinlock lock;
+    struct list partial;
+    uint32_t empty; /* slabs on the list without any object in use */
+} classes[CLASSES];
+static bool ready;
+static uint64_t held; /* [atomic] bytes of frames */
+
+static void init(void)
+{
+    for (unsigned i = 0; i < CLASSES; i++) {
+        list_init(&classes[i].partial);
+    }
+    ready = true;
+}
+
+static unsigned class_of(size_t size)
+{
+    unsigned i = 0;
+    while (sizes[i] < size) {
+        i++;
+    }
+    return i;
+}
+
+static struct slab *slab_of(void *p)
+{
+    return (struct slab *)((uint64_t)p & ~(PAGE_SIZE - 1));
+}
+
+static struct slab *slab_make(unsigned class)
+{
+    uint64_t paddr = frame_alloc();
+    if (!paddr) {
+        return NULL;
+    }
+    struct slab *s = phys_to_virt(paddr);
+    *s = (struct slab){.magic = SLAB_MAGIC, .class = (uint16_t)class, .count = (uint16_t)(SLAB_SPACE / sizes[class])};
+    list_init(&s->link);
+    for (unsigned i = 0; i < s->count; i++) {
+        void **object = (void **)((char *)s + 64 + i * sizes[class]);
+        *object = s->free;
+        s->free = object;
+    }
+    __atomic_fetch_add(&held, PAGE_SIZE, __ATOMIC_RELAXED);
+    return s;
+}
+
+static void *slab_alloc(unsigned class)
+{
+    struct slab *fresh = NULL, *s;
+    spin_lock(&classes[class].lock);
+    if (list_empty(&classes[class].partial)) {
+        spin_unlock(&classes[class].lock);
+        fresh = slab_make(class);
+        if (!fresh) {
+            return NULL;
+        }
+        spin_lock(&classes[class].lock);
+        list_append(&classes[class].partial, &fresh->link);
+        classes[class].empty++;
+    }
+    s = container_of(classes[class].partial.next, struct slab, link);
+    void **object = s->free;
+    s->free = *object;
+    classes[class].empty -= s->used++ == 0;
+    if (!s->free) {
+        list_remove(&s->link);
+    }
+    spin_unlock(&classes[class].lock);
+    return object;
+}
+
+static void slab_free(struct slab *s, void **object)
+{
+    unsigned class = s->class;
+    bool give_back = false;
+    spin_lock(&classes[class].lock);
+    if (!s->free) {
+        list_append(&classes[class].partial, &s->link);
+    }
+    *object = s->free;
+    s->free = object;
+    if (--s->used == 0) {
+        give_back = classes[class].empty > 0;
+        if (give_back) {
+            list_remove(&s->link);
+        } else {
+            classes[class].empty++;
+        }
+    }
+    spin_unlock(&classes[class].lock);
+    if (give_back) {
+        s->magic = 0;
+        frame_free(virt_to_phys(s));
+        __atomic_fetch_sub(&held, PAGE_SIZE, __ATOMIC_RELAXED);
+    }
+}
+
+static unsigned order_for(size_t size)
+{
+    unsigned order = 0;
+    while ((PAGE_SIZE << order) < size) {
+        order++;
+    }
+    return order;
+}
+
+void *kmalloc(size_t size)
+{
+    if (!ready) {
+        init();
+    }
+    if (size <= sizes[CLASSES - 1]) {
+        return slab_alloc(class_of(size));
+    }
+    if (size > PAGE_SIZE << FRAME_ORDER_MAX) {
+        return NULL;
+    }
+    unsigned order = order_for(size);
+    uint64_t paddr = frame_alloc_order(order);
+    if (!paddr) {
+        return NULL;
+    }
+    __atomic_fetch_add(&held, PAGE_SIZE << order, __ATOMIC_RELAXED);
+    return phys_to_virt(paddr);
+}
+
+void *kzalloc(size_t size)
+{
+    void *p = kmalloc(size);
+    if (p) {
+        __builtin_memset(p, 0, size);
+    }
+    return p;
+}
+
+void kfree(void *p)
+{
+    if (!p) {
+        return;
+    }
+    if ((uint64_t)p % PAGE_SIZE == 0) {
+        uint64_t paddr = virt_to_phys(p);
+        __atomic_fetch_sub(&held, PAGE_SIZE << frame_of(paddr)->order, __ATOMIC_RELAXED);
+        frame_free(paddr);
+        return;
+    }
+    struct slab *s = slab_of(p);
+    KASSERT(s->magic == SLAB_MAGIC);
+    slab_free(s, p);
+}
+
+uint64_t kmalloc_bytes(void)
+{
+    return __atomic_load_n(&held, __ATOMIC_RELAXED);
+}

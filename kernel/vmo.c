@@ -1,0 +1,539 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory objects: which page is where. Pages hang in a radix tree of 64-way nodes that is as high as the largest page
+ * number needs; height 0 is the single page 0.
+ *
+ * Removing pages: they leave the tree first, then every mapping is visited under its address space's lock, and only then are
+ * they freed. A page fault holds the address space's lock from asking for the page until it is mapped, so it either
+ * came before the removal (and is undone by the visit) or finds the page gone.
+ *
+ * Lock order: aspace.lock, then vmo.lock, child before parent. Parents are at most DEPTH_MAX deep and no longer change.
+ */
+#include "vmo_impl.h"
+#include "aspace_impl.h"
+#include "frame.h"
+#include "log.h"
+#include "sched.h"
+
+#define BITS 6u
+#define FANOUT (1u << BITS)
+#define DEPTH_MAX 8u
+#define SIZE_MAX_BYTES (1ull << 47)
+#define REMOVE_BATCH 64u
+
+struct node {
+    uint64_t entry[FANOUT]; /* height 1: physical address; above: struct node * */
+};
+
+static uint64_t pages_of(uint64_t size)
+{
+    return (size + PAGE_SIZE - 1) / PAGE_SIZE;
+}
+
+/* ---- the radix tree [vmo.lock] ---- */
+
+static unsigned height_for(uint64_t page)
+{
+    unsigned h = 0;
+    for (; page; page >>= BITS) {
+        h++;
+    }
+    return h;
+}
+
+static uint64_t tree_get(const struct vmo *v, uint64_t page)
+{
+    if (height_for(page) > v->height) {
+        return 0;
+    }
+    uint64_t entry = (uint64_t)v->tree;
+    for (unsigned h = v->height; h && entry; h--) {
+        entry = ((struct node *)entry)->entry[page >> (h - 1) * BITS & (FANOUT - 1)];
+    }
+    return entry;
+}
+
+/* The place of a page's entry; NULL: no memory for nodes. */
+static uint64_t *tree_slot(struct vmo *v, uint64_t page)
+{
+    while (v->height < height_for(page)) {
+        if (v->tree) {
+            struct node *n = kzalloc(sizeof(*n));
+            if (!n) {
+                return NULL;
+            }
+            n->entry[0] = (uint64_t)v->tree;
+            v->tree = n;
+        }
+        v->height++;
+    }
+    uint64_t *slot = (uint64_t *)&v->tree;
+    for (unsigned h = v->height; h; h--) {
+        if (!*slot) {
+            *slot = (uint64_t)kzalloc(sizeof(struct node));
+            if (!*slot) {
+                return NULL;
+            }
+        }
+        slot = &((struct node *)*slot)->entry[page >> (h - 1) * BITS & (FANOUT - 1)];
+    }
+    return slot;
+}
+
+/* Take the first page of [page, end) out of the tree: its address and number, or 0. Skips empty subtrees. */
+static uint64_t tree_take_next(struct vmo *v, uint64_t *page, uint64_t end)
+{
+    while (*page < end && height_for(*page) <= v->height && v->tree) {
+        uint64_t *slot = (uint64_t *)&v->tree;
+        unsigned h = v->height;
+        for (; h && *slot; h--) {
+            slot = &((struct node *)*slot)->entry[*page >> (h - 1) * BITS & (FANOUT - 1)];
+        }
+        if (*slot) {
+            uint64_t found = *slot;
+            *slot = 0;
+            return found;
+        }
+        uint64_t step = 1ull << h * BITS;
+        *page = (*page | (step - 1)) + 1;
+    }
+    *page = end;
+    return 0;
+}
+
+static void tree_free_nodes(struct vmo *v)
+{
+    struct node *stack[12];
+    unsigned at[12], depth = 0;
+    if (!v->height || !v->tree) {
+        return;
+    }
+    stack[0] = v->tree;
+    at[0] = 0;
+    for (;;) {
+        unsigned level = v->height - depth;
+        if (level > 1 && at[depth] < FANOUT) {
+            struct node *child = (struct node *)stack[depth]->entry[at[depth]++];
+            if (child) {
+                stack[++depth] = child;
+                at[depth] = 0;
+            }
+            continue;
+        }
+        kfree(stack[depth]);
+        if (!depth--) {
+            break;
+        }
+    }
+    v->tree = NULL;
+}
+
+/* ---- creation ---- */
+
+static struct vmo *make(enum vmo_kind kind, uint64_t size)
+{
+    struct vmo *v = kzalloc(sizeof(*v));
+    if (!v) {
+        return NULL;
+    }
+    object_init(&v->object, OBJECT_VMO);
+    v->kind = (uint8_t)kind;
+    v->size = size;
+    list_init(&v->mappings);
+    return v;
+}
+
+/* One block, split into frames that hang in the tree as any others. */
+static bool commit_contiguous(struct vmo *v)
+{
+    unsigned order = 0;
+    while ((PAGE_SIZE << order) < v->size) {
+        order++;
+    }
+    uint64_t paddr = frame_alloc_order(order), n = pages_of(v->size);
+    if (!paddr) {
+        return false;
+    }
+    frame_split(paddr);
+    for (uint64_t i = 0; i < 1ull << order; i++) {
+        uint64_t *slot = i < n ? tree_slot(v, i) : NULL;
+        if (slot) {
+            page_zero(phys_to_virt(paddr + i * PAGE_SIZE));
+            *slot = paddr + i * PAGE_SIZE;
+            v->committed++;
+        } else {
+            frame_free(paddr + i * PAGE_SIZE);
+        }
+    }
+    return v->committed == n;
+}
+
+struct vmo *vmo_create(uint64_t size, uint32_t flags)
+{
+    if (size > SIZE_MAX_BYTES || ((flags & MOTOR_VMO_CONTIGUOUS) && (!size || size > PAGE_SIZE << FRAME_ORDER_MAX))) {
+        return NULL;
+    }
+    struct vmo *v = make(VMO_ANONYMOUS, size);
+    if (v && (flags & MOTOR_VMO_CONTIGUOUS)) {
+        v->contiguous = true;
+        if (!commit_contiguous(v)) {
+            object_put(&v->object);
+            return NULL;
+        }
+    }
+    return v;
+}
+
+struct vmo *vmo_create_fixed(uint64_t paddr, uint64_t size, bool device, uint32_t flags)
+{
+    struct vmo *v = make(device ? VMO_DEVICE : VMO_FIXED, size);
+    if (v) {
+        v->fixed = paddr;
+        v->uncached = flags & MOTOR_VMO_UNCACHED;
+    }
+    return v;
+}
+
+int64_t vmo_clone(struct vmo *parent, uint64_t offset, uint64_t size, struct vmo **child)
+{
+    if (offset % PAGE_SIZE || parent->kind == VMO_DEVICE || parent->depth + 1u >= DEPTH_MAX ||
+        offset > SIZE_MAX_BYTES || size > SIZE_MAX_BYTES) {
+        return -MOTOR_EINVAL;
+    }
+    struct vmo *v = make(VMO_CLONE, size);
+    if (!v) {
+        return -MOTOR_ENOMEM;
+    }
+    object_get(&parent->object);
+    v->parent = parent;
+    v->parent_offset = offset;
+    v->depth = (uint8_t)(parent->depth + 1);
+    *child = v;
+    return 0;
+}
+
+uint64_t vmo_size(struct vmo *v)
+{
+    return __atomic_load_n(&v->size, __ATOMIC_RELAXED);
+}
+
+uint64_t vmo_committed(struct vmo *v)
+{
+    return __atomic_load_n(&v->committed, __ATOMIC_RELAXED) * PAGE_SIZE;
+}
+
+/* ---- pages ---- */
+
+/* What an absent page of a clone shows: some ancestor's page, or 0 for zeros. [child's lock held] */
+static uint64_t inherited(const struct vmo *v, uint64_t offset)
+{
+    while (v->kind == VMO_CLONE) {
+        offset += v->parent_offset;
+        v = v->parent;
+        if (offset >= vmo_size((struct vmo *)v)) {
+            return 0;
+        }
+        uint64_t page = v->kind == VMO_FIXED ? v->fixed + offset : tree_get(v, offset / PAGE_SIZE);
+        if (page) {
+            return page;
+        }
+    }
+    return 0;
+}
+
+/* A page of its own for an absent one: a copy of what it showed. [lock] */
+static uint64_t commit_page(struct vmo *v, uint64_t offset, uint64_t shown, int64_t *status)
+{
+    uint64_t *slot = tree_slot(v, offset / PAGE_SIZE), page = slot ? (shown ? frame_alloc() : frame_alloc_zeroed()) : 0;
+    if (!page) {
+        *status = -MOTOR_ENOMEM;
+        return 0;
+    }
+    if (shown) {
+        page_copy(phys_to_virt(page), phys_to_virt(shown));
+    }
+    *slot = page;
+    v->committed++;
+    return page;
+}
+
+static uint64_t page_locked(struct vmo *v, uint64_t offset, bool write, int64_t *status)
+{
+    offset &= ~(PAGE_SIZE - 1);
+    if (offset >= v->size) {
+        *status = -MOTOR_EGONE;
+        return 0;
+    }
+    if (v->kind == VMO_DEVICE || (v->kind == VMO_FIXED && !write)) {
+        return v->fixed + offset;
+    }
+    if (v->kind == VMO_FIXED) {
+        *status = -MOTOR_EACCESS;
+        return 0;
+    }
+    uint64_t page = tree_get(v, offset / PAGE_SIZE);
+    if (page) {
+        return page;
+    }
+    uint64_t shown = inherited(v, offset);
+    return shown && !write ? shown : commit_page(v, offset, shown, status);
+}
+
+uint64_t vmo_page(struct vmo *v, uint64_t offset, bool write, int64_t *status)
+{
+    spin_lock(&v->lock);
+    uint64_t page = page_locked(v, offset, write, status);
+    spin_unlock(&v->lock);
+    return page;
+}
+
+uint64_t vmo_present(struct vmo *v, uint64_t offset)
+{
+    uint64_t page = 0;
+    spin_lock(&v->lock);
+    if (offset < v->size && v->kind != VMO_DEVICE) {
+        page = v->kind == VMO_FIXED ? v->fixed + offset : tree_get(v, offset / PAGE_SIZE);
+        if (!page && v->kind == VMO_CLONE) {
+            page = inherited(v, offset);
+        }
+    }
+    spin_unlock(&v->lock);
+    return page;
+}
+
+uint64_t vmo_page_ref(struct vmo *v, uint64_t offset, bool write, int64_t *status)
+{
+    spin_lock(&v->lock);
+    uint64_t page = page_locked(v, offset, write, status);
+    if (page && frame_of(page)) {
+        frame_ref(page);
+    }
+    spin_unlock(&v->lock);
+    return page;
+}
+
+void vmo_page_unref(struct vmo *v, uint64_t page)
+{
+    (void)v;
+    if (frame_of(page)) {
+        frame_unref(page);
+    }
+}
+
+int64_t vmo_commit(struct vmo *v, uint64_t offset, uint64_t length)
+{
+    int64_t status = 0;
+    if (offset > v->size || length > v->size - offset) {
+        return -MOTOR_EINVAL;
+    }
+    for (uint64_t at = offset & ~(PAGE_SIZE - 1); at < offset + length; at += PAGE_SIZE) {
+        if (!vmo_page(v, at, v->kind != VMO_FIXED, &status)) {
+            return status;
+        }
+        if (at % (REMOVE_BATCH * PAGE_SIZE) == 0) {
+            sched_preempt_point();
+        }
+    }
+    return 0;
+}
+
+/* ---- removal ---- */
+
+/* Visit every mapping of pages [first, last), each once, and take these pages out of it. No lock held. */
+static void unmap_everywhere(struct vmo *v, uint64_t first, uint64_t last)
+{
+    spin_lock(&v->lock);
+    uint64_t epoch = ++v->epoch;
+    for (;;) {
+        struct region *r = NULL;
+        for (struct list *l = v->mappings.next; l != &v->mappings; l = l->next) {
+            struct region *candidate = container_of(l, struct region, vmo_link);
+            if (candidate->visited != epoch) {
+                r = candidate;
+                break;
+            }
+        }
+        if (!r) {
+            break;
+        }
+        r->visited = epoch;
+        struct aspace *as = r->as;
+        if (!aspace_try_get(as)) {
+            continue; /* being torn down: its tables go as a whole */
+        }
+        spin_unlock(&v->lock);
+        aspace_forget_pages(as, v, first * PAGE_SIZE, last * PAGE_SIZE);
+        aspace_put(as);
+        spin_lock(&v->lock);
+    }
+    spin_unlock(&v->lock);
+}
+
+static void remove_pages(struct vmo *v, uint64_t first, uint64_t end)
+{
+    uint64_t batch[REMOVE_BATCH], page = first;
+    while (page < end) {
+        unsigned n = 0;
+        uint64_t from = page;
+        spin_lock(&v->lock);
+        while (n < REMOVE_BATCH && page < end) {
+            uint64_t taken = tree_take_next(v, &page, end);
+            if (taken) {
+                batch[n++] = taken;
+                v->committed--;
+                page++;
+            }
+        }
+        bool mapped = !list_empty(&v->mappings);
+        spin_unlock(&v->lock);
+        if (n && mapped) {
+            unmap_everywhere(v, from, page);
+        }
+        for (unsigned i = 0; i < n; i++) {
+            frame_unref(batch[i]);
+        }
+        sched_preempt_point();
+    }
+}
+
+int64_t vmo_decommit(struct vmo *v, uint64_t offset, uint64_t length)
+{
+    if (v->kind != VMO_ANONYMOUS && v->kind != VMO_CLONE) {
+        return -MOTOR_EINVAL;
+    }
+    uint64_t size = vmo_size(v);
+    if (offset > size) {
+        return -MOTOR_EINVAL;
+    }
+    length = length < size - offset ? length : size - offset;
+    remove_pages(v, pages_of(offset), (offset + length) / PAGE_SIZE + (offset + length == size && size % PAGE_SIZE));
+    return 0;
+}
+
+int64_t vmo_resize(struct vmo *v, uint64_t size)
+{
+    if ((v->kind != VMO_ANONYMOUS && v->kind != VMO_CLONE) || v->contiguous || size > SIZE_MAX_BYTES) {
+        return -MOTOR_EINVAL;
+    }
+    spin_lock(&v->lock);
+    uint64_t old = v->size;
+    v->size = size;
+    spin_unlock(&v->lock);
+    if (size >= old) {
+        return 0;
+    }
+    if (size % PAGE_SIZE) { /* what lies behind the end in its last page reads as zero if the object grows again */
+        int64_t status = 0;
+        uint64_t page = vmo_present(v, size) ? vmo_page_ref(v, size, true, &status) : 0;
+        if (page) {
+            __builtin_memset((char *)phys_to_virt(page) + size % PAGE_SIZE, 0, PAGE_SIZE - size % PAGE_SIZE);
+            vmo_page_unref(v, page);
+        }
+    }
+    remove_pages(v, pages_of(size), pages_of(old));
+    if (v->kind == VMO_CLONE) { /* pages of the parent are mapped, too */
+        unmap_everywhere(v, pages_of(size), pages_of(old));
+    }
+    return 0;
+}
+
+void vmo_destroy(struct object *o)
+{
+    struct vmo *v = (struct vmo *)o;
+    KASSERT(list_empty(&v->mappings));
+    if (v->kind == VMO_ANONYMOUS || v->kind == VMO_CLONE) {
+        remove_pages(v, 0, pages_of(v->size) > 1ull << v->height * BITS ? 1ull << v->height * BITS : pages_of(v->size));
+        tree_free_nodes(v);
+    }
+    if (v->parent) {
+        object_put(&v->parent->object);
+    }
+    kfree(v);
+}
+
+/* ---- bytes ---- */
+
+/* Absent pages of anonymous objects are read as zeros without committing them. */
+static int64_t read_page(struct vmo *v, uint64_t offset, void *to, uint64_t n)
+{
+    int64_t status = 0;
+    if (v->kind == VMO_DEVICE) {
+        return -MOTOR_EINVAL;
+    }
+    if (!vmo_present(v, offset & ~(PAGE_SIZE - 1))) {
+        __builtin_memset(to, 0, n);
+        return 0;
+    }
+    uint64_t page = vmo_page_ref(v, offset, false, &status);
+    if (!page) {
+        return status;
+    }
+    __builtin_memcpy(to, (char *)phys_to_virt(page) + offset % PAGE_SIZE, n);
+    vmo_page_unref(v, page);
+    return 0;
+}
+
+static int64_t write_page(struct vmo *v, uint64_t offset, const void *from, uint64_t n)
+{
+    int64_t status = 0;
+    uint64_t page = v->kind == VMO_DEVICE ? 0 : vmo_page_ref(v, offset, true, &status);
+    if (!page) {
+        return status ? status : -MOTOR_EINVAL;
+    }
+    __builtin_memcpy((char *)phys_to_virt(page) + offset % PAGE_SIZE, from, n);
+    vmo_page_unref(v, page);
+    return 0;
+}
+
+static uint64_t piece(uint64_t offset, uint64_t left)
+{
+    uint64_t n = PAGE_SIZE - offset % PAGE_SIZE;
+    return n < left ? n : left;
+}
+
+int64_t vmo_read(struct vmo *v, uint64_t offset, void *to, uint64_t n)
+{
+    uint64_t size = vmo_size(v), done = 0;
+    n = offset >= size ? 0 : n < size - offset ? n : size - offset;
+    while (done < n) {
+        uint64_t k = piece(offset + done, n - done);
+        int64_t status = read_page(v, offset + done, (char *)to + done, k);
+        if (status < 0) {
+            return done ? (int64_t)done : status;
+        }
+        done += k;
+    }
+    return (int64_t)done;
+}
+
+int64_t vmo_write(struct vmo *v, uint64_t offset, const void *from, uint64_t n)
+{
+    uint64_t size = vmo_size(v), done = 0;
+    n = offset >= size ? 0 : n < size - offset ? n : size - offset;
+    while (done < n) {
+        uint64_t k = piece(offset + done, n - done);
+        int64_t status = write_page(v, offset + done, (const char *)from + done, k);
+        if (status < 0) {
+            return done ? (int64_t)done : status;
+        }
+        done += k;
+    }
+    return (int64_t)done;
+}
+
+int64_t vmo_physical(struct vmo *v, uint64_t offset, uint64_t length, uint64_t *pages, uint64_t max)
+{
+    uint64_t n = 0;
+    int64_t status = 0;
+    if (offset % PAGE_SIZE || offset > v->size || length > v->size - offset) {
+        return -MOTOR_EINVAL;
+    }
+    for (uint64_t at = offset; at < offset + length && n < max; at += PAGE_SIZE) {
+        pages[n] = vmo_page(v, at, v->kind == VMO_ANONYMOUS || v->kind == VMO_CLONE, &status);
+        if (!pages[n++]) {
+            return status;
+        }
+    }
+    v->pinned = true;
+    return (int64_t)n;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The runtime's own memory: powers of two from 32 bytes to 2 KiB, cut from 64 KiB mappings and kept in free lists; larger
+ * ones are mappings of their own. Each piece has a 16-byte head that tells which.
+ */
+#include "internal.h"
+
+#define CLASSES 7u
+#define CHUNK (64u * 1024u)
+
+struct head {
+    uint64_t size; /* of the mapping; below CLASSES: the class */
+    struct head *next;
+};
+_Static_assert(sizeof(struct head) == 16, "keeps alignment");
+
+static struct {
+    struct px_mutex lock;
+    struct head *free[CLASSES];
+    char *chunk, *chunk_end;
+} heap;
+
+void *px_map(size_t size)
+{
+    int64_t address = motor_map(0, 0, 0, 0, size, MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_PRIVATE);
+    return address < 0 ? NULL : (void *)address;
+}
+
+void px_unmap(void *p, size_t size)
+{
+    motor_unmap(0, (uint64_t)p, size);
+}
+
+/* [lock held] */
+static struct head *cut(size_t size)
+{
+    if ((size_t)(heap.chunk_end - heap.chunk) < size) {
+        char *chunk = px_map(CHUNK);
+        if (!chunk) {
+            return NULL;
+        }
+        heap.chunk = chunk;
+        heap.chunk_end = chunk + CHUNK;
+    }
+    struct head *h = (struct head *)heap.chunk;
+    heap.chunk += size;
+    return h;
+}
+
+void *px_alloc(size_t size)
+{
+    size_t total = size + sizeof(struct head);
+    if (total < size) {
+        return NULL;
+    }
+    unsigned class = 0;
+    while (class < CLASSES && (32u << class) < total) {
+        class++;
+    }
+    struct head *h;
+    if (class == CLASSES) {
+        total = (total + MOTOR_PAGE_SIZE - 1) & ~(size_t)(MOTOR_PAGE_SIZE - 1);
+        h = total ? px_map(total) : NULL;
+        if (h) {
+            h->size = total;
+        }
+        return h ? h + 1 : NULL;
+    }
+    px_lock(&heap.lock);
+    h = heap.free[class];
+    if (h) {
+        heap.free[class] = h->next;
+    } else {
+        h = cut(32u << class);
+    }
+    px_unlock(&heap.lock);
+    if (!h) {
+        return NULL;
+    }
+    h->size = class;
+    memset(h + 1, 0, (32u << class) - sizeof(*h));
+    return h + 1;
+}
+
+void px_free(void *p)
+{
+    if (!p) {
+        return;
+    }
+    struct head *h = (struct head *)p - 1;
+    if (h->size >= CLASSES) {
+        px_unmap(h, h->size);
+        return;
+    }
+    px_lock(&heap.lock);
+    h->next = heap.free[h->size];
+    heap.free[h->size] = h;
+    px_unlock(&heap.lock);
+}

@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: MIT */
+/* The descriptor table, and the life of files and descriptions. See fd.h. */
+#include "fd.h"
+#include "watch.h"
+
+#define CLOEXEC 1ull
+#define WORDS (PX_FD_MAX / 64)
+#define DESCS (1u << 20)
+#define CHUNK (16u << 10) /* px_files are made by so many bytes */
+
+static struct px_file *entry_file(uint64_t entry)
+{
+    return (struct px_file *)(entry & ~CLOEXEC);
+}
+
+/* ---- descriptions ---- */
+
+static struct px_desc *desc_new(uint32_t flags)
+{
+    struct px_files *t = px_files();
+    for (uint32_t i = 0, at = __atomic_load_n(&t->desc_hint, __ATOMIC_RELAXED); i < DESCS; i++, at++) {
+        struct px_desc *d = &t->descs[at % DESCS];
+        uint32_t unused = 0;
+        if (__atomic_load_n(&d->refs, __ATOMIC_RELAXED) ||
+            !__atomic_compare_exchange_n(&d->refs, &unused, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+            continue;
+        __atomic_store_n(&t->desc_hint, at % DESCS + 1, __ATOMIC_RELAXED);
+        d->flags = flags;
+        d->offset = d->value = 0;
+        d->lock = 0;
+        d->owner = 0;
+        return d;
+    }
+    return NULL;
+}
+
+static void desc_put(struct px_desc *d)
+{
+    struct px_files *t = px_files();
+    uint32_t index = (uint32_t)(d - t->descs);
+    if (__atomic_sub_fetch(&d->refs, 1, __ATOMIC_RELEASE) == 0 && index < __atomic_load_n(&t->desc_hint, __ATOMIC_RELAXED))
+        __atomic_store_n(&t->desc_hint, index, __ATOMIC_RELAXED);
+}
+
+void px_desc_lock(struct px_desc *d)
+{
+    uint32_t was = 0;
+    if (__atomic_compare_exchange_n(&d->lock, &was, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        return;
+    while (__atomic_exchange_n(&d->lock, 2, __ATOMIC_ACQUIRE))
+        px_wait(&d->lock, 2, PX_WAIT_SHARED | PX_WAIT_NOINTR, MOTOR_NEVER);
+}
+
+void px_desc_unlock(struct px_desc *d)
+{
+    if (__atomic_exchange_n(&d->lock, 0, __ATOMIC_RELEASE) == 2)
+        px_wake(&d->lock, 1, PX_WAIT_SHARED);
+}
+
+/* ---- files ---- */
+
+struct px_file *px_file_new(const struct px_ops *ops, enum px_kind kind, uint32_t flags, motor_handle handle)
+{
+    struct px_files *t = px_files();
+    struct px_desc *d = desc_new(flags);
+    if (!d)
+        return NULL;
+    px_lock(&t->files_lock);
+    if (!t->free_files) {
+        struct px_file *chunk = px_map(CHUNK);
+        for (uint32_t i = CHUNK / sizeof *chunk; chunk && i--;) {
+            chunk[i].next_free = t->free_files;
+            t->free_files = &chunk[i];
+        }
+    }
+    struct px_file *f = t->free_files;
+    if (f)
+        t->free_files = f->next_free;
+    px_unlock(&t->files_lock);
+    if (!f) {
+        desc_put(d);
+        return NULL;
+    }
+    memset(&f->file, 0, sizeof *f - offsetof(struct px_file, file));
+    f->ops = ops;
+    f->desc = d;
+    f->kind = (uint8_t)kind;
+    f->protocol = 0;
+    f->handle = handle;
+    f->watches = NULL;
+    __atomic_store_n(&f->refs, 1, __ATOMIC_RELEASE);
+    return f;
+}
+
+void px_file_get(struct px_file *f)
+{
+    __atomic_fetch_add(&f->refs, 1, __ATOMIC_RELAXED);
+}
+
+static void file_free(struct px_file *f)
+{
+    struct px_files *t = px_files();
+    px_watches_drop(f);
+    if (f->ops->release)
+        f->ops->release(f);
+    if (f->handle)
+        motor_handle_close(f->handle);
+    desc_put(f->desc);
+    px_lock(&t->files_lock);
+    f->next_free = t->free_files;
+    t->free_files = f;
+    px_unlock(&t->files_lock);
+}
+
+void px_file_put(struct px_file *f)
+{
+    /* The last one works on a file whose count is 0 already, so that nobody finds it any more. */
+    if (__atomic_sub_fetch(&f->refs, 1, __ATOMIC_ACQ_REL) == 0)
+        file_free(f);
+}
+
+/* ---- looking up ---- */
+
+static bool get_unless_zero(struct px_file *f)
+{
+    uint32_t refs = __atomic_load_n(&f->refs, __ATOMIC_RELAXED);
+    while (refs)
+        if (__atomic_compare_exchange_n(&f->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+            return true;
+    return false;
+}
+
+/* A reference to the file that *place leads to now. */
+static struct px_file *get_from(const uint64_t *place)
+{
+    for (;;) {
+        struct px_file *f = entry_file(__atomic_load_n(place, __ATOMIC_ACQUIRE));
+        if (!f)
+            return NULL;
+        if (!get_unless_zero(f))
+            continue; /* being closed: the entry has changed or will at once */
+        if (entry_file(__atomic_load_n(place, __ATOMIC_ACQUIRE)) == f)
+            return f;
+        px_file_put(f);
+    }
+}
+
+struct px_file *px_fd_get(int fd)
+{
+    if ((unsigned)fd >= PX_FD_MAX)
+        return NULL;
+    return get_from(&px_files()->table[fd]);
+}
+
+struct px_file *px_fd_get_io(int fd)
+{
+    struct px_file *f = px_fd_get(fd);
+    if (f && px_flags(f) & O_PATH) {
+        px_file_put(f);
+        return NULL;
+    }
+    return f;
+}
+
+struct px_file *px_cwd_get(void)
+{
+    return get_from((const uint64_t *)&px_files()->cwd);
+}
+
+void px_cwd_set(struct px_file *f)
+{
+    struct px_file *old = __atomic_exchange_n(&px_files()->cwd, f, __ATOMIC_ACQ_REL);
+    if (old)
+        px_file_put(old);
+}
+
+int px_fd_next(int first)
+{
+    struct px_files *t = px_files();
+    uint32_t end = __atomic_load_n(&t->end, __ATOMIC_ACQUIRE);
+    for (uint32_t fd = (uint32_t)first; fd < end; fd++)
+        if (__atomic_load_n(&t->table[fd], __ATOMIC_RELAXED))
+            return (int)fd;
+    return -1;
+}
+
+/* ---- the table ---- */
+
+static void mark(struct px_files *t, uint32_t fd, bool used)
+{
+    uint64_t bit = 1ull << fd % 64;
+    if (used) {
+        t->used[fd / 64] |= bit;
+        if (fd >= t->end)
+            __atomic_store_n(&t->end, fd + 1, __ATOMIC_RELEASE);
+    } else {
+        t->used[fd / 64] &= ~bit;
+        t->lowest = PX_MIN(t->lowest, fd);
+    }
+}
+
+/* [t->lock] */
+static long find_free(struct px_files *t, uint32_t from)
+{
+    uint64_t limit = PX_MIN(px_limit(RLIMIT_NOFILE), (uint64_t)PX_FD_MAX);
+    uint32_t fd = PX_MAX(from, t->lowest);
+    if (fd >= limit)
+        return -EMFILE;
+    uint64_t used = t->used[fd / 64] | ((1ull << fd % 64) - 1);
+    uint32_t word = fd / 64;
+    while (used == ~0ull) {
+        if (++word >= WORDS)
+            return -EMFILE;
+        used = t->used[word];
+    }
+    fd = word * 64 + (uint32_t)__builtin_ctzll(~used);
+    if (from <= t->lowest)
+        t->lowest = fd;
+    return fd < limit ? (long)fd : -EMFILE;
+}
+
+/* An entry that is used, and leads nowhere yet: EBADF to everybody. */
+static long reserve_from(uint32_t from)
+{
+    struct px_files *t = px_files();
+    px_lock(&t->lock);
+    long fd = find_free(t, from);
+    if (fd >= 0)
+        mark(t, (uint32_t)fd, true);
+    px_unlock(&t->lock);
+    return fd;
+}
+
+long px_fd_reserve(void)
+{
+    return reserve_from(0);
+}
+
+void px_fd_fill(int fd, struct px_file *f, bool cloexec)
+{
+    __atomic_store_n(&px_files()->table[fd], (uint64_t)f | (cloexec ? CLOEXEC : 0), __ATOMIC_RELEASE);
+}
+
+void px_fd_unreserve(int fd)
+{
+    struct px_files *t = px_files();
+    px_lock(&t->lock);
+    mark(t, (uint32_t)fd, false);
+    px_unlock(&t->lock);
+}
+
+long px_fd_install(struct px_file *f, bool cloexec)
+{
+    long fd = px_fd_reserve();
+    if (fd < 0)
+        px_file_put(f);
+    else
+        px_fd_fill((int)fd, f, cloexec);
+    return fd;
+}
+
+static long close_entry(unsigned fd)
+{
+    struct px_files *t = px_files();
+    px_lock(&t->lock);
+    struct px_file *f = entry_file(__atomic_exchange_n(&t->table[fd], 0, __ATOMIC_ACQ_REL));
+    if (f)
+        mark(t, fd, false);
+    px_unlock(&t->lock);
+    if (!f)
+        return -EBADF;
+    px_file_put(f);
+    return 0;
+}
+
+long px_sys_close(int fd)
+{
+    return (unsigned)fd < PX_FD_MAX ? close_entry((unsigned)fd) : -EBADF;
+}
+
+long px_sys_close_range(unsigned first, unsigned last, unsigned flags)
+{
+    enum { UNSHARE = 2, CLOEXEC_ONLY = 4 };
+    struct px_files *t = px_files();
+    if (flags & ~(UNSHARE | CLOEXEC_ONLY) || first > last)
+        return -EINVAL;
+    last = PX_MIN(last, PX_FD_MAX - 1);
+    for (int fd = (int)PX_MIN(first, PX_FD_MAX); (fd = px_fd_next(fd)) >= 0 && (unsigned)fd <= last; fd++) {
+        if (!(flags & CLOEXEC_ONLY)) {
+            close_entry((unsigned)fd);
+            continue;
+        }
+        px_lock(&t->lock);
+        if (t->table[fd])
+            __atomic_fetch_or(&t->table[fd], CLOEXEC, __ATOMIC_RELAXED);
+        px_unlock(&t->lock);
+    }
+    return 0;
+}
+
+/* ---- duplicates ---- */
+
+static long dup_from(int fd, uint32_t from, bool cloexec)
+{
+    struct px_file *f = px_fd_get(fd);
+    if (!f)
+        return -EBADF;
+    long to = reserve_from(from);
+    if (to < 0)
+        px_file_put(f);
+    else
+        px_fd_fill((int)to, f, cloexec);
+    return to;
+}
+
+static long dup_to(int fd, int to, bool cloexec)
+{
+    struct px_files *t = px_files();
+    if (to < 0 || (uint64_t)to >= PX_MIN(px_limit(RLIMIT_NOFILE), (uint64_t)PX_FD_MAX))
+        return -EBADF;
+    struct px_file *f = px_fd_get(fd);
+    if (!f)
+        return -EBADF;
+    px_lock(&t->lock);
+    bool used = t->used[to / 64] >> to % 64 & 1;
+    struct px_file *old = entry_file(t->table[to]);
+    if (used && !old) { /* another thread is opening just this one */
+        px_unlock(&t->lock);
+        px_file_put(f);
+        return -EBUSY;
+    }
+    mark(t, (uint32_t)to, true);
+    __atomic_store_n(&t->table[to], (uint64_t)f | (cloexec ? CLOEXEC : 0), __ATOMIC_RELEASE);
+    px_unlock(&t->lock);
+    if (old)
+        px_file_put(old);
+    return to;
+}
+
+long px_sys_dup(int fd)
+{
+    return dup_from(fd, 0, false);
+}
+
+long px_sys_dup2(int fd, int to)
+{
+    if (fd != to)
+        return dup_to(fd, to, false);
+    struct px_file *f = px_fd_get(fd);
+    if (!f)
+        return -EBADF;
+    px_file_put(f);
+    return to;
+}
+
+long px_sys_dup3(int fd, int to, int flags)
+{
+    if ((unsigned)flags & ~O_CLOEXEC || fd == to)
+        return -EINVAL;
+    return dup_to(fd, to, flags);
+}
+
+long px_fd_dup_from(int fd, unsigned long from, bool cloexec)
+{
+    if (from >= PX_MIN(px_limit(RLIMIT_NOFILE), (uint64_t)PX_FD_MAX))
+        return -EINVAL;
+    return dup_from(fd, (uint32_t)from, cloexec);
+}
+
+long px_fd_cloexec_get(int fd)
+{
+    uint64_t entry = (unsigned)fd < PX_FD_MAX ? __atomic_load_n(&px_files()->table[fd], __ATOMIC_RELAXED) : 0;
+    return entry ? (long)(entry & CLOEXEC) : -EBADF;
+}
+
+long px_fd_cloexec_set(int fd, bool on)
+{
+    struct px_files *t = px_files();
+    long result = -EBADF;
+    px_lock(&t->lock);
+    if ((unsigned)fd < PX_FD_MAX && t->table[fd]) {
+        if (on)
+            __atomic_fetch_or(&t->table[fd], CLOEXEC, __ATOMIC_RELAXED);
+        else
+            __atomic_fetch_and(&t->table[fd], ~CLOEXEC, __ATOMIC_RELAXED);
+        result = 0;
+    }
+    px_unlock(&t->lock);
+    return result;
+}
+
+/* ---- the beginning and the end ---- */
+
+static void take_start_fds(const struct motor_start *start)
+{
+    const struct motor_start_fd *list = (const void *)((const uint8_t *)start + start->fd_table);
+    for (uint32_t i = 0; i < start->fds; i++) {
+        struct io_stat st = {.mode = list[i].protocol == MOTOR_FD_FILE ? S_IFREG : S_IFCHR};
+        if ((uint32_t)list[i].fd >= PX_FD_MAX)
+            continue;
+        if (list[i].protocol == MOTOR_FD_FILE) {
+            struct motor_msg msg = {.op = IO_STAT, .out = &st, .out_size = sizeof st, .deadline = MOTOR_NEVER};
+            px_call(list[i].handle, &msg);
+        }
+        struct px_file *f = px_file_from_handle(list[i].handle, list[i].protocol, list[i].flags & 0x7fffffffu, &st);
+        if (!f)
+            px_fatal("no memory for the first descriptors");
+        f->desc->offset = list[i].offset;
+        mark(px_files(), (uint32_t)list[i].fd, true);
+        px_fd_fill(list[i].fd, f, list[i].flags >> 31);
+    }
+}
+
+void px_files_start(struct px_process *p)
+{
+    struct px_files *t = px_alloc(sizeof *t);
+    if (!t)
+        px_fatal("no memory for the descriptor table");
+    p->files = t;
+    t->table = px_map(PX_FD_MAX * sizeof *t->table);
+    t->used = px_map(PX_FD_MAX / 8);
+    t->bounce = px_map(PX_BOUNCE_SIZE);
+    int64_t vmo = motor_vmo_create((uint64_t)DESCS * sizeof(struct px_desc), 0);
+    int64_t at = vmo < 0 ? vmo : motor_map(0, (motor_handle)vmo, 0, 0, (uint64_t)DESCS * sizeof(struct px_desc),
+                                           MOTOR_PROT_READ | MOTOR_PROT_WRITE);
+    if (!t->table || !t->used || !t->bounce || at < 0)
+        px_fatal("no memory for the descriptor table");
+    t->desc_vmo = (motor_handle)vmo;
+    t->descs = (struct px_desc *)at;
+    px_watch_start(p);
+    struct io_stat directory = {.mode = S_IFDIR};
+    t->cwd = px_file_from_handle(p->start->cwd, MOTOR_FD_FILE, O_PATH | O_DIRECTORY, &directory);
+    take_start_fds(p->start);
+}
+
+void px_files_end(struct px_process *p)
+{
+    (void)p; /* all is in shared memory or at the servers: the kernel closes the handles, and the servers finish */
+}

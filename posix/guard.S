@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Access to the program's memory, which may fault. px_upcall_entry makes a fault whose rip lies between px_guard_begin
+ * and px_guard_end a return of -EFAULT: every function here is a leaf that moves neither rsp nor a callee-saved register.
+ * Copies use 64-bit moves: under emulation they are the fastest (docs: facts), and elsewhere good enough.
+ */
+.text
+.globl px_guard_begin, px_guard_end
+.hidden px_guard_begin, px_guard_end
+.balign 64
+px_guard_begin:
+
+.macro function name
+.globl \name
+.hidden \name
+.type \name, @function
+\name:
+.endm
+
+/* long px_copy_in(void *to, const void *user, size_t size), px_copy_out(void *user, const void *from, size_t size) */
+function px_copy_in
+function px_copy_out
+	cmpq $32, %rdx
+	jb 2f
+1:	movq (%rsi), %rax
+	movq 8(%rsi), %rcx
+	movq 16(%rsi), %r8
+	movq 24(%rsi), %r9
+	movq %rax, (%rdi)
+	movq %rcx, 8(%rdi)
+	movq %r8, 16(%rdi)
+	movq %r9, 24(%rdi)
+	addq $32, %rsi
+	addq $32, %rdi
+	subq $32, %rdx
+	cmpq $32, %rdx
+	jae 1b
+2:	cmpq $8, %rdx
+	jb 4f
+3:	movq (%rsi), %rax
+	movq %rax, (%rdi)
+	addq $8, %rsi
+	addq $8, %rdi
+	subq $8, %rdx
+	cmpq $8, %rdx
+	jae 3b
+4:	testq %rdx, %rdx
+	jz 6f
+5:	movb (%rsi), %al
+	movb %al, (%rdi)
+	incq %rsi
+	incq %rdi
+	decq %rdx
+	jnz 5b
+6:	xorl %eax, %eax
+	ret
+
+/* long px_zero_out(void *user, size_t size) */
+function px_zero_out
+	xorl %eax, %eax
+1:	cmpq $8, %rsi
+	jb 2f
+	movq %rax, (%rdi)
+	addq $8, %rdi
+	subq $8, %rsi
+	jmp 1b
+2:	testq %rsi, %rsi
+	jz 3f
+	movb %al, (%rdi)
+	incq %rdi
+	decq %rsi
+	jmp 2b
+3:	ret
+
+/* long px_copy_string(char *to, const char *user, size_t size) */
+function px_copy_string
+	xorl %eax, %eax
+1:	cmpq %rdx, %rax
+	jae 2f
+	movb (%rsi, %rax), %cl
+	movb %cl, (%rdi, %rax)
+	testb %cl, %cl
+	jz 3f
+	incq %rax
+	jmp 1b
+2:	movq $-36, %rax
+3:	ret
+
+/* long px_load32(const uint32_t *user, uint32_t *value) */
+function px_load32
+	movl (%rdi), %eax
+	movl %eax, (%rsi)
+	xorl %eax, %eax
+	ret
+
+/* long px_store32(uint32_t *user, uint32_t value) */
+function px_store32
+	movl %esi, (%rdi)
+	xorl %eax, %eax
+	ret
+
+/* long px_cas32(uint32_t *user, uint32_t *expected, uint32_t desired) */
+function px_cas32
+	movl (%rsi), %eax
+	lock cmpxchgl %edx, (%rdi)
+	sete %cl
+	movl %eax, (%rsi)
+	movzbl %cl, %eax
+	ret
+
+/* long px_fp_save(void *area, uint64_t mask), px_fp_load(const void *area, uint64_t mask). mask 0: FXSAVE */
+function px_fp_save
+	testq %rsi, %rsi
+	jz 1f
+	movl %esi, %eax
+	movq %rsi, %rdx
+	shrq $32, %rdx
+	xsave64 (%rdi)
+	xorl %eax, %eax
+	ret
+1:	fxsave64 (%rdi)
+	xorl %eax, %eax
+	ret
+
+function px_fp_load
+	testq %rsi, %rsi
+	jz 1f
+	movl %esi, %eax
+	movq %rsi, %rdx
+	shrq $32, %rdx
+	xrstor64 (%rdi)
+	xorl %eax, %eax
+	ret
+1:	fxrstor64 (%rdi)
+	xorl %eax, %eax
+	ret
+
+px_guard_end:
+
+.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/* What the core of the runtime (entry, threads, signals, timers, memory) shares beyond px.h. */
+#ifndef PX_INTERNAL_H
+#define PX_INTERNAL_H
+
+#include "px.h"
+
+/* entry.S */
+extern const int32_t px_table[], px_trace_table[];
+extern const int32_t *px_dispatch; /* one of these */
+extern const char px_window[], px_window_end[], px_guard_begin[], px_guard_end[];
+long px_entry(long n, ...);
+void px_linux_entry(void);
+void px_upcall_entry(void);
+void px_signal_return(void);
+_Noreturn void px_resume(void);
+_Noreturn void px_leave_to_context(void);
+_Noreturn void px_thread_leave(uint32_t *clear, void *unmap, size_t length);
+_Noreturn void px_enter_stack(void *top, void (*function)(void *), void *argument);
+extern const char px_image_end[];
+
+/* guard.S */
+long px_fp_save(void *area, uint64_t mask);
+long px_fp_load(const void *area, uint64_t mask);
+
+/* process.c */
+uint32_t px_call_number(const struct px_thread *t); /* of the call it is in */
+const char *px_call_name(uint32_t number);          /* NULL: none */
+const char *px_errno_name(long error);              /* of a positive errno; NULL */
+void px_report(const char *text, size_t length);    /* to fd 2 */
+void px_report_missing(void);
+extern char px_runtime_base[]; /* __ehdr_start of the image */
+
+/* thread.c */
+struct px_threads {
+    struct px_thread *first; /* [signals lock] */
+    uint32_t count;          /* [signals lock] */
+    struct px_mutex cache_lock;
+    struct px_thread *cache; /* [cache_lock] blocks for reuse, linked by next */
+    uint32_t cached;
+    uint32_t last_index;     /* [signals lock] */
+    struct px_thread **table; /* [signals lock] by index */
+    uint64_t affinity;
+};
+struct px_thread *px_thread_block(void); /* a new block, or a used one; NULL: no memory */
+void px_thread_join_list(struct px_process *p, struct px_thread *t); /* [signals lock] */
+struct px_thread *px_thread_find(struct px_process *p, uint32_t tid); /* [signals lock] */
+void px_threads_start(struct px_process *p);
+
+/* signal.c */
+#define PX_BIT(sig) (1ull << ((sig) - 1))
+#define PX_UNBLOCKABLE (PX_BIT(SIGKILL) | PX_BIT(SIGSTOP))
+
+struct px_siginfo { /* Linux siginfo_t, as far as it is used */
+    int32_t signo, error, code, pad;
+    union {
+        struct {
+            int32_t pid;
+            uint32_t uid;
+            uint64_t value;
+        };
+        struct {
+            int32_t timer, overrun;
+            uint64_t timer_value;
+        };
+        uint64_t address;
+        uint8_t raw[32];
+    };
+};
+_Static_assert(sizeof(struct px_siginfo) == 48, "the part of siginfo_t in use");
+
+struct px_action { /* the kernel's struct sigaction */
+    uint64_t handler, flags, restorer, mask;
+};
+#define SA_NOCLDSTOP 1u
+#define SA_NOCLDWAIT 2u
+#define SA_SIGINFO 4u
+#define SA_ONSTACK 0x08000000u
+#define SA_RESTART 0x10000000u
+#define SA_NODEFER 0x40000000u
+#define SA_RESETHAND 0x80000000u
+#define SA_RESTORER 0x04000000u
+
+struct px_signals {
+    struct px_mutex lock; /* of everything about signals and the list of threads in this process */
+    uint32_t queued;
+    struct px_pending pending;
+    struct px_action action[NSIG + 1];
+};
+void px_signals_start(struct px_process *p);
+void px_pending_init(struct px_pending *p);
+void px_pending_drop(struct px_process *p, struct px_pending *pending, uint64_t set); /* [signals lock] */
+/* To a thread, or t NULL: the process. 0, -EAGAIN (queue full; only for codes of sigqueue and timers). */
+long px_signal_send(struct px_process *p, struct px_thread *t, const struct px_siginfo *info);
+bool px_signal_ignored(const struct px_process *p, int sig); /* [signals lock] */
+int px_take_signal(struct px_thread *t, struct px_siginfo *info); /* the next deliverable one, 0: none */
+struct px_action px_action_take(struct px_process *p, int sig);
+void px_set_mask(struct px_thread *t, uint64_t mask); /* own thread */
+void px_take_interruption(void); /* acknowledge, run timers, look for signals */
+void px_retarget(struct px_process *p, struct px_thread *leaving, uint64_t set); /* [signals lock] */
+void px_signals_fork(struct px_thread *t);
+_Noreturn void px_die(int sig, const struct px_siginfo *info, bool report);
+bool px_copy_context_in(const void *uc);
+
+/* timers.c */
+void px_timers_start(struct px_process *p);
+void px_timers_run(void);
+void px_timer_dequeued(struct px_siginfo *info);
+void px_restart_at(uint64_t deadline); /* before returning -PX_ERESTART_RESTARTBLOCK from a relative wait */
+bool px_restarted(uint64_t *deadline); /* true: this is that call again */
+
+/* clock.c */
+uint64_t px_cpu_time(bool user_only);
+uint64_t px_thread_cpu_time(struct px_thread *t);
+long px_timespec_in(const void *user, struct px_timespec *t); /* -EFAULT, -EINVAL if not normal */
+long px_timespec_out(void *user, uint64_t ns);
+uint64_t px_timespec_ns(const struct px_timespec *t); /* saturates below MOTOR_NEVER */
+static inline const volatile struct motor_kinfo *px_kinfo(void)
+{
+    return (const volatile struct motor_kinfo *)MOTOR_KINFO_ADDRESS;
+}
+
+/* memory.c */
+struct px_memory {
+    struct px_mutex lock;
+    uint64_t brk_start, brk, brk_mapped; /* [lock] */
+};
+void px_memory_start(struct px_process *p, uint64_t brk);
+
+/* fatal.c */
+void px_fatal_report(int sig, const struct px_siginfo *info, const struct motor_context *c);
+
+/* trace.c */
+void px_trace_start(struct px_process *p);
+void px_trace_note(const char *format_text); /* a line of its own */
+
+#endif

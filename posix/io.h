@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* The program's buffers of one transfer (iov.c). */
+#ifndef PX_IO_H
+#define PX_IO_H
+
+#include "px.h"
+
+struct px_file;
+struct px_watch;
+struct px_waiter;
+struct px_epoll_item;
+
+struct px_vec { /* struct iovec */
+    uint8_t *base;
+    size_t length;
+};
+
+struct px_io {
+    struct px_vec *vec; /* in the runtime's memory: what is left, from vec[0].base + 0 on */
+    uint32_t count;
+    size_t left; /* bytes of all */
+};
+
+struct px_vectors { /* an imported iovec array */
+    struct px_io io;
+    struct px_vec small[8];
+    struct px_vec *big;
+};
+
+static inline void px_io_one(struct px_io *io, struct px_vec *vec, const void *base, size_t length)
+{
+    *vec = (struct px_vec){(uint8_t *)base, PX_MIN(length, 0x7ffff000ul)};
+    *io = (struct px_io){vec, 1, vec->length};
+}
+/* 0, -EINVAL, -EFAULT, -ENOMEM. After 0, px_vectors_put(). */
+long px_vectors_get(struct px_vectors *v, const void *user, long count);
+static inline void px_vectors_put(struct px_vectors *v)
+{
+    px_free(v->big);
+}
+/* Copy n <= left bytes and advance. 0 or -EFAULT (then nothing has advanced as a whole). */
+long px_io_put(struct px_io *io, const void *from, size_t n); /* into the program */
+long px_io_take(struct px_io *io, void *to, size_t n);        /* out of it */
+void px_io_skip(struct px_io *io, size_t n);
+
+/* ---- streams ---- */
+
+struct px_address { /* as in struct io_accept */
+    uint16_t family, port;
+    uint8_t bytes[16];
+};
+
+struct px_stream { /* sockets */
+    struct px_session *session;
+    struct io_slot *slot;
+    uint32_t index;
+    uint8_t type; /* SOCK_* */
+    bool listening, connecting, named, broken, peer_set;
+    uint16_t family;
+    uint16_t protocol;
+    struct px_mutex rx_lock, tx_lock;
+    uint32_t rx_tail;                           /* [rx_lock] ours; the slot's is a copy */
+    uint32_t tx_head;                           /* [tx_lock] */
+    uint32_t ring_page, ring_order, ring_base;  /* [tx_lock] page 0: none */
+    uint32_t low_water;
+    uint64_t receive_timeout, send_timeout;     /* ns; 0: none */
+    struct px_file *older, *newer;              /* [ring lock] list of those with a ring */
+    struct px_address own, peer;                /* own: when named */
+};
+
+#endif

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sessions with engines: opening, slots, and telling. See <motor/io.h>.
+ *
+ * owners[slot] is the file of the slot, or, when that was closed before the engine was done with the slot:
+ *   page << 16 | order << 8 | LEFT_RING       a tx ring that still holds bytes
+ *   LEFT_LISTENER                             an accept queue: connections that nobody took must be closed
+ * until the engine says that the slot is free (kind IO_SLOT_FREE and the bit), or gives it out again.
+ */
+#include "watch.h"
+
+#define LEFT_RING 1u
+#define LEFT_LISTENER 2u
+#define LEFT_MASK 3u
+
+static struct px_session *open_session(struct px_net *n, motor_handle connector, long *error)
+{
+    struct px_session *s = px_alloc(sizeof *s);
+    int64_t self = motor_handle_dup(px_proc()->self, MOTOR_RIGHT_INSTALL | MOTOR_RIGHT_DUP);
+    struct motor_msg msg = {.op = IO_SESSION_OPEN, .nhandles = 2, .deadline = MOTOR_NEVER};
+    *error = -ENOMEM;
+    if (!s || self < 0 || !(s->owners = px_map(IO_SLOTS * sizeof *s->owners)))
+        goto fail;
+    msg.handle[0] = (motor_handle)self;
+    msg.handle[1] = n->doorbell_vmo;
+    *error = px_call(connector, &msg);
+    motor_handle_close((motor_handle)self);
+    self = -1;
+    if (*error < 0)
+        goto fail;
+    *error = -EIO;
+    if (msg.nhandles != 2)
+        goto fail;
+    s->gate = msg.handle[0];
+    int64_t at = motor_map(0, msg.handle[1], 0, 0, IO_ARENA_SIZE, MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_NOFORK);
+    motor_handle_close(msg.handle[1]);
+    if (at < 0) {
+        motor_handle_close(s->gate);
+        *error = -ENOMEM;
+        goto fail;
+    }
+    s->arena = (uint8_t *)at;
+    s->header = (struct io_session *)s->arena;
+    s->to_client = (struct io_bitmap *)(s->arena + IO_ARENA_TO_CLIENT);
+    s->to_engine = (struct io_bitmap *)(s->arena + IO_ARENA_TO_ENGINE);
+    s->slots = (struct io_slot *)(s->arena + IO_ARENA_SLOTS);
+    s->rings_end = IO_ARENA_CLIENT_RINGS / 4096;
+    *error = 0;
+    return s;
+fail:
+    if (self > 0)
+        motor_handle_close((motor_handle)self);
+    if (s && s->owners)
+        px_unmap(s->owners, IO_SLOTS * sizeof *s->owners);
+    px_free(s);
+    return NULL;
+}
+
+struct px_session *px_session_get(unsigned which, long *error)
+{
+    struct px_net *n = px_net();
+    struct px_session *s = __atomic_load_n(&n->session[which], __ATOMIC_ACQUIRE);
+    if (s)
+        return s;
+    if ((*error = px_doorbell_need(n)) < 0)
+        return NULL;
+    px_lock(&n->open_lock);
+    s = n->session[which];
+    if (!s) {
+        motor_handle connector = which == PX_SESSION_NET ? px_proc()->net : px_proc()->tty;
+        *error = -ENETDOWN;
+        s = connector ? open_session(n, connector, error) : NULL;
+        if (s)
+            __atomic_store_n(&n->session[which], s, __ATOMIC_RELEASE);
+    }
+    px_unlock(&n->open_lock);
+    return s;
+}
+
+void px_session_tell(struct px_session *s, uint32_t slot)
+{
+    uint32_t word = slot / 64;
+    __atomic_fetch_or(&s->to_engine->bits[word], 1ull << slot % 64, __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(&s->to_engine->summary[word / 64], 1ull << word % 64, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&s->header->engine_asleep, __ATOMIC_SEQ_CST) &&
+        __atomic_exchange_n(&s->header->engine_asleep, 0, __ATOMIC_SEQ_CST))
+        motor_notify(s->gate);
+}
+
+/* ---- slots ---- */
+
+/* Closes the handles of connections that were never accepted. */
+static void discard_accepts(struct px_session *s, uint32_t slot)
+{
+    struct io_slot *shared = &s->slots[slot];
+    uint32_t head = __atomic_load_n(&shared->rx_head, __ATOMIC_ACQUIRE);
+    uint64_t place = __atomic_load_n(&shared->rx_place, __ATOMIC_RELAXED);
+    uint32_t tail = shared->rx_tail;
+    for (struct io_accept record; px_rx_copy(s, place, tail, head, &record, sizeof record); tail += sizeof record)
+        if (record.handle)
+            motor_handle_close(record.handle);
+    __atomic_store_n(&shared->rx_tail, tail, __ATOMIC_RELEASE);
+}
+
+static void settle_locked(struct px_session *s, uint32_t slot)
+{
+    uint64_t left = s->owners[slot];
+    s->owners[slot] = 0;
+    if ((left & LEFT_MASK) == LEFT_RING)
+        px_ring_free(s, (uint32_t)(left >> 16), (uint32_t)(left >> 8) & 0xff);
+    else if ((left & LEFT_MASK) == LEFT_LISTENER)
+        discard_accepts(s, slot);
+}
+
+void px_session_attach(struct px_session *s, uint32_t slot, struct px_file *f)
+{
+    struct px_net *n = px_net();
+    px_lock(&n->lock);
+    if (s->owners[slot] & LEFT_MASK) {
+        if ((s->owners[slot] & LEFT_MASK) == LEFT_LISTENER)
+            s->owners[slot] = 0; /* the queue is gone: the slot's words are the new stream's */
+        settle_locked(s, slot);
+    }
+    s->owners[slot] = (uint64_t)f;
+    px_unlock(&n->lock);
+}
+
+void px_session_detach(struct px_session *s, uint32_t slot, uint32_t ring_page, uint32_t ring_order, bool listener)
+{
+    struct px_net *n = px_net();
+    px_lock(&n->lock);
+    s->owners[slot] = listener    ? LEFT_LISTENER
+                      : ring_page ? (uint64_t)ring_page << 16 | (uint64_t)ring_order << 8 | LEFT_RING
+                                  : 0;
+    if (listener)
+        discard_accepts(s, slot);
+    px_unlock(&n->lock);
+}
+
+void px_session_slot_signalled_locked(struct px_session *s, uint32_t slot)
+{
+    uint64_t owner = s->owners[slot];
+    if (owner & LEFT_MASK) {
+        if (__atomic_load_n(&s->slots[slot].kind, __ATOMIC_ACQUIRE) == IO_SLOT_FREE)
+            settle_locked(s, slot);
+    } else if (owner) {
+        px_file_changed_locked((struct px_file *)owner);
+    }
+}
+
+/* ---- sessions that have only bits ---- */
+
+long px_session_bit(struct px_session *s, struct px_file *f)
+{
+    long result = -ENFILE;
+    for (uint32_t i = 0, bit = s->bit_hint; i < IO_SLOTS && result < 0; i++, bit++)
+        if (!s->owners[bit % IO_SLOTS]) {
+            s->owners[bit % IO_SLOTS] = (uint64_t)f;
+            s->bit_hint = (bit + 1) % IO_SLOTS;
+            result = bit % IO_SLOTS;
+        }
+    return result;
+}
+
+void px_session_bit_free(struct px_session *s, uint32_t bit)
+{
+    struct px_net *n = px_net();
+    px_lock(&n->lock);
+    s->owners[bit] = 0;
+    s->bit_hint = bit;
+    px_unlock(&n->lock);
+}

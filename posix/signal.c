@@ -1,0 +1,612 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Signals: sets, queues, sending, masks and actions. How one reaches a handler is in deliver.c.
+ *
+ * A signal is pending in its thread's set or in the process's. A thread takes signals only itself, on the way out of
+ * the runtime or in an upcall (px_take_signal). Who sends one to another thread adds it to the set under the lock and then
+ * interrupts that thread (thread_control INTERRUPT), which the kernel remembers until acknowledged. So it is not lost,
+ * wherever the target is:
+ *   - in program code: an upcall;
+ *   - in the runtime, before a wait: the wait ends at once; before leaving: tcb.pending is not 0, so the way out looks. The
+ *     exit clears busy and then looks at tcb.pending; the kernel sets tcb.pending and then looks at busy; both in the
+ *     same thread's user mode or its return to it, so one of the two sees the other;
+ *   - in a wait: it ends with MOTOR_EINTR.
+ * The target acknowledges first and looks at the sets after, so a signal added later interrupts it anew.
+ *
+ * A blocked signal interrupts nobody; whoever unblocks it looks itself, under the lock (px_set_mask). A process signal
+ * goes to one thread that does not block it; should that thread block it, or end, before it took it, it passes the signal
+ * on (px_retarget). `work` belongs to its thread alone.
+ *
+ * Lock: px_signals.lock, also for the list of threads; sending interrupts with it held, so a handle cannot go stale.
+ */
+#include "internal.h"
+
+#define SIGINFO_SIZE 128u
+#define QUEUE_MAX 65536u
+
+struct px_queued {
+    struct px_queued *next;
+    struct px_siginfo info;
+};
+
+void px_pending_init(struct px_pending *p)
+{
+    p->set = 0;
+    p->first = NULL;
+    p->last = &p->first;
+}
+
+void px_signals_start(struct px_process *p)
+{
+    struct px_signals *s = px_alloc(sizeof(*s));
+    if (!s) {
+        px_fatal("no memory");
+    }
+    px_pending_init(&s->pending);
+    for (int sig = 1; sig <= NSIG; sig++) {
+        if (p->start->signal_ignored & PX_BIT(sig) & ~PX_UNBLOCKABLE) {
+            s->action[sig].handler = SIG_IGN;
+        }
+    }
+    p->signals = s;
+}
+
+/* ---- queues [lock held] ---- */
+
+static bool in_queue(const struct px_pending *pending, int sig)
+{
+    for (struct px_queued *q = pending->first; q; q = q->next) {
+        if (q->info.signo == sig) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct px_queued *unlink_first(struct px_pending *pending, int sig, bool *more)
+{
+    struct px_queued **link = &pending->first, *q;
+    while ((q = *link) && q->info.signo != sig) {
+        link = &q->next;
+    }
+    *more = false;
+    if (q) {
+        *link = q->next;
+        if (!*link) {
+            pending->last = link;
+        }
+        *more = in_queue(pending, sig);
+    }
+    return q;
+}
+
+void px_pending_drop(struct px_process *p, struct px_pending *pending, uint64_t set)
+{
+    struct px_queued **link = &pending->first, *q;
+    while ((q = *link)) {
+        if (PX_BIT(q->info.signo) & set) {
+            *link = q->next;
+            p->signals->queued--;
+            px_free(q);
+        } else {
+            link = &q->next;
+        }
+    }
+    pending->last = link;
+    pending->set &= ~set;
+}
+
+/* Standard signals are kept once; real-time ones each. Without memory only what sigqueue() sent is refused. */
+static long add(struct px_process *p, struct px_pending *pending, const struct px_siginfo *info)
+{
+    int sig = info->signo;
+    if (sig < SIGRTMIN && (pending->set & PX_BIT(sig))) {
+        return 0;
+    }
+    uint64_t limit = p->limit[RLIMIT_SIGPENDING].soft;
+    struct px_queued *q = NULL;
+    if (p->signals->queued < PX_MIN(limit, QUEUE_MAX)) {
+        q = px_alloc(sizeof(*q));
+    }
+    if (!q && sig >= SIGRTMIN && info->code != SI_USER) {
+        return -EAGAIN;
+    }
+    if (q) {
+        q->info = *info;
+        *pending->last = q;
+        pending->last = &q->next;
+        p->signals->queued++;
+    }
+    pending->set |= PX_BIT(sig);
+    return 0;
+}
+
+static int lowest(uint64_t set)
+{
+    uint64_t synchronous = PX_BIT(SIGSEGV) | PX_BIT(SIGBUS) | PX_BIT(SIGILL) | PX_BIT(SIGTRAP) | PX_BIT(SIGFPE) |
+                           PX_BIT(SIGSYS);
+    return __builtin_ctzll(set & synchronous ? set & synchronous : set) + 1;
+}
+
+static int take(struct px_process *p, struct px_pending *pending, uint64_t set, struct px_siginfo *info)
+{
+    if (!(pending->set & set)) {
+        return 0;
+    }
+    int sig = lowest(pending->set & set);
+    bool more;
+    struct px_queued *q = unlink_first(pending, sig, &more);
+    *info = (struct px_siginfo){.signo = sig, .code = SI_USER};
+    if (q) {
+        *info = q->info;
+        p->signals->queued--;
+        px_free(q);
+    }
+    if (!more) {
+        pending->set &= ~PX_BIT(sig);
+    }
+    return sig;
+}
+
+/* The next signal of `set` for this thread, 0: none. */
+static int take_signal(struct px_thread *t, uint64_t set, struct px_siginfo *info)
+{
+    struct px_process *p = t->process;
+    px_lock(&p->signals->lock);
+    int sig = take(p, &t->pending, set, info);
+    if (!sig) {
+        sig = take(p, &p->signals->pending, set, info);
+    }
+    px_unlock(&p->signals->lock);
+    if (sig && info->code == SI_TIMER) {
+        px_timer_dequeued(info);
+    }
+    return sig;
+}
+
+int px_take_signal(struct px_thread *t, struct px_siginfo *info)
+{
+    return take_signal(t, ~t->mask, info);
+}
+
+/* ---- sending ---- */
+
+static bool wants(const struct px_thread *t, uint64_t bit)
+{
+    return !(t->mask & bit) || (t->waits_for & bit);
+}
+
+static void interrupt(struct px_thread *t) /* [lock held] */
+{
+    if (t == px_self()) {
+        t->work |= PX_WORK_SIGNAL;
+    } else if (t->handle) {
+        motor_thread_control(t->handle, MOTOR_THREAD_INTERRUPT, 0);
+    }
+}
+
+static struct px_thread *choose(struct px_process *p, uint64_t bit, const struct px_thread *except) /* [lock held] */
+{
+    struct px_thread *self = px_self();
+    if (self != except && self->process == p && wants(self, bit)) {
+        return self;
+    }
+    struct px_thread *chosen = NULL;
+    for (struct px_thread *t = p->threads->first; t; t = t->next) {
+        if (t != except && wants(t, bit)) {
+            chosen = t; /* the last one found is the oldest: the main thread first of all */
+        }
+    }
+    return chosen;
+}
+
+#define IGNORED_BY_DEFAULT (PX_BIT(SIGCHLD) | PX_BIT(SIGCONT) | PX_BIT(SIGURG) | PX_BIT(SIGWINCH))
+#define STOPPING (PX_BIT(SIGSTOP) | PX_BIT(SIGTSTP) | PX_BIT(SIGTTIN) | PX_BIT(SIGTTOU))
+
+bool px_signal_ignored(const struct px_process *p, int sig)
+{
+    uint64_t handler = p->signals->action[sig].handler;
+    return handler == SIG_IGN || (handler == SIG_DFL && (IGNORED_BY_DEFAULT & PX_BIT(sig)));
+}
+
+long px_signal_send(struct px_process *p, struct px_thread *t, const struct px_siginfo *info)
+{
+    uint64_t bit = PX_BIT(info->signo);
+    long status = 0;
+    px_lock(&p->signals->lock);
+    struct px_thread *target = t ? t : choose(p, bit, NULL);
+    bool wanted = target && wants(target, bit);
+    if (info->signo == SIGCONT) {
+        px_pending_drop(p, t ? &t->pending : &p->signals->pending, STOPPING);
+    }
+    if (!wanted || !px_signal_ignored(p, info->signo) || (target->mask & bit)) {
+        status = add(p, t ? &t->pending : &p->signals->pending, info);
+        if (status == 0 && wanted) {
+            interrupt(target);
+        }
+    }
+    px_unlock(&p->signals->lock);
+    return status;
+}
+
+static struct px_siginfo info_self(int sig, int code)
+{
+    struct px_process *p = px_proc();
+    struct px_siginfo info = {.signo = sig, .code = code};
+    if (code == SI_USER || code == SI_TKILL) {
+        info.pid = (int32_t)p->pid;
+        info.uid = p->uid;
+    }
+    return info;
+}
+
+void px_signal_self(int sig, int code)
+{
+    struct px_siginfo info = info_self(sig, code);
+    px_signal_send(px_proc(), px_self(), &info);
+}
+
+void px_signal_process(int sig, int code)
+{
+    struct px_siginfo info = info_self(sig, code);
+    px_signal_send(px_proc(), NULL, &info);
+}
+
+/* `leaving` will not take the process's signals in `set` any more: somebody else should. [lock held] */
+void px_retarget(struct px_process *p, struct px_thread *leaving, uint64_t set)
+{
+    for (uint64_t left = p->signals->pending.set & set; left; left &= left - 1) {
+        struct px_thread *t = choose(p, left & -left, leaving);
+        if (t) {
+            interrupt(t);
+        }
+    }
+}
+
+/* ---- masks ---- */
+
+/* [lock held] */
+static void look(struct px_thread *t)
+{
+    if ((t->pending.set | t->process->signals->pending.set) & ~t->mask) {
+        t->work |= PX_WORK_SIGNAL;
+    }
+}
+
+void px_set_mask(struct px_thread *t, uint64_t mask)
+{
+    struct px_process *p = t->process;
+    px_lock(&p->signals->lock);
+    uint64_t blocked = mask & ~PX_UNBLOCKABLE & ~t->mask;
+    t->mask = mask & ~PX_UNBLOCKABLE;
+    if (p->signals->pending.set & blocked) {
+        px_retarget(p, t, blocked);
+    }
+    look(t);
+    px_unlock(&p->signals->lock);
+}
+
+bool px_interrupted(void)
+{
+    struct px_thread *t = px_self();
+    if (__atomic_load_n(&t->tcb.pending, __ATOMIC_RELAXED)) {
+        px_take_interruption();
+    }
+    if (!(t->work & PX_WORK_SIGNAL)) {
+        return false;
+    }
+    px_lock(&t->process->signals->lock);
+    t->work &= ~PX_WORK_SIGNAL;
+    look(t);
+    if ((t->pending.set | t->process->signals->pending.set) & t->waits_for) {
+        t->work |= PX_WORK_SIGNAL;
+    }
+    px_unlock(&t->process->signals->lock);
+    return t->work & PX_WORK_SIGNAL;
+}
+
+void px_take_interruption(void)
+{
+    struct px_thread *t = px_self();
+    int64_t bits = motor_thread_control(0, MOTOR_THREAD_ACK, 0);
+    t->work |= PX_WORK_SIGNAL;
+    if (bits > 0 && (bits & MOTOR_UPCALL_TIMER)) {
+        px_timers_run();
+    }
+}
+
+long px_sigmask_temporary(const void *user_set, size_t size)
+{
+    struct px_thread *t = px_self();
+    uint64_t set;
+    if (!user_set) {
+        return 0;
+    }
+    if (size != sizeof(set)) {
+        return -EINVAL;
+    }
+    if (px_copy_in(&set, user_set, sizeof(set)) < 0) {
+        return -EFAULT;
+    }
+    t->saved_mask = t->mask;
+    t->work |= PX_WORK_RESTORE;
+    px_set_mask(t, set);
+    return 0;
+}
+
+long px_sys_rt_sigprocmask(int how, const void *set, void *old, size_t size)
+{
+    struct px_thread *t = px_self();
+    uint64_t before = t->mask, value;
+    if (size != sizeof(value)) {
+        return -EINVAL;
+    }
+    if (set) {
+        if (px_copy_in(&value, set, sizeof(value)) < 0) {
+            return -EFAULT;
+        }
+        switch (how) {
+        case 0: value = before | value; break;
+        case 1: value = before & ~value; break;
+        case 2: break;
+        default: return -EINVAL;
+        }
+        if (value != before) {
+            px_set_mask(t, value);
+        }
+    }
+    return old ? px_copy_out(old, &before, sizeof(before)) : 0;
+}
+
+long px_sys_rt_sigpending(void *set, size_t size)
+{
+    struct px_thread *t = px_self();
+    if (size > sizeof(uint64_t)) {
+        return -EINVAL;
+    }
+    px_lock(&t->process->signals->lock);
+    uint64_t pending = (t->pending.set | t->process->signals->pending.set) & t->mask;
+    px_unlock(&t->process->signals->lock);
+    return px_copy_out(set, &pending, size);
+}
+
+/* ---- actions ---- */
+
+static bool signal_ok(int sig)
+{
+    return sig >= 1 && sig <= NSIG;
+}
+
+/* [lock held] a signal that is ignored from now on is pending nowhere */
+static void forget(struct px_process *p, uint64_t bit)
+{
+    px_pending_drop(p, &p->signals->pending, bit);
+    for (struct px_thread *t = p->threads->first; t; t = t->next) {
+        px_pending_drop(p, &t->pending, bit);
+    }
+}
+
+long px_sys_rt_sigaction(int sig, const void *action, void *old, size_t size)
+{
+    struct px_process *p = px_proc();
+    struct px_action new, before;
+    if (size != sizeof(uint64_t) || !signal_ok(sig) || (action && (PX_BIT(sig) & PX_UNBLOCKABLE))) {
+        return -EINVAL;
+    }
+    if (action && px_copy_in(&new, action, sizeof(new)) < 0) {
+        return -EFAULT;
+    }
+    px_lock(&p->signals->lock);
+    before = p->signals->action[sig];
+    if (action) {
+        new.mask &= ~PX_UNBLOCKABLE;
+        p->signals->action[sig] = new;
+        if (px_signal_ignored(p, sig)) {
+            forget(p, PX_BIT(sig));
+        }
+    }
+    px_unlock(&p->signals->lock);
+    return old ? px_copy_out(old, &before, sizeof(before)) : 0;
+}
+
+/* The action to carry out now; SA_RESETHAND takes effect. */
+struct px_action px_action_take(struct px_process *p, int sig)
+{
+    px_lock(&p->signals->lock);
+    struct px_action a = p->signals->action[sig];
+    if (a.handler > SIG_IGN && (a.flags & SA_RESETHAND)) {
+        p->signals->action[sig].handler = SIG_DFL;
+    }
+    px_unlock(&p->signals->lock);
+    return a;
+}
+
+/* ---- waiting for signals ---- */
+
+static long wait_for_ever(void)
+{
+    static uint32_t never;
+    for (;;) {
+        long status = px_wait(&never, 0, 0, MOTOR_NEVER);
+        if (status == -PX_ERESTARTSYS) {
+            return -PX_ERESTARTNOHAND;
+        }
+    }
+}
+
+long px_sys_pause(void)
+{
+    return wait_for_ever();
+}
+
+long px_sys_rt_sigsuspend(const void *set, size_t size)
+{
+    if (!set) {
+        return -EFAULT;
+    }
+    long status = px_sigmask_temporary(set, size);
+    return status < 0 ? status : wait_for_ever();
+}
+
+static void set_waits_for(struct px_thread *t, uint64_t set)
+{
+    px_lock(&t->process->signals->lock);
+    uint64_t no_more = t->waits_for & ~set;
+    t->waits_for = set;
+    if (no_more & t->process->signals->pending.set) {
+        px_retarget(t->process, t, no_more);
+    }
+    px_unlock(&t->process->signals->lock);
+}
+
+/*
+ * The signals waited for are blocked (if not, a handler may win); `waits_for` makes senders interrupt this thread for
+ * them and px_interrupted() report them.
+ */
+static long wait_for_signal(struct px_thread *t, uint64_t set, uint64_t deadline, struct px_siginfo *info)
+{
+    static uint32_t never;
+    for (;;) {
+        int sig = take_signal(t, set, info);
+        if (sig) {
+            return sig;
+        }
+        t->work |= PX_WORK_SIGNAL;
+        long status = px_wait(&never, 0, 0, deadline);
+        if (status == -ETIMEDOUT) {
+            sig = take_signal(t, set, info);
+            return sig ? sig : -EAGAIN;
+        }
+        if (status == -PX_ERESTARTSYS) {
+            sig = take_signal(t, set, info);
+            return sig ? sig : -EINTR;
+        }
+    }
+}
+
+long px_sys_rt_sigtimedwait(const void *user_set, void *info, const void *timeout, size_t size)
+{
+    struct px_thread *t = px_self();
+    struct px_siginfo got;
+    uint64_t set, deadline;
+    if (size != sizeof(set)) {
+        return -EINVAL;
+    }
+    if (px_copy_in(&set, user_set, sizeof(set)) < 0) {
+        return -EFAULT;
+    }
+    long status = px_deadline_in(timeout, &deadline);
+    if (status < 0) {
+        return status;
+    }
+    set &= ~PX_UNBLOCKABLE;
+    set_waits_for(t, set);
+    status = wait_for_signal(t, set, deadline, &got);
+    set_waits_for(t, 0);
+    t->work |= PX_WORK_SIGNAL;
+    if (status > 0 && info) {
+        if (px_copy_out(info, &got, sizeof(got)) < 0 ||
+            px_zero_out((char *)info + sizeof(got), SIGINFO_SIZE - sizeof(got)) < 0) {
+            return -EFAULT;
+        }
+    }
+    return status;
+}
+
+/* ---- calls that send ---- */
+
+static long send_to_thread(uint32_t tid, const struct px_siginfo *info)
+{
+    struct px_process *p = px_proc();
+    struct px_thread *self = px_self();
+    if (tid == self->tid) {
+        return info->signo ? px_signal_send(p, self, info) : 0;
+    }
+    px_lock(&p->signals->lock);
+    struct px_thread *t = px_thread_find(p, tid);
+    if (!t) {
+        px_unlock(&p->signals->lock);
+        return -ESRCH;
+    }
+    long status = 0;
+    if (info->signo) {
+        bool ignored = px_signal_ignored(p, info->signo) && !(t->mask & PX_BIT(info->signo));
+        status = ignored ? 0 : add(p, &t->pending, info);
+        if (!ignored && status == 0 && wants(t, PX_BIT(info->signo))) {
+            interrupt(t);
+        }
+    }
+    px_unlock(&p->signals->lock);
+    return status;
+}
+
+long px_sys_kill(int pid, int sig)
+{
+    struct px_process *p = px_proc();
+    if (sig < 0 || sig > NSIG) {
+        return -EINVAL;
+    }
+    if (pid == (int)p->pid || pid == 0 || pid == -(int)p->pgid) {
+        if (sig) {
+            px_signal_process(sig, SI_USER);
+        }
+        return 0;
+    }
+    return -ESRCH; /* other processes: a later issue */
+}
+
+long px_sys_tkill(int tid, int sig)
+{
+    if (tid <= 0 || sig < 0 || sig > NSIG) {
+        return -EINVAL;
+    }
+    struct px_siginfo info = info_self(sig, SI_TKILL);
+    return send_to_thread((uint32_t)tid, &info);
+}
+
+long px_sys_tgkill(int pid, int tid, int sig)
+{
+    if (pid <= 0 || tid <= 0) {
+        return -EINVAL;
+    }
+    return pid != (int)px_proc()->pid ? -ESRCH : px_sys_tkill(tid, sig);
+}
+
+static long info_in(int sig, const void *user, struct px_siginfo *info)
+{
+    if (sig < 0 || sig > NSIG) {
+        return -EINVAL;
+    }
+    if (px_copy_in(info, user, sizeof(*info)) < 0) {
+        return -EFAULT;
+    }
+    info->signo = sig;
+    return 0;
+}
+
+long px_sys_rt_sigqueueinfo(int pid, int sig, const void *user)
+{
+    struct px_process *p = px_proc();
+    struct px_siginfo info;
+    long status = info_in(sig, user, &info);
+    if (status < 0) {
+        return status;
+    }
+    if (pid != (int)p->pid) {
+        return -ESRCH;
+    }
+    return sig ? px_signal_send(p, NULL, &info) : 0;
+}
+
+long px_sys_rt_tgsigqueueinfo(int pid, int tid, int sig, const void *user)
+{
+    struct px_siginfo info;
+    if (pid <= 0 || tid <= 0) {
+        return -EINVAL;
+    }
+    long status = info_in(sig, user, &info);
+    if (status < 0) {
+        return status;
+    }
+    return pid != (int)px_proc()->pid ? -ESRCH : send_to_thread((uint32_t)tid, &info);
+}

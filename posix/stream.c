@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * TCP sockets: bytes through the rings of a slot (<motor/io.h>), without entering the kernel while there is room or data. rx_lock and
+ * tx_lock keep the readers and the writers of one socket apart; nobody sleeps with them. What the engine wrote is read once
+ * and checked: a stream whose ring makes no sense is broken, and gives EIO for ever.
+ */
+#include "stream.h"
+
+static uint32_t slot_state(const struct px_stream *t)
+{
+    return __atomic_load_n(&t->slot->state, __ATOMIC_ACQUIRE);
+}
+
+long px_socket_error(struct px_file *f)
+{
+    uint32_t *error = &f->stream.slot->error;
+    if (!__atomic_load_n(error, __ATOMIC_RELAXED))
+        return 0;
+    uint32_t n = __atomic_exchange_n(error, 0, __ATOMIC_ACQ_REL);
+    return n < 4096 ? -(long)n : -EIO;
+}
+
+long px_stream_sleep(struct px_file *f, uint32_t seq, uint64_t deadline)
+{
+    struct io_slot *slot = f->stream.slot;
+    __atomic_fetch_add(&slot->sleepers, 1, __ATOMIC_SEQ_CST);
+    long result = px_wait(&slot->seq, seq, PX_WAIT_SHARED, deadline);
+    __atomic_fetch_sub(&slot->sleepers, 1, __ATOMIC_RELAXED);
+    return result == -EAGAIN ? 0 : result;
+}
+
+/* What a wait's end means to send and recv. */
+static long wait_error(long error, uint64_t deadline)
+{
+    if (error == -ETIMEDOUT)
+        return -EAGAIN;
+    return error == -PX_ERESTARTSYS && deadline != MOTOR_NEVER ? -EINTR : error;
+}
+
+/* ---- sending ---- */
+
+static uint32_t send_limit(const struct px_stream *t)
+{
+    uint32_t limit = __atomic_load_n(&t->slot->tx_limit, __ATOMIC_RELAXED);
+    return limit < 4096 ? 4096 : PX_MIN(limit, 1u << IO_RING_ORDER_MAX);
+}
+
+static bool place_ring(struct px_file *f, uint32_t limit)
+{
+    struct px_stream *t = &f->stream;
+    uint32_t order = 32u - (uint32_t)__builtin_clz(limit - 1);
+    if (t->ring_page && t->ring_order < order)
+        px_ring_put(f);
+    if (!t->ring_page && !px_ring_get(f, order))
+        return false;
+    t->ring_base = t->tx_head;
+    __atomic_store_n(&t->slot->tx_place, io_place(t->ring_page, t->ring_order, t->ring_base), __ATOMIC_RELAXED);
+    return true;
+}
+
+static long may_send(struct px_file *f)
+{
+    struct px_stream *t = &f->stream;
+    uint32_t state = slot_state(t);
+    long error = px_socket_error(f);
+    if (t->broken)
+        return -EIO;
+    if (error)
+        return error;
+    if (state & IO_STATE_TX_CLOSED)
+        return -EPIPE;
+    if (state & IO_STATE_CONNECTED)
+        return 0;
+    return state & IO_STATE_CONNECTING ? -EAGAIN : -EPIPE;
+}
+
+uint8_t *px_stream_room(struct px_file *f, size_t wanted, uint32_t *contiguous, long *error)
+{
+    struct px_stream *t = &f->stream;
+    if ((*error = may_send(f)) < 0)
+        return NULL;
+    uint32_t used = t->tx_head - __atomic_load_n(&t->slot->tx_tail, __ATOMIC_ACQUIRE), limit = send_limit(t);
+    if (!used && !place_ring(f, limit)) {
+        *error = -ENOBUFS;
+        return NULL;
+    }
+    uint32_t size = 1u << t->ring_order, at = (t->tx_head - t->ring_base) & (size - 1);
+    if (used > size) {
+        t->broken = true;
+        *error = -EIO;
+        return NULL;
+    }
+    limit = PX_MIN(limit, size);
+    if (used >= limit) {
+        *error = -EAGAIN;
+        return NULL;
+    }
+    *contiguous = (uint32_t)PX_MIN(wanted, (size_t)PX_MIN(limit - used, size - at));
+    return t->session->arena + (uint64_t)t->ring_page * 4096 + at;
+}
+
+void px_stream_commit(struct px_file *f, uint32_t n)
+{
+    struct px_stream *t = &f->stream;
+    __atomic_store_n(&t->tx_head, t->tx_head + n, __ATOMIC_RELAXED);
+    __atomic_store_n(&t->slot->tx_head, t->tx_head, __ATOMIC_RELEASE);
+}
+
+static bool writable(const struct px_stream *t)
+{
+    uint32_t limit = send_limit(t);
+    if (t->ring_page)
+        limit = PX_MIN(limit, 1u << t->ring_order);
+    uint32_t used = __atomic_load_n(&t->tx_head, __ATOMIC_RELAXED) - __atomic_load_n(&t->slot->tx_tail, __ATOMIC_ACQUIRE);
+    return used <= limit - limit / 3;
+}
+
+bool px_stream_wish(struct px_file *f)
+{
+    __atomic_fetch_or(&f->stream.slot->client_flags, IO_CLIENT_WANT_SPACE, __ATOMIC_SEQ_CST);
+    return writable(&f->stream);
+}
+
+long px_stream_failed(long error, uint32_t flags)
+{
+    if (error == -EPIPE && !(flags & PX_IO_NOSIGNAL))
+        px_signal_self(SIGPIPE, 0);
+    return error;
+}
+
+/* As much as there is room for. */
+static long send_some(struct px_file *f, struct px_io *io)
+{
+    long done = 0, error = 0;
+    px_lock(&f->stream.tx_lock);
+    while (io->left) {
+        uint32_t n;
+        uint8_t *to = px_stream_room(f, io->left, &n, &error);
+        if (!to || (error = px_io_take(io, to, n)) < 0)
+            break;
+        px_stream_commit(f, n);
+        done += n;
+    }
+    px_unlock(&f->stream.tx_lock);
+    return done ? done : error;
+}
+
+static long stream_write(struct px_file *f, struct px_io *io, uint32_t flags)
+{
+    struct px_stream *t = &f->stream;
+    uint64_t deadline = 0;
+    long done = 0;
+    for (;;) {
+        uint32_t seq = __atomic_load_n(&t->slot->seq, __ATOMIC_ACQUIRE);
+        long n = send_some(f, io);
+        if (n > 0) {
+            px_session_tell(t->session, t->index);
+            done += n;
+        }
+        if (!io->left)
+            return n < 0 ? px_stream_failed(n, flags) : done;
+        if (n < 0 && n != -EAGAIN)
+            return done ? done : px_stream_failed(n, flags);
+        if (n > 0)
+            continue; /* once more: there may be room by now, and it must be known that some is wanted */
+        if (px_stream_wish(f))
+            continue;
+        if (px_nonblock(f, flags))
+            return done ? done : -EAGAIN;
+        if (!deadline)
+            deadline = px_timeout_deadline(t->send_timeout);
+        long error = px_stream_sleep(f, seq, deadline);
+        if (error < 0)
+            return done ? done : wait_error(error, deadline);
+    }
+}
+
+/* ---- receiving ---- */
+
+/* After a request was read, its answer's predecessor has usually been acknowledged: its ring serves others. */
+static void put_drained_ring(struct px_file *f)
+{
+    struct px_stream *t = &f->stream;
+    if (!t->ring_page || __atomic_load_n(&t->slot->tx_tail, __ATOMIC_ACQUIRE) != t->tx_head || !px_trylock(&t->tx_lock))
+        return;
+    if (t->ring_page && __atomic_load_n(&t->slot->tx_tail, __ATOMIC_ACQUIRE) == t->tx_head)
+        px_ring_put(f);
+    px_unlock(&t->tx_lock);
+}
+
+static long copy_out(struct px_file *f, struct px_io *io, uint64_t place, uint32_t n, uint32_t flags)
+{
+    uint32_t done = 0, room;
+    while (done < n) {
+        const uint8_t *from = px_rx_at(f->stream.session, place, f->stream.rx_tail + done, &room);
+        uint32_t step = PX_MIN(n - done, room);
+        if (flags & PX_IO_DISCARD)
+            px_io_skip(io, step);
+        else if (px_io_put(io, from, step) < 0)
+            return done ? (long)done : -EFAULT;
+        done += step;
+    }
+    return n;
+}
+
+/* The bytes that are there: how many were taken; 0: none. */
+static long receive_some(struct px_file *f, struct px_io *io, uint32_t flags, uint32_t *state)
+{
+    struct px_stream *t = &f->stream;
+    long result = 0;
+    px_lock(&t->rx_lock);
+    *state = slot_state(t); /* before the head: with end of file, the head is final */
+    uint32_t head = __atomic_load_n(&t->slot->rx_head, __ATOMIC_ACQUIRE), n = head - t->rx_tail;
+    if (n) {
+        uint64_t place = __atomic_load_n(&t->slot->rx_place, __ATOMIC_RELAXED);
+        if (t->broken || !px_rx_check(place, t->rx_tail, head))
+            t->broken = true;
+        else
+            result = copy_out(f, io, place, (uint32_t)PX_MIN((size_t)n, io->left), flags);
+        if (result > 0 && !(flags & PX_IO_PEEK)) {
+            t->rx_tail += (uint32_t)result;
+            __atomic_exchange_n(&t->slot->rx_tail, t->rx_tail, __ATOMIC_SEQ_CST);
+        }
+    }
+    if (t->broken)
+        result = -EIO;
+    px_unlock(&t->rx_lock);
+    if (result > 0 && !(flags & PX_IO_PEEK)) {
+        if (slot_state(t) & IO_STATE_WANT_SPACE)
+            px_session_tell(t->session, t->index);
+        put_drained_ring(f);
+    }
+    return result;
+}
+
+static long stream_read(struct px_file *f, struct px_io *io, uint32_t flags)
+{
+    struct px_stream *t = &f->stream;
+    size_t target = flags & PX_IO_WAITALL ? io->left : PX_MIN((size_t)t->low_water, io->left);
+    uint64_t deadline = 0;
+    long done = 0;
+    for (;;) {
+        uint32_t state, seq = __atomic_load_n(&t->slot->seq, __ATOMIC_ACQUIRE);
+        long n = receive_some(f, io, flags, &state);
+        if (n < 0)
+            return done ? done : n;
+        done += n;
+        if (!io->left || (n && flags & PX_IO_PEEK) || (done && (size_t)done >= target))
+            return done;
+        if (n)
+            continue;
+        if (!done) {
+            long error = px_socket_error(f);
+            if (error)
+                return error;
+        }
+        if (state & IO_STATE_RX_EOF)
+            return done;
+        if (!(state & (IO_STATE_CONNECTED | IO_STATE_CONNECTING)))
+            return done ? done : -ENOTCONN;
+        if (px_nonblock(f, flags))
+            return done ? done : -EAGAIN;
+        if (!deadline)
+            deadline = px_timeout_deadline(t->receive_timeout);
+        long error = px_stream_sleep(f, seq, deadline);
+        if (error < 0)
+            return done ? done : wait_error(error, deadline);
+    }
+}
+
+/* ---- readiness ---- */
+
+static uint32_t stream_ready(struct px_file *f, uint32_t events, bool arm)
+{
+    struct px_stream *t = &f->stream;
+    uint32_t state = slot_state(t), ready = 0;
+    uint32_t unread = __atomic_load_n(&t->slot->rx_head, __ATOMIC_ACQUIRE) - t->rx_tail;
+    if (unread && unread >= t->low_water)
+        ready |= POLLIN | POLLRDNORM;
+    if (__atomic_load_n(&t->slot->error, __ATOMIC_RELAXED) || t->broken)
+        ready |= POLLERR;
+    if (state & IO_STATE_RX_EOF)
+        ready |= POLLIN | POLLRDNORM | POLLRDHUP | (state & IO_STATE_TX_CLOSED ? POLLHUP : 0);
+    if (state & IO_STATE_TX_CLOSED || t->broken)
+        return ready | POLLOUT | POLLWRNORM;
+    if (state & IO_STATE_CONNECTED) {
+        if (events & (POLLOUT | POLLWRNORM) && (writable(t) || (arm && px_stream_wish(f))))
+            ready |= POLLOUT | POLLWRNORM;
+    } else if (!(state & IO_STATE_CONNECTING)) {
+        ready |= POLLOUT | POLLWRNORM | POLLHUP;
+    }
+    return ready;
+}
+
+static uint32_t listener_ready(struct px_file *f, uint32_t events, bool arm)
+{
+    struct px_stream *t = &f->stream;
+    (void)events, (void)arm;
+    uint32_t ready = 0, state = slot_state(t);
+    if (__atomic_load_n(&t->slot->rx_head, __ATOMIC_ACQUIRE) != t->rx_tail)
+        ready |= POLLIN | POLLRDNORM;
+    if (__atomic_load_n(&t->slot->error, __ATOMIC_RELAXED) || t->broken)
+        ready |= POLLERR;
+    if (state & IO_STATE_RX_EOF)
+        ready |= POLLIN | POLLRDNORM | POLLRDHUP | POLLHUP;
+    return ready;
+}
+
+/* ---- connecting ---- */
+
+long px_stream_connected(struct px_file *f, uint32_t flags, uint64_t deadline)
+{
+    struct px_stream *t = &f->stream;
+    for (;;) {
+        uint32_t seq = __atomic_load_n(&t->slot->seq, __ATOMIC_ACQUIRE), state = slot_state(t);
+        if (!(state & IO_STATE_CONNECTING)) {
+            t->connecting = false;
+            long error = px_socket_error(f);
+            return error ? error : state & IO_STATE_CONNECTED ? 0 : -ECONNABORTED;
+        }
+        if (px_nonblock(f, flags))
+            return -EALREADY;
+        long error = px_stream_sleep(f, seq, deadline);
+        if (error == -ETIMEDOUT)
+            return -EINPROGRESS;
+        if (error < 0)
+            return wait_error(error, deadline);
+    }
+}
+
+/* ---- accepting ---- */
+
+/* A new file for the oldest connection. 0: none there. */
+static long accept_one(struct px_file *f, uint32_t flags, struct px_address *peer)
+{
+    struct px_stream *t = &f->stream;
+    struct io_accept record;
+    uint32_t head = __atomic_load_n(&t->slot->rx_head, __ATOMIC_ACQUIRE);
+    if (head == t->rx_tail)
+        return -EAGAIN;
+    uint64_t place = __atomic_load_n(&t->slot->rx_place, __ATOMIC_RELAXED);
+    if (t->broken || !px_rx_copy(t->session, place, t->rx_tail, head, &record, sizeof record) || record.slot >= IO_SLOTS) {
+        t->broken = true;
+        return -EIO;
+    }
+    long fd = px_fd_reserve();
+    if (fd < 0)
+        return fd;
+    struct px_file *new = px_file_new(&px_stream_ops, PX_STREAM, O_RDWR | (flags & O_NONBLOCK), record.handle);
+    if (!new) {
+        px_fd_unreserve((int)fd);
+        return -ENFILE;
+    }
+    t->rx_tail += sizeof record;
+    __atomic_exchange_n(&t->slot->rx_tail, t->rx_tail, __ATOMIC_SEQ_CST);
+    new->protocol = MOTOR_FD_SOCKET;
+    new->stream.session = t->session;
+    new->stream.slot = &t->session->slots[record.slot];
+    new->stream.index = record.slot;
+    new->stream.type = SOCK_STREAM;
+    new->stream.family = t->family;
+    new->stream.protocol = t->protocol;
+    new->stream.low_water = 1;
+    new->stream.receive_timeout = t->receive_timeout;
+    new->stream.send_timeout = t->send_timeout;
+    new->stream.peer_set = new->stream.named = true;
+    new->stream.peer = (struct px_address){.family = record.family, .port = record.port};
+    memcpy(new->stream.peer.bytes, record.address, sizeof record.address);
+    new->stream.own = (struct px_address){.family = record.family, .port = record.own_port};
+    memcpy(new->stream.own.bytes, record.own_address, sizeof record.own_address);
+    *peer = new->stream.peer;
+    px_session_attach(t->session, record.slot, new);
+    px_fd_fill((int)fd, new, flags & O_CLOEXEC);
+    return fd;
+}
+
+long px_stream_accept(struct px_file *f, uint32_t flags, struct px_address *peer)
+{
+    struct px_stream *t = &f->stream;
+    uint64_t deadline = 0;
+    for (;;) {
+        uint32_t seq = __atomic_load_n(&t->slot->seq, __ATOMIC_ACQUIRE);
+        px_lock(&t->rx_lock);
+        long fd = accept_one(f, flags, peer);
+        px_unlock(&t->rx_lock);
+        if (fd >= 0 && slot_state(t) & IO_STATE_WANT_SPACE)
+            px_session_tell(t->session, t->index);
+        if (fd != -EAGAIN)
+            return fd;
+        long error = px_socket_error(f);
+        if (error)
+            return error;
+        if (slot_state(t) & IO_STATE_RX_EOF)
+            return -EINVAL;
+        if (px_nonblock(f, 0))
+            return -EAGAIN;
+        if (!deadline)
+            deadline = px_timeout_deadline(t->receive_timeout);
+        error = px_stream_sleep(f, seq, deadline);
+        if (error < 0)
+            return wait_error(error, deadline);
+    }
+}
+
+/* ---- life ---- */
+
+struct px_file *px_socket_file(struct px_session *s, uint32_t slot, motor_handle h, uint32_t family, uint32_t type, uint32_t protocol,
+                               uint32_t flags)
+{
+    bool stream = type == SOCK_STREAM;
+    struct px_file *f = px_file_new(stream ? &px_stream_ops : &px_datagram_ops, stream ? PX_STREAM : PX_DATAGRAM,
+                                    O_RDWR | (flags & O_NONBLOCK), h);
+    if (!f) {
+        motor_handle_close(h);
+        return NULL;
+    }
+    f->protocol = MOTOR_FD_SOCKET;
+    f->stream.session = s;
+    f->stream.slot = &s->slots[slot];
+    f->stream.index = slot;
+    f->stream.family = (uint16_t)family;
+    f->stream.type = (uint8_t)type;
+    f->stream.protocol = (uint16_t)(protocol ? protocol : stream ? IPPROTO_TCP : 17);
+    f->stream.low_water = 1;
+    px_session_attach(s, slot, f);
+    return f;
+}
+
+void px_socket_release(struct px_file *f)
+{
+    struct px_stream *t = &f->stream;
+    uint32_t page = 0, order = t->ring_order;
+    px_lock(&t->tx_lock);
+    if (t->ring_page && __atomic_load_n(&t->slot->tx_tail, __ATOMIC_ACQUIRE) == t->tx_head) {
+        px_ring_put(f);
+    } else if (t->ring_page) {
+        page = t->ring_page;
+        px_ring_forget(f);
+    }
+    px_unlock(&t->tx_lock);
+    px_session_detach(t->session, t->index, page, order, t->listening);
+}
+
+static long stream_control(struct px_file *f, unsigned request, unsigned long argument)
+{
+    struct px_stream *t = &f->stream;
+    uint32_t n;
+    switch (request) {
+    case FIONREAD:
+        if (t->listening)
+            return -EINVAL;
+        n = __atomic_load_n(&t->slot->rx_head, __ATOMIC_ACQUIRE) - t->rx_tail;
+        return px_store32((uint32_t *)argument, n);
+    case TIOCOUTQ:
+        n = t->tx_head - __atomic_load_n(&t->slot->tx_tail, __ATOMIC_ACQUIRE);
+        return px_store32((uint32_t *)argument, n);
+    case SIOCATMARK:
+        return px_store32((uint32_t *)argument, 0);
+    default:
+        return px_netinfo_control(request, argument);
+    }
+}
+
+static long not_connected(struct px_file *f, struct px_io *io, uint32_t flags)
+{
+    (void)f, (void)io, (void)flags;
+    return -ENOTCONN;
+}
+
+static long no_pipe(struct px_file *f, struct px_io *io, uint32_t flags)
+{
+    (void)f, (void)io;
+    return px_stream_failed(-EPIPE, flags);
+}
+
+long px_socket_stat(struct px_file *f, struct io_stat *out)
+{
+    *out = (struct io_stat){.dev = 8, .ino = 1 + (uint64_t)(f->desc - px_files()->descs), .mode = S_IFSOCK | 0777, .nlink = 1,
+                            .blksize = 4096};
+    return 0;
+}
+
+const struct px_ops px_stream_ops = {
+    .name = "socket",
+    .read = stream_read,
+    .write = stream_write,
+    .ready = stream_ready,
+    .control = stream_control,
+    .stat = px_socket_stat,
+    .release = px_socket_release,
+};
+
+const struct px_ops px_listener_ops = {
+    .name = "socket",
+    .read = not_connected,
+    .write = no_pipe,
+    .ready = listener_ready,
+    .control = stream_control,
+    .stat = px_socket_stat,
+    .release = px_socket_release,
+};

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of sockets share: stream.c, datagram.c, socket.c, socket_message.c, sendfile.c. */
+#ifndef PX_STREAM_H
+#define PX_STREAM_H
+
+#include "watch.h"
+
+static inline bool px_is_socket(const struct px_file *f)
+{
+    return f->kind == PX_STREAM || f->kind == PX_DATAGRAM;
+}
+
+/* A file for a slot of the net session; takes the handle, also on failure (NULL). */
+struct px_file *px_socket_file(struct px_session *s, uint32_t slot, motor_handle h, uint32_t family, uint32_t type, uint32_t protocol,
+                               uint32_t flags);
+void px_socket_release(struct px_file *f);
+
+/* stream.c */
+long px_stream_connected(struct px_file *f, uint32_t flags, uint64_t deadline); /* waits until it is, or has failed */
+long px_stream_accept(struct px_file *f, uint32_t flags, struct px_address *peer);
+/* Sleeps until slot->seq differs from seq. 0, -ETIMEDOUT or a restart code. */
+long px_stream_sleep(struct px_file *f, uint32_t seq, uint64_t deadline);
+/* The pending error, taken: negated errno, or 0. */
+long px_socket_error(struct px_file *f);
+/*
+ * Room in the tx ring for up to `wanted` bytes: where (up to `*contiguous` bytes), or NULL when there is none now, with *error
+ * -EAGAIN, or another one that ends it all. [tx_lock] Then px_stream_commit() of what was put there.
+ */
+uint8_t *px_stream_room(struct px_file *f, size_t wanted, uint32_t *contiguous, long *error);
+void px_stream_commit(struct px_file *f, uint32_t n);
+/* After -EAGAIN: wishes for space. true: there is some already. */
+bool px_stream_wish(struct px_file *f);
+/* Ends a transfer that has failed or sent nothing: SIGPIPE, timeouts. */
+long px_stream_failed(long error, uint32_t flags);
+
+/* datagram.c */
+struct px_datagram_info { /* of one received */
+    struct px_address from;
+    uint32_t length; /* as it was sent */
+};
+long px_datagram_receive(struct px_file *f, struct px_io *io, uint32_t flags, struct px_datagram_info *info);
+long px_datagram_send(struct px_file *f, struct px_io *io, uint32_t flags, const struct px_address *to);
+
+static inline uint64_t px_timeout_deadline(uint64_t timeout)
+{
+    return timeout ? px_now() + timeout : MOTOR_NEVER;
+}
+
+/* netinfo.c: SIOCGIF*; -ENOTTY for what is none */
+long px_netinfo_control(unsigned request, unsigned long argument);
+long px_socket_stat(struct px_file *f, struct io_stat *out);
+
+/* address.c */
+/* A program's sockaddr for a socket of `family`: 0, -EINVAL, -EAFNOSUPPORT, -EFAULT. */
+long px_address_in(struct px_address *a, const void *user, uint32_t length, uint32_t family);
+/* Stores it (cut to *user_length) and its true length. Both may be NULL: nothing happens. */
+long px_address_out(const struct px_address *a, void *user, void *user_length);
+uint32_t px_address_format(const struct px_address *a, uint8_t sockaddr[28]); /* its length */
+
+#endif

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+#
+# sysio: a static PIE linked with our own musl (the SDK's libc.a), whose system calls go to base/backend.c.
+# $(SYSIO) is stripped, for the bundle; $(SYSIO).elf has the symbols.
+
+sysio_dirs := sysio sysio/base sysio/fs sysio/tty sysio/start sysio/virtio sysio/stream sysio/net
+SYSIO_SRC := $(sort $(foreach d,$(sysio_dirs),$(wildcard $(d)/*.c $(d)/*.S)))
+SYSIO_OBJ := $(patsubst %,$(BUILD)/%.o,$(basename $(SYSIO_SRC))) $(BUILD)/sysio/lib/process_start.o
+
+CFLAGS_sysio := -fPIE -fvisibility=hidden -fno-omit-frame-pointer -fno-stack-protector -ffunction-sections -fdata-sections \
+    -fno-asynchronous-unwind-tables -fcf-protection=none -D_GNU_SOURCE -nostdinc -isystem $(SDK)/include \
+    -isystem $(shell $(CC) -print-file-name=include)
+
+include sysio/net/build.mk
+
+$(SYSIO_OBJ) $(LWIP_OBJECTS): | $(SDK)/.motor-key
+
+$(BUILD)/sysio/lib/%.o: sdk/lib/%.c
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_BASE) $(CFLAGS_sysio) -MMD -MP -c -o $@ $<
+
+sysio_link := $(CC) -nostdlib -static-pie -Wl,-z,text -Wl,-z,max-page-size=4096 -Wl,-z,noexecstack -Wl,--gc-sections \
+    -Wl,--build-id=none -Wl,-e,_start
+
+$(SYSIO).elf: $(SYSIO_OBJ) $(LWIP_LIBRARY) $(SDK)/.motor-key
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(sysio_link) -o $@ $(SYSIO_OBJ) $(LWIP_LIBRARY) $(SDK)/lib/libc.a \
+	    $(shell $(CC) -print-libgcc-file-name)
+
+# Without the net engine: to work on the rest when that does not build.
+$(SYSIO)-nonet: $(filter-out $(BUILD)/sysio/net/% $(BUILD)/sysio/stream/%,$(SYSIO_OBJ)) $(SDK)/.motor-key
+	$(call say,LD,$@)
+	$(Q)$(sysio_link) -o $@.elf $(filter %.o,$^) $(SDK)/lib/libc.a $(shell $(CC) -print-libgcc-file-name)
+	$(Q)objcopy --strip-all $@.elf $@
+
+$(SYSIO): $(SYSIO).elf
+	$(Q)objcopy --strip-all $< $@
+
+.PHONY: sysio
+sysio: $(SYSIO)

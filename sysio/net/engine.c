@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/* The loop's parts: sessions, retries, timers, what happens before sleep. Calls are in calls.c. */
+#include "engine.h"
+#include "config.h"
+#include "heap.h"
+#include "netif.h"
+#include "pcb.h"
+#include "socket.h"
+#include "lwip/dhcp.h"
+#include "lwip/prot/dhcp.h"
+#include "lwip/etharp.h"
+#include "lwip/igmp.h"
+#include "lwip/init.h"
+#include "lwip/ip4_frag.h"
+#include "lwip/ip6_frag.h"
+#include "lwip/mld6.h"
+#include "lwip/nd6.h"
+#include <stddef.h>
+#include <string.h>
+
+#define MS 1000000ull
+#define TCP_TICK (TCP_TMR_INTERVAL * MS)
+#define RETRY_DELAY (10 * MS)
+#define WATCH_TURNS 64u /* a session quiet for so many turns is left to its notifications */
+
+struct net_counters net_counters;
+uint32_t net_tcp_window = 262144, net_tcp_sndbuf = 262144, net_datagram_buffer = 212992;
+static struct object connector = {.kind = OBJECT_CONNECTOR};
+void *const net_connector = &connector;
+
+static struct session *watched, *dead; /* by next; a session is in one of the lists or none */
+static struct socket *later;
+static uint64_t retry_at = UINT64_MAX;
+
+/* ---- sockets that wait for us ------------------------------------------------------------------------ */
+
+void net_retry_later(struct socket *s)
+{
+    if (!s->later) {
+        s->later = true;
+        s->later_next = later;
+        later = s;
+    }
+    if (retry_at == UINT64_MAX)
+        retry_at = port_now() + RETRY_DELAY;
+}
+
+void net_break_later(struct socket *s)
+{
+    s->break_later = true;
+    net_retry_later(s);
+    retry_at = 0;
+}
+
+void net_forget(struct socket *s)
+{
+    if (!s->later)
+        return;
+    for (struct socket **link = &later; *link; link = &(*link)->later_next) {
+        if (*link == s) {
+            *link = s->later_next;
+            break;
+        }
+    }
+    s->later = false;
+}
+
+static void run_retries(void)
+{
+    if (retry_at > port_now())
+        return;
+    retry_at = UINT64_MAX;
+    /* A retry may free its socket or put it on the list again: take the count first. */
+    uint32_t count = 0;
+    for (struct socket *s = later; s; s = s->later_next)
+        count++;
+    while (count-- && later) {
+        struct socket *s = later;
+        later = s->later_next;
+        s->later = false;
+        if (s->break_later) {
+            s->break_later = false;
+            tcp_socket_break(s);
+        } else {
+            receive_push(s);
+            if (s->type == 1 && s->state == SOCKET_CONNECTED)
+                tcp_socket_pump(s);
+        }
+    }
+}
+
+/* ---- sessions ---------------------------------------------------------------------------------------- */
+
+static void changed(void *object)
+{
+    socket_changed(object);
+}
+
+void net_notified(void *object)
+{
+    struct session *s = object;
+    if (!s || s->object_kind != OBJECT_SESSION || s->dead)
+        return;
+    s->last_active = net_counters.turns;
+    if (s->watched)
+        return;
+    session_watch(s);
+    s->watched = true;
+    s->watch_next = watched;
+    watched = s;
+}
+
+/* The client's memory goes when no socket and no frame needs it. */
+static void reap_sessions(void)
+{
+    for (struct session **link = &dead; *link;) {
+        struct session *s = *link;
+        if (s->slots_live || s->device_reads || !net_loop_idle()) {
+            link = &s->watch_next;
+            continue;
+        }
+        *link = s->watch_next;
+        net_counters.sessions--;
+        session_destroy(s);
+    }
+}
+
+void net_session_release(struct session *s)
+{
+    (void)s; /* reap_sessions() sees to it at the end of the turn */
+}
+
+static void session_died(struct session *s)
+{
+    for (struct session **link = &watched; *link; link = &(*link)->watch_next) {
+        if (*link == s) {
+            *link = s->watch_next;
+            break;
+        }
+    }
+    s->watched = false;
+    s->dead = true;
+    port_gate_forget(s->badge);
+    s->watch_next = dead;
+    dead = s;
+}
+
+void net_closed(void *object)
+{
+    struct object *o = object;
+    if (!o)
+        return;
+    if (o->kind == OBJECT_SOCKET)
+        socket_closed(object);
+    else if (o->kind == OBJECT_SESSION)
+        session_died(object);
+}
+
+static bool poll_sessions(void)
+{
+    bool any = false;
+    for (struct session *s = watched, *next; s; s = next) {
+        next = s->watch_next;
+        if (session_collect(s, changed)) {
+            any = true;
+            s->last_active = net_counters.turns;
+        }
+    }
+    return any;
+}
+
+/* ---- timers ------------------------------------------------------------------------------------------ */
+
+static uint64_t tcp_at, second_at, dhcp_at, coarse_at;
+static bool slow_tick;
+
+static bool dhcp_waits(void)
+{
+    struct dhcp *d = net_eth.input ? netif_dhcp_data(&net_eth) : NULL;
+    return d && d->state && d->state != DHCP_STATE_BOUND;
+}
+
+static void tick_tcp(uint64_t now)
+{
+    if (now < tcp_at)
+        return;
+    if (!net_pcb_timer_needed()) {
+        tcp_at = 0;
+        return;
+    }
+    tcp_at = !tcp_at || now - tcp_at > 10 * TCP_TICK ? now + TCP_TICK : tcp_at + TCP_TICK;
+    tcp_tmr();
+    slow_tick = !slow_tick;
+    if (slow_tick)
+        net_pcb_park_idle();
+}
+
+static void tick_second(uint64_t now)
+{
+    if (now < second_at)
+        return;
+    second_at = now + 1000 * MS;
+    net_config_changed++; /* routers may have told name servers */
+    etharp_tmr();
+    ip_reass_tmr();
+    nd6_tmr();
+    ip6_reass_tmr();
+    for (int i = 0; i < 10; i++) { /* they count in 100 ms */
+        igmp_tmr();
+        mld6_tmr();
+    }
+    if (!dhcp_waits()) {
+        dhcp_fine_tmr();
+        dhcp_fine_tmr();
+    }
+    if (now >= coarse_at) {
+        coarse_at = now + DHCP_COARSE_TIMER_SECS * 1000 * MS;
+        dhcp_coarse_tmr();
+    }
+}
+
+static void run_timers(void)
+{
+    uint64_t now = port_now();
+    tick_tcp(now);
+    tick_second(now);
+    if (dhcp_waits() && now >= dhcp_at) {
+        dhcp_at = now + DHCP_FINE_TIMER_MSECS * MS;
+        dhcp_fine_tmr();
+    }
+    net_pcb_reap(now);
+    run_retries();
+}
+
+uint64_t net_deadline(void)
+{
+    uint64_t at = second_at;
+    if (net_pcb_timer_needed()) {
+        if (!tcp_at)
+            tcp_at = port_now() + TCP_TICK;
+        at = tcp_at < at ? tcp_at : at;
+    }
+    if (dhcp_waits())
+        at = dhcp_at < at ? dhcp_at : at;
+    return retry_at < at ? retry_at : at;
+}
+
+/* ---- turns ------------------------------------------------------------------------------------------- */
+
+bool net_turn(void)
+{
+    bool more = false;
+    net_counters.turns++;
+    more |= net_eth_turn();
+    more |= net_loop_turn();
+    more |= poll_sessions();
+    more |= net_loop_turn();
+    run_timers();
+    more |= !net_loop_idle();
+    net_eth_flush();
+    session_flush_all();
+    reap_sessions();
+    return more;
+}
+
+bool net_before_sleep(void)
+{
+    bool work = false;
+    for (struct session **link = &watched; *link;) {
+        struct session *s = *link;
+        if (session_unwatch(s)) {
+            session_watch(s);
+            work = true;
+        } else if (net_counters.turns - s->last_active > WATCH_TURNS) {
+            s->watched = false;
+            *link = s->watch_next;
+            continue;
+        }
+        link = &s->watch_next;
+    }
+    return net_eth_before_sleep(dead) || work;
+}
+
+void net_after_sleep(void)
+{
+    for (struct session *s = watched; s; s = s->watch_next)
+        session_watch(s);
+}
+
+bool net_init(const struct net_config *config)
+{
+    uint64_t share = config->memory / 512; /* of one connection, each way */
+    uint32_t window = share < 32768 ? 32768 : share > 262144 ? 262144 : (uint32_t)share & ~0xfffu;
+    net_tcp_window = net_tcp_sndbuf = window;
+    if (net_datagram_buffer > window)
+        net_datagram_buffer = window;
+    if (!net_heap_init(config->memory / 2) || !net_pcb_init(config->memory))
+        return false;
+    lwip_init();
+    net_loop_start();
+    if (config->device && !net_eth_start(config->device, config->memory))
+        port_log("eth0 does not start: no memory\n");
+    else if (config->device)
+        net_configure(config);
+    second_at = port_now() + 1000 * MS;
+    return true;
+}

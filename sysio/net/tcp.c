@@ -1,0 +1,718 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stream sockets on lwIP's TCP. Data goes from the client's tx ring into segments without a copy; tx_tail follows the
+ * acknowledgements. lwIP frees PCBs on its own terms, and says so: through the error callback (with the reason), and through
+ * net_pcb_gone() in every case, so a socket never keeps a dangling PCB.
+ */
+#include "engine.h"
+#include "heap.h"
+#include "netif.h"
+#include "pcb.h"
+#include "ports.h"
+#include "socket.h"
+#include <errno.h>
+#include <string.h>
+
+#define CHUNK 32768u /* one tcp_write */
+#define INITIAL_WINDOW 10u
+
+static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err);
+static err_t on_sent(void *arg, struct tcp_pcb *pcb, uint16_t size);
+static void on_error(void *arg, err_t err);
+static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err);
+static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err);
+
+/* ---- the PCB ----------------------------------------------------------------------------------------- */
+
+static void attach(struct socket *s, struct tcp_pcb *pcb)
+{
+    s->tcp = pcb;
+    tcp_arg(pcb, s);
+    tcp_recv(pcb, on_received);
+    tcp_sent(pcb, on_sent);
+    tcp_err(pcb, on_error);
+}
+
+/* From here on the PCB lives and dies alone. */
+static struct tcp_pcb *detach(struct socket *s)
+{
+    struct tcp_pcb *pcb = s->tcp;
+    s->tcp = NULL;
+    tcp_arg(pcb, NULL);
+    tcp_recv(pcb, NULL);
+    tcp_sent(pcb, NULL);
+    tcp_err(pcb, NULL);
+    net_pcb_touch(pcb);
+    return pcb;
+}
+
+void net_pcb_gone(struct tcp_pcb *pcb)
+{
+    struct socket *s = pcb->callback_arg;
+    if (!s)
+        return;
+    if (s->state == SOCKET_LISTENING) {
+        if (s->syn_pending)
+            s->syn_pending--;
+    } else if (s->tcp == pcb) {
+        s->tcp = NULL;
+    }
+}
+
+void tcp_socket_options(struct socket *s)
+{
+    if (!s->pcb)
+        return;
+    struct ip_pcb *ip = s->pcb;
+    ip->ttl = s->family == 2 ? s->ttl : s->hops;
+    ip->tos = s->family == 2 ? s->tos : s->traffic_class;
+    if (s->keepalive)
+        ip->so_options |= SOF_KEEPALIVE;
+    else
+        ip->so_options &= (uint8_t)~SOF_KEEPALIVE;
+    if (s->state == SOCKET_LISTENING)
+        return;
+    struct tcp_pcb *pcb = s->tcp;
+    net_pcb_touch(pcb);
+    if (s->no_delay)
+        tcp_nagle_disable(pcb);
+    else
+        tcp_nagle_enable(pcb);
+    pcb->keep_idle = s->keep_idle * 1000;
+    pcb->keep_intvl = s->keep_interval * 1000;
+    pcb->keep_cnt = s->keep_count;
+    if (s->max_segment && s->max_segment < pcb->mss)
+        pcb->mss = (uint16_t)s->max_segment;
+}
+
+/* ---- the end of a connection ------------------------------------------------------------------------- */
+
+/* No PCB any more. The client sees end of file, and an error if there is one. */
+static void ended(struct socket *s, int error)
+{
+    s->state = SOCKET_ENDED;
+    s->tcp = NULL;
+    if (s->closed || !s->shared)
+        return;
+    s->rx_eof = true;
+    if (error)
+        socket_set_error(s, error);
+    socket_set_state(s, IO_STATE_TX_CLOSED, IO_STATE_CONNECTING);
+    receive_push(s);
+    socket_signal(s);
+}
+
+/* A closed socket frees itself when nothing needs its ring any more. */
+static void finish_closed(struct socket *s)
+{
+    if (s->tcp)
+        detach(s);
+    s->state = SOCKET_ENDED;
+    socket_free(s);
+}
+
+static void abort_pcb(struct socket *s)
+{
+    if (s->tcp) {
+        net_counters.resets_sent++;
+        tcp_abort(detach(s));
+    }
+}
+
+static void unlink_waiting(struct socket *s);
+
+void tcp_socket_break(struct socket *s)
+{
+    net_counters.broken_streams++;
+    if (s->type != 1) {
+        receive_drop(s);
+        s->rx_head = s->rx_tail = __atomic_load_n(&s->shared->rx_tail, __ATOMIC_RELAXED);
+        __atomic_store_n(&s->shared->rx_head, s->rx_head, __ATOMIC_RELEASE);
+        socket_set_error(s, EIO);
+        socket_signal(s);
+        return;
+    }
+    if (s->state == SOCKET_LISTENING) {
+        s->rx_shut = true; /* accepts nothing any more */
+        socket_set_error(s, EIO);
+        return;
+    }
+    s->rx_shut = true;
+    if (s->tcp && tcp_input_pcb == s->tcp) { /* inside lwIP: it must not lose the PCB now */
+        s->tx_retry = true;
+        net_break_later(s);
+        return;
+    }
+    abort_pcb(s);
+    receive_drop(s);
+    ended(s, EIO);
+}
+
+static int error_number(const struct socket *s, err_t err)
+{
+    if (err == ERR_CLSD)
+        return 0;
+    if (s->state == SOCKET_CONNECTING)
+        return err == ERR_RST ? ECONNREFUSED : ETIMEDOUT;
+    return err == ERR_RST ? ECONNRESET : ETIMEDOUT;
+}
+
+static void on_error(void *arg, err_t err)
+{
+    struct socket *s = arg;
+    if (!s)
+        return;
+    int error = error_number(s, err);
+    unlink_waiting(s);
+    if (err == ERR_RST && s->state == SOCKET_CONNECTED && s->tx_shut && s->rx_eof)
+        error = 0;
+    ended(s, error);
+    if (s->closed)
+        finish_closed(s);
+}
+
+/* ---- receiving --------------------------------------------------------------------------------------- */
+
+/* Pending data that lies in someone else's ring or in scarce device buffers becomes our own. */
+static bool keep_pending(struct socket *s)
+{
+    struct pbuf **link = &s->rx_pending;
+    s->rx_pending_last = NULL;
+    for (struct pbuf *p; (p = *link); link = &p->next) {
+        if (p->flags & PBUF_FLAG_IS_CUSTOM && (net_eth_scarce() || !net_eth_owns(p))) {
+            struct pbuf *copy = pbuf_alloc(PBUF_RAW, p->len, PBUF_RAM);
+            if (!copy)
+                return false;
+            memcpy(copy->payload, p->payload, p->len);
+            net_counters.rx_copied += p->len;
+            copy->next = p->next;
+            p->next = NULL;
+            p->tot_len = p->len;
+            pbuf_free(p);
+            *link = p = copy;
+        }
+        s->rx_pending_last = p;
+    }
+    return true;
+}
+
+static void push_accept(struct socket *s);
+
+static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
+{
+    struct socket *s = arg;
+    (void)err;
+    if (!s || s->closed || s->rx_shut) {
+        if (p) {
+            tcp_recved(pcb, p->tot_len);
+            pbuf_free(p);
+        }
+        return ERR_OK;
+    }
+    if (p) {
+        receive_add(s, p);
+        if (s->rx_pending && !keep_pending(s))
+            tcp_socket_break(s);
+    } else {
+        s->rx_eof = true;
+        receive_push(s);
+        if (!s->rx_pending)
+            socket_signal(s);
+    }
+    if (s->listener && s->listener->defer_accept)
+        push_accept(s);
+    return ERR_OK;
+}
+
+/* ---- sending ----------------------------------------------------------------------------------------- */
+
+static bool may_send(const struct socket *s)
+{
+    enum tcp_state state = s->tcp ? s->tcp->state : CLOSED;
+    return state == ESTABLISHED || state == CLOSE_WAIT;
+}
+
+static void send_fin(struct socket *s)
+{
+    if (!s->tx_shut || s->fin_sent || s->tx_sent != s->tx_seen || !s->tcp)
+        return;
+    s->fin_sent = true;
+    if (s->closed)
+        tcp_set_flags(s->tcp, TF_RXCLOSED);
+    tcp_shutdown(s->tcp, 0, 1);
+}
+
+void tcp_socket_pump(struct socket *s)
+{
+    if (!s->shared || !s->tcp || s->state != SOCKET_CONNECTED)
+        return;
+    if (!s->closed && !s->tx_shut && !socket_read_head(s)) {
+        tcp_socket_break(s);
+        return;
+    }
+    struct tcp_pcb *pcb = s->tcp;
+    uint32_t available = s->tx_seen - s->tx_sent;
+    if (!available && !(s->tx_shut && !s->fin_sent))
+        return;
+    net_pcb_touch(pcb);
+    s->tx_retry = false;
+    if (s->cork && !s->tx_shut && available < pcb->mss)
+        available = 0;
+    if (available && !s->started) { /* RFC 6928 */
+        s->started = true;
+        if (pcb->cwnd < INITIAL_WINDOW * pcb->mss)
+            pcb->cwnd = INITIAL_WINDOW * pcb->mss;
+    }
+    while (available && may_send(s)) {
+        uint32_t contiguous, n = available < CHUNK ? available : CHUNK;
+        const uint8_t *bytes = ring_at(s->session, &s->tx, s->tx_sent, &contiguous);
+        if (n > contiguous)
+            n = contiguous;
+        if (n > pcb->snd_buf)
+            n = pcb->snd_buf;
+        if (!n)
+            break; /* more when something is acknowledged */
+        if (!ring_pin(s->session, &s->tx, s->tx_sent, n) ||
+            tcp_write(pcb, bytes, (uint16_t)n, n < available ? TCP_WRITE_FLAG_MORE : 0) != ERR_OK) {
+            s->tx_retry = true;
+            net_retry_later(s);
+            break;
+        }
+        s->tx_sent += n;
+        available -= n;
+    }
+    send_fin(s);
+    if (s->tcp)
+        tcp_output(s->tcp);
+}
+
+static void offer_space(struct socket *s)
+{
+    uint32_t queued = s->tx_seen - s->tx_tail;
+    if (__atomic_load_n(&s->shared->client_flags, __ATOMIC_SEQ_CST) & IO_CLIENT_WANT_SPACE &&
+        queued <= s->send_buffer - s->send_buffer / 3)
+        socket_signal(s);
+}
+
+static err_t on_sent(void *arg, struct tcp_pcb *pcb, uint16_t size)
+{
+    struct socket *s = arg;
+    (void)pcb;
+    if (!s)
+        return ERR_OK;
+    if (size > s->tx_sent - s->tx_tail)
+        size = (uint16_t)(s->tx_sent - s->tx_tail);
+    s->tx_tail += size;
+    if (s->shared)
+        __atomic_store_n(&s->shared->tx_tail, s->tx_tail, __ATOMIC_SEQ_CST);
+    if (s->closed && s->tx_tail == s->tx_seen && s->fin_sent) {
+        finish_closed(s);
+        return ERR_OK;
+    }
+    if (!s->closed)
+        offer_space(s);
+    if (s->tx_seen != s->tx_sent || (s->tx_shut && !s->fin_sent))
+        tcp_socket_pump(s);
+    return ERR_OK;
+}
+
+void tcp_socket_changed(struct socket *s)
+{
+    if (s->state == SOCKET_LISTENING) {
+        tcp_listener_drain(s);
+        return;
+    }
+    receive_push(s);
+    if (s->state == SOCKET_CONNECTED)
+        tcp_socket_pump(s);
+    receive_release(s);
+}
+
+int tcp_socket_shutdown(struct socket *s, int how)
+{
+    bool rd = how == 0 || how == 2, wr = how == 1 || how == 2;
+    if (s->state == SOCKET_LISTENING) {
+        if (!rd)
+            return 0;
+        s->rx_shut = true;
+        s->rx_eof = true;
+        receive_push(s);
+        socket_signal(s);
+        return 0;
+    }
+    if (s->state != SOCKET_CONNECTED && !(s->state == SOCKET_ENDED && s->accepted))
+        return -ENOTCONN;
+    if (wr && !s->tx_shut) {
+        if (s->state == SOCKET_CONNECTED && !socket_read_head(s)) {
+            tcp_socket_break(s);
+            return 0;
+        }
+        s->tx_shut = true;
+        socket_set_state(s, IO_STATE_TX_CLOSED, 0);
+        tcp_socket_pump(s);
+    }
+    if (rd && !s->rx_shut) {
+        s->rx_shut = true;
+        socket_set_state(s, IO_STATE_RX_EOF, 0);
+    }
+    socket_signal(s);
+    return 0;
+}
+
+/* ---- connecting -------------------------------------------------------------------------------------- */
+
+static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err)
+{
+    struct socket *s = arg;
+    (void)pcb, (void)err;
+    if (!s)
+        return ERR_OK;
+    s->state = SOCKET_CONNECTED;
+    s->accepted = true;
+    net_counters.connected++;
+    socket_set_state(s, IO_STATE_CONNECTED, IO_STATE_CONNECTING);
+    socket_signal(s);
+    if (!s->closed)
+        tcp_socket_pump(s);
+    return ERR_OK;
+}
+
+/* Where from, to this destination? 0 or negated errno. */
+int socket_choose_source(const struct socket *s, const ip_addr_t *to, ip_addr_t *from)
+{
+    if (s->binding.protocol && s->binding.explicit_address) {
+        *from = s->binding.address;
+        return IP_IS_V6_VAL(*from) == IP_IS_V6_VAL(*to) ? 0 : -EINVAL;
+    }
+    if (IP_IS_V4_VAL(*to) ? !ip4_addr_isloopback(ip_2_ip4(to)) && address_is_own(to) : address_is_own(to)) {
+        *from = *to;
+        return 0;
+    }
+    struct netif *n = s->netif ? netif_get_by_index(s->netif) : ip_route(to, to);
+    const ip_addr_t *own = n ? ip_netif_get_local_ip(n, to) : NULL;
+    if (!own || ip_addr_isany(own))
+        return -ENETUNREACH;
+    *from = *own;
+    return 0;
+}
+
+int tcp_socket_connect(struct socket *s, const ip_addr_t *address, uint16_t port)
+{
+    ip_addr_t to = *address, from;
+    if (s->state == SOCKET_CONNECTING)
+        return -EALREADY;
+    if (s->state == SOCKET_CONNECTED || s->state == SOCKET_LISTENING)
+        return -EISCONN;
+    if (s->state == SOCKET_ENDED)
+        return -ECONNABORTED;
+    if (ip_addr_isany(&to)) {
+        if (IP_IS_V6_VAL(to))
+            IP_ADDR6_HOST(&to, 0, 0, 0, 1);
+        else
+            IP_ADDR4(&to, 127, 0, 0, 1);
+    }
+    if (ip_addr_ismulticast(&to) || (IP_IS_V4_VAL(to) && ip_2_ip4(&to)->addr == 0xffffffffu))
+        return -ENETUNREACH;
+    int error = socket_choose_source(s, &to, &from);
+    if (error)
+        return error;
+    if (s->binding.protocol) {
+        if (net_pcb_tuple_used(&from, s->binding.port, &to, port))
+            return -EADDRNOTAVAIL;
+    } else if ((error = port_bind_connect(s, &from, &to, port)) < 0) {
+        return error;
+    }
+    struct tcp_pcb *pcb = tcp_new_ip_type(IP_GET_TYPE(&to));
+    if (!pcb)
+        return -ENOBUFS;
+    attach(s, pcb);
+    pcb->local_ip = from;
+    pcb->local_port = s->binding.port;
+    if (s->netif)
+        tcp_bind_netif(pcb, netif_get_by_index(s->netif));
+    tcp_socket_options(s);
+    s->state = SOCKET_CONNECTING;
+    socket_set_state(s, IO_STATE_CONNECTING, 0);
+    err_t err = tcp_connect(pcb, &to, port, on_connected);
+    if (err != ERR_OK) {
+        detach(s);
+        pcb->local_port = 0;
+        tcp_abandon(pcb, 0);
+        s->state = SOCKET_NEW;
+        socket_set_state(s, 0, IO_STATE_CONNECTING);
+        return -net_errno(err);
+    }
+    tcp_socket_options(s);
+    s->peer = to;
+    s->peer_port = port;
+    s->peer_set = true;
+    return -EINPROGRESS;
+}
+
+/* ---- listening --------------------------------------------------------------------------------------- */
+
+static err_t on_passive_open(uint8_t id, struct tcp_pcb_listen *listener, struct tcp_pcb *pcb)
+{
+    struct socket *s = listener->callback_arg;
+    (void)id, (void)pcb;
+    s->syn_pending++;
+    return ERR_OK;
+}
+static const struct tcp_ext_arg_callbacks listen_callbacks = {.passive_open = on_passive_open};
+
+static uint32_t accept_queue(struct socket *s)
+{
+    uint32_t consumed;
+    if (!receive_tail(s, &consumed))
+        return UINT32_MAX;
+    return (s->rx_head - s->rx_tail + s->rx_pending_size) / (uint32_t)sizeof(struct io_accept) + s->deferred_count;
+}
+
+err_t net_tcp_filter(struct tcp_pcb *pcb, struct tcp_hdr *header, struct pbuf *p)
+{
+    struct socket *s = pcb->callback_arg;
+    uint8_t flags = TCPH_FLAGS(header);
+    if (pcb->state != LISTEN) /* loopback data out of order: nobody may keep a reference to it */
+        return p->tot_len && ip_current_input_netif() == &net_loop && header->seqno != pcb->rcv_nxt &&
+                       TCP_SEQ_GT(header->seqno, pcb->rcv_nxt)
+                   ? ERR_BUF
+                   : ERR_OK;
+    if (!(flags & TCP_SYN) || flags & (TCP_ACK | TCP_RST))
+        return ERR_OK;
+    if (!s || s->rx_shut || s->closed || s->syn_pending > 2 * s->backlog + 128 || accept_queue(s) > s->backlog) {
+        net_counters.syns_dropped++;
+        return ERR_BUF;
+    }
+    return ERR_OK;
+}
+
+int tcp_socket_listen(struct socket *s, uint32_t backlog)
+{
+    if (backlog > 4096)
+        backlog = 4096;
+    if (s->state == SOCKET_LISTENING) {
+        s->backlog = backlog;
+        return 0;
+    }
+    if (s->state != SOCKET_NEW)
+        return -EINVAL;
+    if (!s->binding.protocol) {
+        ip_addr_t any;
+        address_any(s, &any);
+        int error = port_bind(s, IP_PROTO_TCP, &any, 0);
+        if (error)
+            return error;
+    }
+    int error = port_may_listen(s);
+    if (error)
+        return error;
+    struct tcp_pcb *pcb = tcp_new_ip_type(IP_GET_TYPE(&s->binding.address));
+    if (!pcb)
+        return -ENOBUFS;
+    pcb->local_ip = s->binding.address;
+    pcb->local_port = s->binding.port;
+    pcb->netif_idx = s->netif;
+    tcp_arg(pcb, s);
+    struct tcp_pcb *listener = tcp_listen(pcb);
+    if (!listener) {
+        tcp_abandon(pcb, 0);
+        return -ENOBUFS;
+    }
+    s->listen = (struct tcp_pcb_listen *)listener;
+    s->listen->ext_args[0].callbacks = &listen_callbacks;
+    tcp_accept(listener, on_accept);
+    s->state = SOCKET_LISTENING;
+    s->backlog = backlog;
+    s->receive_buffer = 1u << 20; /* of accept records: the backlog is the bound */
+    tcp_socket_options(s);
+    s->shared->kind = IO_SLOT_ACCEPT;
+    return 0;
+}
+
+static void inherit(struct socket *s, const struct socket *listener)
+{
+    s->v6only = listener->v6only;
+    s->reuse_address = listener->reuse_address;
+    s->reuse_port = listener->reuse_port;
+    s->keepalive = listener->keepalive;
+    s->keep_idle = listener->keep_idle;
+    s->keep_interval = listener->keep_interval;
+    s->keep_count = listener->keep_count;
+    s->no_delay = listener->no_delay;
+    s->cork = listener->cork;
+    s->linger_on = listener->linger_on;
+    s->linger = listener->linger;
+    s->send_buffer = listener->send_buffer;
+    s->low_water = listener->low_water;
+    s->user_timeout = listener->user_timeout;
+    s->max_segment = listener->max_segment;
+    s->priority = listener->priority;
+    s->tos = listener->tos;
+    s->traffic_class = listener->traffic_class;
+    s->ttl = listener->ttl;
+    s->hops = listener->hops;
+    s->netif = listener->netif;
+    s->uid = listener->uid;
+    s->pid = listener->pid;
+    memcpy(s->congestion, listener->congestion, sizeof s->congestion);
+}
+
+static void link_waiting(struct socket *listener, struct socket *s)
+{
+    s->listener = listener;
+    s->waiting_next = NULL;
+    *listener->waiting_last = s;
+    listener->waiting_last = &s->waiting_next;
+    listener->deferred_count++;
+}
+
+static void unlink_waiting(struct socket *s)
+{
+    struct socket *l = s->listener;
+    if (!l)
+        return;
+    for (struct socket **link = &l->waiting; *link; link = &(*link)->waiting_next) {
+        if (*link == s) {
+            *link = s->waiting_next;
+            if (l->waiting_last == &s->waiting_next)
+                l->waiting_last = link;
+            l->deferred_count--;
+            break;
+        }
+    }
+    s->listener = NULL;
+}
+
+/* Makes the connection the client's: a gate, installed in it, and a record in the listener's ring. */
+static bool make_record(struct socket *listener, struct socket *s)
+{
+    struct io_accept record = {.slot = s->slot, .port = lwip_htons(s->peer_port), .own_port = lwip_htons(s->binding.port)};
+    uint16_t family;
+    int64_t gate = port_gate_create(s, &s->object.badge);
+    if (gate < 0)
+        return false;
+    int64_t handle = port_handle_install(listener->session->process, (motor_handle)gate);
+    if (handle < 0) {
+        port_gate_forget(s->object.badge);
+        s->object.badge = 0;
+        port_handle_close((motor_handle)gate);
+        return false;
+    }
+    record.handle = (motor_handle)handle;
+    address_pack(s, &s->peer, record.address, &record.family);
+    address_pack(s, &s->binding.address, record.own_address, &family);
+    /* Once installed the client owns it; when no record can be pushed it is lost to the client until it exits. */
+    bool pushed = receive_record(listener, &record, sizeof record, NULL, 0, 0);
+    port_handle_close((motor_handle)gate);
+    return pushed;
+}
+
+static void push_accept(struct socket *s)
+{
+    struct socket *listener = s->listener;
+    unlink_waiting(s);
+    if (!make_record(listener, s))
+        tcp_socket_break(s);
+}
+
+static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err)
+{
+    struct socket *listener = arg;
+    int error;
+    if (!pcb || err != ERR_OK || !listener)
+        return ERR_VAL;
+    if (listener->syn_pending)
+        listener->syn_pending--;
+    tcp_arg(pcb, NULL); /* so that it is not counted again */
+    if (listener->closed || listener->rx_shut)
+        return ERR_VAL;
+    struct socket *s = socket_create(listener->session, listener->family, 1, IP_PROTO_TCP, &error);
+    if (!s)
+        return ERR_MEM;
+    inherit(s, listener);
+    if (socket_expose(s) < 0) {
+        socket_free(s);
+        return ERR_MEM;
+    }
+    attach(s, pcb);
+    s->state = SOCKET_CONNECTED;
+    s->accepted = true;
+    s->peer = pcb->remote_ip;
+    s->peer_port = pcb->remote_port;
+    s->peer_set = true;
+    s->binding.address = pcb->local_ip;
+    s->binding.port = pcb->local_port;
+    tcp_socket_options(s);
+    socket_set_state(s, IO_STATE_CONNECTED, 0);
+    net_counters.accepted++;
+    if (listener->defer_accept) {
+        link_waiting(listener, s);
+        return ERR_OK;
+    }
+    if (!make_record(listener, s)) {
+        detach(s);
+        socket_free(s);
+        return ERR_MEM; /* lwIP resets it */
+    }
+    return ERR_OK;
+}
+
+void tcp_listener_drain(struct socket *s)
+{
+    receive_push(s);
+    receive_release(s);
+}
+
+/* ---- closing ----------------------------------------------------------------------------------------- */
+
+static void close_listener(struct socket *s)
+{
+    struct tcp_pcb_listen *listen = s->listen;
+    s->closed = true;
+    for (struct tcp_pcb *pcb = tcp_active_pcbs, *next; pcb; pcb = next) {
+        next = pcb->next;
+        if (pcb->state == SYN_RCVD && pcb->callback_arg == s) {
+            pcb->callback_arg = NULL;
+            tcp_abort(pcb);
+        }
+    }
+    while (s->waiting) {
+        struct socket *c = s->waiting;
+        unlink_waiting(c);
+        abort_pcb(c);
+        socket_free(c);
+    }
+    /* Connections whose records the client never took have gates: they close as those gates do. */
+    s->listen = NULL;
+    s->state = SOCKET_ENDED;
+    tcp_close((struct tcp_pcb *)listen);
+    socket_free(s);
+}
+
+void tcp_socket_close(struct socket *s)
+{
+    if (s->state == SOCKET_LISTENING) {
+        close_listener(s);
+        return;
+    }
+    bool unread = s->shared && !s->rx_shut && receive_unread(s);
+    if (s->state == SOCKET_CONNECTED && s->tcp && !s->tx_shut && !socket_read_head(s))
+        unread = true; /* nonsense in its ring: reset */
+    s->closed = true;
+    unlink_waiting(s);
+    if (!s->tcp || s->state != SOCKET_CONNECTED || unread || (s->linger_on && !s->linger)) {
+        abort_pcb(s);
+        socket_free(s);
+        return;
+    }
+    receive_drop(s);
+    if (s->rx_unacknowledged) { /* read, but not yet told to lwIP */
+        tcp_recved(s->tcp, (uint16_t)(s->rx_unacknowledged > 0xffff ? 0xffff : s->rx_unacknowledged));
+        s->rx_unacknowledged = 0;
+    }
+    s->tx_shut = true;
+    tcp_set_flags(s->tcp, TF_RXCLOSED);
+    tcp_socket_pump(s);
+    if (!s->tcp || (s->fin_sent && s->tx_tail == s->tx_seen))
+        finish_closed(s);
+}

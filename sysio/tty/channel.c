@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The channel to motor-run: frames over port 0 of a virtio-console. Writers fill a buffer, bytes of one kind sharing a
+ * frame; the buffer goes to the device when the device has nothing else to do or the buffer is well filled, so that many small
+ * writes become few transfers. When every buffer is full or under way, writers wait. Received buffers are given back to the device as
+ * their bytes find room, so a program that does not read stops motor-run, not us.
+ */
+#include "tty.h"
+#include "../virtio/virtio.h"
+
+#include <errno.h>
+#include <motor/channel.h>
+#include <stdlib.h>
+#include <string.h>
+#include <poll.h>
+
+#define BUFFERS 4u
+#define TX_SIZE 32768u
+#define RX_SIZE 8192u
+#define STDIN_SIZE 65536u
+#define NO_FRAME UINT32_MAX
+
+struct tx_buffer {
+    uint8_t *bytes;
+    uint64_t pa;
+    uint32_t used;
+    bool in_flight;
+};
+
+struct rx_buffer {
+    uint8_t *bytes;
+    uint64_t pa;
+    uint32_t used, taken;
+};
+
+static struct virtio_device *device;
+static struct virtq *rx, *tx;
+static struct tx_buffer tx_buffers[BUFFERS], *filling;
+static uint32_t last_frame = NO_FRAME; /* offset of the last frame's header in `filling` */
+static struct rx_buffer rx_buffers[BUFFERS], *parsing[BUFFERS]; /* received, oldest first */
+static uint32_t parsing_count;
+static struct motor_frame header; /* of the frame being received */
+static uint32_t header_got, payload_left;
+static struct bytes stdin_bytes;
+static bool stdin_eof, broken;
+static uint64_t frames_out, bytes_in;
+
+/* ---- to the host ---- */
+
+static uint32_t in_flight(void)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < BUFFERS; i++)
+        n += tx_buffers[i].in_flight;
+    return n;
+}
+
+static void submit(void)
+{
+    struct virtio_buffer b = {filling->pa, filling->used};
+    if (virtq_add(tx, &b, 1, 0, filling) < 0)
+        return; /* the queue is broken or full: stays ours, tried again */
+    filling->in_flight = true;
+    filling = NULL;
+    last_frame = NO_FRAME;
+    virtq_kick(tx);
+}
+
+static bool have_filling(void)
+{
+    for (uint32_t i = 0; !filling && i < BUFFERS; i++)
+        if (!tx_buffers[i].in_flight) {
+            filling = &tx_buffers[i];
+            filling->used = 0;
+            last_frame = NO_FRAME;
+        }
+    return filling;
+}
+
+/* Room for more payload of this kind; 0: none now. Opens a frame if the last one is of another kind. */
+static uint32_t frame_room(uint32_t type)
+{
+    if (broken || !have_filling())
+        return 0;
+    if (last_frame == NO_FRAME || ((struct motor_frame *)(filling->bytes + last_frame))->type != type) {
+        if (TX_SIZE - filling->used <= sizeof(struct motor_frame) + 8) {
+            submit();
+            return filling ? 0 : frame_room(type);
+        }
+        last_frame = filling->used;
+        *(struct motor_frame *)(filling->bytes + last_frame) = (struct motor_frame){.type = type};
+        filling->used += (uint32_t)sizeof(struct motor_frame);
+        frames_out++;
+    }
+    if (filling->used == TX_SIZE) {
+        submit();
+        return filling ? 0 : frame_room(type);
+    }
+    return TX_SIZE - filling->used;
+}
+
+static void frame_grew(uint32_t bytes)
+{
+    struct motor_frame *f = (struct motor_frame *)(filling->bytes + last_frame);
+    f->length += bytes;
+    filling->used += bytes;
+}
+
+/* A frame is never left empty by a failed copy: take its header back. */
+static void frame_close_empty(void)
+{
+    if (filling && last_frame != NO_FRAME && !((struct motor_frame *)(filling->bytes + last_frame))->length) {
+        filling->used = last_frame;
+        last_frame = NO_FRAME;
+    }
+}
+
+int64_t channel_write(struct tty_object *o, uint64_t token, uint64_t size)
+{
+    uint64_t done = 0;
+    while (done < size) {
+        uint32_t room = frame_room(o->channel_frame);
+        uint64_t n = size - done < room ? size - done : room;
+        if (!room)
+            break;
+        int64_t got = token_read(token, done, filling->bytes + filling->used, n);
+        if (got <= 0) {
+            frame_close_empty();
+            return done ? (int64_t)done : got ? got : -EFAULT;
+        }
+        frame_grew((uint32_t)got);
+        done += (uint64_t)got;
+    }
+    return broken ? (int64_t)size : (int64_t)done; /* nobody listens any more: as to a terminal that was unplugged */
+}
+
+/* Frames must start where a 32-bit header can be written; payloads end anywhere, so a frame alone starts a fresh one unaligned: x86 does not mind. */
+bool channel_frame(uint32_t type, const void *data, uint32_t size)
+{
+    if (broken || !have_filling())
+        return broken;
+    if (TX_SIZE - filling->used < sizeof(struct motor_frame) + size) {
+        submit();
+        if (filling || !have_filling())
+            return false;
+    }
+    struct motor_frame f = {type, size};
+    memcpy(filling->bytes + filling->used, &f, sizeof f);
+    memcpy(filling->bytes + filling->used + sizeof f, data, size);
+    filling->used += (uint32_t)sizeof f + size;
+    last_frame = NO_FRAME;
+    frames_out++;
+    return true;
+}
+
+static void reap(void)
+{
+    struct tx_buffer *b;
+    uint32_t written;
+    while ((b = virtq_pop(tx, &written)))
+        b->in_flight = false;
+}
+
+bool channel_drained(void)
+{
+    if (broken)
+        return true;
+    reap();
+    return !in_flight() && (!filling || !filling->used);
+}
+
+/* ---- from the host ---- */
+
+static void rx_offer(struct rx_buffer *b)
+{
+    struct virtio_buffer v = {b->pa, RX_SIZE};
+    b->used = b->taken = 0;
+    if (virtq_add(rx, &v, 0, 1, b) == 0)
+        virtq_kick(rx);
+}
+
+static void fail(const char *why)
+{
+    broken = true;
+    stdin_eof = true;
+    log_error("tty", "motor-run's channel: %s", why);
+}
+
+static void frame_begin(void)
+{
+    payload_left = header.length;
+    if (header.length > MOTOR_FRAME_MAX)
+        fail("a frame is too long");
+    else if (header.type == MOTOR_FRAME_STDIN_EOF)
+        stdin_eof = true;
+    else if (header.type != MOTOR_FRAME_STDIN)
+        fail("a frame of unknown type");
+}
+
+/* Consumes what it can of a buffer; true: all. */
+static bool parse(struct rx_buffer *b)
+{
+    while (b->taken < b->used && !broken) {
+        if (!payload_left) {
+            ((uint8_t *)&header)[header_got++] = b->bytes[b->taken++];
+            if (header_got == sizeof header) {
+                header_got = 0;
+                frame_begin();
+            }
+            continue;
+        }
+        uint32_t n = b->used - b->taken < payload_left ? b->used - b->taken : payload_left;
+        if (n > bytes_free(&stdin_bytes))
+            n = bytes_free(&stdin_bytes);
+        if (!n)
+            return false;
+        for (uint32_t i = 0; i < n; i++)
+            bytes_put(&stdin_bytes, b->bytes[b->taken++]);
+        payload_left -= n;
+        bytes_in += n;
+    }
+    return true;
+}
+
+static void receive(void)
+{
+    struct rx_buffer *b;
+    uint32_t written;
+    while (parsing_count < BUFFERS && (b = virtq_pop(rx, &written))) {
+        b->used = written < RX_SIZE ? written : RX_SIZE;
+        parsing[parsing_count++] = b;
+    }
+    while (parsing_count && parse(parsing[0])) {
+        b = parsing[0];
+        memmove(parsing, parsing + 1, --parsing_count * sizeof *parsing);
+        rx_offer(b);
+    }
+}
+
+int64_t channel_read(uint64_t token, uint64_t size, bool *eof)
+{
+    if (!bytes_used(&stdin_bytes) && parsing_count)
+        receive();
+    if (!bytes_used(&stdin_bytes)) {
+        *eof = stdin_eof;
+        return 0;
+    }
+    int64_t n = bytes_to_caller(&stdin_bytes, token, size);
+    if (parsing_count)
+        receive();
+    return n;
+}
+
+uint32_t channel_ready(struct tty_object *o)
+{
+    if (!o->channel_frame)
+        return bytes_used(&stdin_bytes) || stdin_eof ? POLLIN | POLLRDNORM : 0;
+    return broken || in_flight() < BUFFERS ? POLLOUT | POLLWRNORM : 0;
+}
+
+/* ---- the device ---- */
+
+void channel_interrupt(void)
+{
+    virtio_interrupt_begin(device);
+    reap();
+    receive();
+    virtio_interrupt_end(device);
+}
+
+void channel_turn_end(void)
+{
+    if (filling && filling->used && !broken && (!in_flight() || filling->used > TX_SIZE / 2))
+        submit();
+    if (virtq_broken(rx) || virtq_broken(tx))
+        broken = stdin_eof = true;
+}
+
+bool channel_init(void)
+{
+    struct virtio_dma memory;
+    uint64_t features;
+    device = virtio_find(VIRTIO_CONSOLE, 0);
+    if (!device) {
+        log_error("tty", "no virtio-console for motor-run's channel");
+        return false;
+    }
+    int64_t gate = engine_gate(&tty_engine, TTY_CHANNEL_IRQ + 1);
+    stdin_bytes = (struct bytes){.at = malloc(STDIN_SIZE), .size = STDIN_SIZE};
+    if (gate < 0 || !stdin_bytes.at || virtio_dma_alloc(&memory, BUFFERS * (TX_SIZE + RX_SIZE)) < 0 ||
+        virtio_negotiate(device, 0, 0, &features) < 0 || virtio_interrupts(device, (motor_handle)gate) < 0 ||
+        virtio_queue(device, 0, 8, &rx) < 0 || virtio_queue(device, 1, 8, &tx) < 0) {
+        log_error("tty", "the virtio-console does not work");
+        return false;
+    }
+    for (uint32_t i = 0; i < BUFFERS; i++) {
+        uint64_t at = i * (uint64_t)(TX_SIZE + RX_SIZE);
+        tx_buffers[i] = (struct tx_buffer){.bytes = (uint8_t *)memory.va + at, .pa = memory.pa + at};
+        rx_buffers[i] = (struct rx_buffer){.bytes = (uint8_t *)memory.va + at + TX_SIZE, .pa = memory.pa + at + TX_SIZE};
+    }
+    virtio_start(device);
+    for (uint32_t i = 0; i < BUFFERS; i++)
+        rx_offer(&rx_buffers[i]);
+    counter_register("tty", "frames_out", &frames_out);
+    counter_register("tty", "stdin_bytes", &bytes_in);
+    uint32_t version = 1;
+    channel_frame(MOTOR_FRAME_HELLO, &version, sizeof version);
+    channel_turn_end();
+    return true;
+}

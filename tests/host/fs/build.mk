@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: MIT
+# The fs engine on the host, under sanitizers: against Linux itself, by hand, and fuzzed.
+
+FS_TEST_SRC := $(addprefix sysio/fs/,bundle.c data.c devfs.c directory.c engine.c file.c procfs.c tmpfs.c vfs.c) \
+  $(addprefix sysio/base/,engine.c support.c) tests/host/lib/fake_kernel.c tests/host/fs/fs_client.c
+FS_TEST_FLAGS := $(CFLAGS_BASE) -O1  -D_GNU_SOURCE -DMOTOR_SYSCALL_EXTERN -fsanitize=address,undefined -fno-sanitize-recover=all \
+  -fno-omit-frame-pointer -Wno-unused-function
+FS_TEST_OBJ := $(FS_TEST_SRC:%.c=$(BUILD)/tests/obj/san/%.o)
+FS_TESTS := fs_linux fs_unit fs_fuzz
+
+$(BUILD)/tests/obj/san/%.o: %.c
+	$(call say,HOSTCC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(FS_TEST_FLAGS) -MMD -MP -c -o $@ $<
+
+$(FS_TESTS:%=$(BUILD)/tests/host/%): $(BUILD)/tests/host/%: $(BUILD)/tests/obj/san/tests/host/fs/%.o $(FS_TEST_OBJ)
+	$(call say,HOSTLD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(FS_TEST_FLAGS) -o $@ $^ -lpthread
+
+HOST_TESTS += $(FS_TESTS:%=$(BUILD)/tests/host/%)

@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: MIT */
+#include "fake_kernel.h"
+#include "../../../sysio/base/engine.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+#define CHECK(c) ((c) ? (void)0 : (fprintf(stderr, "fake kernel: %s:%d: %s\n", __FILE__, __LINE__, #c), abort()))
+#define PAGE 4096u
+
+enum kind { VMO = 1, ENDPOINT, GATE };
+
+struct page {
+    uint64_t index;
+    struct page *next;
+    uint8_t bytes[PAGE];
+};
+
+#define BUCKETS 256u
+struct vmo {
+    uint64_t size, committed;
+    struct page *pages[BUCKETS];
+    struct object *parent; /* clones */
+    uint64_t parent_offset;
+    const uint8_t *fixed;  /* fake_vmo_of */
+};
+
+struct queued {
+    struct queued *next;
+    struct motor_event event;
+};
+
+struct endpoint {
+    struct queued *first, **last;
+};
+
+struct gate {
+    struct object *endpoint;
+    uint64_t badge;
+};
+
+struct object {
+    enum kind kind;
+    unsigned refs;
+    union {
+        struct vmo vmo;
+        struct endpoint endpoint;
+        struct gate gate;
+    };
+};
+
+struct handle {
+    struct object *object;
+    uint32_t rights;
+};
+
+static struct handle *handles;
+static uint32_t handles_size;
+static unsigned live;
+static uint64_t committed;
+uint64_t fake_memory_limit = UINT64_MAX, fake_clock_ns = 1000000000u;
+bool fake_quiet;
+
+static struct {
+    uint64_t token;
+    struct motor_msg *msg;
+    bool done;
+} call;
+static uint64_t next_token = 1;
+
+/* ---- objects and handles ---- */
+
+static void object_put(struct object *o);
+
+static void post(struct object *endpoint, const struct motor_event *event)
+{
+    struct queued *q = calloc(1, sizeof *q);
+    q->event = *event;
+    *endpoint->endpoint.last = q;
+    endpoint->endpoint.last = &q->next;
+}
+
+static void vmo_drop_page(struct vmo *v, struct page **link)
+{
+    struct page *p = *link;
+    *link = p->next;
+    free(p);
+    v->committed -= PAGE;
+    committed -= PAGE;
+}
+
+static void vmo_decommit(struct vmo *v, uint64_t from, uint64_t to)
+{
+    for (unsigned b = 0; b < BUCKETS; b++)
+        for (struct page **link = &v->pages[b]; *link;)
+            if ((*link)->index >= from / PAGE && (*link)->index < to / PAGE)
+                vmo_drop_page(v, link);
+            else
+                link = &(*link)->next;
+}
+
+static void object_put(struct object *o)
+{
+    CHECK(o->refs);
+    if (--o->refs)
+        return;
+    if (o->kind == VMO) {
+        vmo_decommit(&o->vmo, 0, UINT64_MAX / PAGE * PAGE);
+        if (o->vmo.parent)
+            object_put(o->vmo.parent);
+    } else if (o->kind == GATE) {
+        post(o->gate.endpoint, &(struct motor_event){.kind = MOTOR_EVENT_CLOSED, .badge = o->gate.badge});
+        object_put(o->gate.endpoint);
+    }
+    live--;
+    free(o);
+}
+
+static struct object *object_new(enum kind kind)
+{
+    struct object *o = calloc(1, sizeof *o);
+    o->kind = kind;
+    o->refs = 1;
+    live++;
+    return o;
+}
+
+static motor_handle handle_add(struct object *o, uint32_t rights)
+{
+    for (uint32_t i = 1;; i++) {
+        if (i >= handles_size) {
+            uint32_t size = handles_size ? handles_size * 2 : 64;
+            handles = realloc(handles, size * sizeof *handles);
+            memset(handles + handles_size, 0, (size - handles_size) * sizeof *handles);
+            handles_size = size;
+        }
+        if (!handles[i].object) {
+            handles[i] = (struct handle){o, rights};
+            return i;
+        }
+    }
+}
+
+static struct object *get(motor_handle h, enum kind kind)
+{
+    CHECK(h && h < handles_size && handles[h].object);
+    CHECK(handles[h].object->kind == kind);
+    return handles[h].object;
+}
+
+void fake_close(motor_handle h)
+{
+    CHECK(h && h < handles_size && handles[h].object);
+    struct object *o = handles[h].object;
+    handles[h].object = NULL;
+    object_put(o);
+}
+
+uint32_t fake_handle_rights(motor_handle h)
+{
+    return handles[h].rights;
+}
+
+unsigned fake_live_objects(void)
+{
+    return live;
+}
+
+/* ---- memory objects ---- */
+
+static struct page *page_of(struct vmo *v, uint64_t index)
+{
+    struct page *p = v->pages[index % BUCKETS];
+    while (p && p->index != index)
+        p = p->next;
+    return p;
+}
+
+static void vmo_get(struct vmo *v, uint64_t offset, uint8_t *to, uint64_t size)
+{
+    while (size) {
+        uint64_t in_page = offset % PAGE, n = PAGE - in_page < size ? PAGE - in_page : size;
+        struct page *p = page_of(v, offset / PAGE);
+        if (p)
+            memcpy(to, p->bytes + in_page, n);
+        else if (v->fixed)
+            memcpy(to, v->fixed + offset, n);
+        else if (v->parent)
+            vmo_get(&v->parent->vmo, v->parent_offset + offset, to, n);
+        else
+            memset(to, 0, n);
+        offset += n, to += n, size -= n;
+    }
+}
+
+static struct page *page_make(struct vmo *v, uint64_t index)
+{
+    struct page *p = page_of(v, index);
+    if (p)
+        return p;
+    if (committed >= fake_memory_limit)
+        return NULL;
+    p = calloc(1, sizeof *p);
+    vmo_get(v, index * PAGE, p->bytes, PAGE);
+    p->index = index;
+    p->next = v->pages[index % BUCKETS];
+    v->pages[index % BUCKETS] = p;
+    v->committed += PAGE;
+    committed += PAGE;
+    return p;
+}
+
+static int64_t vmo_put(struct vmo *v, uint64_t offset, const uint8_t *from, uint64_t size)
+{
+    uint64_t done = 0;
+    CHECK(!v->fixed);
+    while (done < size) {
+        uint64_t in_page = (offset + done) % PAGE, n = PAGE - in_page < size - done ? PAGE - in_page : size - done;
+        struct page *p = page_make(v, (offset + done) / PAGE);
+        if (!p)
+            return done ? (int64_t)done : -MOTOR_ENOMEM;
+        memcpy(p->bytes + in_page, from + done, n);
+        done += n;
+    }
+    return (int64_t)done;
+}
+
+int64_t fake_vmo_read(motor_handle h, uint64_t offset, void *buffer, uint64_t size)
+{
+    struct vmo *v = &get(h, VMO)->vmo;
+    if (offset >= v->size)
+        return 0;
+    if (size > v->size - offset)
+        size = v->size - offset;
+    vmo_get(v, offset, buffer, size);
+    return (int64_t)size;
+}
+
+int64_t fake_vmo_write(motor_handle h, uint64_t offset, const void *buffer, uint64_t size)
+{
+    struct vmo *v = &get(h, VMO)->vmo;
+    if (offset >= v->size)
+        return 0;
+    if (size > v->size - offset)
+        size = v->size - offset;
+    return vmo_put(v, offset, buffer, size);
+}
+
+uint64_t fake_vmo_size(motor_handle h)
+{
+    return get(h, VMO)->vmo.size;
+}
+
+motor_handle fake_vmo_of(const void *data, uint64_t size)
+{
+    struct object *o = object_new(VMO);
+    CHECK(size % PAGE == 0);
+    o->vmo.size = size;
+    o->vmo.fixed = data;
+    return handle_add(o, MOTOR_RIGHT_READ | MOTOR_RIGHT_EXEC | MOTOR_RIGHT_DUP);
+}
+
+static int64_t vmo_control(struct vmo *v, uint32_t op, uint64_t offset, uint64_t length, void *buffer, motor_handle h)
+{
+    switch (op) {
+    case MOTOR_VMO_GET_SIZE:
+        return (int64_t)v->size;
+    case MOTOR_VMO_RESIZE:
+        CHECK(length % PAGE == 0);
+        if (length < v->size)
+            vmo_decommit(v, length, v->size);
+        CHECK(!v->parent || length <= v->size || !v->size || true);
+        v->size = length;
+        return 0;
+    case MOTOR_VMO_DECOMMIT:
+        CHECK(offset % PAGE == 0 && length % PAGE == 0 && offset + length <= v->size);
+        if (v->parent) /* the kernel zeroes what a clone would show again */
+            for (uint64_t at = offset; at < offset + length; at += PAGE) {
+                struct page *p = page_make(v, at / PAGE);
+                if (!p)
+                    return -MOTOR_ENOMEM;
+                memset(p->bytes, 0, PAGE);
+            }
+        else
+            vmo_decommit(v, offset, offset + length);
+        return 0;
+    case MOTOR_VMO_COMMIT:
+        CHECK(offset % PAGE == 0 && length % PAGE == 0 && offset + length <= v->size);
+        for (uint64_t at = offset; at < offset + length; at += PAGE)
+            if (!page_make(v, at / PAGE))
+                return -MOTOR_ENOMEM;
+        return 0;
+    case MOTOR_VMO_READ:
+        return fake_vmo_read(h, offset, buffer, length);
+    case MOTOR_VMO_WRITE:
+        return fake_vmo_write(h, offset, buffer, length);
+    case MOTOR_VMO_COMMITTED:
+        return (int64_t)v->committed;
+    default:
+        CHECK(!"vmo_control");
+        return 0;
+    }
+}
+
+/* ---- messages ---- */
+
+static int64_t msg_copy(uint64_t token, const struct motor_copy *c, uint32_t direction)
+{
+    CHECK(token == call.token && !call.done);
+    CHECK(!c->buffer != !c->vmo);
+    bool from_caller = direction == MOTOR_COPY_FROM_CALLER;
+    uint64_t size = from_caller ? call.msg->in_size : call.msg->out_size, n = c->length;
+    uint8_t *theirs = from_caller ? (uint8_t *)(uintptr_t)call.msg->in : call.msg->out;
+    if (c->offset >= size)
+        return 0;
+    if (n > size - c->offset)
+        n = size - c->offset;
+    theirs += c->offset;
+    if (c->vmo && from_caller)
+        return fake_vmo_write(c->vmo, c->vmo_offset, theirs, n);
+    if (c->vmo)
+        return fake_vmo_read(c->vmo, c->vmo_offset, theirs, n);
+    memcpy(from_caller ? c->buffer : (void *)theirs, from_caller ? theirs : c->buffer, n);
+    return (int64_t)n;
+}
+
+static void reply(const struct motor_reply *r)
+{
+    if (r->token == call.token && !call.done) {
+        struct motor_msg *m = call.msg;
+        m->status = r->status;
+        memcpy(m->word, r->word, sizeof m->word);
+        if (r->size)
+            memcpy(m->out, r->data, r->size < m->out_size ? r->size : m->out_size);
+        m->nhandles = r->nhandles;
+        for (uint32_t i = 0; i < r->nhandles; i++) {
+            CHECK(r->handle[i] < handles_size && handles[r->handle[i]].object);
+            CHECK(!(r->rights[i] & ~handles[r->handle[i]].rights));
+            CHECK(handles[r->handle[i]].rights & MOTOR_RIGHT_DUP);
+            handles[r->handle[i]].object->refs++;
+            m->handle[i] = handle_add(handles[r->handle[i]].object, r->rights[i]);
+        }
+        call.done = true;
+    }
+    for (uint32_t i = 0; i < r->nhandles && (r->flags & MOTOR_REPLY_MOVE); i++)
+        fake_close(r->handle[i]);
+}
+
+static int64_t serve(struct endpoint *e, const struct motor_reply *replies, uint32_t nreplies, struct motor_event *events,
+                     uint32_t nevents)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < nreplies; i++)
+        reply(&replies[i]);
+    while (n < nevents && e->first) {
+        struct queued *q = e->first;
+        events[n++] = q->event;
+        e->first = q->next;
+        if (!q->next)
+            e->last = &e->first;
+        free(q);
+    }
+    return n;
+}
+
+motor_handle fake_gate(motor_handle endpoint, uint64_t badge)
+{
+    struct object *o = object_new(GATE);
+    o->gate.endpoint = get(endpoint, ENDPOINT);
+    o->gate.endpoint->refs++;
+    o->gate.badge = badge;
+    return handle_add(o, MOTOR_RIGHTS_ALL);
+}
+
+int64_t fake_call(motor_handle gate, struct motor_msg *m, uint32_t uid, uint32_t gid, void (*turn)(void))
+{
+    struct gate *g = &get(gate, GATE)->gate;
+    struct motor_event ev = {.kind = MOTOR_EVENT_CALL, .op = m->op, .badge = g->badge, .token = next_token++,
+                             .in_size = m->in_size, .out_size = m->out_size, .pid = 7, .uid = uid, .gid = gid,
+                             .nhandles = m->nhandles};
+    memcpy(ev.word, m->word, sizeof ev.word);
+    memset(ev.data, 0xa5, sizeof ev.data);
+    if (m->in_size)
+        memcpy(ev.data, m->in, m->in_size < sizeof ev.data ? m->in_size : sizeof ev.data);
+    for (uint32_t i = 0; i < m->nhandles; i++) {
+        struct object *o = handles[m->handle[i]].object;
+        if (o->kind == GATE && o->gate.endpoint == g->endpoint) {
+            ev.handle[i] = MOTOR_HANDLE_OWN;
+            ev.own_badge[i] = o->gate.badge;
+        } else {
+            o->refs++;
+            ev.handle[i] = handle_add(o, handles[m->handle[i]].rights);
+        }
+    }
+    post(g->endpoint, &ev);
+    call.token = ev.token;
+    call.msg = m;
+    call.done = false;
+    m->nhandles = 0;
+    for (int i = 0; !call.done; i++) {
+        CHECK(i < 100);
+        turn();
+    }
+    return 0;
+}
+
+/* ---- the calls ---- */
+
+int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
+{
+    struct object *o;
+    (void)f;
+    switch (n) {
+    case MOTOR_SYS_handle_close:
+        fake_close((motor_handle)a);
+        return 0;
+    case MOTOR_SYS_vmo_create:
+        CHECK(a % PAGE == 0);
+        o = object_new(VMO);
+        o->vmo.size = a;
+        return handle_add(o, MOTOR_RIGHTS_ALL);
+    case MOTOR_SYS_vmo_clone:
+        CHECK(b % PAGE == 0 && c % PAGE == 0 && c && b + c <= get((motor_handle)a, VMO)->vmo.size);
+        o = object_new(VMO);
+        o->vmo.size = c;
+        o->vmo.parent = get((motor_handle)a, VMO);
+        o->vmo.parent->refs++;
+        o->vmo.parent_offset = b;
+        return handle_add(o, MOTOR_RIGHTS_ALL);
+    case MOTOR_SYS_vmo_control:
+        return vmo_control(&get((motor_handle)a, VMO)->vmo, (uint32_t)b, c, d, (void *)e, (motor_handle)a);
+    case MOTOR_SYS_endpoint_create:
+        o = object_new(ENDPOINT);
+        o->endpoint.last = &o->endpoint.first;
+        return handle_add(o, MOTOR_RIGHTS_ALL);
+    case MOTOR_SYS_gate_create:
+        return fake_gate((motor_handle)a, b);
+    case MOTOR_SYS_serve:
+        return serve(&get((motor_handle)a, ENDPOINT)->endpoint, (const void *)b, (uint32_t)c, (void *)d, (uint32_t)e);
+    case MOTOR_SYS_msg_copy:
+        return msg_copy(a, (const struct motor_copy *)b, (uint32_t)c);
+    case MOTOR_SYS_random:
+        return c ? (int64_t)b : getrandom((void *)a, b, 0);
+    case MOTOR_SYS_system_info:
+        memset((void *)b, 0, c);
+        if (a == MOTOR_SINFO_MEMORY)
+            ((struct motor_memory_info *)b)->total = ((struct motor_memory_info *)b)->free = 256u << 20;
+        return 0;
+    case MOTOR_SYS_process_info:
+        memset((void *)c, 0, d);
+        return 0;
+    case MOTOR_SYS_debug_write:
+        return fake_quiet ? 0 : (int64_t)fwrite((const void *)a, 1, b, stderr);
+    default:
+        fprintf(stderr, "fake kernel: call %llx\n", (unsigned long long)n);
+        abort();
+    }
+}
+
+/* ---- in place of sysio/base/clock.c ---- */
+
+uint64_t clock_monotonic_ns(void)
+{
+    return fake_clock_ns;
+}
+
+uint64_t clock_realtime_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+const struct motor_kinfo *kernel_info(void)
+{
+    static const struct motor_kinfo info = {.cpus = 2, .tsc_hz = 2000000000u};
+    return &info;
+}
