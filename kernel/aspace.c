@@ -295,6 +295,7 @@ void aspace_put(struct aspace *as)
         region_remove(as, r);
         region_free(r);
     }
+    gather_finish(&g); /* a full gather would stop the next step */
     uint64_t at = MOTOR_KINFO_ADDRESS;
     unmap_entries(&g, &at, MOTOR_KINFO_ADDRESS + PAGE_SIZE);
     gather_finish(&g);

@@ -149,12 +149,25 @@ void frame_init(void)
 
 /* ---- single frames ---- */
 
+/* A CPU's cache is a frame straight from the lists: the heap would come here for its own. NULL: no memory. */
+static struct frame_cache *cache_make(void)
+{
+    spin_lock(&lock);
+    uint32_t n = block_alloc(0);
+    spin_unlock(&lock);
+    if (n == NONE) {
+        return NULL;
+    }
+    struct frame_cache *c = phys_to_virt((uint64_t)n * PAGE_SIZE);
+    c->count = 0;
+    return c;
+}
+
 static struct frame_cache *cache_of_cpu(void)
 {
-    static struct frame_cache boot_cache; /* the first CPU's: it runs before there is a heap */
     struct cpu *c = this_cpu();
     if (!c->frame_cache) {
-        c->frame_cache = c->id == 0 ? &boot_cache : kzalloc(sizeof(struct frame_cache));
+        c->frame_cache = cache_make();
     }
     return c->frame_cache;
 }

@@ -265,7 +265,11 @@ static int64_t duplicate(struct process *to, motor_handle h, uint32_t rights)
 
 int64_t sys_handle_dup(motor_handle h, uint32_t rights)
 {
-    return duplicate(this_cpu()->current->process, h, rights);
+    struct process *self = this_cpu()->current->process;
+    if (!h) { /* a process may always name itself */
+        return rights & ~(MOTOR_RIGHTS_ALL | MOTOR_HANDLE_CLOEXEC) ? -MOTOR_EINVAL : handle_insert(self, &self->object, rights);
+    }
+    return duplicate(self, h, rights);
 }
 
 int64_t sys_handle_install(motor_handle process, motor_handle h, uint32_t rights_flags)

@@ -4,7 +4,7 @@
  * thread's priority), so every runnable thread gets its share and a hog starves nobody.
  *
  * Placement: a woken thread goes to its last CPU if that is idle, else to any idle CPU, else to its last CPU. A CPU
- * that runs out of threads steals one. At the end of a slice a CPU evens out with the longest queue.
+ * that runs out of threads steals one. At the end of a slice a thread moves to a CPU where nobody waits, if there is one.
  *
  * Direct switch: sched_block(handoff) runs a just-woken thread at once on this CPU, in the rest of the current slice,
  * past the run queue.
@@ -200,15 +200,12 @@ static bool may_run_here(struct thread *t, uint32_t cpu)
     return t->affinity >> cpu & 1;
 }
 
-/* Take a waiting thread from another CPU's queue of at least `least`. */
-static struct thread *steal(uint32_t cpu, uint64_t least)
+/* Take a waiting thread from another CPU's queue. */
+static struct thread *steal(uint32_t cpu)
 {
     for (uint32_t i = 1; i < cpu_count; i++) {
         uint32_t from = (cpu + i) % cpu_count;
         struct run_queue *rq = sched_queue(from);
-        if (!rq || rq->ready.count < least) {
-            continue;
-        }
         struct tree_node *n = rq->ready.first;
         for (uint32_t looked = 0; n && looked < STEAL_LOOK; looked++, n = tree_next(n)) {
             struct thread *t = thread_of(n);
@@ -231,7 +228,7 @@ static struct thread *pick(struct cpu *cpu, struct run_queue *rq)
         t = thread_of(rq->ready.first);
         dequeue(rq, t);
     } else if (cpu_count > 1) {
-        t = steal(cpu->id, 1);
+        t = steal(cpu->id);
     }
     return t ? t : cpu->idle;
 }
@@ -306,6 +303,28 @@ void sched_finish_switch(void)
     }
 }
 
+/*
+ * At the end of a slice with others waiting: if another CPU has nobody waiting, the running thread goes on there, so
+ * that what cannot be divided evenly takes turns; it starts there when this lock is free.
+ */
+static bool go_elsewhere(struct cpu *cpu, struct thread *self)
+{
+    for (uint32_t i = 1; i < cpu_count; i++) {
+        uint32_t id = (cpu->id + i) % cpu_count;
+        struct run_queue *rq = sched_queue(id);
+        if (rq->ready.count == 0 && may_run_here(self, id)) {
+            move_vruntime(self, cpu->id, id);
+            self->cpu = id;
+            self->state = THREAD_READY;
+            enqueue(rq, self);
+            idle_cpus &= ~(1ull << id);
+            ask_resched(cpus[id]);
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The running thread goes back to the queue if another should run now. [sched_lock held] */
 static void reschedule(bool yield)
 {
@@ -328,13 +347,11 @@ static void reschedule(bool yield)
         return;
     }
     bool over = rq->slice_end && now >= rq->slice_end;
-    if (over && cpu_count > 1) {
-        struct thread *extra = steal(cpu->id, rq->ready.count + 2);
-        if (extra) {
-            enqueue(rq, extra);
-        }
-    }
     if (!rq->ready.count) {
+        return;
+    }
+    if (over && cpu_count > 1 && go_elsewhere(cpu, self)) {
+        sched_block(NULL);
         return;
     }
     if (yield && self->vruntime <= rq->ready.first->key) {

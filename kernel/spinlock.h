@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Spinlocks. The kernel runs with interrupts off, so taking one needs no interrupt juggling; hold times are
- * bounded. Fair (ticket) so that no CPU starves. Lock order: docs/locking.md.
+ * bounded. Whoever runs takes it: on virtual CPUs a queue (tickets) would make all wait for one that the host does not
+ * run just now. Lock order: docs/locking.md.
  */
 #ifndef KERNEL_SPINLOCK_H
 #define KERNEL_SPINLOCK_H
@@ -12,26 +13,26 @@
 void arch_relax(void); /* pause, and answer a TLB shootdown that waits for this CPU: spinning never blocks one */
 
 struct spinlock {
-    uint32_t next;  /* ticket to hand out */
-    uint32_t owner; /* ticket being served */
+    uint32_t held;
 };
 
 static inline void spin_lock(struct spinlock *l)
 {
-    uint32_t ticket = __atomic_fetch_add(&l->next, 1, __ATOMIC_RELAXED);
-    while (__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != ticket) {
-        arch_relax();
+    while (__atomic_exchange_n(&l->held, 1, __ATOMIC_ACQUIRE)) {
+        do {
+            arch_relax();
+        } while (__atomic_load_n(&l->held, __ATOMIC_RELAXED));
     }
 }
 
 static inline void spin_unlock(struct spinlock *l)
 {
-    __atomic_store_n(&l->owner, l->owner + 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&l->held, 0, __ATOMIC_RELEASE);
 }
 
 static inline bool spin_held(const struct spinlock *l)
 {
-    return __atomic_load_n(&l->next, __ATOMIC_RELAXED) != __atomic_load_n(&l->owner, __ATOMIC_RELAXED);
+    return __atomic_load_n(&l->held, __ATOMIC_RELAXED);
 }
 
 #endif

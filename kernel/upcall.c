@@ -7,6 +7,7 @@
 #include "log.h"
 #include "process.h"
 #include "sched.h"
+#include "syscall.h"
 #include "thread.h"
 
 #define RFLAGS_CLEARED 0x00254500ull /* TF, DF, NT, RF, AC, ID: not inherited by an upcall */
@@ -82,6 +83,46 @@ void thread_return_work(struct trap_frame *f)
             return;
         }
     }
+}
+
+/* ---- back from an upcall ---- */
+
+#define RFLAGS_USER 0x00250dd5ull /* CF PF AF ZF SF TF DF OF AC ID RF: what a program may set for itself */
+#define RFLAGS_ALWAYS 0x202ull
+
+static void load_context(struct trap_frame *f, const struct motor_context *c)
+{
+    f->rax = c->rax, f->rbx = c->rbx, f->rcx = c->rcx, f->rdx = c->rdx, f->rsi = c->rsi, f->rdi = c->rdi;
+    f->rbp = c->rbp, f->rsp = c->rsp, f->r8 = c->r8, f->r9 = c->r9, f->r10 = c->r10, f->r11 = c->r11;
+    f->r12 = c->r12, f->r13 = c->r13, f->r14 = c->r14, f->r15 = c->r15, f->rip = c->rip;
+    f->rflags = (c->rflags & RFLAGS_USER) | RFLAGS_ALWAYS;
+}
+
+/*
+ * User mode cannot load every register and clear `busy` in one step by itself. An interruption that found the thread busy is
+ * looked at again on the way out.
+ */
+int64_t sys_thread_resume(const struct motor_context *context)
+{
+    struct thread *t = this_cpu()->current;
+    struct motor_context c;
+    if (!t->tcb) {
+        return -MOTOR_EINVAL;
+    }
+    if (copy_from_user(&c, context, sizeof(c)) < 0) {
+        return -MOTOR_EFAULT;
+    }
+    if (!arch_user_address_ok(c.rip)) {
+        return -MOTOR_EINVAL;
+    }
+    if (user_store32(&((struct motor_tcb *)t->tcb)->busy, 0) < 0) {
+        return -MOTOR_EFAULT;
+    }
+    load_context(arch_user_frame(t), &c);
+    if (__atomic_load_n(&t->sticky, __ATOMIC_ACQUIRE)) {
+        __atomic_fetch_or(&t->return_work, WORK_UPCALL, __ATOMIC_RELEASE);
+    }
+    return (int64_t)c.rax; /* the dispatcher stores the result there */
 }
 
 static uint32_t fault_signal(uint32_t vector, uint32_t status)

@@ -91,13 +91,8 @@ static long datagram_read(struct px_file *f, struct px_io *io, uint32_t flags)
 
 /* ---- sending ---- */
 
-#define SEND_ORDER 18u
-
-static uint32_t send_limit(const struct px_stream *t)
-{
-    (void)t;
-    return 1u << SEND_ORDER;
-}
+#define SEND_ORDER 18u /* of the ring: a few of the largest records */
+#define DATAGRAM_MAX 65507u
 
 static void put_ring_bytes(struct px_stream *t, uint32_t at, const void *from, uint32_t n)
 {
@@ -130,7 +125,7 @@ static uint32_t send_used(const struct px_stream *t)
 
 static bool writable(const struct px_stream *t)
 {
-    return send_used(t) <= send_limit(t) - send_limit(t) / 3;
+    return send_used(t) <= (1u << SEND_ORDER) / 2;
 }
 
 /* [tx_lock] */
@@ -171,9 +166,8 @@ static long send_one(struct px_file *f, struct px_io *io, const struct px_addres
 long px_datagram_send(struct px_file *f, struct px_io *io, uint32_t flags, const struct px_address *to)
 {
     struct px_stream *t = &f->stream;
-    uint32_t largest = PX_MIN(__atomic_load_n(&t->slot->tx_limit, __ATOMIC_RELAXED), 65535u);
     uint64_t deadline = 0;
-    if (io->left + (t->family == AF_INET ? 28 : 8) > largest + (t->family == AF_INET ? 0u : 40u))
+    if (io->left > PX_MIN(__atomic_load_n(&t->slot->tx_limit, __ATOMIC_RELAXED), DATAGRAM_MAX))
         return -EMSGSIZE;
     if (!to && !t->peer_set)
         return -EDESTADDRREQ;

@@ -253,6 +253,7 @@ static void run_handler(struct px_thread *t, int sig, const struct px_siginfo *i
 {
     uint64_t old = t->work & PX_WORK_RESTORE ? t->saved_mask : t->mask;
     t->restart_deadline = 0;
+    px_trace_signal(sig, info);
     if (push_frame(t, sig, info, a, old, fault) < 0) {
         struct px_siginfo bad = {.signo = SIGSEGV, .code = SI_KERNEL};
         px_die(SIGSEGV, &bad, true);
@@ -423,7 +424,7 @@ void px_fault_begin(void)
     t->regs = t->tcb.context;
     t->kind = PX_ENTRY_NONE;
     t->tcb.busy = 1;
-    if (rip >= (uint64_t)px_runtime_base && rip < (uint64_t)px_image_end) {
+    if (rip >= (uint64_t)__ehdr_start && rip < (uint64_t)_end) {
         struct px_siginfo info;
         t->tcb.upcall_stack -= 4096; /* guarded accesses below here may fault: not on our frames */
         describe(&info, &t->tcb.fault, rip);

@@ -10,7 +10,7 @@
  * busy is 1 from the first instruction of either entry to the last of an exit. An upcall that finds it 0 interrupts the
  * program, or one of three places of this file where busy is 0 all the same:
  *   - rip is the very first instruction of an entry: nothing has happened yet, the call is rolled back;
- *   - rip lies between px_window and px_window_end: an exit; thread->regs is complete, the context is not looked at.
+ *   - rip lies between px_window and px_window_end: an exit of a call; thread->regs is complete, the context is not looked at.
  * After clearing busy each exit looks at tcb.pending: an interruption that came while busy was 1 left its bit there
  * before, and one that comes later is an upcall.
  */
@@ -43,6 +43,8 @@
 
 #define PX_CALLS 453
 #define MOTOR_SYS_THREAD_EXIT 0x4d00000a
+#define MOTOR_SYS_THREAD_RESUME 0x4d000027
+#define THREAD_REGS 240 /* struct px_thread.regs, laid out as struct motor_context */
 #define UPCALL_FAULT 0x100
 
 .macro save_callee_saved
@@ -131,42 +133,20 @@ px_raw_exit:
 
 /* ---- any context: thread->regs, on the runtime stack, busy is 1 ---- */
 
+.globl px_window, px_window_end
+.hidden px_window, px_window_end
+px_window_end:
+
 .globl px_resume
 .hidden px_resume
 .type px_resume, @function
 px_resume:
-	movq GS_STACK, %rsp
-	movl %ss, %eax
-	pushq %rax
-	pushq GS_RSP
-	pushq GS_RFLAGS
-	movl %cs, %eax
-	pushq %rax
-	pushq GS_RIP
-	movq GS_RAX, %rax
-	movq GS_RBX, %rbx
-	movq GS_RCX, %rcx
-	movq GS_RDX, %rdx
-	movq GS_RSI, %rsi
-	movq GS_RDI, %rdi
-	movq GS_RBP, %rbp
-	movq GS_R8, %r8
-	movq GS_R9, %r9
-	movq GS_R10, %r10
-	movq GS_R11, %r11
-	movq GS_R12, %r12
-	movq GS_R13, %r13
-	movq GS_R14, %r14
-	movq GS_R15, %r15
-	movl $0, GS_BUSY
-	cmpl $0, GS_PENDING
-	jne 3f
-	iretq
-.globl px_window, px_window_end
-.hidden px_window, px_window_end
-3:	movl $1, GS_BUSY
-px_window_end:
-	movq GS_STACK, %rsp
+	movq %gs:0, %rdi
+	addq $THREAD_REGS, %rdi
+	movl $MOTOR_SYS_THREAD_RESUME, %eax      /* user mode has no way to load every register at once */
+	syscall
+	ud2                                      /* a context that no thread can have: the fault ends the program */
+
 px_slow_complete:                        /* regs are complete but the pending bits must be looked at */
 	xorl %ebp, %ebp
 	call px_leave_context

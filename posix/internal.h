@@ -17,19 +17,21 @@ _Noreturn void px_resume(void);
 _Noreturn void px_leave_to_context(void);
 _Noreturn void px_thread_leave(uint32_t *clear, void *unmap, size_t length);
 _Noreturn void px_enter_stack(void *top, void (*function)(void *), void *argument);
-extern const char px_image_end[];
+
 
 /* guard.S */
 long px_fp_save(void *area, uint64_t mask);
 long px_fp_load(const void *area, uint64_t mask);
 
 /* process.c */
+long px_missing(void); /* counts the call; -ENOSYS or as calls.def says */
+long px_unmap_and_exit(void *address, size_t length); /* thread.c */
 uint32_t px_call_number(const struct px_thread *t); /* of the call it is in */
 const char *px_call_name(uint32_t number);          /* NULL: none */
 const char *px_errno_name(long error);              /* of a positive errno; NULL */
 void px_report(const char *text, size_t length);    /* to fd 2 */
 void px_report_missing(void);
-extern char px_runtime_base[]; /* __ehdr_start of the image */
+extern const char __ehdr_start[] __attribute__((visibility("hidden"))), _end[] __attribute__((visibility("hidden"))); /* the linker: this image */
 
 /* thread.c */
 struct px_threads {
@@ -40,10 +42,7 @@ struct px_threads {
     uint32_t cached;
     uint32_t last_index;     /* [signals lock] */
     struct px_thread **table; /* [signals lock] by index */
-    uint64_t affinity;
 };
-struct px_thread *px_thread_block(void); /* a new block, or a used one; NULL: no memory */
-void px_thread_join_list(struct px_process *p, struct px_thread *t); /* [signals lock] */
 struct px_thread *px_thread_find(struct px_process *p, uint32_t tid); /* [signals lock] */
 void px_threads_start(struct px_process *p);
 
@@ -95,6 +94,7 @@ long px_signal_send(struct px_process *p, struct px_thread *t, const struct px_s
 bool px_signal_ignored(const struct px_process *p, int sig); /* [signals lock] */
 int px_take_signal(struct px_thread *t, struct px_siginfo *info); /* the next deliverable one, 0: none */
 struct px_action px_action_take(struct px_process *p, int sig);
+long px_signal_send_tid(struct px_process *p, uint32_t tid, const struct px_siginfo *info); /* signo 0: only looks */
 void px_set_mask(struct px_thread *t, uint64_t mask); /* own thread */
 void px_take_interruption(void); /* acknowledge, run timers, look for signals */
 void px_retarget(struct px_process *p, struct px_thread *leaving, uint64_t set); /* [signals lock] */
@@ -128,10 +128,13 @@ struct px_memory {
 void px_memory_start(struct px_process *p, uint64_t brk);
 
 /* fatal.c */
+const char *px_signal_name(int sig); /* without SIG */
 void px_fatal_report(int sig, const struct px_siginfo *info, const struct motor_context *c);
 
 /* trace.c */
+void px_trace_signal(int sig, const struct px_siginfo *info);
+void px_trace_end(uint32_t status);
 void px_trace_start(struct px_process *p);
-void px_trace_note(const char *format_text); /* a line of its own */
+long px_trace_call(long a, long b, long c, long d, long e, long f);
 
 #endif

@@ -132,14 +132,15 @@ struct px_limits {
 };
 
 struct px_process {
+    motor_handle root, net, tty, exec, trace; /* root: fs "/" */
     const struct motor_start *start;
-    motor_handle self, root, net, tty, exec, trace; /* root: fs "/" */
     uint32_t pid, ppid, pgid, sid;
     uint32_t uid, euid, suid, gid, egid, sgid;
     uint32_t umask; /* [atomic] */
     char name[16];  /* PR_SET_NAME of the main thread */
     struct px_limits limit[16]; /* [limits] read with px_limit() */
     struct px_mutex limits;
+    uint64_t load_bias;         /* of the program: address in memory minus address in the file */
 
     struct px_files *files;
     struct px_net *netstate;

@@ -16,7 +16,7 @@
 static struct px_session *open_session(struct px_net *n, motor_handle connector, long *error)
 {
     struct px_session *s = px_alloc(sizeof *s);
-    int64_t self = motor_handle_dup(px_proc()->self, MOTOR_RIGHT_INSTALL | MOTOR_RIGHT_DUP);
+    int64_t self = motor_handle_dup(0, MOTOR_RIGHT_INSTALL | MOTOR_RIGHT_DUP);
     struct motor_msg msg = {.op = IO_SESSION_OPEN, .nhandles = 2, .deadline = MOTOR_NEVER};
     *error = -ENOMEM;
     if (!s || self < 0 || !(s->owners = px_map(IO_SLOTS * sizeof *s->owners)))

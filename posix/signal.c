@@ -515,13 +515,8 @@ long px_sys_rt_sigtimedwait(const void *user_set, void *info, const void *timeou
 
 /* ---- calls that send ---- */
 
-static long send_to_thread(uint32_t tid, const struct px_siginfo *info)
+long px_signal_send_tid(struct px_process *p, uint32_t tid, const struct px_siginfo *info)
 {
-    struct px_process *p = px_proc();
-    struct px_thread *self = px_self();
-    if (tid == self->tid) {
-        return info->signo ? px_signal_send(p, self, info) : 0;
-    }
     px_lock(&p->signals->lock);
     struct px_thread *t = px_thread_find(p, tid);
     if (!t) {
@@ -561,7 +556,7 @@ long px_sys_tkill(int tid, int sig)
         return -EINVAL;
     }
     struct px_siginfo info = info_self(sig, SI_TKILL);
-    return send_to_thread((uint32_t)tid, &info);
+    return px_signal_send_tid(px_proc(), (uint32_t)tid, &info);
 }
 
 long px_sys_tgkill(int pid, int tid, int sig)
@@ -608,5 +603,5 @@ long px_sys_rt_tgsigqueueinfo(int pid, int tid, int sig, const void *user)
     if (status < 0) {
         return status;
     }
-    return pid != (int)px_proc()->pid ? -ESRCH : send_to_thread((uint32_t)tid, &info);
+    return pid != (int)px_proc()->pid ? -ESRCH : px_signal_send_tid(px_proc(), (uint32_t)tid, &info);
 }

@@ -23,8 +23,14 @@ void *memmove(void *to, const void *from, size_t n)
 {
     unsigned char *d = to;
     const unsigned char *s = from;
-    if (d <= s || d >= s + n) {
-        return memcpy(to, from, n); /* copies upwards, word by word after reading each: fine when d < s */
+    if (d <= s) {
+        for (; n >= 8; n -= 8, d += 8, s += 8) {
+            *(word *)d = *(const word *)s;
+        }
+        for (; n; n--) {
+            *d++ = *s++;
+        }
+        return to;
     }
     while (n >= 8) {
         n -= 8;
@@ -92,6 +98,17 @@ char *strchr(const char *s, int c)
         }
     }
     return (char *)s;
+}
+
+/* The compiler calls this for __builtin_popcountll(). */
+int __popcountdi2(long value);
+int __popcountdi2(long value)
+{
+    uint64_t v = (uint64_t)value;
+    v -= v >> 1 & 0x5555555555555555ull;
+    v = (v & 0x3333333333333333ull) + (v >> 2 & 0x3333333333333333ull);
+    v = (v + (v >> 4)) & 0x0f0f0f0f0f0f0f0full;
+    return (int)(v * 0x0101010101010101ull >> 56);
 }
 
 /* ---- formatting ---- */

@@ -38,7 +38,7 @@ static struct px_thread *cached_block(struct px_threads *threads)
     return t;
 }
 
-struct px_thread *px_thread_block(void)
+static struct px_thread *new_block(void)
 {
     int64_t base = motor_map(0, 0, 0, 0, PX_BLOCK_SIZE,
                              MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_PRIVATE | MOTOR_MAP_STACK);
@@ -89,7 +89,7 @@ static struct px_thread *block_get(struct px_process *p)
 {
     struct px_thread *t = cached_block(p->threads);
     if (!t) {
-        t = px_thread_block();
+        t = new_block();
     }
     if (t) {
         block_reset(t);
@@ -136,7 +136,7 @@ static void list_remove(struct px_threads *threads, struct px_thread *t)
 
 struct px_thread *px_thread_find(struct px_process *p, uint32_t tid)
 {
-    uint32_t index = tid >> TID_SHIFT;
+    uint32_t index = tid == p->pid ? 0 : tid >> TID_SHIFT;
     if (index > THREADS_MAX || (tid & ((1u << TID_SHIFT) - 1)) != (p->pid & ((1u << TID_SHIFT) - 1))) {
         return NULL;
     }
@@ -148,7 +148,7 @@ struct px_thread *px_thread_find(struct px_process *p, uint32_t tid)
 void px_threads_start(struct px_process *p)
 {
     struct px_threads *threads = px_alloc(sizeof(*threads));
-    struct px_thread *t = px_thread_block();
+    struct px_thread *t = new_block();
     if (!threads || !t || !(threads->table = px_map((THREADS_MAX + 1) * sizeof(threads->table[0])))) {
         px_fatal("no memory");
     }
@@ -186,7 +186,7 @@ static void child_registers(struct px_thread *t, const struct px_thread *parent,
     }
 }
 
-static long start_thread(struct px_process *p, struct px_thread *t)
+static long start_thread(struct px_process *p, struct px_thread *t, uint32_t *ptid, uint32_t *ctid)
 {
     struct motor_thread_start start = {
         .rip = (uint64_t)px_resume,
@@ -200,7 +200,14 @@ static long start_thread(struct px_process *p, struct px_thread *t)
         return -EAGAIN;
     }
     t->tid = t->index << TID_SHIFT | (p->pid & ((1u << TID_SHIFT) - 1));
+    if (ptid) {
+        px_store32(ptid, t->tid);
+    }
+    if (ctid) {
+        px_store32(ctid, t->tid);
+    }
     list_add(p->threads, t);
+    uint32_t tid = t->tid;
     int64_t handle = motor_thread_create(0, &start); /* it runs, and takes this lock before it goes */
     if (handle < 0) {
         list_remove(p->threads, t);
@@ -208,56 +215,452 @@ static long start_thread(struct px_process *p, struct px_thread *t)
         t->handle = (motor_handle)handle;
     }
     px_unlock(&p->signals->lock);
-    return handle < 0 ? -EAGAIN : 0;
+    return handle < 0 ? -EAGAIN : (long)tid;
 }
 
-static uint64_t current_fs(struct px_thread *self)
+static uint64_t current_fs(const struct px_thread *self)
 {
-    return self->fs_base;
+    uint64_t base = self->fs_base;
+    if (px_kinfo()->flags & MOTOR_KINFO_FSGSBASE) {
+        __asm__ volatile("rdfsbase %0" : "=r"(base));
+    }
+    return base;
 }
 
-static long clone_thread(struct px_process *p, uint64_t flags, uint64_t stack, void *ptid, void *ctid, uint64_t tls)
+long px_sys_clone(unsigned long flags, void *stack, void *ptid, void *ctid, unsigned long tls)
 {
-    struct px_thread *self = px_self(), *t = block_get(p);
+    struct px_thread *self = px_self();
+    if ((flags & CLONE_THREAD_LIKE) != CLONE_THREAD_LIKE) {
+        bool bad = ((flags & CLONE_THREAD) && !(flags & CLONE_SIGHAND)) || ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM));
+        return bad ? -EINVAL : px_missing(); /* processes: a later issue */
+    }
+    struct px_thread *t = block_get(self->process);
     if (!t) {
         return -EAGAIN;
     }
-    child_registers(t, self, stack);
+    child_registers(t, self, (uint64_t)stack);
     t->fs_base = flags & CLONE_SETTLS ? tls : current_fs(self);
     t->mask = self->mask;
     t->policy = self->policy;
     t->priority = self->priority;
     t->nice = self->nice;
     memcpy(t->name, self->name, sizeof(t->name));
-    if (flags & CLONE_CHILD_CLEARTID) {
-        t->clear_tid = ctid;
-    }
-    /* The tid must be in place when either goes on: the index is ours from here, so take it before starting. */
-    px_lock(&p->signals->lock);
-    uint32_t index = p->threads->last_index;
-    px_unlock(&p->signals->lock);
-    (void)index;
-    t->leaving = 1;
-    if (flags & CLONE_PARENT_SETTID) {
-        t->parent_tid = ptid;
-    }
-    if (flags & CLONE_CHILD_SETTID) {
-        t->child_tid = ctid;
-    }
-    long status = start_thread(p, t);
+    t->clear_tid = flags & CLONE_CHILD_CLEARTID ? ctid : NULL;
+    long status = start_thread(self->process, t, flags & CLONE_PARENT_SETTID ? ptid : NULL,
+                               flags & CLONE_CHILD_SETTID ? ctid : NULL);
     if (status < 0) {
-        t->leaving = 0;
-        block_cache(p->threads, t);
-        return status;
+        block_cache(self->process->threads, t);
     }
-    return t->tid;
+    return status;
 }
 
-long px_sys_clone(unsigned long flags, void *stack, void *ptid, void *ctid, unsigned long tls)
+/* ---- the end ---- */
+
+#define FUTEX_TID 0x3fffffffu
+#define FUTEX_OWNER_DIED 0x40000000u
+#define FUTEX_WAITERS 0x80000000u
+#define ROBUST_LIMIT 2048
+
+/* A mutex that this thread may hold: mark it as its dead owner's and wake a waiter. */
+static bool owner_died(const struct px_thread *t, uint64_t entry, int64_t offset, bool pending)
 {
-    if ((flags & CLONE_THREAD_LIKE) != CLONE_THREAD_LIKE) {
-        bool bad = ((flags & CLONE_THREAD) && !(flags & CLONE_SIGHAND)) || ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM));
-        return bad ? -EINVAL : -ENOSYS; /* processes: a later issue */
+    uint32_t *word = (uint32_t *)((entry & ~1ull) + (uint64_t)offset), value;
+    if (((uint64_t)word & 3) || px_load32(word, &value) < 0) {
+        return false;
     }
-    return clone_thread(px_proc(), flags, (uint64_t)stack, ptid, ctid, tls);
+    if (pending && !value) { /* it died between releasing the lock and waking */
+        px_wake(word, 1, PX_WAIT_SHARED);
+        px_wake(word, 1, 0);
+        return true;
+    }
+    while ((value & FUTEX_TID) == t->tid) {
+        uint32_t before = value;
+        long done = px_cas32(word, &value, (before & FUTEX_WAITERS) | FUTEX_OWNER_DIED);
+        if (done < 0) {
+            return false;
+        }
+        if (done) {
+            if (before & FUTEX_WAITERS) {
+                px_wake(word, 1, PX_WAIT_SHARED);
+                px_wake(word, 1, 0);
+            }
+            break;
+        }
+    }
+    return true;
+}
+
+static void walk_robust_list(struct px_thread *t)
+{
+    struct {
+        uint64_t next;
+        int64_t offset;
+        uint64_t pending;
+    } head;
+    if (!t->robust_list || px_copy_in(&head, (void *)t->robust_list, sizeof(head)) < 0) {
+        return;
+    }
+    uint64_t entry = head.next;
+    for (int i = 0; i < ROBUST_LIMIT && (entry & ~1ull) != t->robust_list; i++) {
+        uint64_t next;
+        bool readable = px_copy_in(&next, (void *)(entry & ~1ull), 8) == 0;
+        if (entry != head.pending && !owner_died(t, entry, head.offset, false)) {
+            break;
+        }
+        if (!readable) {
+            break;
+        }
+        entry = next;
+    }
+    if (head.pending) {
+        owner_died(t, head.pending, head.offset, true);
+    }
+}
+
+static _Noreturn void thread_end(int status, void *unmap, size_t length)
+{
+    struct px_thread *t = px_self();
+    struct px_process *p = t->process;
+    uint32_t *clear = t->clear_tid;
+    walk_robust_list(t);
+    px_lock(&p->signals->lock);
+    if (p->threads->count == 1) {
+        px_unlock(&p->signals->lock);
+        if (clear && px_store32(clear, 0) == 0) {
+            px_wake(clear, 1, PX_WAIT_SHARED);
+        }
+        px_process_end((uint32_t)(status & 255) << 8);
+    }
+    list_remove(p->threads, t);
+    px_pending_drop(p, &t->pending, UINT64_MAX);
+    px_retarget(p, t, ~t->mask);
+    motor_handle handle = t->handle;
+    t->handle = 0;
+    px_unlock(&p->signals->lock);
+    motor_handle_close(handle);
+    t->leaving = 1;
+    block_cache(p->threads, t);
+    px_thread_leave(clear, unmap, length);
+}
+
+long px_sys_exit(int status)
+{
+    thread_end(status, NULL, 0);
+}
+
+/* The private call 0x4d0001 of __unmapself. */
+long px_unmap_and_exit(void *address, size_t length)
+{
+    uint64_t start = (uint64_t)address;
+    if (start % MOTOR_PAGE_SIZE) {
+        return -EINVAL;
+    }
+    thread_end(0, address, (length + MOTOR_PAGE_SIZE - 1) & ~(size_t)(MOTOR_PAGE_SIZE - 1));
+}
+
+long px_sys_exit_group(int status)
+{
+    px_process_end((uint32_t)(status & 255) << 8);
+}
+
+/* ---- small calls ---- */
+
+long px_sys_gettid(void)
+{
+    return px_self()->tid;
+}
+
+long px_sys_set_tid_address(void *word)
+{
+    px_self()->clear_tid = word;
+    return px_self()->tid;
+}
+
+long px_sys_set_robust_list(void *head, size_t length)
+{
+    if (length != 24) {
+        return -EINVAL;
+    }
+    px_self()->robust_list = (uint64_t)head;
+    return 0;
+}
+
+long px_sys_get_robust_list(int tid, void *head, void *length)
+{
+    struct px_process *p = px_proc();
+    px_lock(&p->signals->lock);
+    struct px_thread *t = tid ? px_thread_find(p, (uint32_t)tid) : px_self();
+    uint64_t value = t ? t->robust_list : 0, size = 24;
+    px_unlock(&p->signals->lock);
+    if (!t) {
+        return -ESRCH;
+    }
+    return px_copy_out(head, &value, 8) < 0 || px_copy_out(length, &size, 8) < 0 ? -EFAULT : 0;
+}
+
+#define ARCH_SET_GS 0x1001
+#define ARCH_SET_FS 0x1002
+#define ARCH_GET_FS 0x1003
+#define ARCH_GET_GS 0x1004
+
+long px_sys_arch_prctl(int code, unsigned long address)
+{
+    struct px_thread *t = px_self();
+    switch (code) {
+    case ARCH_SET_FS:
+        if (address >> 47) {
+            return -EPERM;
+        }
+        t->fs_base = address;
+        if (px_kinfo()->flags & MOTOR_KINFO_FSGSBASE) {
+            __asm__ volatile("wrfsbase %0" : : "r"(address) : "memory");
+            return 0;
+        }
+        return px_errno(motor_thread_control(0, MOTOR_THREAD_SET_FS, address));
+    case ARCH_GET_FS: {
+        uint64_t base = current_fs(t);
+        return px_copy_out((void *)address, &base, sizeof(base));
+    }
+    case ARCH_SET_GS: return -EPERM; /* %gs is the runtime's */
+    case ARCH_GET_GS: {
+        uint64_t zero = 0;
+        return px_copy_out((void *)address, &zero, sizeof(zero));
+    }
+    default: return -EINVAL;
+    }
+}
+
+/* ---- scheduling ---- */
+
+long px_sys_sched_yield(void)
+{
+    motor_thread_yield();
+    return 0;
+}
+
+static uint64_t all_cpus(void)
+{
+    uint32_t n = px_kinfo()->cpus;
+    return n >= 64 ? UINT64_MAX : (1ull << n) - 1;
+}
+
+/* Run with the thread that `pid` names (0: this one); the lock keeps it there. */
+static long with_thread(int pid, long (*act)(struct px_thread *t, uint64_t *value), uint64_t *value)
+{
+    struct px_process *p = px_proc();
+    if (pid < 0) {
+        return -EINVAL;
+    }
+    px_lock(&p->signals->lock);
+    struct px_thread *t = pid ? px_thread_find(p, (uint32_t)pid) : px_self();
+    long result = t ? act(t, value) : -ESRCH;
+    px_unlock(&p->signals->lock);
+    return result;
+}
+
+static long set_affinity(struct px_thread *t, uint64_t *mask)
+{
+    return px_errno(motor_thread_control(t->handle, MOTOR_THREAD_SET_AFFINITY, *mask));
+}
+
+static long get_affinity(struct px_thread *t, uint64_t *mask)
+{
+    int64_t value = motor_thread_control(t->handle, MOTOR_THREAD_GET_AFFINITY, 0);
+    *mask = value > 0 ? (uint64_t)value & all_cpus() : all_cpus();
+    return 0;
+}
+
+long px_sys_sched_setaffinity(int pid, size_t size, const void *user)
+{
+    uint64_t mask = 0;
+    if (px_copy_in(&mask, user, PX_MIN(size, sizeof(mask))) < 0) {
+        return -EFAULT;
+    }
+    mask &= all_cpus();
+    return mask ? with_thread(pid, set_affinity, &mask) : -EINVAL;
+}
+
+long px_sys_sched_getaffinity(int pid, size_t size, void *user)
+{
+    uint64_t mask = 0;
+    if (size < sizeof(mask) || size % sizeof(mask)) {
+        return -EINVAL;
+    }
+    long status = with_thread(pid, get_affinity, &mask);
+    if (status < 0) {
+        return status;
+    }
+    return px_copy_out(user, &mask, sizeof(mask)) < 0 ? -EFAULT : (long)sizeof(mask);
+}
+
+long px_sys_getcpu(void *cpu, void *node)
+{
+    uint32_t here = 0;
+    motor_system_info(MOTOR_SINFO_CPU, &here, sizeof(here));
+    if (cpu && px_store32(cpu, here) < 0) {
+        return -EFAULT;
+    }
+    return node ? px_store32(node, 0) : 0;
+}
+
+#define SCHED_FIFO 1
+#define SCHED_RR 2
+#define SCHED_BATCH 3
+#define SCHED_IDLE 5
+#define SCHED_RESET_ON_FORK 0x40000000
+
+static bool policy_ok(int policy)
+{
+    return (policy >= 0 && policy <= SCHED_BATCH) || policy == SCHED_IDLE;
+}
+
+static bool is_realtime(int policy)
+{
+    return policy == SCHED_FIFO || policy == SCHED_RR;
+}
+
+long px_sys_sched_get_priority_max(int policy)
+{
+    return policy_ok(policy) ? (is_realtime(policy) ? 99 : 0) : -EINVAL;
+}
+
+long px_sys_sched_get_priority_min(int policy)
+{
+    return policy_ok(policy) ? (is_realtime(policy) ? 1 : 0) : -EINVAL;
+}
+
+static long get_policy(struct px_thread *t, uint64_t *value)
+{
+    *value = (uint64_t)t->policy << 8 | t->priority;
+    return 0;
+}
+
+static long set_policy(struct px_thread *t, uint64_t *value)
+{
+    t->policy = (uint8_t)(*value >> 8);
+    t->priority = (uint8_t)*value;
+    return 0;
+}
+
+long px_sys_sched_getscheduler(int pid)
+{
+    uint64_t value;
+    long status = with_thread(pid, get_policy, &value);
+    return status < 0 ? status : (long)(value >> 8);
+}
+
+long px_sys_sched_getparam(int pid, void *parameters)
+{
+    uint64_t value;
+    long status = parameters ? with_thread(pid, get_policy, &value) : -EINVAL;
+    return status < 0 ? status : px_store32(parameters, value & 255);
+}
+
+/* Real-time policies are kept and reported; the kernel has one kind of scheduling. */
+long px_sys_sched_setscheduler(int pid, int policy, const void *parameters)
+{
+    uint32_t priority;
+    policy &= ~SCHED_RESET_ON_FORK;
+    if (!parameters || !policy_ok(policy)) {
+        return -EINVAL;
+    }
+    if (px_load32(parameters, &priority) < 0) {
+        return -EFAULT;
+    }
+    if (is_realtime(policy) ? priority < 1 || priority > 99 : priority != 0) {
+        return -EINVAL;
+    }
+    if (is_realtime(policy) && px_proc()->euid != 0) {
+        return -EPERM;
+    }
+    uint64_t value = (uint64_t)policy << 8 | priority;
+    long status = with_thread(pid, set_policy, &value);
+    return status;
+}
+
+long px_sys_sched_setparam(int pid, const void *parameters)
+{
+    long policy = px_sys_sched_getscheduler(pid);
+    return policy < 0 ? policy : px_sys_sched_setscheduler(pid, (int)policy, parameters);
+}
+
+long px_sys_sched_rr_get_interval(int pid, void *interval)
+{
+    uint64_t value;
+    long status = with_thread(pid, get_policy, &value);
+    return status < 0 ? status : px_timespec_out(interval, 10000000);
+}
+
+#define PRIO_PROCESS 0
+#define PRIO_USER 2
+
+static long get_nice(struct px_thread *t, uint64_t *value)
+{
+    *value = (uint64_t)(int64_t)t->nice;
+    return 0;
+}
+
+static long set_nice(struct px_thread *t, uint64_t *value)
+{
+    int nice = (int)(int64_t)*value;
+    if (nice < t->nice && t->process->euid != 0) {
+        return -EACCES;
+    }
+    t->nice = (int8_t)nice;
+    motor_thread_control(t->handle, MOTOR_THREAD_SET_PRIORITY, (uint64_t)(nice + 20));
+    return 0;
+}
+
+long px_sys_getpriority(int which, int who)
+{
+    uint64_t value = 0;
+    if (which < PRIO_PROCESS || which > PRIO_USER) {
+        return -EINVAL;
+    }
+    long status = with_thread(which == PRIO_PROCESS ? who : 0, get_nice, &value);
+    return status < 0 ? status : 20 - (long)(int64_t)value;
+}
+
+long px_sys_setpriority(int which, int who, int priority)
+{
+    uint64_t value = (uint64_t)(int64_t)PX_MAX(-20, PX_MIN(priority, 19));
+    if (which < PRIO_PROCESS || which > PRIO_USER) {
+        return -EINVAL;
+    }
+    return with_thread(which == PRIO_PROCESS ? who : 0, set_nice, &value);
+}
+
+#define MEMBARRIER_QUERY 0
+#define MEMBARRIER_GLOBAL 1
+#define MEMBARRIER_GLOBAL_EXPEDITED 2
+#define MEMBARRIER_REGISTER_GLOBAL 4
+#define MEMBARRIER_PRIVATE_EXPEDITED 8
+#define MEMBARRIER_REGISTER_PRIVATE 16
+
+/* Interrupting a thread makes its CPU pass through the kernel: a barrier there. */
+static void barrier_everywhere(struct px_process *p)
+{
+    px_lock(&p->signals->lock);
+    for (struct px_thread *t = p->threads->first; t; t = t->next) {
+        if (t != px_self() && t->handle) {
+            motor_thread_control(t->handle, MOTOR_THREAD_INTERRUPT, 0);
+        }
+    }
+    px_unlock(&p->signals->lock);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+long px_sys_membarrier(int command, unsigned flags, int cpu)
+{
+    (void)cpu;
+    if (flags) {
+        return -EINVAL;
+    }
+    switch (command) {
+    case MEMBARRIER_QUERY: return MEMBARRIER_GLOBAL | MEMBARRIER_PRIVATE_EXPEDITED | MEMBARRIER_REGISTER_PRIVATE;
+    case MEMBARRIER_REGISTER_PRIVATE: return 0;
+    case MEMBARRIER_GLOBAL:
+    case MEMBARRIER_PRIVATE_EXPEDITED: barrier_everywhere(px_proc()); return 0;
+    default: return -EINVAL;
+    }
 }

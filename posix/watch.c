@@ -81,6 +81,7 @@ void px_file_changed_locked(struct px_file *f)
     if (!f->watches)
         return;
     uint32_t ready = f->ops->ready(f, wanted, true);
+    bool exclusive_done = false;
     for (struct px_watch *w = f->watches, *next; ready && w; w = next) {
         next = w->next;
         if (!(ready & (w->events | POLLERR | POLLHUP)))
@@ -88,7 +89,7 @@ void px_file_changed_locked(struct px_file *f)
         if (w->waiter)
             px_fire_locked(w->waiter);
         else
-            px_epoll_item_ready_locked(w);
+            exclusive_done |= px_epoll_item_ready_locked(w, exclusive_done);
     }
 }
 

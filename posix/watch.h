@@ -93,7 +93,8 @@ long px_doorbell_need(struct px_net *n);      /* 0 or -ENOMEM */
 uint64_t px_timers_run_locked(struct px_net *n); /* fires what is due; when the next one is */
 void px_timer_watched_locked(struct px_file *f); /* a watch was added */
 /* epoll.c */
-void px_epoll_item_ready_locked(struct px_watch *w);
+/* The item's epoll may have something to tell. true: this was an exclusive item and somebody was woken, so others need not be. */
+bool px_epoll_item_ready_locked(struct px_watch *w, bool exclusive_done);
 void px_epoll_item_drop_locked(struct px_watch *w);
 
 /* ---- session.c ---- */

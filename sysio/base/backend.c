@@ -68,7 +68,7 @@ void start_c(const Elf64_Ehdr *image, const Elf64_Dyn *dynamic, uintptr_t *stack
     };
     const size_t words = sizeof stack / sizeof *stack;
     uintptr_t *to = stack_top - words - (words & 1);
-    for (size_t i = 0; i < words; i++)
+    for (size_t i = words; i-- > 0;) /* downwards: `to` overlaps the upper end of this frame, and so of stack[] */
         ((volatile uintptr_t *)to)[i] = stack[i];
     enter_libc(to);
 }

@@ -65,12 +65,14 @@ int data_own(struct data *d, uint64_t size)
     return 0;
 }
 
+/* Bytes become zero; a page that is not there, or zero already, is not made for that. */
 static int zero_bytes(struct data *d, uint64_t offset, uint64_t count)
 {
-    static uint8_t zeros[PAGE];
+    static uint8_t zeros[PAGE], bytes[PAGE];
     while (count) {
-        uint64_t n = count < PAGE ? count : PAGE;
-        if (motor_vmo_control(d->vmo, MOTOR_VMO_WRITE, offset, n, zeros) < 0)
+        uint64_t in_page = PAGE - (offset & (PAGE - 1)), n = count < in_page ? count : in_page;
+        bool needed = d->dense || motor_vmo_control(d->vmo, MOTOR_VMO_READ, offset, n, bytes) < 0 || memcmp(bytes, zeros, n);
+        if (needed && motor_vmo_control(d->vmo, MOTOR_VMO_WRITE, offset, n, zeros) < 0)
             return -ENOSPC;
         offset += n;
         count -= n;
@@ -154,15 +156,14 @@ int data_zero(struct data *d, uint64_t size, uint64_t offset, uint64_t count)
 {
     if (offset >= size || !count)
         return 0;
-    if (count > size - offset)
-        count = size - offset;
+    if (count > page_up(size) - offset)
+        count = page_up(size) - offset;
     if (!d->vmo && !d->in_bundle)
         return 0;
     int error = data_own(d, size);
     if (error)
         return error;
-    uint64_t first = page_up(offset), end = offset + count;
-    uint64_t last = end == size ? page_up(end) : end & ~(uint64_t)(PAGE - 1);
+    uint64_t first = page_up(offset), end = offset + count, last = end & ~(uint64_t)(PAGE - 1);
     if (first >= last)
         return zero_bytes(d, offset, count);
     if (first > offset)

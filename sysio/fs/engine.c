@@ -14,6 +14,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#ifndef FALLOC_FL_ZERO_RANGE /* <linux/falloc.h>, which musl does not repeat */
+#define FALLOC_FL_ZERO_RANGE 0x10
+#endif
+
 struct engine fs_engine;
 const void *bundle_bytes;
 
@@ -199,8 +203,8 @@ static int64_t call_write(struct request *q)
     }
     struct transfer t = {.token = q->ev->token, .left = q->ev->in_size};
     int64_t n = inode->ops->write(f, &t, offset);
-    if (n > 0 && q->who.uid && (inode->mode & (S_ISUID | S_ISGID)) && S_ISREG(inode->mode))
-        inode->mode &= ~(uint32_t)(S_ISUID | (inode->mode & S_IXGRP ? S_ISGID : 0));
+    if (n > 0)
+        inode_drop_privileges(inode, &q->who);
     struct motor_reply *r = engine_reply(&fs_engine, q->ev->token, n);
     r->word[0] = offset + (n > 0 ? (uint64_t)n : 0);
     r->word[1] = inode->size;
@@ -217,13 +221,17 @@ static int64_t call_truncate(struct request *q)
     if (size > INT64_MAX)
         error = -EINVAL;
     else if (q->size)
-        error = S_ISDIR(inode->mode) ? -EISDIR : vfs_permission(inode, &q->who, MAY_WRITE);
+        error = S_ISDIR(inode->mode)    ? -EISDIR
+                : !S_ISREG(inode->mode) ? -EINVAL
+                                        : vfs_permission(inode, &q->who, MAY_WRITE);
     else if (q->file->flags & O_PATH)
         error = -EBADF;
     else if (!writable(q->file))
         error = -EINVAL;
     if (!error)
         error = S_ISREG(inode->mode) && inode->ops->truncate ? inode->ops->truncate(inode, size) : -EINVAL;
+    if (!error)
+        inode_drop_privileges(inode, &q->who);
     inode_put(inode);
     return error;
 }
@@ -356,6 +364,17 @@ static int64_t call_chmod(struct request *q)
     return error;
 }
 
+/* What chown takes from the mode of anything but a directory. */
+static uint32_t chown_clears(const struct inode *inode, const struct cred *who)
+{
+    uint32_t mode = inode->mode, clears = S_ISUID;
+    if (S_ISDIR(mode))
+        return 0;
+    if ((mode & S_IXGRP) || (who->uid && who->gid != inode->gid))
+        clears |= S_ISGID;
+    return mode & clears;
+}
+
 static int64_t call_chown(struct request *q)
 {
     struct inode *inode;
@@ -364,17 +383,20 @@ static int64_t call_chown(struct request *q)
     if (error)
         return error;
     error = setattr_check(q, inode);
-    if (!error && q->who.uid) {
-        if ((uid != UINT32_MAX && uid != inode->uid) || (gid != UINT32_MAX && gid != inode->gid && gid != q->who.gid))
-            error = -EPERM;
-    }
+    bool owner = q->who.uid == inode->uid;
+    uint32_t clears = chown_clears(inode, &q->who);
+    if (error == -EPERM && uid == UINT32_MAX && gid == UINT32_MAX && !inode->ops->setattr && !clears)
+        error = 0; /* nothing is asked for */
+    if (!error && q->who.uid && uid != UINT32_MAX && !(owner && uid == inode->uid))
+        error = -EPERM;
+    if (!error && q->who.uid && gid != UINT32_MAX && !(owner && (gid == inode->gid || gid == q->who.gid)))
+        error = -EPERM;
     if (!error) {
         if (uid != UINT32_MAX)
             inode->uid = uid;
         if (gid != UINT32_MAX)
             inode->gid = gid;
-        if (S_ISREG(inode->mode))
-            inode->mode &= ~(uint32_t)(S_ISUID | (inode->mode & S_IXGRP ? S_ISGID : 0));
+        inode->mode &= ~clears;
         inode_touch(inode, false);
     }
     inode_put(inode);
@@ -486,15 +508,23 @@ static int64_t call_allocate(struct request *q)
 {
     struct inode *inode = q->file->inode;
     const uint64_t *w = q->ev->word;
-    if (!writable(q->file))
+    uint64_t punch = FALLOC_FL_PUNCH_HOLE, keep = FALLOC_FL_KEEP_SIZE, zero = FALLOC_FL_ZERO_RANGE;
+    if (q->file->flags & O_PATH)
         return -EBADF;
     if (w[0] > INT64_MAX || w[1] > INT64_MAX || !w[1])
         return -EINVAL;
+    if ((w[2] & ~(punch | keep | zero)) || ((w[2] & punch) && w[2] != (punch | keep)))
+        return -EOPNOTSUPP;
+    if (!writable(q->file))
+        return -EBADF;
     if (w[0] + w[1] > INT64_MAX)
         return -EFBIG;
     if (!S_ISREG(inode->mode))
         return -ENODEV;
-    return inode->ops->allocate ? inode->ops->allocate(inode, w[0], w[1], (uint32_t)w[2]) : -EOPNOTSUPP;
+    int error = inode->ops->allocate ? inode->ops->allocate(inode, w[0], w[1], (uint32_t)w[2]) : -EOPNOTSUPP;
+    if (!error)
+        inode_drop_privileges(inode, &q->who);
+    return error;
 }
 
 static int64_t call_control(struct request *q)

@@ -73,11 +73,14 @@ void file_free(struct file *file)
     free(file);
 }
 
-static int truncate_for_open(struct inode *inode, uint32_t flags, bool created)
+static int truncate_for_open(struct inode *inode, const struct cred *who, uint32_t flags, bool created)
 {
     if (!(flags & O_TRUNC) || created || !S_ISREG(inode->mode) || (flags & O_PATH))
         return 0;
-    return inode->ops->truncate ? inode->ops->truncate(inode, 0) : 0;
+    int error = inode->ops->truncate ? inode->ops->truncate(inode, 0) : 0;
+    if (!error)
+        inode_drop_privileges(inode, who);
+    return error;
 }
 
 void file_open_reply(struct engine *e, struct motor_event *ev, const struct cred *who, struct inode *inode, uint32_t flags,
@@ -92,7 +95,7 @@ void file_open_reply(struct engine *e, struct motor_event *ev, const struct cred
     struct motor_reply *r = engine_reply(e, ev->token, 0);
     int64_t error = f->inode->ops->open && !(flags & O_PATH) ? f->inode->ops->open(f, who, r) : 0;
     if (!error)
-        error = truncate_for_open(inode, flags, created);
+        error = truncate_for_open(inode, who, flags, created);
     struct io_stat st;
     inode_stat(inode, &st);
     if (error == 1) { /* the reply has another engine's handle */

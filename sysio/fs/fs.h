@@ -155,6 +155,7 @@ struct walk {
     const char *name;     /* WALK_PARENT: last component */
     size_t length;
     bool slash;           /* the path ended in '/' */
+    int error;            /* WALK_PARENT: why the last component could not be looked up; 0 when it only does not exist */
     enum { LAST_NORMAL, LAST_DOT, LAST_DOTDOT, LAST_ROOT } last;
     char buffer[2 * IO_PATH_MAX];
 };
@@ -186,6 +187,7 @@ int64_t vfs_path(const struct inode *inode, char *buffer, size_t size, bool remo
 
 int vfs_setattr_check(const struct inode *inode, const struct cred *who); /* owner or root; not read-only */
 struct inode *vfs_parent(struct inode *dir); /* "..", with a reference */
+void inode_drop_privileges(struct inode *inode, const struct cred *who); /* its contents changed: set-id bits go, but for root */
 void inode_stat(struct inode *inode, struct io_stat *out);
 void inode_touch(struct inode *inode, bool data); /* ctime, and mtime when data changed: now */
 void inode_accessed(struct inode *inode, uint32_t flags); /* relatime */

@@ -440,12 +440,6 @@ static int tmpfs_allocate(struct inode *inode, uint64_t offset, uint64_t length,
     struct tmpfs_inode *n = of(inode);
     uint64_t end = offset + length;
     int error;
-    if (flags & ~(FALLOC_KEEP_SIZE | FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE))
-        return -EOPNOTSUPP;
-    if ((flags & FALLOC_PUNCH_HOLE) && flags != (FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE))
-        return -EOPNOTSUPP;
-    if (end > INT64_MAX)
-        return -EFBIG;
     if (flags & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) {
         error = data_zero(&n->data, inode->size, offset, length);
     } else {

@@ -79,6 +79,15 @@ int vfs_permission(const struct inode *inode, const struct cred *who, uint32_t w
     return want & ~mode & 7 ? -EACCES : 0;
 }
 
+void inode_drop_privileges(struct inode *inode, const struct cred *who)
+{
+    if (!who->uid || !S_ISREG(inode->mode))
+        return;
+    inode->mode &= ~(uint32_t)S_ISUID;
+    if ((inode->mode & S_IXGRP) || who->gid != inode->gid)
+        inode->mode &= ~(uint32_t)S_ISGID;
+}
+
 int vfs_setattr_check(const struct inode *inode, const struct cred *who)
 {
     if (inode->mount->read_only)
@@ -172,6 +181,8 @@ static int lookup(struct inode *dir, const struct cred *who, const char *name, s
     *out = NULL;
     if (!dir->ops->lookup)
         return -ENOTDIR;
+    if (length > FS_NAME_MAX)
+        return -ENAMETOOLONG;
     int error = dir->ops->lookup(dir, who, name, length, out);
     if (!error)
         *out = cross_mount(*out);
@@ -196,6 +207,7 @@ int vfs_walk(struct walk *w, struct inode *base, const struct cred *who, const c
     unsigned links = 0;
     w->inode = w->parent = NULL;
     w->slash = false;
+    w->error = 0;
     w->last = LAST_ROOT;
     w->name = "";
     w->length = 0;
@@ -226,8 +238,6 @@ int vfs_walk(struct walk *w, struct inode *base, const struct cred *who, const c
         path += length;
         size -= length;
         bool last = all_slashes(path, size), slash = last && size;
-        if (length > FS_NAME_MAX)
-            return walk_fail(at, -ENAMETOOLONG);
         bool dot = length == 1 && name[0] == '.', dots = length == 2 && name[0] == '.' && name[1] == '.';
         if (last && (flags & WALK_PARENT)) {
             w->name = name;
@@ -247,10 +257,10 @@ int vfs_walk(struct walk *w, struct inode *base, const struct cred *who, const c
         }
         struct inode *next;
         error = lookup(at, who, name, length, &next);
-        if (last && (flags & WALK_PARENT) && (!error || error == -ENOENT)) {
-            /* the caller decides about symlinks */
+        if (last && (flags & WALK_PARENT)) { /* the caller decides about symlinks, and when an error counts */
             w->parent = at;
             w->inode = next;
+            w->error = error == -ENOENT ? 0 : error;
             return 0;
         }
         if (error)
@@ -328,23 +338,31 @@ int64_t vfs_path(const struct inode *inode, char *buffer, size_t size, bool remo
 
 /* ---- create and open ------------------------------------------------------------------------------------------ */
 
-static int create_at(struct inode *dir, const struct cred *who, const char *name, size_t length, struct create_args *args,
-                     struct inode **out)
+/* Owner and group of what is made in dir. */
+static void inherit(const struct inode *dir, const struct cred *who, struct create_args *args)
 {
-    int error = vfs_permission(dir, who, MAY_WRITE | MAY_EXEC);
-    if (error)
-        return error;
-    if (dir->nlink == 0)
-        return -ENOENT;
-    if (!dir->ops->create)
-        return -EPERM;
     args->uid = who->uid;
     args->gid = who->gid;
     if (dir->mode & S_ISGID) {
         args->gid = dir->gid;
         if (S_ISDIR(args->mode))
             args->mode |= S_ISGID;
+        else if (who->uid && who->gid != args->gid && (args->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
+            args->mode &= ~(uint32_t)S_ISGID;
     }
+}
+
+static int create_at(struct inode *dir, const struct cred *who, const char *name, size_t length, struct create_args *args,
+                     struct inode **out)
+{
+    if (dir->nlink == 0)
+        return -ENOENT;
+    int error = vfs_permission(dir, who, MAY_WRITE | MAY_EXEC);
+    if (error)
+        return error;
+    if (!dir->ops->create)
+        return -EPERM;
+    inherit(dir, who, args);
     return dir->ops->create(dir, name, length, args, out);
 }
 
@@ -357,6 +375,8 @@ int vfs_create(struct inode *base, const struct cred *who, const char *path, siz
         return error;
     if (w.last != LAST_NORMAL || w.inode)
         error = -EEXIST;
+    else if (w.error)
+        error = w.error;
     else if (w.slash && !S_ISDIR(args->mode))
         error = -ENOENT;
     else
@@ -397,7 +417,8 @@ static int open_tmpfile(struct inode *base, const struct cred *who, const char *
     int error = vfs_walk(&w, base, who, path, size, 0);
     if (error)
         return error;
-    struct create_args args = {.mode = S_IFREG | (mode & 07777), .uid = who->uid, .gid = who->gid};
+    struct create_args args = {.mode = S_IFREG | (mode & 07777)};
+    inherit(w.inode, who, &args);
     if (!S_ISDIR(w.inode->mode))
         error = -ENOTDIR;
     else
@@ -406,6 +427,15 @@ static int open_tmpfile(struct inode *base, const struct cred *who, const char *
         error = w.inode->ops->tmpfile ? w.inode->ops->tmpfile(w.inode, &args, out) : -EOPNOTSUPP;
     walk_done(&w);
     return error;
+}
+
+/* O_CREAT of what is there, in a sticky directory that all may write, is for its owner; files and FIFOs are excepted, as by default in Linux. */
+static int may_create_in_sticky(const struct inode *dir, const struct inode *inode, const struct cred *who)
+{
+    uint32_t mode = inode->mode;
+    if (!(dir->mode & S_ISVTX) || !(dir->mode & 0002) || S_ISREG(mode) || S_ISFIFO(mode) || S_ISDIR(mode))
+        return 0;
+    return inode->uid == dir->uid || inode->uid == who->uid ? 0 : -EACCES;
 }
 
 /* O_CREAT: the last component may be a symlink to a name that does not exist yet, so links are followed here, name by name. */
@@ -422,16 +452,16 @@ static int open_create(struct inode *base, const struct cred *who, const char *p
         bool link = w.inode && S_ISLNK(w.inode->mode);
         if (w.slash && w.last == LAST_NORMAL) {
             error = -EISDIR;
+        } else if (w.error) {
+            error = w.error;
         } else if (!w.inode) {
             struct create_args args = {.mode = S_IFREG | (mode & 07777)};
             error = create_at(w.parent, who, w.name, w.length, &args, out);
             *created = !error;
         } else if ((flags & O_EXCL)) {
             error = -EEXIST;
-        } else if (link && (flags & O_NOFOLLOW)) {
-            error = -ELOOP;
-        } else if (!link) {
-            error = S_ISDIR(w.inode->mode) ? -EISDIR : 0;
+        } else if (!link || (flags & O_NOFOLLOW)) {
+            error = S_ISDIR(w.inode->mode) ? -EISDIR : may_create_in_sticky(w.parent, w.inode, who);
             if (!error)
                 *out = inode_get(w.inode);
         } else {
@@ -496,7 +526,7 @@ static int unlink_check(const struct walk *w, const struct cred *who, bool direc
         return -EISDIR;
     }
     if (!w->inode)
-        return -ENOENT;
+        return w->error ? w->error : -ENOENT;
     if (!directory && w->slash)
         return S_ISDIR(w->inode->mode) ? -EISDIR : -ENOTDIR;
     if (w->inode->mount != w->parent->mount)
@@ -528,6 +558,17 @@ int vfs_unlink(struct inode *base, const struct cred *who, const char *path, siz
     return error;
 }
 
+/* As with fs.protected_hardlinks = 1: nobody pins a file that he could not have written. */
+static int may_link(const struct inode *inode, const struct cred *who)
+{
+    uint32_t mode = inode->mode;
+    if (who->uid == 0 || who->uid == inode->uid)
+        return 0;
+    if (!S_ISREG(mode) || (mode & S_ISUID) || (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
+        return -EPERM;
+    return vfs_permission(inode, who, MAY_READ | MAY_WRITE) ? -EPERM : 0;
+}
+
 int vfs_link(struct inode *old_base, const char *old_path, size_t old_size, struct inode *new_base, const char *new_path,
              size_t new_size, const struct cred *who, uint32_t flags)
 {
@@ -546,16 +587,16 @@ int vfs_link(struct inode *old_base, const char *old_path, size_t old_size, stru
     if (!error) {
         if (n.last != LAST_NORMAL || n.inode)
             error = -EEXIST;
-        else if (n.slash)
+        else if (n.error)
+            error = n.error;
+        else if (n.slash || n.parent->nlink == 0)
             error = -ENOENT;
         else if (n.parent->mount != w.inode->mount)
             error = -EXDEV;
-        else if ((error = vfs_permission(n.parent, who, MAY_WRITE | MAY_EXEC)))
+        else if ((error = may_link(w.inode, who)) || (error = vfs_permission(n.parent, who, MAY_WRITE | MAY_EXEC)))
             ;
         else if (S_ISDIR(w.inode->mode))
             error = -EPERM;
-        else if (n.parent->nlink == 0)
-            error = -ENOENT;
         else if (w.inode->nlink >= FS_LINK_MAX)
             error = -EMLINK;
         else
@@ -589,6 +630,10 @@ static int rename_check(const struct walk *o, const struct walk *n, const struct
     if (n->last != LAST_NORMAL)
         return flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
     if (!o->inode)
+        return o->error ? o->error : -ENOENT;
+    if (n->error)
+        return n->error;
+    if (n->parent->nlink == 0)
         return -ENOENT;
     if (n->inode && (flags & RENAME_NOREPLACE))
         return -EEXIST;
@@ -615,11 +660,8 @@ static int rename_check(const struct walk *o, const struct walk *n, const struct
             if (!S_ISDIR(o->inode->mode) && S_ISDIR(n->inode->mode))
                 return -EISDIR;
         }
-    } else {
-        if (n->parent->nlink == 0)
-            return -ENOENT;
-        if ((error = vfs_permission(n->parent, who, MAY_WRITE | MAY_EXEC)))
-            return error;
+    } else if ((error = vfs_permission(n->parent, who, MAY_WRITE | MAY_EXEC))) {
+        return error;
     }
     if (!o->parent->ops->rename)
         return -EPERM;

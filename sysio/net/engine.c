@@ -29,7 +29,7 @@ static struct object connector = {.kind = OBJECT_CONNECTOR};
 void *const net_connector = &connector;
 
 static struct session *watched, *dead; /* by next; a session is in one of the lists or none */
-static struct socket *later;
+static struct socket *later, *retired;
 static uint64_t retry_at = UINT64_MAX;
 
 /* ---- sockets that wait for us ------------------------------------------------------------------------ */
@@ -89,6 +89,32 @@ static void run_retries(void)
     }
 }
 
+/* ---- sockets that are gone, but for their rings ---- */
+
+void net_retire(struct socket *s)
+{
+    s->session->objects[s->slot] = NULL;
+    s->epoch = net_eth_epoch();
+    s->retired_next = retired;
+    retired = s;
+}
+
+static void reap_retired(void)
+{
+    if (!retired || !net_loop_idle())
+        return;
+    for (struct socket **link = &retired; *link;) {
+        struct socket *s = *link;
+        if (!net_eth_epoch_over(s->epoch)) {
+            link = &s->retired_next;
+            continue;
+        }
+        *link = s->retired_next;
+        session_slot_free(s->session, s->slot);
+        net_heap_free(s);
+    }
+}
+
 /* ---- sessions ---------------------------------------------------------------------------------------- */
 
 static void changed(void *object)
@@ -123,11 +149,6 @@ static void reap_sessions(void)
         net_counters.sessions--;
         session_destroy(s);
     }
-}
-
-void net_session_release(struct session *s)
-{
-    (void)s; /* reap_sessions() sees to it at the end of the turn */
 }
 
 static void session_died(struct session *s)
@@ -258,6 +279,7 @@ bool net_turn(void)
     run_timers();
     more |= !net_loop_idle();
     net_eth_flush();
+    reap_retired();
     session_flush_all();
     reap_sessions();
     return more;
@@ -278,7 +300,7 @@ bool net_before_sleep(void)
         }
         link = &s->watch_next;
     }
-    return net_eth_before_sleep(dead) || work;
+    return net_eth_before_sleep(dead || retired) || work;
 }
 
 void net_after_sleep(void)

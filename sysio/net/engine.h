@@ -51,7 +51,8 @@ uint64_t net_deadline(void);
 void net_retry_later(struct socket *s);
 void net_break_later(struct socket *s);
 void net_forget(struct socket *s);
-void net_session_release(struct session *s); /* a socket of it is gone */
+/* Frees a slot and the socket when no frame and no loopback packet can still read its tx ring. */
+void net_retire(struct socket *s);
 /* info.c: what IO_NETINFO answers, at most `size` bytes. */
 uint32_t net_info(uint32_t what, char *buffer, uint32_t size);
 

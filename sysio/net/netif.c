@@ -35,6 +35,7 @@ struct rx_buffer {
 struct tx_frame {
     struct pbuf *p, *extra;
     struct session *reads; /* whose arena the device reads */
+    uint8_t parity;        /* of the epoch it was sent in */
     struct tx_frame *next;
 };
 
@@ -44,11 +45,14 @@ static uint32_t rx_buffer_size, rx_total, rx_offered;
 static struct rx_buffer *rx_free;
 static struct tx_frame *tx_unused, *backlog, **backlog_last = &backlog;
 static uint32_t backlog_count, tx_in_flight;
+static uint64_t epoch;
+static uint32_t epoch_frames[2]; /* not finished, by the parity of their epoch */
 
 /* ---- sending ----------------------------------------------------------------------------------------- */
 
 static void frame_done(struct tx_frame *f)
 {
+    epoch_frames[f->parity]--;
     if (f->reads)
         f->reads->device_reads--;
     if (f->extra)
@@ -220,7 +224,8 @@ static err_t eth_output(struct netif *netif, struct pbuf *p)
         tx_unused = f->next;
     else if (!(f = net_heap_alloc(sizeof *f)))
         return ERR_MEM;
-    *f = (struct tx_frame){.p = p};
+    *f = (struct tx_frame){.p = p, .parity = epoch & 1};
+    epoch_frames[f->parity]++;
     pbuf_ref(p);
     if (!backlog && frame_send(f) == 0)
         return ERR_OK;
@@ -413,9 +418,17 @@ void net_eth_flush(void)
     }
 }
 
-bool net_eth_sending(void)
+uint64_t net_eth_epoch(void)
 {
-    return tx_in_flight;
+    return epoch;
+}
+
+/* An epoch ends when nothing of the one before it is left; what was sent in it is gone when the next has ended, too. */
+bool net_eth_epoch_over(uint64_t since)
+{
+    while (epoch < since + 2 && !epoch_frames[(epoch + 1) & 1])
+        epoch++;
+    return epoch >= since + 2;
 }
 
 bool net_eth_before_sleep(bool wait_for_sent)

@@ -142,7 +142,7 @@ void receive_push(struct socket *s)
 {
     bool changed = false;
     uint32_t consumed;
-    if (!s->shared || s->closed)
+    if (!s->shared || s->closed || s->broken)
         return;
     do {
         if (!receive_tail(s, &consumed)) {
@@ -203,7 +203,7 @@ bool receive_record(struct socket *s, const void *header, uint32_t size, struct 
 
 void receive_release(struct socket *s)
 {
-    if (!s->rx.page || s->rx_pending || s->rx_head != s->rx_tail)
+    if (!s->rx.page || s->rx_pending || s->rx_head != s->rx_tail || s->broken)
         return;
     __atomic_store_n(&s->shared->rx_place, 0, __ATOMIC_RELAXED);
     ring_free(s->session, &s->rx);

@@ -95,11 +95,13 @@ void socket_free(struct socket *s)
     port_unbind(s);
     if (s->object.badge)
         port_gate_forget(s->object.badge);
-    if (s->shared) {
-        session_slot_free(s->session, s->slot);
-        net_session_release(s->session);
-    }
     net_counters.sockets--;
+    if (s->shared && s->tx_sent != s->tx_tail) {
+        net_retire(s);
+        return;
+    }
+    if (s->shared)
+        session_slot_free(s->session, s->slot);
     net_heap_free(s);
 }
 
@@ -143,7 +145,7 @@ void socket_set_error(struct socket *s, int error)
 
 void socket_changed(struct socket *s)
 {
-    if (s->closed)
+    if (s->closed || s->broken)
         return;
     if (s->type == STREAM)
         tcp_socket_changed(s);

@@ -74,7 +74,10 @@ struct socket {
     bool started; /* the first byte has been handed to lwIP */
     bool later, break_later; /* on the engine's list: try again, or reset */
     struct socket *later_next;
+    struct socket *retired_next; /* freed but for its slot: see net_retire() */
+    uint64_t epoch;
 
+    bool broken;   /* the client broke the rules of its rings: nothing moves any more */
     bool closed;   /* the client has dropped it */
     bool accepted; /* came from a listener: the accept record has been (or will be) pushed */
 

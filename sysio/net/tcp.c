@@ -133,18 +133,19 @@ void tcp_socket_break(struct socket *s)
         return;
     }
     if (s->state == SOCKET_LISTENING) {
-        s->rx_shut = true; /* accepts nothing any more */
+        s->rx_shut = s->broken = true; /* accepts nothing any more */
         socket_set_error(s, EIO);
         return;
     }
-    s->rx_shut = true;
+    s->rx_shut = s->broken = true;
     if (s->tcp && tcp_input_pcb == s->tcp) { /* inside lwIP: it must not lose the PCB now */
-        s->tx_retry = true;
         net_break_later(s);
         return;
     }
+    unlink_waiting(s);
     abort_pcb(s);
     receive_drop(s);
+    socket_set_state(s, IO_STATE_RX_EOF, 0);
     ended(s, EIO);
 }
 
@@ -286,11 +287,15 @@ void tcp_socket_pump(struct socket *s)
         tcp_output(s->tcp);
 }
 
-static void offer_space(struct socket *s)
+/* The tail has moved on by `size`: tell the client, if it waits, when a third has become free. */
+static void offer_space(struct socket *s, uint32_t size)
 {
-    uint32_t queued = s->tx_seen - s->tx_tail;
-    if (__atomic_load_n(&s->shared->client_flags, __ATOMIC_SEQ_CST) & IO_CLIENT_WANT_SPACE &&
-        queued <= s->send_buffer - s->send_buffer / 3)
+    uint32_t limit = s->send_buffer, queued = __atomic_load_n(&s->shared->tx_head, __ATOMIC_SEQ_CST) - s->tx_tail;
+    if (limit > ring_size(&s->tx))
+        limit = ring_size(&s->tx);
+    limit -= limit / 3;
+    if (queued <= limit && queued + size > limit &&
+        __atomic_load_n(&s->shared->client_flags, __ATOMIC_SEQ_CST) & IO_CLIENT_WANT_SPACE)
         socket_signal(s);
 }
 
@@ -310,7 +315,7 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, uint16_t size)
         return ERR_OK;
     }
     if (!s->closed)
-        offer_space(s);
+        offer_space(s, size);
     if (s->tx_seen != s->tx_sent || (s->tx_shut && !s->fin_sent))
         tcp_socket_pump(s);
     return ERR_OK;
@@ -701,6 +706,7 @@ void tcp_socket_close(struct socket *s)
     s->closed = true;
     unlink_waiting(s);
     if (!s->tcp || s->state != SOCKET_CONNECTED || unread || (s->linger_on && !s->linger)) {
+        tcp_socket_pump(s); /* what was written before is on its way before the reset */
         abort_pcb(s);
         socket_free(s);
         return;

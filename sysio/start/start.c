@@ -171,7 +171,6 @@ static int64_t fill_block(struct block *b, motor_handle process, const struct st
     struct motor_start s = {
         .magic = MOTOR_START_MAGIC,
         .flags = run->flags & MOTOR_RUN_MISSING ? MOTOR_START_REPORT_MISSING : 0,
-        .self = give(process, motor_handle_dup(process, MOTOR_RIGHTS_ALL), MOTOR_RIGHTS_ALL, &error),
         .runtime = give(process, motor_handle_dup(runtime, MOTOR_RIGHT_READ | MOTOR_RIGHT_EXEC | MOTOR_RIGHT_DUP),
                         MOTOR_RIGHT_READ | MOTOR_RIGHT_EXEC | MOTOR_RIGHT_DUP, &error),
         .root = give(process, fs_open_handle("/", O_PATH | O_DIRECTORY, false), GATE_RIGHTS, &error),

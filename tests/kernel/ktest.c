@@ -63,6 +63,10 @@ __attribute__((used)) static void begin(void)
     motor_process_set(0, MOTOR_PSET_UPCALL_ENTRY, (uint64_t)upcall_entry);
     volatile struct motor_kinfo *kinfo = (void *)MOTOR_KINFO_ADDRESS;
     say("ktest: %u CPUs, %lu MiB\n", kinfo->cpus, kinfo->memory_total >> 20);
+    extern volatile char data_start[], data_end[];
+    for (volatile char *page = data_start; page < data_end; page += PAGE) {
+        *page = *page; /* ours from the start, so that no test seems to keep it */
+    }
     for (const struct test *t = tests; t->name; t++) {
         run(t);
     }

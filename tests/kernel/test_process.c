@@ -148,7 +148,7 @@ static void misbehave(uint64_t how, motor_handle unused)
     switch (how) {
     case 0: *(volatile int *)8 = 1; break;
     case 1: __asm__ volatile("ud2"); break;
-    case 2: zero = 1 / zero; break;
+    case 2: zero = 1000 / zero; break;
     case 3: __asm__ volatile("hlt"); break;
     case 4: __asm__ volatile("int3"); break;
     case 5: *(volatile char *)misbehave = 1; break;                   /* text */

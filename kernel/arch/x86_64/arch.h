@@ -102,7 +102,7 @@ void arch_late_init(void);
 /* Page tables (builder K2 provides pagetable.c; see aspace.h). TLB shootdown IPIs (K1 provides). */
 void arch_tlb_flush_page(uint64_t va);
 void arch_tlb_flush_all(void);                                    /* non-global, this CPU */
-void arch_tlb_shootdown(struct aspace *as, uint64_t start, uint64_t end); /* on every CPU in as->cpus (bit mask), waits; small ranges by page, larger wholly; callable with as->lock held: the target's handler takes no lock, and a CPU that spins for a lock with interrupts off still answers (spin loops of spin_lock never wait on a shootdown target because handlers run from an NMI-like poll: K1 decides how, e.g. targets poll a request word in spin_lock through arch_relax(), and documents it) */
+void arch_tlb_shootdown(struct aspace *as, uint64_t start, uint64_t end); /* as->refs 0: makes every CPU leave it for the kernel's tables. On every CPU in as->cpus (bit mask), waits; small ranges by page, larger wholly; callable with as->lock held: the target's handler takes no lock, and a CPU that spins for a lock with interrupts off still answers (spin loops of spin_lock never wait on a shootdown target because handlers run from an NMI-like poll: K1 decides how, e.g. targets poll a request word in spin_lock through arch_relax(), and documents it) */
 
 /* uaccess: copy with fault-in of user pages; never with a lock held. 0 or -MOTOR_EFAULT. SMAP: stac/clac inside. */
 int64_t copy_from_user(void *dst, const void *user_src, size_t n);

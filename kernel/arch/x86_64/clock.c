@@ -112,7 +112,7 @@ static bool pm_use(void)
 }
 
 /* QEMU's emulator says so itself: its APIC timer's rate is known, and better than the PIT, which wraps after 55 ms. */
-static bool timer_use(void)
+static bool emulated(void)
 {
     uint32_t r[4];
     cpuid(1, 0, r);
@@ -120,13 +120,18 @@ static bool timer_use(void)
         return false;
     }
     cpuid(0x40000000u, 0, r);
+    return r[1] == 0x54474354 && r[2] == 0x43544743 && r[3] == 0x47435447; /* TCGTCGTCGTCG */
+}
+
+static bool timer_use(void)
+{
     reference.read = timer_count;
     reference.hz = QEMU_TIMER_HZ;
     reference.mask = 0xffffffff;
-    return r[1] == 0x54474354 && r[2] == 0x43544743 && r[3] == 0x47435447 && moves(timer_count); /* TCGTCGTCGTCG */
+    return true;
 }
 
-static void pit_use(void)
+static bool pit_use(void)
 {
     outb(0x61, (uint8_t)((inb(0x61) & ~2) | 1)); /* channel 2's gate open, speaker off */
     outb(0x43, 0xb0);                            /* mode 0 */
@@ -135,6 +140,7 @@ static void pit_use(void)
     reference.read = pit_count;
     reference.hz = PIT_HZ;
     reference.mask = 0xffff;
+    return moves(pit_count);
 }
 
 /* All clocks at one moment: of several tries the one that took the least time. */
@@ -313,7 +319,7 @@ void clock_begin(void)
         return;
     }
     apic_timer_start(~0u);
-    if (hpet_use() || pm_use() || timer_use()) {
+    if (hpet_use() || pm_use() || (emulated() && timer_use())) {
         first = sample();
     } else {
         reference.read = NULL;
@@ -324,8 +330,10 @@ void clock_init(void)
 {
     if (!tsc_hz || !apic_has_deadline) {
         if (!reference.read) {
-            pit_use();
             apic_timer_start(~0u);
+            if (!pit_use()) {
+                timer_use(); /* QEMU's and KVM's have this rate */
+            }
             first = sample();
         }
         calibrate();

@@ -33,7 +33,6 @@ uint32_t apic_timer_left(void);
 uint32_t apic_id(void);
 void arch_irq_arrived(uint32_t vector); /* mask a level line, end of interrupt, irq_interrupt() */
 extern bool apic_has_deadline;
-void smp_start(void);
 void tlb_idle_enter(void);
 void tlb_idle_leave(void);
 void tlb_serve(void); /* answer the shootdown that waits for this CPU, if any */

@@ -39,6 +39,17 @@ uint64_t pagetable_create(void)
     return root;
 }
 
+/* Tables that were made for a page which then could not be had may be left; they are empty. */
+static void destroy_directory(uint64_t *directory)
+{
+    for (unsigned i = 0; i < 512; i++) {
+        if (directory[i]) {
+            KASSERT(!(directory[i] & PTE_LARGE) && !*used_count(table(directory[i])));
+            frame_free(pte_page(directory[i]));
+        }
+    }
+}
+
 void pagetable_destroy(uint64_t root)
 {
     uint64_t *pml4 = phys_to_virt(root);
@@ -48,7 +59,10 @@ void pagetable_destroy(uint64_t root)
         }
         uint64_t *pdpt = table(pml4[i]);
         for (unsigned j = 0; j < 512; j++) {
-            KASSERT(!pdpt[j]);
+            if (pdpt[j]) {
+                destroy_directory(table(pdpt[j]));
+                frame_free(pte_page(pdpt[j]));
+            }
         }
         frame_free(pte_page(pml4[i]));
     }

@@ -73,6 +73,24 @@ static void backtrace(uint64_t rip, uint64_t rbp)
     }
 }
 
+static bool in_text(uint64_t address)
+{
+    return address >= (uint64_t)kernel_start && address < (uint64_t)kernel_text_end;
+}
+
+/* When the program counter itself is lost, what lies on the stack and looks like a way back. */
+static void show_suspects(uint64_t rsp)
+{
+    klog("on the stack:\n");
+    for (unsigned shown = 0; shown < BACKTRACE_MAX && frame_readable(rsp & ~7ull); rsp += 8) {
+        uint64_t word = *(const uint64_t *)(rsp & ~7ull);
+        if (in_text(word)) {
+            show_place(word);
+            shown++;
+        }
+    }
+}
+
 static void stop_others(void)
 {
     panicking = true;
@@ -125,5 +143,8 @@ void panic_frame(struct trap_frame *f, const char *why)
     klog("rsi %016lx rdi %016lx r8  %016lx r9  %016lx\n", f->rsi, f->rdi, f->r8, f->r9);
     klog("r10 %016lx r11 %016lx r12 %016lx r13 %016lx\n", f->r10, f->r11, f->r12, f->r13);
     klog("r14 %016lx r15 %016lx cr2 %016lx cr3 %016lx\n", f->r14, f->r15, cr2, cr3);
+    if (!in_text(f->rip)) {
+        show_suspects(f->rsp);
+    }
     finish(f->rip, f->rbp);
 }

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The other CPUs: started one after the other, each on tables and a stack of its own; and what CPUs say to one
- * another: look at your run queue, forget translations.
+ * The other CPUs: started all at once, each on tables and a stack of its own; and what CPUs say to one another: look
+ * at your run queue, forget translations.
  *
  * Shootdowns. One is under way at a time (shootdown.lock). The initiator publishes it, interrupts the targets and waits
  * for each to clear its bit. A target answers in the interrupt, or, if it spins for a lock with interrupts off, from
  * arch_relax(). The kernel never waits with interrupts off in any other way, so every target answers.
  *
- * An idle CPU is not woken for it: while it idles (cpu.tlb_request has TLB_LAZY) it uses no user translation, so the
+ * When nobody refers to the address space any more (aspace_put), a shootdown means more: CPUs that have it loaded
+ * leave it for the kernel's own tables, because its root will be freed.
+ *
+ * An idle CPU is not woken for a flush: while it idles (cpu.tlb_request has TLB_LAZY) it uses no user translation, so the
  * initiator just adds TLB_STALE, and the CPU drops everything before it runs a thread again.
  */
 #include "early.h"
@@ -20,16 +23,12 @@
 #include "thread.h"
 
 #define TRAMPOLINE 0x8000u
-#define START_TIMEOUT_NS 500000000ull /* a host that is busy may take long to run another CPU's thread */
 #define ICR_INIT 0x4500u
 #define ICR_STARTUP 0x4600u
 #define PAGES_ONE_BY_ONE 32u
 
 extern char smp_trampoline[], smp_trampoline_end[], boot_stack[];
 size_t arch_cpu_size(void);
-
-uint64_t smp_stack_top; /* read by smp.S */
-struct cpu *smp_cpu;
 
 /* ---- shootdown ---- */
 
@@ -64,20 +63,8 @@ static bool leave_to_idle(struct cpu *c)
                                        __ATOMIC_SEQ_CST) || state == (TLB_LAZY | TLB_STALE);
 }
 
-/* An address space that nobody refers to any more is left: its tables are about to go. */
-static void leave(struct cpu *c, struct aspace *as)
+static void flush_range(uint64_t start, uint64_t end)
 {
-    c->aspace = NULL;
-    __asm__ volatile("mov %0, %%cr3" : : "r"(arch_kernel_root) : "memory");
-    __atomic_fetch_and(&as->cpus, ~(1ull << c->id), __ATOMIC_RELEASE);
-}
-
-static void flush_range(struct cpu *c, struct aspace *as, uint64_t start, uint64_t end)
-{
-    if (__atomic_load_n(&as->refs, __ATOMIC_RELAXED) == 0) {
-        leave(c, as);
-        return;
-    }
     if ((end - start) / PAGE_SIZE > PAGES_ONE_BY_ONE) {
         arch_tlb_flush_all();
         return;
@@ -87,6 +74,26 @@ static void flush_range(struct cpu *c, struct aspace *as, uint64_t start, uint64
     }
 }
 
+static bool is_dead(const struct aspace *as)
+{
+    return __atomic_load_n(&as->refs, __ATOMIC_RELAXED) == 0;
+}
+
+static void flush(struct cpu *c, struct aspace *as, uint64_t start, uint64_t end)
+{
+    if (c->aspace != as) {
+        return;
+    }
+    if (!is_dead(as)) {
+        flush_range(start, end);
+        return;
+    }
+    c->aspace = NULL;
+    CPU_COUNT(tlb_flushes);
+    __asm__ volatile("mov %0, %%cr3" : : "r"(arch_kernel_root) : "memory");
+    __atomic_fetch_and(&as->cpus, ~(1ull << c->id), __ATOMIC_RELEASE);
+}
+
 void tlb_serve(void)
 {
     struct cpu *c = this_cpu();
@@ -94,9 +101,7 @@ void tlb_serve(void)
     if (!(__atomic_load_n(&shootdown.pending, __ATOMIC_ACQUIRE) & bit)) {
         return;
     }
-    if (c->aspace == shootdown.as) {
-        flush_range(c, shootdown.as, shootdown.start, shootdown.end);
-    }
+    flush(c, shootdown.as, shootdown.start, shootdown.end);
     __atomic_fetch_and(&shootdown.pending, ~bit, __ATOMIC_RELEASE);
 }
 
@@ -121,15 +126,13 @@ void arch_tlb_flush_all(void)
 void arch_tlb_shootdown(struct aspace *as, uint64_t start, uint64_t end)
 {
     struct cpu *c = this_cpu();
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* a CPU that comes to `as` after this sees the new entries */
     uint64_t mask = __atomic_load_n(&as->cpus, __ATOMIC_SEQ_CST), self = 1ull << c->id;
-    if ((mask & self) && c->aspace == as) {
-        flush_range(c, as, start, end);
-    }
+    flush(c, as, start, end);
     mask &= ~self;
-    for (uint64_t left = mask; left; left &= left - 1) {
-        if (leave_to_idle(cpus[__builtin_ctzll(left)])) {
-            mask &= ~(left & -left);
-        }
+    for (uint64_t left = is_dead(as) ? 0 : mask; left; left &= left - 1) {
+        uint64_t bit = left & -left;
+        mask &= leave_to_idle(cpus[__builtin_ctzll(left)]) ? ~bit : ~0ull;
     }
     if (!mask) {
         return;
@@ -157,83 +160,77 @@ void arch_send_resched(uint32_t cpu)
 
 /* ---- start ---- */
 
-static void adopt_idle(struct cpu *c, void *stack)
-{
-    c->idle = c->current = thread_create_idle(c->id, stack);
-}
+uint64_t smp_stack[CPUS_MAX]; /* of CPU i: its top. Read by trampoline.S */
+uint32_t smp_prepared = 1;    /* CPUs that have all they need, the first one included */
+uint32_t smp_next = 1;        /* [atomic] id of the next CPU that comes */
 
-noreturn void smp_main(struct cpu *c)
+/* An AP, on its stack. Ids go by arrival; CPUs count themselves in that order, so that those below cpu_count are all up. */
+noreturn void smp_main(uint32_t id)
 {
-    cpu_init(c, smp_stack_top);
+    struct cpu *c = cpus[id];
+    cpu_init(c, smp_stack[id]);
     apic_init_cpu();
-    adopt_idle(c, (void *)(smp_stack_top - KERNEL_STACK_SIZE));
+    c->apic_id = apic_id();
     sched_init_cpu();
-    __atomic_store_n(&c->online, true, __ATOMIC_RELEASE);
-    while (__atomic_load_n(&cpu_count, __ATOMIC_ACQUIRE) <= c->id) {
+    c->online = true;
+    while (__atomic_load_n(&cpu_count, __ATOMIC_ACQUIRE) != id) {
         __builtin_ia32_pause();
     }
+    __atomic_store_n(&cpu_count, id + 1, __ATOMIC_RELEASE);
     kernel_secondary_main();
 }
 
-static bool wait_online(struct cpu *c)
-{
-    uint64_t start = arch_now();
-    while (!__atomic_load_n(&c->online, __ATOMIC_ACQUIRE)) {
-        if (arch_now() - start > START_TIMEOUT_NS) {
-            return false;
-        }
-        __builtin_ia32_pause();
-    }
-    return true;
-}
-
-static bool start_one(uint32_t id, uint32_t apic)
+static bool prepare(uint32_t id)
 {
     struct cpu *c = kzalloc(sizeof(*c));
     void *arch = kzalloc(arch_cpu_size()), *stack = kzalloc(KERNEL_STACK_SIZE);
     if (!c || !arch || !stack) {
-        klog("motor: no memory for CPU %u\n", id);
+        kfree(c);
+        kfree(arch);
+        kfree(stack);
+        klog("motor: no memory for CPU %u and those after it\n", id);
         return false;
     }
     c->id = id;
-    c->apic_id = apic;
     c->arch = arch;
-    c->aspace = NULL;
-    smp_cpu = c;
-    smp_stack_top = (uint64_t)stack + KERNEL_STACK_SIZE;
+    c->idle = c->current = thread_create_idle(id, stack);
+    smp_stack[id] = (uint64_t)stack + KERNEL_STACK_SIZE;
     cpus[id] = c;
-    apic_send(apic, ICR_INIT);
-    apic_send(apic, ICR_STARTUP | TRAMPOLINE >> 12);
-    if (wait_online(c)) {
-        __atomic_store_n(&cpu_count, id + 1, __ATOMIC_RELEASE);
-        return true;
-    }
-    cpus[id] = NULL; /* its memory stays: it may yet wake up on it */
-    klog("motor: CPU with APIC id %u does not start\n", apic);
-    return false;
+    return true;
 }
 
-static bool is_running(uint32_t apic) /* starting one twice would reset it */
+/* A table may name a CPU twice, or this one: a second start would reset it. */
+static bool is_new(uint32_t i)
 {
-    for (uint32_t i = 0; i < cpu_count; i++) {
-        if (cpus[i]->apic_id == apic) {
-            return true;
+    for (uint32_t k = 0; k < i; k++) {
+        if (acpi.cpu_apic_id[k] == acpi.cpu_apic_id[i]) {
+            return false;
         }
     }
-    return false;
+    return acpi.cpu_apic_id[i] != apic_id();
 }
 
-void smp_start(void)
+/* Nobody waits for the CPUs: they join while the system starts. Virtual CPUs need no pause between INIT and STARTUP. */
+static void smp_start(void)
 {
-    if (acpi.cpus > 1 && !boot_is_ram(TRAMPOLINE, TRAMPOLINE + PAGE_SIZE)) {
+    uint32_t wanted = 0;
+    uint32_t id[CPUS_MAX];
+    for (uint32_t i = 0; i < acpi.cpus && wanted + 1 < CPUS_MAX; i++) {
+        if (is_new(i)) {
+            id[wanted++] = acpi.cpu_apic_id[i];
+        }
+    }
+    if (wanted && !boot_is_ram(TRAMPOLINE, TRAMPOLINE + PAGE_SIZE)) {
         klog("motor: no memory where CPUs start: one CPU is used\n");
         return;
     }
+    while (smp_prepared <= wanted && prepare(smp_prepared)) {
+        smp_prepared++;
+    }
     __builtin_memcpy(phys_to_virt(TRAMPOLINE), smp_trampoline, (size_t)(smp_trampoline_end - smp_trampoline));
-    for (uint32_t i = 0; i < acpi.cpus && cpu_count < CPUS_MAX; i++) {
-        if (!is_running(acpi.cpu_apic_id[i]) && !start_one(cpu_count, acpi.cpu_apic_id[i])) {
-            break; /* a late one may still take what was made for it, so none is started after it */
-        }
+    for (uint32_t i = 0; i + 1 < smp_prepared; i++) {
+        apic_send(id[i], ICR_INIT);
+        apic_send(id[i], ICR_STARTUP | TRAMPOLINE >> 12);
     }
 }
 
@@ -242,9 +239,9 @@ void arch_late_init(void)
     struct cpu *c = this_cpu();
     apic_init_boards();
     clock_init();
-    adopt_idle(c, boot_stack);
+    c->idle = c->current = thread_create_idle(c->id, boot_stack);
     c->online = true;
     cpu_count = 1;
     smp_start();
-    kinfo->cpus = cpu_count;
+    kinfo->cpus = smp_prepared; /* each of them will come; cpu_count says how many have */
 }

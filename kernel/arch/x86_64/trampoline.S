@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Where another CPU starts: real mode at TRAMPOLINE (copied there by smp.c), straight to long mode on the boot page
- * tables, then to the kernel's own and onto the stack made for it.
+ * tables, then to the kernel's own; it takes the next id, and with it the stack made for that.
  */
 #define KERNEL_BASE 0xffffffff80000000
 #define PHYS(symbol) (symbol - KERNEL_BASE)
@@ -49,10 +49,15 @@ smp_entry:
     movl %eax, %ds
     movl %eax, %es
     movl %eax, %ss
-    movq smp_stack_top(%rip), %rsp
+    movl $1, %edi
+    lock xaddl %edi, smp_next(%rip)
+    cmpl smp_prepared(%rip), %edi
+    jae 2f
+    movq smp_stack(,%rdi,8), %rsp
     xorl %ebp, %ebp
     pushq %rbp
-    movq smp_cpu(%rip), %rdi
     jmp smp_main
+2:  hlt /* one more than was prepared for */
+    jmp 2b
 
     .section .note.GNU-stack, "", @progbits

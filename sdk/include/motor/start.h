@@ -35,7 +35,7 @@ struct motor_start {
     uint64_t magic;
     uint32_t size;         /* of the whole block in bytes */
     uint32_t flags;        /* MOTOR_START_* */
-    motor_handle self;     /* this process, all rights */
+    motor_handle reserved_self; /* 0: a process gets a handle to itself by motor_handle_dup(0) */
     motor_handle runtime;  /* vmo of the runtime image, to start others with */
     motor_handle root;     /* fs engine: directory "/" */
     motor_handle cwd;      /* fs engine: working directory */

@@ -164,6 +164,11 @@ uint32_t fake_handle_rights(motor_handle h)
     return handles[h].rights;
 }
 
+bool fake_is_gate(motor_handle h)
+{
+    return handles[h].object->kind == GATE;
+}
+
 unsigned fake_live_objects(void)
 {
     return live;

@@ -30,3 +30,42 @@ $(NET_HOST)/simulate $(NET_HOST)/fuzz: $(NET_HOST)/%: tests/host/net/%.c tests/h
 	$(Q)$(HOSTCC) -std=gnu17 -O1 -g -Wall -Wextra -Isdk/include -fsanitize=address,undefined -o $@ $(filter %.c,$^) -ldl
 
 -include $(net_host_objects:.o=.d)
+
+# What tests/run starts: the programs with their arguments.
+define net_test_rule
+$(BUILD)/tests/host/$(1): $(NET_HOST)/$(2) $(NET_HOST)/engine.so tests/host/net/build.mk
+	@printf '#!/bin/sh\nexport ASAN_OPTIONS=detect_leaks=0\nd=$$$${0%%/*}/net\nexec "$$$$d/$(2)" "$$$$d/engine.so" $(3)\n' >$$@
+	@chmod +x $$@
+HOST_TESTS += $(BUILD)/tests/host/$(1)
+endef
+$(eval $(call net_test_rule,net_simulate,simulate,$$$${SEED:-1} 3))
+$(eval $(call net_test_rule,net_idle,simulate,1 1 idle))
+$(eval $(call net_test_rule,net_fuzz,fuzz,-r $$$${SEED:-1} $$$${FUZZ_SECONDS:-20}))
+
+# make fuzz-net [FUZZ_SECONDS=3600]: guided by coverage (needs clang); what it found is kept in build/fuzz/net.
+NET_FUZZ := $(BUILD)/fuzz/net
+NET_FUZZ_FLAGS := -std=gnu17 -O1 -g -fPIC -Isdk/include -Isysio/net -Itests/host/net -fsanitize=address,undefined,fuzzer-no-link \
+  -fno-sanitize=alignment,shift,function,pointer-overflow -fno-sanitize-recover=undefined
+net_fuzz_objects := $(NET_HOST_SOURCES:%=$(NET_FUZZ)/%.o) $(LWIP_FILES:%=$(NET_FUZZ)/lwip/%.o)
+$(NET_FUZZ)/lwip/core/init.o: LWIP_FLAGS += -DNET_LWIP_CHECKS
+
+$(NET_HOST_SOURCES:%=$(NET_FUZZ)/%.o): $(NET_FUZZ)/%.o: %.c | $(LWIP_STAMP)
+	@mkdir -p $(@D)
+	$(Q)clang $(NET_FUZZ_FLAGS) $(LWIP_FLAGS) -MMD -MP -c -o $@ $<
+
+$(LWIP_FILES:%=$(NET_FUZZ)/lwip/%.o): $(NET_FUZZ)/lwip/%.o: $(LWIP_STAMP)
+	@mkdir -p $(@D)
+	$(Q)clang $(NET_FUZZ_FLAGS) $(LWIP_FLAGS) -MMD -MP -c -o $@ $(LWIP)/$*.c
+
+$(NET_FUZZ)/engine.so: $(net_fuzz_objects)
+	$(Q)clang -shared -fsanitize=address,undefined,fuzzer-no-link -o $@ $^
+
+$(NET_FUZZ)/fuzz: tests/host/net/fuzz.c tests/host/net/client.c
+	@mkdir -p $(@D)
+	$(Q)clang -DLIBFUZZER -std=gnu17 -O1 -g -Isdk/include -fsanitize=address,undefined,fuzzer -o $@ $^ -ldl
+
+.PHONY: fuzz-net
+fuzz-net: $(NET_FUZZ)/engine.so $(NET_FUZZ)/fuzz
+	@mkdir -p $(NET_FUZZ)/corpus
+	$(Q)cd $(NET_FUZZ) && ENGINE=$$PWD/engine.so ASAN_OPTIONS=detect_leaks=0 ./fuzz -max_len=16384 -len_control=0 \
+	    -max_total_time=$(or $(FUZZ_SECONDS),600) corpus

@@ -50,7 +50,7 @@ static void reap(struct client *c)
         uint64_t bits = __atomic_exchange_n(&c->to_client->bits[i], 0, __ATOMIC_SEQ_CST);
         for (; bits; bits &= bits - 1) {
             uint32_t slot = i * 64 + (uint32_t)__builtin_ctzll(bits);
-            if (c->slots[slot].kind == IO_SLOT_FREE && c->ring_page[slot] >> 31) {
+            if (slot < c->header->slots_used && c->slots[slot].kind == IO_SLOT_FREE && c->ring_page[slot] >> 31) {
                 c->free_page[c->free_pages++] = c->ring_page[slot] & 0x7fffffff;
                 c->ring_page[slot] = 0;
             }

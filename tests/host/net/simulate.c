@@ -388,7 +388,7 @@ static void datagrams(void)
     CHECK(csock_open(&a, &client, 2, 2, 0) == 0);
     CHECK(csock_open(&b, &server, 2, 2, 0) == 0);
     CHECK(csock_bind4(&b, 0, 53) == 0);
-    for (int i = 0; i < 210; i++) { /* the last ten turns only receive */
+    for (int i = 0; i < 400; i++) { /* the second half only receives */
         uint32_t n = rnd(3000);
         memset(bytes, i, n);
         CHECK(i >= 200 || csock_send_to(&a, ip4(10, 0, 0, 2), 53, bytes, n));

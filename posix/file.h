@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* Files and paths: what file.c, path.c, open.c, stat.c and directory.c share. */
+#ifndef PX_FILE_H
+#define PX_FILE_H
+
+#include "fd.h"
+
+long px_file_stat(struct px_file *f, struct io_stat *out);
+long px_server_control(struct px_file *f, unsigned request, unsigned long argument);
+bool px_file_is_pipe(int fd);
+static inline bool px_is_stream_kind(const struct px_file *f)
+{
+    return f->kind == PX_STREAM || f->kind == PX_DATAGRAM;
+}
+static inline bool px_is_fs(const struct px_file *f)
+{
+    return f->protocol == MOTOR_FD_FILE;
+}
+
+/*
+ * A path of the program, and the directory it starts from. px_path_get() copies it; px_path_put() always follows success.
+ * empty: what "" and NULL mean: -1 ENOENT; else AT_EMPTY_PATH semantics (the object itself).
+ */
+struct px_path {
+    struct px_file *from; /* referenced; NULL: the root */
+    motor_handle base;
+    char *text;
+    size_t length;
+    char small[256];
+};
+long px_path_get(struct px_path *p, int directory, const char *user, bool empty_ok);
+void px_path_put(struct px_path *p);
+static inline bool px_is_fs_base(const struct px_path *p)
+{
+    return !p->from || px_is_fs(p->from);
+}
+/*
+ * The call on the path; msg's in is the path. A path to a descriptor of our own (IO_OWN_FD) becomes a call on that descriptor's
+ * object itself. When that has no object at a file server: -PX_OWN_FD_ONLY with *own its number, or the error when own is NULL.
+ */
+long px_path_call(struct px_path *p, struct motor_msg *msg, int *own);
+#define PX_OWN_FD_ONLY 4000
+/* Both in one, for calls that have no results. */
+long px_path_simple(int directory, const char *user, bool empty_ok, uint32_t op, uint64_t w0, uint64_t w1, uint64_t w2);
+
+/* The status of a call on a path that may be `user` itself or (empty_ok) an open file: fills st. */
+long px_stat_at(int directory, const char *user, int flags, struct io_stat *st);
+
+#endif

@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: MIT */
+/* Who and where: names, users, system information, prctl and other small calls. */
+#include "internal.h"
+
+/* ---- names ---- */
+
+struct linux_utsname {
+    char sysname[65], nodename[65], release[65], version[65], machine[65], domainname[65];
+};
+
+static struct {
+    struct px_mutex lock;
+    char host[65], domain[65];
+} names = {.host = "motor", .domain = "(none)"};
+
+static void set_string(char *to, size_t size, const char *from)
+{
+    size_t i = 0;
+    for (; i + 1 < size && from[i]; i++) {
+        to[i] = from[i];
+    }
+    to[i] = 0;
+}
+
+long px_sys_uname(void *user)
+{
+    struct linux_utsname u = {0};
+    set_string(u.sysname, sizeof(u.sysname), "Linux"); /* programs ask which calls there are, and these are Linux's */
+    set_string(u.release, sizeof(u.release), "6.1.0-motor");
+    set_string(u.version, sizeof(u.version), "#1 Motor");
+    set_string(u.machine, sizeof(u.machine), "x86_64");
+    px_lock(&names.lock);
+    memcpy(u.nodename, names.host, sizeof(u.nodename));
+    memcpy(u.domainname, names.domain, sizeof(u.domainname));
+    px_unlock(&names.lock);
+    return px_copy_out(user, &u, sizeof(u));
+}
+
+static long set_name(char *which, const void *user, size_t length)
+{
+    char name[65] = {0};
+    if (px_proc()->euid != 0) {
+        return -EPERM;
+    }
+    if (length > 64) {
+        return -EINVAL;
+    }
+    if (px_copy_in(name, user, length) < 0) {
+        return -EFAULT;
+    }
+    px_lock(&names.lock);
+    memcpy(which, name, sizeof(name));
+    px_unlock(&names.lock);
+    return 0;
+}
+
+long px_sys_sethostname(const void *name, size_t length)
+{
+    return set_name(names.host, name, length);
+}
+
+long px_sys_setdomainname(const void *name, size_t length)
+{
+    return set_name(names.domain, name, length);
+}
+
+/* ---- the system ---- */
+
+struct linux_sysinfo {
+    int64_t uptime;
+    uint64_t loads[3], totalram, freeram, sharedram, bufferram, totalswap, freeswap;
+    uint16_t procs, pad;
+    uint32_t pad2;
+    uint64_t totalhigh, freehigh;
+    uint32_t mem_unit, pad3;
+};
+_Static_assert(sizeof(struct linux_sysinfo) == 112, "Linux ABI");
+
+long px_sys_sysinfo(void *user)
+{
+    struct motor_memory_info memory = {0};
+    motor_system_info(MOTOR_SINFO_MEMORY, &memory, sizeof(memory));
+    struct linux_sysinfo s = {
+        .uptime = (int64_t)(px_now() / 1000000000),
+        .totalram = memory.total,
+        .freeram = memory.free,
+        .procs = (uint16_t)PX_MIN(memory.processes, 65535u),
+        .mem_unit = 1,
+    };
+    return px_copy_out(user, &s, sizeof(s));
+}
+
+#define GRND_NONBLOCK 1u
+#define GRND_RANDOM 2u
+#define GRND_INSECURE 4u
+
+long px_sys_getrandom(void *user, size_t size, unsigned flags)
+{
+    if ((flags & ~7u) || (flags & (GRND_RANDOM | GRND_INSECURE)) == (GRND_RANDOM | GRND_INSECURE)) {
+        return -EINVAL;
+    }
+    size = PX_MIN(size, (size_t)INT32_MAX);
+    uint8_t block[256];
+    for (size_t done = 0; done < size;) {
+        size_t n = PX_MIN(size - done, sizeof(block));
+        motor_random(block, n, 0);
+        if (px_copy_out((char *)user + done, block, n) < 0) {
+            return -EFAULT;
+        }
+        done += n;
+        if (done < size && px_interrupted()) {
+            return (long)done;
+        }
+    }
+    return (long)size;
+}
+
+long px_sys_syslog(int type, void *buffer, int length)
+{
+    (void)buffer;
+    (void)length;
+    return type < 0 || type > 10 ? -EINVAL : -EPERM;
+}
+
+long px_sys_reboot(int magic1, int magic2, unsigned command, void *argument)
+{
+    (void)magic1;
+    (void)magic2;
+    (void)command;
+    (void)argument;
+    return -EPERM;
+}
+
+long px_sys_personality(unsigned long persona)
+{
+    return persona == 0 || (uint32_t)persona == 0xffffffffu ? 0 : -EINVAL;
+}
+
+/* ---- processes and groups ---- */
+
+long px_sys_getpid(void)
+{
+    return px_proc()->pid;
+}
+
+long px_sys_getppid(void)
+{
+    return px_proc()->ppid;
+}
+
+long px_sys_getpgrp(void)
+{
+    return px_proc()->pgid;
+}
+
+static bool is_self(int pid)
+{
+    return pid == 0 || (uint32_t)pid == px_proc()->pid;
+}
+
+long px_sys_getpgid(int pid)
+{
+    return is_self(pid) ? (long)px_proc()->pgid : -ESRCH;
+}
+
+long px_sys_getsid(int pid)
+{
+    return is_self(pid) ? (long)px_proc()->sid : -ESRCH;
+}
+
+long px_sys_setpgid(int pid, int pgid)
+{
+    struct px_process *p = px_proc();
+    if (pgid < 0) {
+        return -EINVAL;
+    }
+    if (!is_self(pid)) {
+        return -ESRCH;
+    }
+    uint32_t group = pgid ? (uint32_t)pgid : p->pid;
+    if (p->sid == p->pid || (group != p->pid && group != p->pgid)) {
+        return -EPERM;
+    }
+    motor_process_set(0, MOTOR_PSET_PGID, group);
+    p->pgid = group;
+    return 0;
+}
+
+long px_sys_setsid(void)
+{
+    struct px_process *p = px_proc();
+    if (p->pgid == p->pid) {
+        return -EPERM;
+    }
+    motor_process_set(0, MOTOR_PSET_PGID, p->pid);
+    motor_process_set(0, MOTOR_PSET_SID, p->pid);
+    p->pgid = p->sid = p->pid;
+    return (long)p->pid;
+}
+
+/* ---- users ---- */
+
+#define KEEP UINT32_MAX
+
+long px_sys_getuid(void)
+{
+    return px_proc()->uid;
+}
+
+long px_sys_geteuid(void)
+{
+    return px_proc()->euid;
+}
+
+long px_sys_getgid(void)
+{
+    return px_proc()->gid;
+}
+
+long px_sys_getegid(void)
+{
+    return px_proc()->egid;
+}
+
+static bool one_of(uint32_t id, uint32_t a, uint32_t b, uint32_t c)
+{
+    return id == KEEP || id == a || id == b || id == c;
+}
+
+/* Servers see the effective ids as labels of the caller. */
+static long publish(uint32_t what, uint32_t id)
+{
+    return px_errno(motor_process_set(0, what, id));
+}
+
+static long set_uids(uint32_t r, uint32_t e, uint32_t s)
+{
+    struct px_process *p = px_proc();
+    bool root = p->euid == 0;
+    if (!root && (!one_of(r, p->uid, p->euid, p->suid) || !one_of(e, p->uid, p->euid, p->suid) ||
+                  !one_of(s, p->uid, p->euid, p->suid))) {
+        return -EPERM;
+    }
+    if (e != KEEP && e != p->euid) {
+        long status = publish(MOTOR_PSET_UID, e);
+        if (status < 0) {
+            return -EPERM;
+        }
+        p->euid = e;
+    }
+    p->uid = r == KEEP ? p->uid : r;
+    p->suid = s == KEEP ? p->suid : s;
+    return 0;
+}
+
+static long set_gids(uint32_t r, uint32_t e, uint32_t s)
+{
+    struct px_process *p = px_proc();
+    bool root = p->euid == 0;
+    if (!root && (!one_of(r, p->gid, p->egid, p->sgid) || !one_of(e, p->gid, p->egid, p->sgid) ||
+                  !one_of(s, p->gid, p->egid, p->sgid))) {
+        return -EPERM;
+    }
+    if (e != KEEP && e != p->egid) {
+        long status = publish(MOTOR_PSET_GID, e);
+        if (status < 0) {
+            return -EPERM;
+        }
+        p->egid = e;
+    }
+    p->gid = r == KEEP ? p->gid : r;
+    p->sgid = s == KEEP ? p->sgid : s;
+    return 0;
+}
+
+long px_sys_setuid(unsigned uid)
+{
+    if (uid == KEEP) {
+        return -EINVAL;
+    }
+    return px_proc()->euid == 0 ? set_uids(uid, uid, uid) : set_uids(KEEP, uid, KEEP);
+}
+
+long px_sys_setgid(unsigned gid)
+{
+    if (gid == KEEP) {
+        return -EINVAL;
+    }
+    return px_proc()->euid == 0 ? set_gids(gid, gid, gid) : set_gids(KEEP, gid, KEEP);
+}
+
+long px_sys_setreuid(unsigned r, unsigned e)
+{
+    struct px_process *p = px_proc();
+    uint32_t effective = e == KEEP ? p->euid : e;
+    bool saved = r != KEEP || (e != KEEP && e != p->uid);
+    return set_uids(r, e, saved ? effective : KEEP);
+}
+
+long px_sys_setregid(unsigned r, unsigned e)
+{
+    struct px_process *p = px_proc();
+    uint32_t effective = e == KEEP ? p->egid : e;
+    bool saved = r != KEEP || (e != KEEP && e != p->gid);
+    return set_gids(r, e, saved ? effective : KEEP);
+}
+
+long px_sys_setresuid(unsigned r, unsigned e, unsigned s)
+{
+    return set_uids(r, e, s);
+}
+
+long px_sys_setresgid(unsigned r, unsigned e, unsigned s)
+{
+    return set_gids(r, e, s);
+}
+
+static long three_out(void *a, void *b, void *c, uint32_t x, uint32_t y, uint32_t z)
+{
+    return px_store32(a, x) < 0 || px_store32(b, y) < 0 || px_store32(c, z) < 0 ? -EFAULT : 0;
+}
+
+long px_sys_getresuid(void *r, void *e, void *s)
+{
+    struct px_process *p = px_proc();
+    return three_out(r, e, s, p->uid, p->euid, p->suid);
+}
+
+long px_sys_getresgid(void *r, void *e, void *s)
+{
+    struct px_process *p = px_proc();
+    return three_out(r, e, s, p->gid, p->egid, p->sgid);
+}
+
+long px_sys_setfsuid(unsigned uid)
+{
+    (void)uid;
+    return px_proc()->euid; /* as the effective one, always */
+}
+
+long px_sys_setfsgid(unsigned gid)
+{
+    (void)gid;
+    return px_proc()->egid;
+}
+
+#define GROUPS_MAX 64
+
+static struct {
+    struct px_mutex lock;
+    uint32_t count, id[GROUPS_MAX];
+} groups;
+
+long px_sys_getgroups(int size, void *list)
+{
+    px_lock(&groups.lock);
+    uint32_t n = groups.count, copy[GROUPS_MAX];
+    memcpy(copy, groups.id, n * sizeof(copy[0]));
+    px_unlock(&groups.lock);
+    if (size < 0 || (size && (uint32_t)size < n)) {
+        return -EINVAL;
+    }
+    if (size && px_copy_out(list, copy, n * sizeof(copy[0])) < 0) {
+        return -EFAULT;
+    }
+    return (long)n;
+}
+
+long px_sys_setgroups(size_t size, const void *list)
+{
+    uint32_t copy[GROUPS_MAX];
+    if (px_proc()->euid != 0) {
+        return -EPERM;
+    }
+    if (size > GROUPS_MAX) {
+        return -EINVAL;
+    }
+    if (px_copy_in(copy, list, size * sizeof(copy[0])) < 0) {
+        return -EFAULT;
+    }
+    px_lock(&groups.lock);
+    groups.count = (uint32_t)size;
+    memcpy(groups.id, copy, size * sizeof(copy[0]));
+    px_unlock(&groups.lock);
+    return 0;
+}
+
+/* ---- capabilities: root has all of them, others none ---- */
+
+#define CAPABILITY_V1 0x19980330u
+#define CAPABILITY_V2 0x20071026u
+#define CAPABILITY_V3 0x20080522u
+
+static long capability_words(void *header, uint32_t *words)
+{
+    uint32_t h[2];
+    if (px_copy_in(h, header, sizeof(h)) < 0) {
+        return -EFAULT;
+    }
+    *words = h[0] == CAPABILITY_V1 ? 1 : h[0] == CAPABILITY_V2 || h[0] == CAPABILITY_V3 ? 2 : 0;
+    if (!*words) {
+        return px_store32(header, CAPABILITY_V3) < 0 ? -EFAULT : -EINVAL;
+    }
+    return is_self((int)h[1]) ? 0 : -ESRCH;
+}
+
+long px_sys_capget(void *header, void *data)
+{
+    uint32_t words, all = px_proc()->euid == 0 ? UINT32_MAX : 0;
+    long status = capability_words(header, &words);
+    if (status < 0) {
+        return status == -EINVAL && !data ? 0 : status;
+    }
+    uint32_t out[6] = {all, all, 0, all & 0x1ff, all & 0x1ff, 0};
+    return data ? px_copy_out(data, out, words * 12) : 0;
+}
+
+long px_sys_capset(void *header, const void *data)
+{
+    uint32_t words, in[6] = {0};
+    long status = capability_words(header, &words);
+    if (status < 0) {
+        return status;
+    }
+    if (px_copy_in(in, data, words * 12) < 0) {
+        return -EFAULT;
+    }
+    return px_proc()->euid == 0 ? 0 : (in[0] | in[1] | in[3] | in[4]) ? -EPERM : 0;
+}
+
+/* ---- prctl ---- */
+
+#define PR_SET_PDEATHSIG 1
+#define PR_GET_PDEATHSIG 2
+#define PR_GET_DUMPABLE 3
+#define PR_SET_DUMPABLE 4
+#define PR_GET_KEEPCAPS 7
+#define PR_SET_KEEPCAPS 8
+#define PR_SET_NAME 15
+#define PR_GET_NAME 16
+#define PR_GET_SECCOMP 21
+#define PR_CAPBSET_READ 23
+#define PR_SET_TIMERSLACK 29
+#define PR_GET_TIMERSLACK 30
+#define PR_SET_CHILD_SUBREAPER 36
+#define PR_GET_CHILD_SUBREAPER 37
+#define PR_SET_NO_NEW_PRIVS 38
+#define PR_GET_NO_NEW_PRIVS 39
+#define PR_SET_THP_DISABLE 41
+#define PR_GET_THP_DISABLE 42
+
+static struct {
+    uint8_t not_dumpable, keep_caps, subreaper, no_new_privs, death_signal;
+    uint64_t timer_slack;
+} flags;
+
+static long set_flag(uint8_t *flag, unsigned long value)
+{
+    if (value > 1) {
+        return -EINVAL;
+    }
+    *flag = (uint8_t)value;
+    return 0;
+}
+
+static long set_thread_name(const void *user)
+{
+    struct px_thread *t = px_self();
+    char name[16] = {0};
+    long status = px_copy_string(name, user, sizeof(name));
+    if (status == -EFAULT) {
+        return status;
+    }
+    name[15] = 0;
+    memcpy(t->name, name, sizeof(name));
+    if (t->tid == t->process->pid) {
+        memcpy(t->process->name, name, sizeof(name));
+        motor_process_set(0, MOTOR_PSET_NAME, (uint64_t)name);
+    }
+    return 0;
+}
+
+long px_sys_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+{
+    switch (option) {
+    case PR_SET_NAME: return set_thread_name((void *)a);
+    case PR_GET_NAME: return px_copy_out((void *)a, px_self()->name, 16);
+    case PR_SET_PDEATHSIG:
+        if (a > NSIG) {
+            return -EINVAL;
+        }
+        flags.death_signal = (uint8_t)a;
+        return 0;
+    case PR_GET_PDEATHSIG: return px_store32((void *)a, flags.death_signal);
+    case PR_GET_DUMPABLE: return !flags.not_dumpable;
+    case PR_SET_DUMPABLE:
+        if (a > 1) {
+            return -EINVAL;
+        }
+        flags.not_dumpable = !a;
+        return 0;
+    case PR_GET_KEEPCAPS: return flags.keep_caps;
+    case PR_SET_KEEPCAPS: return set_flag(&flags.keep_caps, a);
+    case PR_GET_SECCOMP: return 0;
+    case PR_CAPBSET_READ: return a > 40 ? -EINVAL : 1;
+    case PR_SET_TIMERSLACK: flags.timer_slack = a; return 0;
+    case PR_GET_TIMERSLACK: return flags.timer_slack ? (long)flags.timer_slack : 50000;
+    case PR_SET_CHILD_SUBREAPER: flags.subreaper = a != 0; return 0;
+    case PR_GET_CHILD_SUBREAPER: return px_store32((void *)a, flags.subreaper);
+    case PR_SET_NO_NEW_PRIVS:
+        if (a != 1 || b || c || d) {
+            return -EINVAL;
+        }
+        flags.no_new_privs = 1;
+        return 0;
+    case PR_GET_NO_NEW_PRIVS: return flags.no_new_privs;
+    case PR_SET_THP_DISABLE: return 0;
+    case PR_GET_THP_DISABLE: return 0;
+    default: return -EINVAL;
+    }
+}

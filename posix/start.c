@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How a process begins: relocate this image, take the start block, map the program, build its initial stack as Linux
+ * does, go. See <motor/start.h>.
+ */
+#include "internal.h"
+
+#include "elf.h"
+
+#define PIE_BASE 0x0000550000000000ull /* static PIE programs go near here, so that brk has room above them */
+#define PIE_RANDOM_PAGES 0x0fffffffull
+#define BRK_RANDOM_PAGES 0x1fffull
+#define STACK_DEFAULT (8ull << 20)
+#define STACK_MAX (1ull << 30)
+
+#define AT_NULL 0
+#define AT_PHDR 3
+#define AT_PHENT 4
+#define AT_PHNUM 5
+#define AT_PAGESZ 6
+#define AT_BASE 7
+#define AT_FLAGS 8
+#define AT_ENTRY 9
+#define AT_UID 11
+#define AT_EUID 12
+#define AT_GID 13
+#define AT_EGID 14
+#define AT_PLATFORM 15
+#define AT_HWCAP 16
+#define AT_CLKTCK 17
+#define AT_SECURE 23
+#define AT_RANDOM 25
+#define AT_HWCAP2 26
+#define AT_EXECFN 31
+#define AT_SYSINFO 32
+#define AT_MINSIGSTKSZ 51
+
+#define DT_RELA 7
+#define DT_RELASZ 8
+#define R_RELATIVE 8
+
+
+
+uint64_t px_frame_size(void);
+
+/* ---- this image ---- */
+
+static void relocate(uint64_t base, const struct elf_dynamic *dynamic)
+{
+    const struct elf_rela *rela = NULL;
+    uint64_t size = 0;
+    for (; dynamic->tag; dynamic++) {
+        if (dynamic->tag == DT_RELA) {
+            rela = (const struct elf_rela *)(base + dynamic->value);
+        } else if (dynamic->tag == DT_RELASZ) {
+            size = dynamic->value;
+        }
+    }
+    for (uint64_t n = size / sizeof(*rela); n; n--, rela++) {
+        if ((uint32_t)rela->info == R_RELATIVE) {
+            *(uint64_t *)(base + rela->offset) = base + rela->addend;
+        }
+    }
+}
+
+/* ---- the program ---- */
+
+static uint64_t random64(void)
+{
+    uint64_t value = 0;
+    motor_random(&value, sizeof(value), 0);
+    return value;
+}
+
+static _Noreturn void refuse(const struct px_process *p, const char *why)
+{
+    char text[512];
+    size_t n = px_format(text, sizeof(text), "motor: %s: %s\n", (const char *)p->start + p->start->exec_path, why);
+    px_report(text, n);
+    px_process_end(126 << 8);
+}
+
+static bool read_exec(void *context, uint64_t offset, void *to, size_t size)
+{
+    struct motor_msg m = {.op = IO_READ, .word = {offset}, .out = to, .out_size = size, .deadline = MOTOR_NEVER};
+    return px_call(*(motor_handle *)context, &m) == (long)size;
+}
+
+struct image {
+    motor_handle vmo;
+    uint64_t base, size; /* of the file in the vmo */
+};
+
+static const char *open_image(motor_handle exec, struct image *image)
+{
+    struct motor_msg m = {.op = IO_MAP, .word = {PROT_READ | PROT_EXEC}, .deadline = MOTOR_NEVER};
+    if (px_call(exec, &m) < 0 || (m.nhandles & 15) != 1) {
+        return "cannot be mapped";
+    }
+    *image = (struct image){m.handle[0], m.word[0], m.word[1]};
+    return NULL;
+}
+
+/* Room for the whole program: its load bias. */
+static const char *reserve(const struct elf_program *e, uint64_t *bias)
+{
+    uint64_t size = e->high - e->low;
+    int64_t at;
+    if (e->fixed) {
+        at = motor_map(0, 0, 0, e->low, size, MOTOR_MAP_PRIVATE | MOTOR_MAP_NOREPLACE);
+    } else {
+        uint64_t hint = PIE_BASE + (random64() & PIE_RANDOM_PAGES) * MOTOR_PAGE_SIZE;
+        at = motor_map(0, 0, 0, hint, size, MOTOR_MAP_PRIVATE | MOTOR_MAP_NOREPLACE);
+        if (at < 0) {
+            at = motor_map(0, 0, 0, 0, size, MOTOR_MAP_PRIVATE);
+        }
+    }
+    if (at < 0) {
+        return at == -MOTOR_ENOMEM ? "not enough memory" : "its addresses are taken";
+    }
+    *bias = (uint64_t)at - e->low;
+    return NULL;
+}
+
+static const char *map_segment(const struct image *image, const struct elf_segment *s, uint64_t bias)
+{
+    uint64_t mask = MOTOR_PAGE_SIZE - 1;
+    uint64_t start = (bias + s->vaddr) & ~mask, file_end = bias + s->vaddr + s->filesz, end = bias + s->vaddr + s->memsz;
+    uint64_t file_pages = (file_end + mask) & ~mask, pages = (end + mask) & ~mask;
+    uint32_t prot = (s->flags & PF_R ? MOTOR_PROT_READ : 0) | (s->flags & PF_W ? MOTOR_PROT_WRITE : 0) |
+                    (s->flags & PF_X ? MOTOR_PROT_EXEC : 0);
+    if (s->filesz) {
+        int64_t status = motor_map(0, image->vmo, image->base + (s->offset & ~mask), start, file_pages - start,
+                                   prot | MOTOR_MAP_PRIVATE | MOTOR_MAP_FIXED);
+        if (status < 0) {
+            return status == -MOTOR_ENOMEM ? "not enough memory" : "a segment cannot be mapped";
+        }
+    } else {
+        file_pages = start;
+    }
+    if (pages > file_pages && motor_map(0, 0, 0, file_pages, pages - file_pages, prot | MOTOR_MAP_PRIVATE | MOTOR_MAP_FIXED) < 0) {
+        return "not enough memory";
+    }
+    if (s->memsz > s->filesz && s->filesz && (s->flags & PF_W)) {
+        uint64_t tail = PX_MIN(end, file_pages) - file_end;
+        if (tail && px_zero_out((void *)file_end, tail) < 0) {
+            return "not enough memory";
+        }
+    }
+    return NULL;
+}
+
+static const char *load(struct px_process *p, struct elf_program *e, struct elf_header *head, uint64_t *bias)
+{
+    struct image image;
+    const char *error = open_image(p->exec, &image);
+    if (error) {
+        return error;
+    }
+    bool whole = image.size >= sizeof(*head) && read_exec(&p->exec, 0, head, sizeof(*head));
+    error = elf_parse(e, head, whole ? sizeof(*head) : 0, image.size, read_exec, &p->exec);
+    if (!error && e->interpreter) {
+        error = "a dynamically linked program: its interpreter is not here, link it statically (motor-cc does)";
+    }
+    if (!error) {
+        error = reserve(e, bias);
+    }
+    for (unsigned i = 0; !error && i < e->segments; i++) {
+        error = map_segment(&image, &e->segment[i], *bias);
+    }
+    motor_handle_close(image.vmo);
+    return error;
+}
+
+/* ---- the initial stack ---- */
+
+static uint64_t map_stack(const struct px_process *p)
+{
+    uint64_t size = p->limit[RLIMIT_STACK].soft;
+    size = size == RLIM_INFINITY ? STACK_DEFAULT : PX_MAX(128u << 10, PX_MIN(size, STACK_MAX));
+    size = (size + MOTOR_PAGE_SIZE - 1) & ~(uint64_t)(MOTOR_PAGE_SIZE - 1);
+    int64_t base = motor_map(0, 0, 0, 0, size, MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_PRIVATE | MOTOR_MAP_STACK);
+    return base < 0 ? 0 : (uint64_t)base + size;
+}
+
+static uint64_t push_bytes(uint64_t *sp, const void *from, size_t size)
+{
+    *sp -= size;
+    memcpy((void *)*sp, from, size);
+    return *sp;
+}
+
+static size_t strings_size(const char *s, uint32_t count)
+{
+    const char *start = s;
+    for (; count; count--) {
+        s += strlen(s) + 1;
+    }
+    return (size_t)(s - start);
+}
+
+/* Pointers to `count` strings that lie one after the other, and a NULL. */
+static uint64_t *point_to_strings(uint64_t *to, uint64_t strings, uint32_t count)
+{
+    for (; count; count--) {
+        *to++ = strings;
+        strings += strlen((const char *)strings) + 1;
+    }
+    *to++ = 0;
+    return to;
+}
+
+static uint32_t hwcap(void)
+{
+    uint32_t a = 1, b, c = 0, d;
+    __asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    return d;
+}
+
+static uint64_t build_stack(const struct px_process *p, const struct elf_program *e, const struct elf_header *h,
+                            uint64_t bias, uint64_t sp)
+{
+    const struct motor_start *s = p->start;
+    const char *block = (const char *)s;
+    uint64_t zero = 0, seed[2] = {random64(), random64()};
+    push_bytes(&sp, &zero, sizeof(zero));
+    uint64_t name = push_bytes(&sp, block + s->exec_path, strlen(block + s->exec_path) + 1);
+    uint64_t env = push_bytes(&sp, block + s->envp, strings_size(block + s->envp, s->envc));
+    uint64_t arg = push_bytes(&sp, block + s->argv, strings_size(block + s->argv, s->argc));
+    uint64_t platform = push_bytes(&sp, "x86_64", 7);
+    sp &= ~15ull;
+    sp -= (random64() & 0xff) * 16;
+    uint64_t bytes = push_bytes(&sp, seed, sizeof(seed));
+    uint64_t aux[][2] = {
+        {AT_SYSINFO, (uint64_t)px_entry},
+        {AT_HWCAP, hwcap()},
+        {AT_PAGESZ, MOTOR_PAGE_SIZE},
+        {AT_CLKTCK, 100},
+        {AT_PHDR, e->phdr ? bias + e->phdr : 0},
+        {AT_PHENT, sizeof(struct elf_segment)},
+        {AT_PHNUM, h->phnum},
+        {AT_BASE, 0},
+        {AT_FLAGS, 0},
+        {AT_ENTRY, bias + e->entry},
+        {AT_UID, p->uid},
+        {AT_EUID, p->euid},
+        {AT_GID, p->gid},
+        {AT_EGID, p->egid},
+        {AT_SECURE, p->uid != p->euid || p->gid != p->egid},
+        {AT_RANDOM, bytes},
+        {AT_HWCAP2, px_kinfo()->flags & MOTOR_KINFO_FSGSBASE ? 2 : 0},
+        {AT_EXECFN, name},
+        {AT_PLATFORM, platform},
+        {AT_MINSIGSTKSZ, px_frame_size()},
+        {AT_NULL, 0},
+    };
+    uint64_t words = 1 + s->argc + 1 + s->envc + 1 + sizeof(aux) / 8;
+    sp = (sp - words * 8) & ~15ull;
+    uint64_t *to = (uint64_t *)sp;
+    *to++ = s->argc;
+    to = point_to_strings(to, arg, s->argc);
+    to = point_to_strings(to, env, s->envc);
+    memcpy(to, aux, sizeof(aux));
+    return sp;
+}
+
+/* ---- the process ---- */
+
+static void default_limits(struct px_process *p)
+{
+    for (int i = 0; i < 16; i++) {
+        p->limit[i] = (struct px_limits){RLIM_INFINITY, RLIM_INFINITY};
+    }
+    p->limit[RLIMIT_STACK].soft = STACK_DEFAULT;
+    p->limit[RLIMIT_CORE].soft = 0;
+    p->limit[RLIMIT_NOFILE] = (struct px_limits){65536, MOTOR_HANDLES_MAX};
+    p->limit[RLIMIT_MEMLOCK] = (struct px_limits){8u << 20, RLIM_INFINITY};
+    p->limit[RLIMIT_SIGPENDING] = (struct px_limits){16384, 16384};
+    p->limit[12] = (struct px_limits){819200, 819200}; /* MSGQUEUE */
+    p->limit[13] = (struct px_limits){0, 0};           /* NICE */
+    p->limit[14] = (struct px_limits){0, 0};           /* RTPRIO */
+}
+
+static void take_block(struct px_process *p, const struct motor_start *s)
+{
+    p->start = s;
+    p->root = s->root;
+    p->net = s->net;
+    p->tty = s->tty;
+    p->exec = s->exec;
+    p->trace = s->trace;
+    p->pid = s->pid;
+    p->ppid = s->ppid;
+    p->pgid = s->pgid;
+    p->sid = s->sid;
+    p->uid = s->uid;
+    p->euid = p->suid = s->euid;
+    p->gid = s->gid;
+    p->egid = p->sgid = s->egid;
+    p->umask = s->umask;
+    const char *name = (const char *)s + s->exec_path;
+    for (const char *slash; (slash = strchr(name, '/'));) {
+        name = slash + 1;
+    }
+    for (size_t i = 0; i < sizeof(p->name) - 1 && name[i]; i++) {
+        p->name[i] = name[i];
+    }
+    default_limits(p);
+    if (s->flags & MOTOR_START_RLIMITS) {
+        memcpy(p->limit, s->rlimit, sizeof(p->limit));
+    }
+}
+
+/* On the main thread's runtime stack. */
+static void run(void *argument)
+{
+    struct px_process *p = argument;
+    struct px_thread *t = px_self();
+    struct elf_program *program = px_alloc(sizeof(*program));
+    struct elf_header head;
+    uint64_t bias = 0;
+    px_files_start(p);
+    px_trace_start(p);
+    const char *error = program ? load(p, program, &head, &bias) : "not enough memory";
+    uint64_t stack = error ? 0 : map_stack(p);
+    if (!error && !stack) {
+        error = "not enough memory";
+    }
+    if (error) {
+        refuse(p, error);
+    }
+    p->load_bias = bias;
+    px_memory_start(p, bias + program->high + (random64() & BRK_RANDOM_PAGES) * MOTOR_PAGE_SIZE);
+    t->regs = (struct motor_context){.rip = bias + program->entry, .rflags = 0x202};
+    t->regs.rsp = build_stack(p, program, &head, bias, stack);
+    t->kind = PX_ENTRY_NONE;
+    motor_process_set(0, MOTOR_PSET_NAME, (uint64_t)p->name);
+    px_free(program);
+    px_leave_to_context();
+}
+
+_Noreturn void px_begin(const struct motor_start *start, uint64_t base, const struct elf_dynamic *dynamic);
+_Noreturn void px_begin(const struct motor_start *start, uint64_t base, const struct elf_dynamic *dynamic)
+{
+    relocate(base, dynamic);
+    struct px_process *p = &px_first_process;
+    if (start->magic != MOTOR_START_MAGIC) {
+        px_fatal("not a start block");
+    }
+    take_block(p, start);
+    px_signals_start(p);
+    px_threads_start(p);
+    px_timers_start(p);
+    motor_process_set(0, MOTOR_PSET_UPCALL_ENTRY, (uint64_t)px_upcall_entry);
+    motor_process_set(0, MOTOR_PSET_LINUX_ENTRY, (uint64_t)px_linux_entry);
+    px_enter_stack((void *)px_self()->stack, run, p);
+}

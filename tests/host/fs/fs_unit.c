@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: MIT */
+/* The fs engine by hand: what a comparison with Linux's tmpfs does not show. */
+#include "fs_client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <motor/bundle.h>
+#include <motor/start.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+static int failures;
+
+#define EXPECT(got_, wanted_)                                                                                          \
+    do {                                                                                                               \
+        int64_t got = (int64_t)(got_), wanted = (int64_t)(wanted_);                                                    \
+        if (got != wanted) {                                                                                           \
+            fprintf(stderr, "fs_unit.c:%d: %s: %lld, not %lld\n", __LINE__, #got_, (long long)got, (long long)wanted); \
+            failures++;                                                                                                \
+        }                                                                                                              \
+    } while (0)
+
+/* ---- a bundle ---- */
+
+static uint8_t *bundle;
+static uint64_t bundle_size;
+
+struct item {
+    const char *path;
+    uint32_t type, mode;
+    const void *data;
+    uint64_t size;
+};
+
+static void bundle_make(const struct item *items, unsigned count)
+{
+    struct motor_bundle_header h = {.magic = MOTOR_BUNDLE_MAGIC, .version = MOTOR_BUNDLE_VERSION, .entries = count, .entries_offset = 64};
+    h.names_offset = 64 + count * sizeof(struct motor_bundle_entry);
+    for (unsigned i = 0; i < count; i++)
+        h.names_size += strlen(items[i].path) + 1;
+    uint64_t at = (h.names_offset + h.names_size + 4095) & ~4095ull;
+    bundle_size = at;
+    for (unsigned i = 0; i < count; i++)
+        bundle_size += (items[i].size + 4095) & ~4095ull;
+    bundle = aligned_alloc(4096, bundle_size);
+    memset(bundle, 0, bundle_size);
+    struct motor_bundle_entry *e = (void *)(bundle + 64);
+    uint32_t name = 0;
+    for (unsigned i = 0; i < count; i++) {
+        e[i] = (struct motor_bundle_entry){.name = name, .type = items[i].type, .mode = items[i].mode, .mtime = 1000 + i, .offset = at,
+                                           .size = items[i].size, .hash = motor_bundle_hash(items[i].data, items[i].size)};
+        strcpy((char *)bundle + h.names_offset + name, items[i].path);
+        name += (uint32_t)strlen(items[i].path) + 1;
+        if (items[i].size)
+            memcpy(bundle + at, items[i].data, items[i].size);
+        at += (items[i].size + 4095) & ~4095ull;
+    }
+    h.total_size = bundle_size;
+    h.hash = motor_bundle_hash(bundle + 64, h.names_offset + h.names_size - 64);
+    memcpy(bundle, &h, sizeof h);
+}
+
+static uint8_t big[10000];
+
+static void bundle_setup(void)
+{
+    static const struct item items[] = {
+        {"/etc/motd", MOTOR_BUNDLE_FILE, 0644, "hello\n", 6},
+        {"/bin/prog", MOTOR_BUNDLE_FILE, 0755, big, sizeof big},
+        {"/bin/sh", MOTOR_BUNDLE_SYMLINK, 0777, "prog", 4},
+        {"/data", MOTOR_BUNDLE_DIRECTORY, 0700, NULL, 0},
+        {"/empty", MOTOR_BUNDLE_FILE, 0600, NULL, 0},
+        {"/etc/motd", MOTOR_BUNDLE_FILE, 0644, "later\n", 6}, /* replaces the first */
+        {"/broken", MOTOR_BUNDLE_FILE, 0644, "broken", 6},
+    };
+    for (unsigned i = 0; i < sizeof big; i++)
+        big[i] = (uint8_t)(i * 31 + 7);
+    bundle_make(items, sizeof items / sizeof *items);
+    bundle[bundle_size - 4096] ^= 1; /* damage the last file */
+}
+
+/* ---- tests ---- */
+
+static char text[8192];
+
+static void test_bundle(void)
+{
+    motor_handle h;
+    struct io_stat st;
+    EXPECT(client_stat(client_root, "/etc/motd", 0, &st), 0);
+    EXPECT(st.size, 6);
+    EXPECT(st.mode, S_IFREG | 0644);
+    EXPECT(st.mtime, 1005);
+    EXPECT(client_open(client_root, "etc/motd", O_RDWR, 0, &h), 0);
+    EXPECT(client_read(h, 0, text, 100), 6);
+    EXPECT(memcmp(text, "later\n", 6), 0);
+    EXPECT(client_write(h, 3, "XY", 2, 0), 2);
+    EXPECT(client_read(h, 0, text, 100), 6);
+    EXPECT(memcmp(text, "latXY\n", 6), 0);
+    fake_close(h);
+    EXPECT(client_open(client_root, "/broken", O_RDONLY, 0, &h), -EIO);
+    EXPECT(client_open(client_root, "/bin/sh", O_RDONLY, 0, &h), 0);
+    EXPECT(client_read(h, 5000, text, 100), 100);
+    EXPECT(memcmp(text, big + 5000, 100), 0);
+    fake_close(h);
+    EXPECT(client_stat(client_root, "/data", 0, &st), 0);
+    EXPECT(st.mode, S_IFDIR | 0700);
+}
+
+static motor_handle map(motor_handle file, uint64_t prot, int64_t expected)
+{
+    struct motor_msg m = {.op = IO_MAP, .word = {prot}};
+    EXPECT(client_call(file, &m), expected);
+    return m.status == 0 ? m.handle[0] : 0;
+}
+
+static void test_map(void)
+{
+    motor_handle h, vmo;
+    uint8_t bytes[100];
+    EXPECT(client_open(client_root, "/bin/prog", O_RDONLY, 0, &h), 0);
+    vmo = map(h, MOTOR_PROT_READ | MOTOR_PROT_EXEC, 0);
+    EXPECT(fake_handle_rights(vmo), MOTOR_RIGHT_READ | MOTOR_RIGHT_DUP | MOTOR_RIGHT_EXEC);
+    EXPECT(fake_vmo_size(vmo), 12288);
+    EXPECT(fake_vmo_read(vmo, 9000, bytes, 100), 100);
+    EXPECT(memcmp(bytes, big + 9000, 100), 0);
+    fake_close(vmo);
+    map(h, MOTOR_PROT_READ | MOTOR_PROT_WRITE, -EACCES);
+    fake_close(h);
+    EXPECT(client_open(client_root, "/etc/motd", O_RDWR, 0, &h), 0);
+    map(h, MOTOR_PROT_READ | MOTOR_PROT_EXEC, -EACCES);
+    vmo = map(h, MOTOR_PROT_READ | MOTOR_PROT_WRITE, 0);
+    EXPECT(fake_handle_rights(vmo), MOTOR_RIGHT_READ | MOTOR_RIGHT_DUP | MOTOR_RIGHT_WRITE);
+    EXPECT(fake_vmo_write(vmo, 0, "map", 3), 3);
+    EXPECT(fake_vmo_write(vmo, 4000, "dirt", 4), 4); /* behind the end */
+    EXPECT(client_read(h, 0, text, 3), 3);
+    EXPECT(memcmp(text, "map", 3), 0);
+    EXPECT(client_write(h, 5000, "x", 1, 0), 1); /* grows: the dirt must not show, and the object ends with the file */
+    EXPECT(fake_vmo_size(vmo), 8192);
+    EXPECT(client_read(h, 4000, text, 4), 4);
+    EXPECT(memcmp(text, "\0\0\0\0", 4), 0);
+    EXPECT(client_path(h, IO_TRUNCATE, "", 0, 0, 0), 0);
+    EXPECT(fake_vmo_size(vmo), 0);
+    EXPECT(client_write(h, 0, "abc", 3, 0), 3);
+    EXPECT(fake_vmo_size(vmo), 4096);
+    fake_close(vmo);
+    fake_close(h);
+    EXPECT(client_open(client_root, "/dev/null", O_RDWR, 0, &h), 0);
+    map(h, MOTOR_PROT_READ, -ENODEV);
+    fake_close(h);
+}
+
+static void test_exec(void)
+{
+    struct io_stat st;
+    struct motor_msg m = {.op = IO_EXEC, .in = "/bin/sh", .in_size = 7, .out = &st, .out_size = sizeof st};
+    EXPECT(client_call(client_root, &m), 0);
+    motor_handle h = m.handle[0];
+    EXPECT(client_read(h, 0, text, 100), 100);
+    EXPECT(client_write(h, 0, "x", 1, 0), -EBADF);
+    fake_close(map(h, MOTOR_PROT_READ | MOTOR_PROT_EXEC, 0));
+    fake_close(h);
+    EXPECT(client_path(client_root, IO_EXEC, "/etc/motd", 0, 0, 0), -EACCES);
+    EXPECT(client_path(client_root, IO_EXEC, "/data", 0, 0, 0), -EACCES);
+    EXPECT(client_path(client_root, IO_EXEC, "/bin/sh", AT_SYMLINK_NOFOLLOW, 0, 0), -ELOOP);
+    EXPECT(client_path(client_root, IO_EXEC, "/nothing", 0, 0, 0), -ENOENT);
+}
+
+static int64_t read_file(const char *path)
+{
+    motor_handle h;
+    int64_t status = client_open(client_root, path, O_RDONLY, 0, &h);
+    if (status)
+        return status;
+    status = client_read(h, 0, text, sizeof text - 1);
+    text[status > 0 ? status : 0] = 0;
+    fake_close(h);
+    return status;
+}
+
+static void test_devices(void)
+{
+    motor_handle h;
+    struct io_stat st;
+    EXPECT(client_open(client_root, "/dev/null", O_RDWR, 0, &h), 0);
+    EXPECT(client_read(h, 0, text, 10), 0);
+    EXPECT(client_write(h, UINT64_MAX, "abc", 3, O_APPEND), 3);
+    EXPECT(client_stat(h, "", 0, &st), 0);
+    EXPECT(st.mode, S_IFCHR | 0666);
+    EXPECT(st.rdev, 1 << 8 | 3);
+    struct motor_msg poll = {.op = IO_POLL, .word = {POLLIN | POLLOUT}};
+    EXPECT(client_call(h, &poll), POLLIN | POLLOUT);
+    struct motor_msg ioctl = {.op = IO_CONTROL, .word = {TCGETS}};
+    EXPECT(client_call(h, &ioctl), -ENOTTY);
+    fake_close(h);
+    EXPECT(client_open(client_root, "/dev/zero", O_RDWR, 0, &h), 0);
+    memset(text, 1, sizeof text);
+    EXPECT(client_read(h, 0, text, sizeof text), sizeof text);
+    EXPECT(text[0] | text[sizeof text - 1], 0);
+    fake_close(h);
+    EXPECT(client_open(client_root, "/dev/full", O_RDWR, 0, &h), 0);
+    EXPECT(client_write(h, 0, "a", 1, 0), -ENOSPC);
+    fake_close(h);
+    EXPECT(read_file("/dev/urandom"), sizeof text - 1);
+    EXPECT(client_open(client_root, "/dev/tty", O_RDWR, 0, &h), -ENXIO);
+    EXPECT(client_open(client_root, "/dev/stdin", O_RDONLY, 0, &h), -ENOENT); /* pid 7 is not registered */
+    EXPECT(client_open(client_root, "/dev/x", O_RDWR | O_CREAT, 0666, &h), -EPERM);
+    EXPECT(client_path(client_root, IO_UNLINK, "/dev/null", 0, 0, 0), -EPERM);
+    EXPECT(client_path(client_root, IO_UNLINK, "/dev", AT_REMOVEDIR, 0, 0), -EBUSY);
+    EXPECT(client_two(client_root, IO_RENAME, "/dev", 0, "/dev2", 0), -EBUSY);
+    EXPECT(client_two(client_root, IO_RENAME, "/etc/motd", 0, "/dev/motd", 0), -EXDEV);
+    EXPECT(client_open(client_root, "/dev/shm/x", O_RDWR | O_CREAT, 0600, &h), 0);
+    EXPECT(client_out(h, IO_PATH, "", 0, text, sizeof text), 10);
+    EXPECT(memcmp(text, "/dev/shm/x", 10), 0);
+    fake_close(h);
+    EXPECT(client_path(client_root, IO_UNLINK, "/dev/shm/x", 0, 0, 0), 0);
+}
+
+static void test_proc(void)
+{
+    static const char *const files[] = {"meminfo", "cpuinfo", "uptime", "loadavg", "stat", "version", "mounts", "filesystems",
+                                        "motor/counters", "self/stat", "self/status", "self/cmdline", "self/comm", "7/statm",
+                                        "sys/kernel/hostname", "sys/kernel/random/uuid", "sys/kernel/random/boot_id",
+                                        "sys/vm/overcommit_memory", "sys/net/core/somaxconn", "sys/kernel/pid_max"};
+    char path[64];
+    motor_handle h;
+    procfs_add_process(7, 1, "/bin/prog", "prog\0-x", 8);
+    for (unsigned i = 0; i < sizeof files / sizeof *files; i++) {
+        snprintf(path, sizeof path, "/proc/%s", files[i]);
+        if (read_file(path) <= 0)
+            fprintf(stderr, "%s is empty\n", path), failures++;
+    }
+    EXPECT(client_out(client_root, IO_READLINK, "/proc/self", 0, text, sizeof text), 1);
+    EXPECT(text[0], '7');
+    EXPECT(client_out(client_root, IO_READLINK, "/proc/self/exe", 0, text, sizeof text), 9);
+    EXPECT(read_file("/proc/7/cmdline"), 8);
+    EXPECT(memcmp(text, "prog\0-x", 8), 0);
+    EXPECT(read_file("/proc/self/exe"), sizeof text - 1); /* opens the program itself */
+    EXPECT(client_open(client_root, "/proc/self/fd/5", O_RDONLY, 0, &h), IO_OWN_FD + 5);
+    EXPECT(client_open(client_root, "/dev/stdout", O_WRONLY, 0, &h), IO_OWN_FD + 1);
+    EXPECT(client_out(client_root, IO_READLINK, "/proc/self/fd/0", 0, text, sizeof text), IO_OWN_FD);
+    EXPECT(client_open(client_root, "/proc/self/fd", O_RDONLY, 0, &h), 0);
+    EXPECT(client_out(h, IO_READDIR, "", 2, text, sizeof text), IO_OWN_FD);
+    fake_close(h);
+    EXPECT(client_path(client_root, IO_CHMOD, "/proc/meminfo", 0777, 0, 0), -EPERM);
+    EXPECT(client_open(client_root, "/proc/nothing", O_RDONLY | O_CREAT, 0644, &h), -EPERM);
+    EXPECT(client_open(client_root, "/proc/8", O_RDONLY, 0, &h), -ENOENT);
+    EXPECT(read_file("/proc/uptime"), (int64_t)strlen(text));
+    procfs_remove_process(7);
+    EXPECT(client_open(client_root, "/proc/7/stat", O_RDONLY, 0, &h), -ENOENT);
+}
+
+/* Reading a directory while its entries come and go: what stays is seen exactly once. */
+static void test_readdir(void)
+{
+    static char seen[2000];
+    char name[32];
+    motor_handle h, dir;
+    uint64_t cookie = 0;
+    int64_t n;
+    unsigned round = 0;
+    client_path(client_root, IO_MKDIR, "/many", 0755, 0, 0);
+    for (unsigned i = 0; i < 2000; i++) {
+        snprintf(name, sizeof name, "/many/f%u", i);
+        client_open(client_root, name, O_CREAT | O_WRONLY, 0644, &h);
+        fake_close(h);
+    }
+    client_open(client_root, "/many", O_RDONLY | O_DIRECTORY, 0, &dir);
+    while ((n = client_out(dir, IO_READDIR, "", cookie, text, 1000)) > 0) {
+        for (int64_t at = 0; at < n;) {
+            uint16_t length;
+            unsigned number;
+            memcpy(&length, text + at + 16, 2);
+            memcpy(&cookie, text + at + 8, 8);
+            if (sscanf(text + at + 19, "f%u", &number) == 1 && number < 2000)
+                seen[number]++;
+            at += length;
+        }
+        for (unsigned i = 0; i < 7; i++) { /* odd ones go, strangers come */
+            snprintf(name, sizeof name, "/many/f%u", (round * 7 + i) * 2 + 1);
+            client_path(client_root, IO_UNLINK, name, 0, 0, 0);
+            snprintf(name, sizeof name, "/many/new%u", round % 50 * 7 + i);
+            client_path(client_root, IO_MKNOD, name, S_IFREG | 0644, 0, 0);
+        }
+        round++;
+    }
+    for (unsigned i = 0; i < 2000; i += 2)
+        if (seen[i] != 1)
+            fprintf(stderr, "f%u seen %d times\n", i, seen[i]), failures++;
+    EXPECT(client_out(dir, IO_READDIR, "", 0, text, 10), -EINVAL);
+    fake_close(dir);
+}
+
+static void test_limits(void)
+{
+    static uint8_t piece[1 << 16];
+    motor_handle h;
+    int64_t n;
+    uint64_t at = 0;
+    char path[5000];
+    client_open(client_root, "/full", O_CREAT | O_RDWR, 0644, &h);
+    memset(piece, 0x5a, sizeof piece);
+    while ((n = client_write(h, at, piece, sizeof piece, 0)) > 0)
+        at += (uint64_t)n;
+    EXPECT(n, -ENOSPC);
+    if (at < 127u << 20 || at > 128u << 20)
+        fprintf(stderr, "wrote %llu bytes\n", (unsigned long long)at), failures++;
+    EXPECT(client_write(h, 0, "still", 5, 0), 5); /* in place: no new page */
+    EXPECT(client_path(h, IO_TRUNCATE, "", 4096, 0, 0), 0);
+    EXPECT(client_write(h, 8192, "x", 1, 0), 1);
+    struct io_statfs fs;
+    EXPECT(client_out(client_root, IO_STATFS, "/", 0, &fs, sizeof fs), 0);
+    if (fs.bfree + 64 < fs.blocks)
+        fprintf(stderr, "%llu of %llu blocks free\n", (unsigned long long)fs.bfree, (unsigned long long)fs.blocks), failures++;
+    EXPECT(client_path(h, IO_TRUNCATE, "", 1ull << 40, 0, 0), 0); /* sparse */
+    EXPECT(client_write(h, (1ull << 40) - 3, "end", 3, 0), 3);
+    EXPECT(client_path(h, IO_TRUNCATE, "", UINT64_MAX, 0, 0), -EINVAL);
+    EXPECT(client_write(h, INT64_MAX, "x", 1, 0), -EFBIG);
+    fake_close(h);
+    client_path(client_root, IO_UNLINK, "/full", 0, 0, 0);
+    memset(path, 'a', sizeof path);
+    path[4095] = 0;
+    EXPECT(client_path(client_root, IO_ACCESS, path, 0, 0, 0), -ENAMETOOLONG);
+    path[4095] = 'a', path[4096] = 0;
+    EXPECT(client_path(client_root, IO_ACCESS, path, 0, 0, 0), -ENAMETOOLONG);
+    for (unsigned i = 0; i < 41; i++) {
+        char from[16], to[16];
+        snprintf(to, sizeof to, "l%u", i), snprintf(from, sizeof from, "l%u", i + 1);
+        client_two(client_root, IO_SYMLINK, i ? to : "/etc", 0, from, 0);
+    }
+    EXPECT(client_path(client_root, IO_ACCESS, "/l40", 0, 0, 0), 0);
+    EXPECT(client_path(client_root, IO_ACCESS, "/l41", 0, 0, 0), -ELOOP);
+}
+
+static void test_copy(void)
+{
+    motor_handle a, b;
+    client_open(client_root, "/bin/prog", O_RDONLY, 0, &a);
+    client_open(client_root, "/copy", O_CREAT | O_RDWR, 0755, &b);
+    struct motor_msg m = {.op = IO_COPY, .word = {100, 50, 20000}, .nhandles = 1, .handle = {b}};
+    EXPECT(client_call(a, &m), sizeof big - 100);
+    EXPECT(client_read(b, 50, text, 5000), 5000);
+    EXPECT(memcmp(text, big + 100, 5000), 0);
+    EXPECT(client_read(b, 0, text, 50), 50);
+    EXPECT(text[49], 0);
+    fake_close(a);
+    fake_close(b);
+}
+
+static void test_times(void)
+{
+    struct io_stat st;
+    struct motor_msg m = {.op = IO_UTIMENS, .word = {5, 6, 7, 8}, .in = "/copy", .in_size = 5};
+    EXPECT(client_call(client_root, &m), 0);
+    client_stat(client_root, "/copy", 0, &st);
+    EXPECT(st.atime, 5);
+    EXPECT(st.atime_ns, 6);
+    EXPECT(st.mtime, 7);
+    EXPECT(st.mtime_ns, 8);
+    read_file("/copy"); /* relatime: atime is older than mtime */
+    client_stat(client_root, "/copy", 0, &st);
+    if (st.atime < 1000000)
+        fprintf(stderr, "atime did not move\n"), failures++;
+    m = (struct motor_msg){.op = IO_UTIMENS, .word = {5, 1000000000, 7, 8}, .in = "/copy", .in_size = 5};
+    EXPECT(client_call(client_root, &m), -EINVAL);
+}
+
+/* A chain of removed directories, and its end: no recursion, nothing left. */
+static void test_removed_chain(void)
+{
+    enum { DEPTH = 20000 };
+    motor_handle at = client_root, first = 0, h;
+    unsigned before = fake_live_objects();
+    static motor_handle chain[DEPTH];
+    for (unsigned i = 0; i < DEPTH; i++) {
+        client_path(at, IO_MKDIR, "d", 0755, 0, 0);
+        client_open(at, "d", O_PATH | O_DIRECTORY, 0, &h);
+        chain[i] = at = h;
+    }
+    for (unsigned i = DEPTH - 1; i; i--)
+        EXPECT(client_path(chain[i - 1], IO_UNLINK, "d", AT_REMOVEDIR, 0, 0), 0);
+    EXPECT(client_path(client_root, IO_UNLINK, "d", AT_REMOVEDIR, 0, 0), 0);
+    (void)first;
+    for (unsigned i = 0; i + 1 < DEPTH; i++)
+        fake_close(chain[i]);
+    for (unsigned i = 0; i < DEPTH / 16; i++)
+        client_turn();
+    EXPECT(client_out(at, IO_PATH, "", 0, text, sizeof text), -ENAMETOOLONG);
+    EXPECT(client_path(at, IO_ACCESS, "..", 0, 0, 0), 0);
+    fake_close(at);
+    client_turn();
+    EXPECT(fake_live_objects(), before);
+}
+
+/* No page can be had: the right errno, and everything still works. */
+static void test_no_memory(void)
+{
+    motor_handle h;
+    client_open(client_root, "/nomem", O_CREAT | O_RDWR, 0644, &h);
+    fake_memory_limit = 0;
+    EXPECT(client_write(h, 0, "x", 1, 0), -ENOSPC);
+    fake_memory_limit = UINT64_MAX;
+    EXPECT(client_write(h, 0, "x", 1, 0), 1);
+    fake_close(h);
+}
+
+int main(void)
+{
+    bundle_setup();
+    EXPECT(client_start_bundle(bundle, bundle_size) > 0, 1);
+    test_bundle();
+    test_map();
+    test_exec();
+    test_devices();
+    test_proc();
+    test_readdir();
+    test_limits();
+    test_copy();
+    test_times();
+    test_removed_chain();
+    test_no_memory();
+    printf("fs_unit: %d failures\n", failures);
+    return failures != 0;
+}

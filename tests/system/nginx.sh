@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# nginx, booted as `make run` boots it: pages, load with kept and with new connections, no error, no stall, no slowing down.
+# MOTOR_TEST_LOAD scales the load: 1 (default) is quick, 20 the full one (200,000 and 50,000 requests).
+. "$(dirname "$0")/lib.sh"
+
+load=${MOTOR_TEST_LOAD:-1}
+port=$(free_port)
+"$MOTOR_TOP/tools/qemu.sh" -k "$build/kernel/motor.elf" -b "$build/bundle-nginx.img" -p "$port:80" -m 128M \
+    </dev/null >"$scratch/serial" 2>&1 &
+vm=$!
+pids="$pids $vm"
+url=http://127.0.0.1:$port
+if ! wait_http "$url/" 60; then
+    cat "$scratch/serial"
+    fail "nginx does not answer"
+    finish
+fi
+
+is "the page" "$(curl -s -m 20 "$url/" | sha256sum)" "$(sha256sum <"$MOTOR_TOP/ports/nginx/files/index.html")"
+is "1 MiB" "$(curl -s -m 60 "$url/1m.bin" | sha256sum)" \
+    "04897330e996739d8c3a81a8394a55ce303bb1b790a3e542d8125b20a4e5ed13  -"
+is "a missing page" "$(curl -s -m 20 -o /dev/null -w '%{http_code}' "$url/none")" 404
+is "gzip" "$(curl -s -m 20 --compressed -H 'Accept-Encoding: gzip' "$url/" | sha256sum)" \
+    "$(sha256sum <"$MOTOR_TOP/ports/nginx/files/index.html")"
+is "a range" "$(curl -s -m 20 -r 1000-1999 "$url/1m.bin" | wc -c)" 1000
+head -c 300000 /dev/zero | curl -s -m 20 -o /dev/null -X POST --data-binary @- "$url/" || fail "a POST of 300,000 bytes"
+
+# LOAD ARGUMENT...: errors are httpload's status; the last tenth must not be slower than half of the first
+check_load() {
+    local result
+    result=$("$build/host/httpload" "$@") || fail "httpload $*: $result"
+    echo "httpload $*: $result"
+    echo "$result" | python3 -c 'import json, sys
+r = json.load(sys.stdin)
+sys.exit(r["last_tenth_rate"] < r["first_tenth_rate"] / 2)' || fail "httpload $*: the end is slower than the start"
+}
+check_load -c 64 -n $((load * 10000)) "127.0.0.1:$port/"
+check_load -1 -c 4 -n $((load * 2500)) "127.0.0.1:$port/"
+check_load -c 4 -n 40 "127.0.0.1:$port/1m.bin"
+check_load -c 16 -i 500 -n 2000 "127.0.0.1:$port/"
+
+kill -0 "$vm" 2>/dev/null || fail "the VM has ended: $(cat "$scratch/serial")"
+finish
