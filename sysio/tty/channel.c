@@ -262,9 +262,14 @@ uint32_t channel_ready(struct tty_object *o)
 
 void channel_interrupt(void)
 {
+    bool more;
     virtio_interrupt_begin(device);
-    reap();
-    receive();
+    do { /* an entry that came before the interrupt was asked for again brings none */
+        reap();
+        receive();
+        more = virtq_interrupts_on(tx);
+        more |= virtq_interrupts_on(rx);
+    } while (more && !virtq_broken(tx) && !virtq_broken(rx));
     virtio_interrupt_end(device);
 }
 

@@ -12,7 +12,6 @@ static void remember(struct motor_tcb *tcb, uint32_t reason)
 {
     seen_busy = tcb->busy;
     seen |= reason;
-    upcalls++;
     if (reason & MOTOR_UPCALL_FAULT) {
         seen_fault = tcb->fault;
         tcb->context.rip = tcb->context.r15; /* where the test wants to go on */
@@ -21,6 +20,7 @@ static void remember(struct motor_tcb *tcb, uint32_t reason)
         CHECK_EQ(bits, reason);
         CHECK_EQ(tcb->pending, 0);
     }
+    __atomic_fetch_add(&upcalls, 1, __ATOMIC_SEQ_CST);
 }
 
 static void expect(void)
@@ -116,7 +116,8 @@ void test_upcall(void)
     start_and_wait(&w, spin);
     for (uint32_t i = 1; i <= 50; i++) {
         CHECK_EQ(motor_thread_control(w.handle, MOTOR_THREAD_INTERRUPT, 0), 0);
-        for (int k = 0; k < 2000 && __atomic_load_n(&upcalls, __ATOMIC_SEQ_CST) != i; k++) {
+        for (int k = 0; k < 2000 && (__atomic_load_n(&upcalls, __ATOMIC_SEQ_CST) != i ||
+                                     __atomic_load_n(&w.tcb->busy, __ATOMIC_SEQ_CST)); k++) {
             pause_ns(MS);
         }
         CHECK_EQ(upcalls, i);

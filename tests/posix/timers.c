@@ -15,7 +15,7 @@
 #define sigev_notify_thread_id _sigev_un._tid /* glibc */
 #endif
 
-static volatile sig_atomic_t count, last_code, last_value, last_overrun;
+static volatile sig_atomic_t count, last_code, last_value, last_overrun, most_overruns;
 
 static void note(int sig, siginfo_t *info, void *context)
 {
@@ -25,6 +25,8 @@ static void note(int sig, siginfo_t *info, void *context)
     last_code = info->si_code;
     last_value = info->si_value.sival_int;
     last_overrun = info->si_code == SI_TIMER ? info->si_overrun : 0;
+    if (last_overrun > most_overruns)
+        most_overruns = last_overrun;
 }
 
 static void handle(int sig)
@@ -190,11 +192,11 @@ static void test_posix_timers(void)
     sigprocmask(SIG_BLOCK, &set, NULL);
     arm(t, 5, 5, 0);
     sleep_ms(60);
-    arm(t, 0, 0, 0);
-    count = 0;
+    count = most_overruns = 0;
     sigprocmask(SIG_UNBLOCK, &set, NULL);
-    CHECK(count == 1);
-    CHECK(last_overrun >= 3 && timer_getoverrun(t) == last_overrun);
+    CHECK(count >= 1 && most_overruns >= 3);
+    arm(t, 0, 0, 0);
+    CHECK(timer_getoverrun(t) == last_overrun);
     CHECK(timer_delete(t) == 0);
     CHECK_ERRNO(syscall(SYS_timer_delete, 12345), EINVAL);
     e.sigev_signo = 99;
