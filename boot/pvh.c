@@ -91,15 +91,15 @@ static void separate_ranges(void)
     uint32_t kept = 0;
     for (uint32_t i = 0; i < boot_params.ranges; i++) {
         struct boot_range next = r[i];
-        if (kept && next.start < r[kept - 1].end) {
-            if (r[kept - 1].kind == BOOT_RAM && next.kind == BOOT_RESERVED) {
-                r[kept - 1].end = next.start;
+        while (kept && next.start < r[kept - 1].end) {
+            struct boot_range *last = &r[kept - 1];
+            if (last->kind != BOOT_RAM || next.kind != BOOT_RESERVED) {
+                next.start = last->end;
+            } else if (next.start > last->start) {
+                last->end = next.start;
             } else {
-                next.start = r[kept - 1].end;
+                kept--; /* its start was moved up before: the one before it may overlap as well */
             }
-        }
-        if (kept && r[kept - 1].end <= r[kept - 1].start) {
-            kept--;
         }
         if (next.end > next.start) {
             r[kept++] = next;

@@ -61,9 +61,10 @@ void call_aborted(struct thread *t)
 {
     struct call *c = t->call;
     struct endpoint *e = c->gate->endpoint;
-    if (c->stage != CALL_DELIVERED || e->closed) {
+    if (c->stage != CALL_DELIVERED || c->cancelled || e->closed) {
         return;
     }
+    c->cancelled = true;
     struct cancel *record = t->cancel;
     t->cancel = NULL;
     record->badge = c->gate->badge;
@@ -121,7 +122,9 @@ static int64_t prepare(struct thread *t, struct call *c)
     c->nhandles = 0;
     c->stage = CALL_QUEUED;
     c->interruptible = !(c->msg.nhandles & MOTOR_CALL_NOINTR);
-    c->msg.nhandles &= ~MOTOR_CALL_NOINTR;
+    c->confirm = c->msg.nhandles & MOTOR_CALL_CONFIRM;
+    c->cancelled = false;
+    c->msg.nhandles &= ~(MOTOR_CALL_NOINTR | MOTOR_CALL_CONFIRM);
     c->pinned = false;
     c->abort_status = 0;
     c->server = NULL;

@@ -61,6 +61,8 @@ struct call {
     struct process *server;    /* [sched_lock] when delivered */
     uint8_t stage;             /* [sched_lock] enum call_stage */
     bool interruptible;        /* not MOTOR_CALL_NOINTR */
+    bool confirm;              /* MOTOR_CALL_CONFIRM */
+    bool cancelled;            /* [sched_lock] the server has been told */
     bool pinned;               /* [sched_lock] a server is copying: aborts wait */
     int64_t abort_status;      /* [sched_lock] the abort that waits, 0: none */
     uint32_t nhandles;         /* sent before delivery, received after the reply */

@@ -185,13 +185,13 @@ static int64_t reply_one(const struct motor_reply *user, struct thread **handoff
     if (status < 0) {
         return status;
     }
-    if (r.nhandles > MOTOR_MSG_HANDLES || (r.flags & ~MOTOR_REPLY_MOVE)) {
+    if (r.nhandles > MOTOR_MSG_HANDLES || (r.flags & ~(MOTOR_REPLY_MOVE | MOTOR_REPLY_CHECK))) {
         return -MOTOR_EINVAL;
     }
     status = call_pin(r.token, &t);
     if (status == -MOTOR_EGONE) {
         close_moved(&r);
-        return 0;
+        return r.flags & MOTOR_REPLY_CHECK ? -MOTOR_EGONE : 0;
     }
     if (status < 0) {
         return status;

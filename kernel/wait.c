@@ -66,6 +66,9 @@ void wait_abort(struct thread *t, int64_t status)
             return;
         }
         call_aborted(t);
+        if (t->call->confirm && t->call->cancelled && status == -MOTOR_EINTR && !(t->return_work & WORK_KILL)) {
+            return;
+        }
     }
     wait_end(t, status);
 }

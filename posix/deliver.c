@@ -146,37 +146,65 @@ uint64_t px_frame_size(void) /* the most that a signal takes of its stack: AT_MI
     return sizeof(struct linux_frame) + fp_size() + 64 + 16 + RED_ZONE;
 }
 
-static long push_fp(uint64_t at)
+/*
+ * Frames are written and read in place, after each of their pages has been touched under guard. (Should another thread
+ * of the program take the page away meanwhile, the program dies of it, as it would have a moment later.)
+ */
+static bool touch(uint64_t at, uint64_t size, bool write)
+{
+    for (uint64_t page = at; page < at + size; page = (page | (MOTOR_PAGE_SIZE - 1)) + 1) {
+        uint8_t byte;
+        if (write ? px_zero_out((void *)page, 1) < 0 : px_copy_in(&byte, (void *)page, 1) < 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void push_fp(uint64_t at)
 {
     const volatile struct motor_kinfo *k = px_kinfo();
     uint64_t mask = k->xsave_mask, size = k->xsave_size;
-    struct fp_software software = {0};
-    if (mask && px_zero_out((void *)(at + XSAVE_HEADER), 64) < 0) {
-        return -EFAULT;
-    }
-    if (px_fp_save((void *)at, mask) < 0) {
-        return -EFAULT;
-    }
+    struct fp_software *software = (struct fp_software *)(at + FP_SOFTWARE_BYTES);
+    uint64_t *header = (uint64_t *)(at + XSAVE_HEADER);
     if (mask) {
-        uint32_t magic2 = FP_MAGIC2;
-        software = (struct fp_software){FP_MAGIC1, (uint32_t)size + 4, mask, (uint32_t)size, {0}};
-        if (px_copy_out((void *)(at + size), &magic2, 4) < 0) {
-            return -EFAULT;
-        }
+        header[0] = header[1] = header[2] = header[3] = header[4] = header[5] = header[6] = header[7] = 0;
     }
-    return px_copy_out((void *)(at + FP_SOFTWARE_BYTES), &software, sizeof(software));
+    px_fp_save((void *)at, mask);
+    *software = (struct fp_software){0};
+    if (mask) {
+        *software = (struct fp_software){FP_MAGIC1, (uint32_t)size + 4, mask, (uint32_t)size, {0}};
+        *(uint32_t *)(at + size) = FP_MAGIC2;
+    }
 }
 
+/* All but what the caller fills: field by field, since a compound literal would be built and copied. */
 static void fill_context(struct linux_sigcontext *m, const struct motor_context *r)
 {
-    uint16_t cs, ss;
-    __asm__("movw %%cs, %0" : "=r"(cs));
-    __asm__("movw %%ss, %0" : "=r"(ss));
-    *m = (struct linux_sigcontext){
-        .r8 = r->r8,   .r9 = r->r9,   .r10 = r->r10, .r11 = r->r11, .r12 = r->r12, .r13 = r->r13, .r14 = r->r14,
-        .r15 = r->r15, .rdi = r->rdi, .rsi = r->rsi, .rbp = r->rbp, .rbx = r->rbx, .rdx = r->rdx, .rax = r->rax,
-        .rcx = r->rcx, .rsp = r->rsp, .rip = r->rip, .eflags = r->rflags, .cs = cs, .ss = ss,
-    };
+    __asm__("movw %%cs, %0" : "=r"(m->cs));
+    __asm__("movw %%ss, %0" : "=r"(m->ss));
+    m->gs = m->fs = 0;
+    m->r8 = r->r8;
+    m->r9 = r->r9;
+    m->r10 = r->r10;
+    m->r11 = r->r11;
+    m->r12 = r->r12;
+    m->r13 = r->r13;
+    m->r14 = r->r14;
+    m->r15 = r->r15;
+    m->rdi = r->rdi;
+    m->rsi = r->rsi;
+    m->rbp = r->rbp;
+    m->rbx = r->rbx;
+    m->rdx = r->rdx;
+    m->rax = r->rax;
+    m->rcx = r->rcx;
+    m->rsp = r->rsp;
+    m->rip = r->rip;
+    m->eflags = r->rflags;
+    for (int k = 0; k < 8; k++) {
+        m->reserved[k] = 0;
+    }
 }
 
 static void from_context(struct motor_context *r, const struct linux_sigcontext *m)
@@ -204,39 +232,35 @@ static uint64_t frame_stack(struct px_thread *t, const struct px_action *a)
 static long push_frame(struct px_thread *t, int sig, const struct px_siginfo *info, const struct px_action *a,
                        uint64_t old_mask, const struct motor_fault *fault)
 {
-    struct linux_frame f = {.pretcode = (uint64_t)px_signal_return, .info = *info};
     uint64_t sp = frame_stack(t, a);
-    if (!sp) {
-        return -EFAULT;
-    }
     uint64_t fp = (sp - fp_size()) & ~63ull;
-    uint64_t at = ((fp - sizeof(f)) & ~15ull) - 8;
-    if (push_fp(fp) < 0) {
+    struct linux_frame *f = (struct linux_frame *)(((fp - sizeof(*f)) & ~15ull) - 8);
+    if (!sp || !touch((uint64_t)f, sp - (uint64_t)f, true)) {
         return -EFAULT;
     }
-    f.uc.flags = (px_kinfo()->xsave_mask ? UC_FP_XSTATE : 0) | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
-    f.uc.stack = t->altstack;
-    f.uc.stack.flags = t->altstack.size ? t->altstack.flags & SS_AUTODISARM : SS_DISABLE;
-    fill_context(&f.uc.mc, &t->regs);
-    f.uc.mc.fpstate = fp;
-    f.uc.mc.oldmask = old_mask;
-    f.uc.sigmask = old_mask;
-    if (fault) {
-        f.uc.mc.err = fault->error;
-        f.uc.mc.trapno = fault->vector;
-        f.uc.mc.cr2 = fault->vector == 14 ? fault->address : 0;
-    }
-    if (px_copy_out((void *)at, &f, sizeof(f)) < 0) {
-        return -EFAULT;
-    }
+    push_fp(fp);
+    f->pretcode = (uint64_t)px_signal_return;
+    f->uc.flags = (px_kinfo()->xsave_mask ? UC_FP_XSTATE : 0) | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
+    f->uc.link = 0;
+    f->uc.stack = t->altstack;
+    f->uc.stack.flags = t->altstack.size ? t->altstack.flags & SS_AUTODISARM : SS_DISABLE;
+    fill_context(&f->uc.mc, &t->regs);
+    f->uc.mc.fpstate = fp;
+    f->uc.mc.oldmask = old_mask;
+    f->uc.mc.err = fault ? fault->error : 0;
+    f->uc.mc.trapno = fault ? fault->vector : 0;
+    f->uc.mc.cr2 = fault && fault->vector == 14 ? fault->address : 0;
+    f->uc.sigmask = old_mask;
+    f->info = *info;
+    memset(f->info_rest, 0, sizeof(f->info_rest));
     if (t->altstack.flags & SS_AUTODISARM) {
         t->altstack = (struct px_altstack){0};
     }
     t->regs.rip = a->handler;
-    t->regs.rsp = at;
+    t->regs.rsp = (uint64_t)f;
     t->regs.rdi = (uint64_t)sig;
-    t->regs.rsi = at + offsetof(struct linux_frame, info);
-    t->regs.rdx = at + offsetof(struct linux_frame, uc);
+    t->regs.rsi = (uint64_t)&f->info;
+    t->regs.rdx = (uint64_t)&f->uc;
     t->regs.rax = 0;
     t->regs.rflags = 0x202;
     return 0;
@@ -249,33 +273,43 @@ static long push_frame(struct px_thread *t, int sig, const struct px_siginfo *in
      PX_BIT(SIGTTIN) | PX_BIT(SIGTTOU)) /* stopping comes with job control */
 
 static void run_handler(struct px_thread *t, int sig, const struct px_siginfo *info, const struct px_action *a,
-                        const struct motor_fault *fault)
+                        uint64_t old_mask, const struct motor_fault *fault)
 {
-    uint64_t old = t->work & PX_WORK_RESTORE ? t->saved_mask : t->mask;
     t->restart_deadline = 0;
     px_trace_signal(sig, info);
-    if (push_frame(t, sig, info, a, old, fault) < 0) {
-        struct px_siginfo bad = {.signo = SIGSEGV, .code = SI_KERNEL};
-        px_die(SIGSEGV, &bad, true);
+    if (push_frame(t, sig, info, a, old_mask, fault) == 0) {
+        return;
     }
-    t->work &= ~PX_WORK_RESTORE;
-    px_set_mask(t, t->mask | a->mask | (a->flags & SA_NODEFER ? 0 : PX_BIT(sig)));
+    struct px_siginfo bad = {.signo = SIGSEGV, .code = SI_KERNEL};
+    struct px_action segv;
+    if (sig != SIGSEGV && px_fault_action(t, SIGSEGV, &segv, &old_mask)) {
+        if (push_frame(t, SIGSEGV, &bad, &segv, old_mask, NULL) == 0) {
+            return;
+        }
+    }
+    px_die(SIGSEGV, &bad, true);
+}
+
+static bool ignored(int sig, const struct px_action *a)
+{
+    return a->handler == SIG_IGN || (a->handler == SIG_DFL && (PX_BIT(sig) & IGNORED));
 }
 
 /* Deliver what can be delivered. in_call: regs are those of a call with this result, else a plain context. */
 static void work(struct px_thread *t, bool in_call, long result)
 {
     struct px_siginfo info;
+    struct px_action a;
+    uint64_t mask;
     uint32_t kind = t->kind;
     for (;;) {
         if (__atomic_load_n(&t->tcb.pending, __ATOMIC_RELAXED)) {
             px_take_interruption();
         }
-        t->work &= ~PX_WORK_SIGNAL;
-        int sig = px_take_signal(t, &info);
+        int sig = t->work & PX_WORK_SIGNAL ? px_signal_next(t, &info, &a, &mask) : 0;
         if (sig) {
-            struct px_action a = px_action_take(t->process, sig);
-            if (a.handler == SIG_IGN || (a.handler == SIG_DFL && (PX_BIT(sig) & IGNORED))) {
+            t->work |= PX_WORK_SIGNAL; /* look for more */
+            if (ignored(sig, &a)) {
                 continue;
             }
             if (a.handler == SIG_DFL) {
@@ -285,7 +319,11 @@ static void work(struct px_thread *t, bool in_call, long result)
                 settle(t, kind, result, &a);
                 in_call = false;
             }
-            run_handler(t, sig, &info, &a, NULL);
+            if (t->work & PX_WORK_RESTORE) {
+                mask = t->saved_mask;
+                t->work &= ~PX_WORK_RESTORE;
+            }
+            run_handler(t, sig, &info, &a, mask, NULL);
             continue;
         }
         if (!(t->work & PX_WORK_RESTORE)) {
@@ -444,14 +482,12 @@ void px_fault_deliver(void)
         px_process_end(SIGKILL);
     }
     describe(&info, &fault, t->regs.rip);
-    px_lock(&t->process->signals->lock);
-    uint64_t handler = t->process->signals->action[info.signo].handler;
-    px_unlock(&t->process->signals->lock);
-    if (handler <= SIG_IGN || (t->mask & PX_BIT(info.signo))) {
+    struct px_action a;
+    uint64_t mask;
+    if (!px_fault_action(t, info.signo, &a, &mask)) {
         px_die(info.signo, &info, true);
     }
-    struct px_action a = px_action_take(t->process, info.signo);
-    run_handler(t, info.signo, &info, &a, &fault);
+    run_handler(t, info.signo, &info, &a, mask, &fault);
     work(t, false, 0);
 }
 
@@ -483,16 +519,19 @@ static void bad_frame(void)
 static void restore(uint64_t at)
 {
     struct px_thread *t = px_self();
-    struct linux_ucontext uc;
-    if (px_copy_in(&uc, (void *)at, sizeof(uc)) < 0 || !load_fp(uc.mc.fpstate)) {
+    const struct linux_ucontext *uc = (const struct linux_ucontext *)at;
+    if (at % 8 || !touch(at, sizeof(*uc), false) || !load_fp(uc->mc.fpstate)) {
         bad_frame();
     }
-    from_context(&t->regs, &uc.mc);
+    from_context(&t->regs, &uc->mc);
     t->kind = PX_ENTRY_NONE;
     if (!on_stack(&t->altstack, t->regs.rsp)) {
-        t->altstack = uc.stack.flags & SS_DISABLE ? (struct px_altstack){0} : uc.stack;
+        t->altstack = uc->stack.flags & SS_DISABLE ? (struct px_altstack){0} : uc->stack;
     }
-    px_set_mask(t, uc.sigmask);
+    uint64_t mask = uc->sigmask & ~PX_UNBLOCKABLE;
+    if (mask != t->mask) {
+        px_set_mask(t, mask);
+    }
 }
 
 void px_sigreturn(uint64_t at);

@@ -83,6 +83,7 @@ struct px_action { /* the kernel's struct sigaction */
 struct px_signals {
     struct px_mutex lock; /* of everything about signals and the list of threads in this process */
     uint32_t queued;
+    struct px_queued *unused; /* entries for reuse */
     struct px_pending pending;
     struct px_action action[NSIG + 1];
 };
@@ -92,8 +93,9 @@ void px_pending_drop(struct px_process *p, struct px_pending *pending, uint64_t 
 /* To a thread, or t NULL: the process. 0, -EAGAIN (queue full; only for codes of sigqueue and timers). */
 long px_signal_send(struct px_process *p, struct px_thread *t, const struct px_siginfo *info);
 bool px_signal_ignored(const struct px_process *p, int sig); /* [signals lock] */
-int px_take_signal(struct px_thread *t, struct px_siginfo *info); /* the next deliverable one, 0: none */
-struct px_action px_action_take(struct px_process *p, int sig);
+/* The next deliverable signal (0: none) with its action; for a handler the mask and SA_RESETHAND have taken effect. */
+int px_signal_next(struct px_thread *t, struct px_siginfo *info, struct px_action *a, uint64_t *old_mask);
+bool px_fault_action(struct px_thread *t, int sig, struct px_action *a, uint64_t *old_mask); /* the same for a fault; false: no handler can run */
 long px_signal_send_tid(struct px_process *p, uint32_t tid, const struct px_siginfo *info); /* signo 0: only looks */
 void px_set_mask(struct px_thread *t, uint64_t mask); /* own thread */
 void px_take_interruption(void); /* acknowledge, run timers, look for signals */

@@ -93,10 +93,13 @@ long px_call_intr(motor_handle gate, struct motor_msg *msg)
         if (px_interrupted()) {
             return -PX_ERESTARTSYS;
         }
+        uint32_t handles = msg->nhandles & ~MOTOR_CALL_CONFIRM;
+        msg->nhandles = handles | MOTOR_CALL_CONFIRM;
         int64_t status = motor_call(gate, msg);
-        if (status != -MOTOR_EINTR) {
+        if (status != -MOTOR_EINTR && !(status >= 0 && msg->status == -EINTR)) {
             return status < 0 ? px_errno(status) : msg->status;
         }
+        msg->nhandles = handles;
         px_take_interruption();
     }
 }

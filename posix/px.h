@@ -79,7 +79,8 @@ bool px_interrupted(void); /* a signal could be delivered to this thread now: gi
 
 /*
  * motor_call() with errno results: msg->status is returned when the call was answered. px_call() is not ended by
- * signals (engines answer at once); px_call_intr() is, with -PX_ERESTARTSYS, and then the server was told to forget it.
+ * signals (engines answer at once); px_call_intr() is, with -PX_ERESTARTSYS, and then nothing has happened: a server that
+ * has received the call is told (CANCEL) and answers it, with what it has done or with -EINTR.
  */
 long px_call(motor_handle gate, struct motor_msg *msg);
 long px_call_intr(motor_handle gate, struct motor_msg *msg);

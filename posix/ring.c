@@ -97,7 +97,7 @@ bool px_ring_get(struct px_file *f, uint32_t order)
 {
     struct px_session *s = f->stream.session;
     struct px_net *n = px_net();
-    if (!s->free_rings[order - IO_RING_ORDER_MIN].count) { /* rings of closed streams wait in signals that nobody has taken */
+    if (!__atomic_load_n(&s->free_rings[order - IO_RING_ORDER_MIN].count, __ATOMIC_RELAXED)) { /* rings of closed streams wait in signals that nobody has taken */
         px_lock(&n->lock);
         px_drain_locked(n);
         px_unlock(&n->lock);

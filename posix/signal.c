@@ -63,21 +63,38 @@ static bool in_queue(const struct px_pending *pending, int sig)
     return false;
 }
 
-static struct px_queued *unlink_first(struct px_pending *pending, int sig, bool *more)
+static struct px_queued *unlink_first(struct px_pending *pending, int sig)
 {
     struct px_queued **link = &pending->first, *q;
     while ((q = *link) && q->info.signo != sig) {
         link = &q->next;
     }
-    *more = false;
     if (q) {
         *link = q->next;
         if (!*link) {
             pending->last = link;
         }
-        *more = in_queue(pending, sig);
     }
     return q;
+}
+
+static struct px_queued *entry_get(struct px_signals *s)
+{
+    struct px_queued *q = s->unused;
+    if (q) {
+        s->unused = q->next;
+    } else {
+        q = px_alloc(sizeof(*q));
+    }
+    s->queued += q != NULL;
+    return q;
+}
+
+static void entry_put(struct px_signals *s, struct px_queued *q)
+{
+    q->next = s->unused;
+    s->unused = q;
+    s->queued--;
 }
 
 void px_pending_drop(struct px_process *p, struct px_pending *pending, uint64_t set)
@@ -86,8 +103,7 @@ void px_pending_drop(struct px_process *p, struct px_pending *pending, uint64_t 
     while ((q = *link)) {
         if (PX_BIT(q->info.signo) & set) {
             *link = q->next;
-            p->signals->queued--;
-            px_free(q);
+            entry_put(p->signals, q);
         } else {
             link = &q->next;
         }
@@ -106,16 +122,16 @@ static long add(struct px_process *p, struct px_pending *pending, const struct p
     uint64_t limit = p->limit[RLIMIT_SIGPENDING].soft;
     struct px_queued *q = NULL;
     if (p->signals->queued < PX_MIN(limit, QUEUE_MAX)) {
-        q = px_alloc(sizeof(*q));
+        q = entry_get(p->signals);
     }
     if (!q && sig >= SIGRTMIN && info->code != SI_USER) {
         return -EAGAIN;
     }
     if (q) {
         q->info = *info;
+        q->next = NULL;
         *pending->last = q;
         pending->last = &q->next;
-        p->signals->queued++;
     }
     pending->set |= PX_BIT(sig);
     return 0;
@@ -134,18 +150,23 @@ static int take(struct px_process *p, struct px_pending *pending, uint64_t set, 
         return 0;
     }
     int sig = lowest(pending->set & set);
-    bool more;
-    struct px_queued *q = unlink_first(pending, sig, &more);
-    *info = (struct px_siginfo){.signo = sig, .code = SI_USER};
+    struct px_queued *q = unlink_first(pending, sig);
     if (q) {
         *info = q->info;
-        p->signals->queued--;
-        px_free(q);
+        entry_put(p->signals, q);
+    } else {
+        *info = (struct px_siginfo){.signo = sig, .code = SI_USER};
     }
-    if (!more) {
+    if (sig < SIGRTMIN || !in_queue(pending, sig)) {
         pending->set &= ~PX_BIT(sig);
     }
     return sig;
+}
+
+static int take_any(struct px_thread *t, uint64_t set, struct px_siginfo *info)
+{
+    int sig = take(t->process, &t->pending, set, info);
+    return sig ? sig : take(t->process, &t->process->signals->pending, set, info);
 }
 
 /* The next signal of `set` for this thread, 0: none. */
@@ -153,20 +174,12 @@ static int take_signal(struct px_thread *t, uint64_t set, struct px_siginfo *inf
 {
     struct px_process *p = t->process;
     px_lock(&p->signals->lock);
-    int sig = take(p, &t->pending, set, info);
-    if (!sig) {
-        sig = take(p, &p->signals->pending, set, info);
-    }
+    int sig = take_any(t, set, info);
     px_unlock(&p->signals->lock);
     if (sig && info->code == SI_TIMER) {
         px_timer_dequeued(info);
     }
     return sig;
-}
-
-int px_take_signal(struct px_thread *t, struct px_siginfo *info)
-{
-    return take_signal(t, ~t->mask, info);
 }
 
 /* ---- sending ---- */
@@ -409,16 +422,52 @@ long px_sys_rt_sigaction(int sig, const void *action, void *old, size_t size)
     return old ? px_copy_out(old, &before, sizeof(before)) : 0;
 }
 
-/* The action to carry out now; SA_RESETHAND takes effect. */
-struct px_action px_action_take(struct px_process *p, int sig)
+/* [lock held] what carrying out an action does to the action and to the mask */
+static void begin_handler(struct px_thread *t, int sig, const struct px_action *a)
 {
-    px_lock(&p->signals->lock);
-    struct px_action a = p->signals->action[sig];
-    if (a.handler > SIG_IGN && (a.flags & SA_RESETHAND)) {
+    struct px_process *p = t->process;
+    uint64_t mask = t->mask | a->mask | (a->flags & SA_NODEFER ? 0 : PX_BIT(sig));
+    if (a->flags & SA_RESETHAND) {
         p->signals->action[sig].handler = SIG_DFL;
     }
-    px_unlock(&p->signals->lock);
-    return a;
+    if (p->signals->pending.set & mask & ~t->mask) {
+        px_retarget(p, t, mask & ~t->mask);
+    }
+    t->mask = mask;
+}
+
+int px_signal_next(struct px_thread *t, struct px_siginfo *info, struct px_action *a, uint64_t *old_mask)
+{
+    struct px_signals *s = t->process->signals;
+    px_lock(&s->lock);
+    t->work &= ~PX_WORK_SIGNAL;
+    int sig = take_any(t, ~t->mask, info);
+    if (sig) {
+        *a = s->action[sig];
+        *old_mask = t->mask;
+        if (a->handler > SIG_IGN) {
+            begin_handler(t, sig, a);
+        }
+    }
+    px_unlock(&s->lock);
+    if (sig && info->code == SI_TIMER) {
+        px_timer_dequeued(info);
+    }
+    return sig;
+}
+
+bool px_fault_action(struct px_thread *t, int sig, struct px_action *a, uint64_t *old_mask)
+{
+    struct px_signals *s = t->process->signals;
+    px_lock(&s->lock);
+    *a = s->action[sig];
+    *old_mask = t->mask;
+    bool handled = a->handler > SIG_IGN && !(t->mask & PX_BIT(sig));
+    if (handled) {
+        begin_handler(t, sig, a);
+    }
+    px_unlock(&s->lock);
+    return handled;
 }
 
 /* ---- waiting for signals ---- */

@@ -275,13 +275,13 @@ static uint32_t stream_ready(struct px_file *f, uint32_t events, bool arm)
     struct px_stream *t = &f->stream;
     uint32_t state = slot_state(t), ready = 0;
     uint32_t unread = __atomic_load_n(&t->slot->rx_head, __ATOMIC_ACQUIRE) - t->rx_tail;
+    if (__atomic_load_n(&t->slot->error, __ATOMIC_RELAXED) || t->broken) /* it is over, even if the state does not say so yet */
+        return POLLERR | POLLHUP | POLLIN | POLLRDNORM | POLLRDHUP | POLLOUT | POLLWRNORM;
     if (unread && unread >= t->low_water)
         ready |= POLLIN | POLLRDNORM;
-    if (__atomic_load_n(&t->slot->error, __ATOMIC_RELAXED) || t->broken)
-        ready |= POLLERR;
     if (state & IO_STATE_RX_EOF)
         ready |= POLLIN | POLLRDNORM | POLLRDHUP | (state & IO_STATE_TX_CLOSED ? POLLHUP : 0);
-    if (state & IO_STATE_TX_CLOSED || t->broken)
+    if (state & IO_STATE_TX_CLOSED)
         return ready | POLLOUT | POLLWRNORM;
     if (state & IO_STATE_CONNECTED) {
         if (events & (POLLOUT | POLLWRNORM) && (writable(t) || (arm && px_stream_wish(f))))

@@ -541,10 +541,11 @@ long px_trace_call(long a, long b, long c, long d, long e, long f)
 
 void px_trace_signal(int sig, const struct px_siginfo *info)
 {
-    struct line line = {.used = 0};
+    struct line line;
     if (px_dispatch != px_trace_table) {
         return;
     }
+    line.used = 0;
     SAY(&line, "[%u] --- ", px_proc()->pid);
     say_signal(&line, sig);
     SAY(&line, " {si_code=%d, si_addr=0x%lx} ---", info->code, info->address);
@@ -560,10 +561,11 @@ void px_trace_start(struct px_process *p)
 
 void px_trace_end(uint32_t status)
 {
-    struct line line = {.used = 0};
+    struct line line;
     if (px_dispatch != px_trace_table) {
         return;
     }
+    line.used = 0;
     if (status & 127) {
         SAY(&line, "[%u] +++ killed by SIG%s +++", px_proc()->pid, px_signal_name((int)status & 127));
     } else {

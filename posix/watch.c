@@ -40,8 +40,7 @@ void px_watch_add_locked(struct px_watch *w, struct px_file *f)
     w->link = &f->watches;
     if (w->next)
         w->next->link = &w->next;
-    f->watches = w;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* before the caller looks at the file: see px_file_changed() */
+    __atomic_store_n(&f->watches, w, __ATOMIC_SEQ_CST); /* before the caller looks at the file: see px_file_changed() */
     if (f->ops == &px_timerfd_ops)
         px_timer_watched_locked(f);
 }
@@ -50,7 +49,7 @@ void px_watch_remove_locked(struct px_watch *w)
 {
     if (!w->file)
         return;
-    *w->link = w->next;
+    __atomic_store_n(w->link, w->next, __ATOMIC_RELAXED);
     if (w->next)
         w->next->link = w->link;
     w->file = NULL;
@@ -96,8 +95,7 @@ void px_file_changed_locked(struct px_file *f)
 void px_file_changed(struct px_file *f)
 {
     struct px_net *n = px_net();
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (!__atomic_load_n(&f->watches, __ATOMIC_RELAXED))
+    if (!__atomic_load_n(&f->watches, __ATOMIC_SEQ_CST))
         return;
     px_lock(&n->lock);
     px_file_changed_locked(f);

@@ -78,7 +78,7 @@ void px_watches_drop(struct px_file *f); /* the file goes: nobody watches it any
 void px_fire_locked(struct px_waiter *w);
 /* Something about the file may be ready that was not. */
 void px_file_changed_locked(struct px_file *f);
-/* The same for files whose state is atomic memory of this process: after the change. Cheap when nobody watches. */
+/* The same for files whose state is atomic memory of this process: after the change (SEQ_CST). Cheap when nobody watches. */
 void px_file_changed(struct px_file *f);
 /* Takes what engines have signalled. Cheap when nothing has. */
 void px_drain_locked(struct px_net *n);

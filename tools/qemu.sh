@@ -45,22 +45,29 @@ shift $((OPTIND - 1))
 
 qemu=${QEMU:-qemu-system-x86_64}
 
-# Whether KVM can run a guest, found out by running one: a /dev/kvm that exists may still fail or hang. The guest is
-# a firmware image of 64 KiB that enters protected mode and ends QEMU with status 3. The answer is kept until the host
+# Whether KVM can run a guest, found out by running one: a /dev/kvm that exists may still fail or hang, and one that is itself emulated
+# may lack instructions. The guest is a firmware image of 64 KiB that enters protected mode, loads the FPU's state and ends QEMU with status 3. The answer is kept until the host
 # boots again.
 probe_kvm()
 {
     [ -r /dev/kvm ] && [ -w /dev/kvm ] || return 1
     answers=${MOTOR_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/motor}
-    answer=$answers/kvm-$(id -u)-$(cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo unknown)
+    answer=$answers/kvm2-$(id -u)-$(cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo unknown)
     if [ ! -f "$answer" ]; then
-        mkdir -p "$answers" 2>/dev/null && rm -f "$answers"/kvm-"$(id -u)"-* || answer=/dev/null
+        mkdir -p "$answers" 2>/dev/null && rm -f "$answers"/kvm*-"$(id -u)"-* || answer=/dev/null
         firmware=$(mktemp)
         {
-            head -c 65520 /dev/zero
-            # Where a processor starts, 0xfff0: smsw ax; or al,1; lmsw ax; mov al,1; out 0xf4,al; hlt
-            printf '\017\001\340\014\001\017\001\360\260\001\346\364\364'
-            head -c 3 /dev/zero
+            head -c 65280 /dev/zero
+            # 0xff00: smsw ax; or al,1; lmsw ax. Then, if CPUID has XSAVE: CR4 |= OSXSAVE|OSFXSR; XCR0 = 3;
+            # xrstor [0x1000]; and for all: mov al,1; out 0xf4,al; hlt
+            printf '\017\001\340\014\001\017\001\360'
+            printf '\146\270\001\000\000\000\017\242\146\017\272\341\032\163\041\017\040\340\146\015\000\002\004\000'
+            printf '\017\042\340\146\061\311\146\061\322\146\270\003\000\000\000\017\001\321\273\000\020\017\256\057'
+            printf '\260\001\346\364\364'
+            head -c 179 /dev/zero
+            # 0xfff0, where a processor starts: jmp 0xff00
+            printf '\351\015\377'
+            head -c 13 /dev/zero
         } >"$firmware"
         status=0
         timeout -k 1 3 "$qemu" -M pc -accel kvm -cpu host -m 2M -nodefaults -no-user-config -display none \

@@ -127,6 +127,13 @@ void engine_flush(struct engine *e)
     e->nreplies = 0;
 }
 
+bool engine_reply_now(struct engine *e, uint64_t token, int64_t status)
+{
+    struct motor_reply r = {.token = token, .status = status, .flags = MOTOR_REPLY_CHECK};
+    engine_flush(e);
+    return motor_serve(e->endpoint, &r, 1, NULL, 0, 0) != -MOTOR_EGONE;
+}
+
 /* ---- events ------------------------------------------------------------------------------------------------ */
 
 motor_handle event_take_handle(struct motor_event *ev, unsigned i)

@@ -82,6 +82,10 @@ struct motor_reply *engine_reply(struct engine *e, uint64_t token, int64_t statu
 void engine_reply_data(struct motor_reply *r, struct engine *e, const void *data, size_t size);
 /* Adds a handle to a reply; it is closed here when sent (MOTOR_REPLY_MOVE for all handles of the reply). */
 void engine_reply_handle(struct motor_reply *r, motor_handle h, uint32_t rights);
+/*
+ * Answers at once. False: the caller has given up, and was told of nothing: undo what was done for it.
+ */
+bool engine_reply_now(struct engine *e, uint64_t token, int64_t status);
 /* Sends the replies collected so far. */
 void engine_flush(struct engine *e);
 

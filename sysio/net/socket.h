@@ -71,7 +71,9 @@ struct socket {
     uint32_t tx_tail, tx_sent; /* acknowledged; handed to lwIP */
     uint32_t tx_seen;          /* head as last read and checked */
     bool tx_shut, fin_sent, tx_retry;
-    bool started; /* the first byte has been handed to lwIP */
+    bool started;   /* the first byte has been handed to lwIP */
+    bool ping_pong; /* data goes back and forth: acknowledgements may wait for an answer to ride on */
+    uint8_t received; /* segments since the last byte was sent */
     bool later, break_later; /* on the engine's list: try again, or reset */
     struct socket *later_next;
     struct socket *retired_next; /* freed but for its slot: see net_retire() */

@@ -74,7 +74,7 @@ void tcp_socket_options(struct socket *s)
         return;
     struct tcp_pcb *pcb = s->tcp;
     net_pcb_touch(pcb);
-    if (s->no_delay)
+    if (s->no_delay || address_is_own(&pcb->remote_ip)) /* no wire to be spared */
         tcp_nagle_disable(pcb);
     else
         tcp_nagle_enable(pcb);
@@ -199,6 +199,20 @@ static bool keep_pending(struct socket *s)
 
 static void push_accept(struct socket *s);
 
+/*
+ * A small pushed segment on a connection that only receives is acknowledged at once: the peer's Nagle waits for that, and no answer
+ * will come to carry it. (Over loopback nobody waits: see tcp_socket_options.)
+ */
+static void acknowledge_early(struct socket *s, struct tcp_pcb *pcb, const struct pbuf *p)
+{
+    if (s->received < 255)
+        s->received++;
+    if (s->received > 1)
+        s->ping_pong = false;
+    if (!s->ping_pong && p->flags & PBUF_FLAG_PUSH && p->tot_len < pcb->mss && !address_is_own(&pcb->remote_ip))
+        tcp_ack_now(pcb);
+}
+
 static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
 {
     struct socket *s = arg;
@@ -211,6 +225,7 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
         return ERR_OK;
     }
     if (p) {
+        acknowledge_early(s, pcb, p);
         receive_add(s, p);
         if (s->rx_pending && !keep_pending(s))
             tcp_socket_break(s);
@@ -281,6 +296,8 @@ void tcp_socket_pump(struct socket *s)
         }
         s->tx_sent += n;
         available -= n;
+        s->ping_pong |= s->received == 1;
+        s->received = 0;
     }
     send_fin(s);
     if (s->tcp)

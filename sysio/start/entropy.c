@@ -27,11 +27,13 @@ void entropy_ready(void)
     if (!device)
         return;
     virtio_interrupt_begin(device);
-    while (virtq_pop(queue, &written)) {
-        if (written && written <= BYTES)
-            motor_random(memory.va, written, 1);
-        engine_timer_set(engine, &timer, clock_monotonic_ns() + EVERY_NS);
-    }
+    do {
+        while (virtq_pop(queue, &written)) {
+            if (written && written <= BYTES)
+                motor_random(memory.va, written, 1);
+            engine_timer_set(engine, &timer, clock_monotonic_ns() + EVERY_NS);
+        }
+    } while (virtq_interrupts_on(queue));
     virtio_interrupt_end(device);
 }
 
@@ -48,4 +50,5 @@ void entropy_init(struct engine *e, uint64_t badge)
     timer.fire = ask;
     virtio_start(d);
     ask(e, &timer);
+    entropy_ready(); /* arms the interrupt */
 }

@@ -43,6 +43,8 @@ static struct motor_frame header; /* of the frame being received */
 static uint32_t header_got, payload_left;
 static struct bytes stdin_bytes;
 static bool stdin_eof, broken;
+static int32_t last_write;      /* bytes that undo takes back */
+static uint32_t last_read_tail;
 static uint64_t frames_out, bytes_in;
 
 /* ---- to the host ---- */
@@ -99,11 +101,11 @@ static uint32_t frame_room(uint32_t type)
     return TX_SIZE - filling->used;
 }
 
-static void frame_grew(uint32_t bytes)
+static void frame_grew(int32_t bytes)
 {
     struct motor_frame *f = (struct motor_frame *)(filling->bytes + last_frame);
-    f->length += bytes;
-    filling->used += bytes;
+    f->length += (uint32_t)bytes;
+    filling->used += (uint32_t)bytes;
 }
 
 /* A frame is never left empty by a failed copy: take its header back. */
@@ -115,23 +117,34 @@ static void frame_close_empty(void)
     }
 }
 
+/* One piece, as much as the buffer being filled takes: so that it can be taken back. */
 int64_t channel_write(struct tty_object *o, uint64_t token, uint64_t size)
 {
-    uint64_t done = 0;
-    while (done < size) {
-        uint32_t room = frame_room(o->channel_frame);
-        uint64_t n = size - done < room ? size - done : room;
-        if (!room)
-            break;
-        int64_t got = token_read(token, done, filling->bytes + filling->used, n);
-        if (got <= 0) {
-            frame_close_empty();
-            return done ? (int64_t)done : got ? got : -EFAULT;
-        }
-        frame_grew((uint32_t)got);
-        done += (uint64_t)got;
+    uint32_t room = frame_room(o->channel_frame);
+    last_write = 0;
+    if (broken)
+        return (int64_t)size; /* nobody listens any more: as to a terminal that was unplugged */
+    if (!room || !size)
+        return 0;
+    int64_t got = token_read(token, 0, filling->bytes + filling->used, size < room ? size : room);
+    if (got <= 0) {
+        frame_close_empty();
+        return got ? got : -EFAULT;
     }
-    return broken ? (int64_t)size : (int64_t)done; /* nobody listens any more: as to a terminal that was unplugged */
+    frame_grew((int32_t)got);
+    last_write = (int32_t)got;
+    return got;
+}
+
+void channel_undo(struct tty_object *o, bool write)
+{
+    (void)o;
+    if (!write) {
+        stdin_bytes.tail = last_read_tail;
+    } else if (last_write) {
+        frame_grew(-last_write);
+        frame_close_empty();
+    }
 }
 
 /* Frames must start where a 32-bit header can be written; payloads end anywhere, so a frame alone starts a fresh one unaligned: x86 does not mind. */
@@ -157,8 +170,10 @@ static void reap(void)
 {
     struct tx_buffer *b;
     uint32_t written;
-    while ((b = virtq_pop(tx, &written)))
-        b->in_flight = false;
+    do {
+        while ((b = virtq_pop(tx, &written)))
+            b->in_flight = false;
+    } while (virtq_interrupts_on(tx));
 }
 
 bool channel_drained(void)
@@ -226,10 +241,12 @@ static void receive(void)
 {
     struct rx_buffer *b;
     uint32_t written;
-    while (parsing_count < BUFFERS && (b = virtq_pop(rx, &written))) {
-        b->used = written < RX_SIZE ? written : RX_SIZE;
-        parsing[parsing_count++] = b;
-    }
+    do {
+        while (parsing_count < BUFFERS && (b = virtq_pop(rx, &written))) {
+            b->used = written < RX_SIZE ? written : RX_SIZE;
+            parsing[parsing_count++] = b;
+        }
+    } while (parsing_count < BUFFERS && virtq_interrupts_on(rx));
     while (parsing_count && parse(parsing[0])) {
         b = parsing[0];
         memmove(parsing, parsing + 1, --parsing_count * sizeof *parsing);
@@ -245,10 +262,8 @@ int64_t channel_read(uint64_t token, uint64_t size, bool *eof)
         *eof = stdin_eof;
         return 0;
     }
-    int64_t n = bytes_to_caller(&stdin_bytes, token, size);
-    if (parsing_count)
-        receive();
-    return n;
+    last_read_tail = stdin_bytes.tail;
+    return bytes_to_caller(&stdin_bytes, token, size); /* what follows it comes in at the end of the turn */
 }
 
 uint32_t channel_ready(struct tty_object *o)
@@ -275,6 +290,8 @@ void channel_interrupt(void)
 
 void channel_turn_end(void)
 {
+    if (parsing_count)
+        receive();
     if (filling && filling->used && !broken && (!in_flight() || filling->used > TX_SIZE / 2))
         submit();
     if (virtq_broken(rx) || virtq_broken(tx))
@@ -306,6 +323,7 @@ bool channel_init(void)
     virtio_start(device);
     for (uint32_t i = 0; i < BUFFERS; i++)
         rx_offer(&rx_buffers[i]);
+    receive();
     counter_register("tty", "frames_out", &frames_out);
     counter_register("tty", "stdin_bytes", &bytes_in);
     uint32_t version = 1;

@@ -32,6 +32,10 @@ static motor_handle irq;
 static bool present;
 static uint8_t interrupts; /* the IER as last written */
 static uint64_t bytes_out, bytes_in;
+static struct { /* before the last read or write: see undo */
+    uint32_t out_head, in_tail, in_ends;
+    bool in_eof;
+} before;
 
 static void port_write(uint16_t reg, uint8_t value)
 {
@@ -108,7 +112,22 @@ int64_t console_read(uint64_t token, uint64_t size, bool *eof)
         *eof = true;
         return 0;
     }
+    before.in_tail = line.ready.tail;
+    before.in_ends = line.ends;
+    before.in_eof = line.eof;
     return line_read(&line, token, size, eof);
+}
+
+void console_undo(struct tty_object *o, bool write)
+{
+    (void)o;
+    if (write) {
+        out.head = before.out_head;
+        return;
+    }
+    line.ready.tail = before.in_tail;
+    line.ends = before.in_ends;
+    line.eof = before.in_eof;
 }
 
 int64_t console_write(struct tty_object *o, uint64_t token, uint64_t size)
@@ -116,6 +135,7 @@ int64_t console_write(struct tty_object *o, uint64_t token, uint64_t size)
     uint8_t piece[1024];
     uint64_t done = 0;
     (void)o;
+    before.out_head = out.head;
     while (done < size) {
         uint32_t room = present ? bytes_free(&out) : OUT_SIZE; /* each byte may take two */
         uint64_t n = size - done < sizeof piece ? size - done : sizeof piece;
@@ -129,8 +149,6 @@ int64_t console_write(struct tty_object *o, uint64_t token, uint64_t size)
         for (int64_t i = 0; present && i < got; i++)
             put(piece[i]);
         done += (uint64_t)got;
-        if (present)
-            transmit();
     }
     return (int64_t)done;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The tty engine's messages: reads and writes that may have to wait, and the end of the program. */
-#include "tty.h"
+#include "session.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -67,7 +67,8 @@ static bool attempt(uint32_t object, uint32_t op, uint64_t token, uint64_t size)
     int64_t n = op == IO_READ ? o->read(token, size, &eof) : o->write(o, token, size);
     if (n == 0 && !eof && size)
         return false;
-    engine_reply(&tty_engine, token, n);
+    if (!engine_reply_now(&tty_engine, token, n) && n >= 0 && size)
+        o->undo(o, op == IO_WRITE);
     return true;
 }
 
@@ -124,6 +125,7 @@ static void cancel(uint64_t token)
             continue;
         *link = w->next;
         free(w);
+        engine_reply(&tty_engine, token, -EINTR); /* MOTOR_CALL_CONFIRM: it wants to know that nothing happened */
         return;
     }
 }
@@ -141,12 +143,31 @@ static void stat_object(struct motor_event *ev, uint32_t object)
 
 static void open_object(struct motor_event *ev)
 {
+    if (ev->op == IO_SESSION_OPEN) {
+        session_open(ev);
+        return;
+    }
     int64_t h = ev->op == IO_TTY_OPEN ? tty_open((uint32_t)ev->word[0]) : -ENOSYS;
     struct motor_reply *r = engine_reply(&tty_engine, ev->token, h < 0 ? h : 0);
     if (h >= 0) {
         engine_reply_handle(r, (motor_handle)h, MOTOR_RIGHT_CALL | MOTOR_RIGHT_DUP);
         r->word[0] = MOTOR_FD_TTY;
     }
+}
+
+static uint32_t ready_events(uint32_t object)
+{
+    return objects[object].ready(&objects[object]);
+}
+
+static int64_t poll_object(struct motor_event *ev, uint32_t object)
+{
+    uint32_t mask = (uint32_t)ev->word[0] | POLLERR | POLLHUP, ready = ready_events(object) & mask;
+    if (ready || !ev->word[1])
+        return ready;
+    if (!ev->nhandles || ev->handle[0] != MOTOR_HANDLE_OWN)
+        return -EINVAL;
+    return session_arm(ev->own_badge[0], ev->word[2], object, mask);
 }
 
 static void call_object(struct motor_event *ev, uint32_t object)
@@ -166,7 +187,7 @@ static void call_object(struct motor_event *ev, uint32_t object)
         status = o->control ? o->control(ev) : -ENOTTY;
         break;
     case IO_POLL:
-        status = o->ready(o) & (ev->word[0] | POLLERR | POLLHUP);
+        status = poll_object(ev, object);
         break;
     case IO_PATH:
         status = event_write(ev, 0, paths[object], strlen(paths[object]));
@@ -225,6 +246,8 @@ static void tty_event(struct engine *e, struct motor_event *ev)
     uint64_t number = ev->badge - 1;
     if (ev->kind == MOTOR_EVENT_CANCEL) {
         cancel(ev->token);
+    } else if (ev->kind == MOTOR_EVENT_CLOSED) {
+        session_closed(ev->badge);
     } else if (ev->kind == MOTOR_EVENT_NOTIFY) {
         if (number == TTY_UART_IRQ)
             console_interrupt();
@@ -252,12 +275,13 @@ static void tty_turn_end(struct engine *e)
         retry_waiting();
     if (channel)
         channel_turn_end();
+    session_turn_end(ready_events);
     finish_try();
 }
 
 /* What an object is when there is no channel: all of them are the console. */
 static const struct tty_object console_object = {
-    .read = console_read, .write = console_write, .control = console_control, .ready = console_ready,
+    .read = console_read, .write = console_write, .undo = console_undo, .control = console_control, .ready = console_ready,
     .mode = S_IFCHR | 0620, .rdev = 5 << 8 | 1,
 };
 
@@ -272,7 +296,7 @@ static void objects_set(void)
     for (uint32_t i = IO_TTY_STDIN; channel && i < TTY_OBJECTS; i++)
         objects[i] = (struct tty_object){.read = i == IO_TTY_STDIN ? channel_read : NULL,
                                          .write = i == IO_TTY_STDIN ? NULL : channel_write,
-                                         .ready = channel_ready, .mode = S_IFIFO | 0600, .channel_frame = frames[i]};
+                                         .undo = channel_undo, .ready = channel_ready, .mode = S_IFIFO | 0600, .channel_frame = frames[i]};
     objects[IO_TTY_TRACE].read = objects[IO_TTY_MISSING].read = NULL;
 }
 

@@ -60,12 +60,14 @@ static inline uint8_t bytes_take(struct bytes *b)
 }
 
 /*
- * An object. read and write move what they can now: bytes moved, 0: must wait (read: or end of file when *eof), negative: errno.
+ * An object. read and write move what they can now: bytes moved, 0: must wait (read: or end of file when *eof), negative: errno. Nothing
+ * moved leaves our hands before the caller was told: undo() takes back the last read or write, of which the caller heard nothing.
  * ready: POLL* bits.
  */
 struct tty_object {
     int64_t (*read)(uint64_t token, uint64_t size, bool *eof);
     int64_t (*write)(struct tty_object *o, uint64_t token, uint64_t size);
+    void (*undo)(struct tty_object *o, bool write);
     int64_t (*control)(struct motor_event *ev);
     uint32_t (*ready)(struct tty_object *o);
     uint32_t mode; /* of IO_STAT */
@@ -82,6 +84,7 @@ void console_turn_end(void);
 bool console_drained(void);
 int64_t console_read(uint64_t token, uint64_t size, bool *eof);
 int64_t console_write(struct tty_object *o, uint64_t token, uint64_t size);
+void console_undo(struct tty_object *o, bool write);
 int64_t console_control(struct motor_event *ev);
 uint32_t console_ready(struct tty_object *o);
 
@@ -92,6 +95,7 @@ bool channel_drained(void);
 bool channel_frame(uint32_t type, const void *data, uint32_t size); /* a whole frame; false: no room now */
 int64_t channel_read(uint64_t token, uint64_t size, bool *eof);
 int64_t channel_write(struct tty_object *o, uint64_t token, uint64_t size);
+void channel_undo(struct tty_object *o, bool write);
 uint32_t channel_ready(struct tty_object *o);
 
 #endif

@@ -13,6 +13,20 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 1' INT TERM
 
+# Runs the calling script again in a network namespace of its own with a TAP device, tap0 (10.0.2.2/24), to which `tap_args` connects a
+# VM at 10.0.2.15. QEMU's user networking has a listen backlog of 1, which loses simultaneous connections.
+tap_args='-n tap,id=net0,ifname=tap0,script=no,downscript=no'
+tap_cmdline='ip=10.0.2.15/24:10.0.2.2:10.0.2.2'
+in_namespace() {
+    if [ -z "${MOTOR_TEST_NAMESPACE:-}" ]; then
+        trap - EXIT
+        rm -rf "$scratch"
+        [ "$(id -u)" = 0 ] || exec env MOTOR_TEST_NAMESPACE=1 unshare --map-root-user --net "$0" "$@"
+        exec env MOTOR_TEST_NAMESPACE=1 unshare --net "$0" "$@"
+    fi
+    ip link set lo up && ip tuntap add dev tap0 mode tap && ip address add 10.0.2.2/24 dev tap0 && ip link set tap0 up || exit 1
+}
+
 failures=0
 fail() {
     echo "FAILED: $*"

@@ -3,14 +3,15 @@
 # nginx, booted as `make run` boots it: pages, load with kept and with new connections, no error, no stall, no slowing down.
 # MOTOR_TEST_LOAD scales the load: 1 (default) is quick, 20 the full one (200,000 and 50,000 requests).
 . "$(dirname "$0")/lib.sh"
+in_namespace "$@"
 
 load=${MOTOR_TEST_LOAD:-1}
-port=$(free_port)
-"$MOTOR_TOP/tools/qemu.sh" -k "$build/kernel/motor.elf" -b "$build/bundle-nginx.img" -p "$port:80" -m 128M \
+# shellcheck disable=SC2086
+"$MOTOR_TOP/tools/qemu.sh" -k "$build/kernel/motor.elf" -b "$build/bundle-nginx.img" -m 128M $tap_args -A "$tap_cmdline" \
     </dev/null >"$scratch/serial" 2>&1 &
 vm=$!
 pids="$pids $vm"
-url=http://127.0.0.1:$port
+url=http://10.0.2.15
 if ! wait_http "$url/" 60; then
     cat "$scratch/serial"
     fail "nginx does not answer"
@@ -35,10 +36,10 @@ check_load() {
 r = json.load(sys.stdin)
 sys.exit(r["last_tenth_rate"] < r["first_tenth_rate"] / 2)' || fail "httpload $*: the end is slower than the start"
 }
-check_load -c 64 -n $((load * 10000)) "127.0.0.1:$port/"
-check_load -1 -c 4 -n $((load * 2500)) "127.0.0.1:$port/"
-check_load -c 4 -n 40 "127.0.0.1:$port/1m.bin"
-check_load -c 16 -i 500 -n 2000 "127.0.0.1:$port/"
+check_load -c 64 -n $((load * 10000)) "10.0.2.15:80/"
+check_load -1 -c 4 -n $((load * 2500)) "10.0.2.15:80/"
+check_load -c 4 -n 40 "10.0.2.15:80/1m.bin"
+check_load -c 16 -i 500 -n 2000 "10.0.2.15:80/"
 
 kill -0 "$vm" 2>/dev/null || fail "the VM has ended: $(cat "$scratch/serial")"
 finish

@@ -10,6 +10,7 @@
 #define MSR_APIC_BASE 0x1bu
 #define X2APIC_MSR 0x800u
 #define REG_ID 0x20u
+#define REG_PRIORITY 0x80u
 #define REG_EOI 0xb0u
 #define REG_SPURIOUS 0xf0u
 #define REG_ICR_LOW 0x300u
@@ -116,9 +117,10 @@ void apic_init_cpu(void)
         chosen = true;
     }
     wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | 1u << 11 | (x2apic ? 1u << 10 : 0));
-    lapic_write(REG_SPURIOUS, 0x100 | VECTOR_SPURIOUS);
     lapic_write(REG_LVT_LINT0, LVT_MASKED);
     lapic_write(REG_LVT_LINT1, LVT_MASKED);
+    lapic_write(REG_SPURIOUS, 0x100 | VECTOR_SPURIOUS);
+    lapic_write(REG_PRIORITY, 0); /* after LINT0: QEMU then forgets a tick of the firmware's timer that still waits */
     lapic_write(REG_TIMER_DIVIDE, 3); /* by 16 */
     lapic_write(REG_LVT_TIMER, VECTOR_TIMER | (apic_has_deadline ? LVT_DEADLINE : 0));
     __asm__ volatile("mfence" : : : "memory"); /* SDM 11.5.4.1: before the first deadline */

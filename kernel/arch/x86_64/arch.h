@@ -13,7 +13,9 @@ struct thread;
 struct aspace;
 
 #define PAGE_SIZE 4096ull
+#ifndef PHYSMAP_BASE /* set by host tests */
 #define PHYSMAP_BASE 0xffff888000000000ull
+#endif
 #define KERNEL_BASE 0xffffffff80000000ull
 #define USER_END 0x00007ffffffff000ull /* one past the highest user address that may be mapped */
 #define CPUS_MAX 64u

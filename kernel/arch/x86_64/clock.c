@@ -112,17 +112,6 @@ static bool pm_use(void)
 }
 
 /* QEMU's emulator says so itself: its APIC timer's rate is known, and better than the PIT, which wraps after 55 ms. */
-static bool emulated(void)
-{
-    uint32_t r[4];
-    cpuid(1, 0, r);
-    if (!(r[2] >> 31 & 1)) {
-        return false;
-    }
-    cpuid(0x40000000u, 0, r);
-    return r[1] == 0x54474354 && r[2] == 0x43544743 && r[3] == 0x47435447; /* TCGTCGTCGTCG */
-}
-
 static bool timer_use(void)
 {
     reference.read = timer_count;
@@ -319,7 +308,7 @@ void clock_begin(void)
         return;
     }
     apic_timer_start(~0u);
-    if (hpet_use() || pm_use() || (emulated() && timer_use())) {
+    if (hpet_use() || pm_use() || (cpu_is_emulated() && timer_use())) {
         first = sample();
     } else {
         reference.read = NULL;

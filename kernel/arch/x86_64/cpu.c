@@ -27,6 +27,7 @@
 
 #define IO_PORTS 0x1000u
 #define NO_IO_BITMAP 0xffffu
+#define STACK_CANARY 0x6b63617473206f6eull /* at a kernel stack's lowest address: whoever changed it went too deep */
 
 _Static_assert(offsetof(struct cpu, kernel_rsp) == 8 && offsetof(struct cpu, user_rsp) == 16, "entry.S");
 _Static_assert(offsetof(struct cpu, current) == 24 && offsetof(struct cpu, resched) == 57, "entry.S");
@@ -68,6 +69,17 @@ static struct cpu boot_cpu;
 struct cpu *cpus[CPUS_MAX];
 uint32_t cpu_count;
 bool cpu_has_smap, cpu_has_fsgsbase;
+
+bool cpu_is_emulated(void)
+{
+    uint32_t r[4];
+    cpuid(1, 0, r);
+    if (!(r[2] >> 31 & 1)) {
+        return false;
+    }
+    cpuid(0x40000000u, 0, r);
+    return r[1] == 0x54474354 && r[2] == 0x43544743 && r[3] == 0x47435447; /* TCGTCGTCGTCG */
+}
 
 static void gate_set(unsigned vector, uint64_t entry, unsigned ist, unsigned dpl)
 {
@@ -224,11 +236,17 @@ uint64_t arch_get_user_gs(struct thread *t)
     return t->gs_base;
 }
 
+void stack_guard(void *stack)
+{
+    *(uint64_t *)stack = STACK_CANARY;
+}
+
 /* A thread of a process has user state; an idle thread has none and leaves the last one's in place. */
 void arch_context_switch(struct thread *from, struct thread *to)
 {
     struct cpu *c = this_cpu();
     struct arch_cpu *a = c->arch;
+    KASSERT(*(uint64_t *)from->kernel_stack == STACK_CANARY);
     if (from->process) {
         bases_save(from);
     }
@@ -260,6 +278,7 @@ struct trap_frame *arch_user_frame(struct thread *t)
 void arch_thread_prepare(struct thread *t, void (*entry)(void))
 {
     uint64_t *sp = (uint64_t *)arch_user_frame(t);
+    stack_guard(t->kernel_stack);
     *--sp = 0; /* keeps the stack as a call would leave it, and ends backtraces */
     *--sp = (uint64_t)entry;
     for (int i = 0; i < 6; i++) {
@@ -277,6 +296,9 @@ void arch_set_user_start(struct thread *t, const struct motor_thread_start *s)
     };
     t->fs_base = s->fs_base;
     t->gs_base = s->gs_base;
+    if (t == this_cpu()->current) {
+        fpu_reset(); /* exec; a new thread's state is fresh */
+    }
 }
 
 bool arch_user_address_ok(uint64_t rip)

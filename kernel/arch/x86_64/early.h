@@ -18,8 +18,12 @@ extern uint64_t arch_kernel_root; /* physical address of the kernel's PML4; its 
 void memory_map_init(void);                             /* physmap and kernel image, W^X */
 void *device_map(uint64_t paddr, uint64_t size);        /* uncached, for ever; NULL when there is no room */
 void cpu_init(struct cpu *c, uint64_t stack_top);       /* GDT, TSS, IDT, control registers, syscall MSRs, gs */
+void stack_guard(void *stack);                          /* at the end of a kernel stack */
 void fpu_init_cpu(void);
 void fpu_switch(struct thread *from, struct thread *to);
+void fpu_trap(void);
+void fpu_reset(void); /* the current thread's, to that of a new one */
+bool cpu_is_emulated(void);       /* by QEMU without a hypervisor: other things are dear than on hardware */
 void clock_begin(void);                                 /* early: start counting */
 void clock_init(void);                                  /* TSC and local APIC timer rates; fills kinfo */
 uint64_t clock_rtc_seconds(void);

@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * FPU, SSE and AVX state of user threads. The kernel does not use these registers. State is saved whenever a thread is
- * switched out and loaded when it comes back, unless this CPU's registers still hold it (a wake-up from idle, or a
- * server that the kernel alone ran in between).
+ * FPU, SSE and AVX state of user threads. The kernel does not use these registers. A thread's state is saved when it is
+ * switched out and loaded when it comes back, unless this CPU's registers still hold it (a wake-up from idle).
+ *
+ * Under emulation saving and loading cost as much as the rest of a switch, and CR0.TS next to nothing; on hardware it is the
+ * other way round, and registers left in place could be read by speculation (CVE-2018-3665). So only under emulation a thread starts
+ * its turn without its registers, and the trap at their first use loads them; one that used them in each of some turns in a row
+ * gets them at once for a while. Sources: Intel SDM volume 1, chapter 13; volume 3, 2.5 (CR0.TS) and chapter 13.
+ *
+ * Invariant: owner[cpu] == t and t's area.cpu_plus_1 == cpu + 1 means: the CPU's registers are t's newest state; if t's area is not
+ * live, its memory is too.
  */
 #include "early.h"
 #include "frame.h"
@@ -11,13 +18,20 @@
 #include "thread.h"
 
 #define LEGACY_SIZE 512u
+#define CR0_TS 8u
+
+#define STREAK 3u       /* turns with a trap in a row, until a thread is given its registers at once */
+#define EAGER_TURNS 32u /* for so many turns */
 
 struct fpu_area { /* struct thread.fpu */
-    void *block;       /* what was allocated */
+    void *block;         /* what was allocated */
     uint32_t cpu_plus_1; /* where its registers were last loaded; 0: nowhere */
+    bool live;           /* it runs, and may have changed its registers */
+    uint8_t streak, eager_turns;
 };
 
-static bool has_xsave, has_xsaveopt;
+static bool has_xsave, has_xsaveopt, lazy;
+static bool trapping[CPUS_MAX]; /* CR0.TS */
 static uint32_t area_size = LEGACY_SIZE;
 static uint64_t xcr0;
 static struct thread *owner[CPUS_MAX]; /* whose state the CPU's registers hold */
@@ -32,6 +46,7 @@ static void *state_of(const struct thread *t)
 static void choose_features(void)
 {
     uint32_t r[4];
+    lazy = cpu_is_emulated();
     cpuid(1, 0, r);
     has_xsave = r[2] >> 26 & 1;
     if (!has_xsave) {
@@ -74,17 +89,10 @@ void fpu_fill_kinfo(struct motor_kinfo *k)
     k->xsave_mask = has_xsave ? xcr0 : 0;
 }
 
-void arch_fpu_init_thread(struct thread *t)
+static void state_init(struct thread *t)
 {
-    char *block = kzalloc(area_size + 128);
-    if (!block) {
-        t->fpu = NULL;
-        return;
-    }
-    struct fpu_area *a = (struct fpu_area *)(((uint64_t)block + 63) & ~63ull);
-    a->block = block;
-    t->fpu = a;
     uint8_t *state = state_of(t);
+    __builtin_memset(state, 0, area_size);
     *(uint16_t *)state = 0x37f;         /* FCW: all exceptions masked, extended precision */
     *(uint32_t *)(state + 24) = 0x1f80; /* MXCSR: all exceptions masked */
     if (has_xsave) {
@@ -92,10 +100,23 @@ void arch_fpu_init_thread(struct thread *t)
     }
 }
 
+void arch_fpu_init_thread(struct thread *t)
+{
+    char *block = kmalloc(area_size + 128);
+    if (!block) {
+        t->fpu = NULL;
+        return;
+    }
+    struct fpu_area *a = (struct fpu_area *)(((uint64_t)block + 63) & ~63ull);
+    *a = (struct fpu_area){.block = block};
+    t->fpu = a;
+    state_init(t);
+}
+
 void arch_fpu_free_thread(struct thread *t)
 {
     struct fpu_area *a = t->fpu;
-    for (uint32_t i = 0; i < CPUS_MAX; i++) {
+    for (uint32_t i = 0; i < cpu_count; i++) {
         if (__atomic_load_n(&owner[i], __ATOMIC_RELAXED) == t) {
             __atomic_store_n(&owner[i], NULL, __ATOMIC_RELAXED);
         }
@@ -126,20 +147,74 @@ static void load(const void *state)
     }
 }
 
+static void set_trap(uint32_t cpu, bool on)
+{
+    if (trapping[cpu] == on) {
+        return;
+    }
+    trapping[cpu] = on;
+    if (on) {
+        uint64_t cr0;
+        __asm__ volatile("mov %%cr0, %0" : "=r"(cr0));
+        __asm__ volatile("mov %0, %%cr0" : : "r"(cr0 | CR0_TS) : "memory");
+    } else {
+        __asm__ volatile("clts" : : : "memory");
+    }
+}
+
+/* The registers are t's from here on. */
+static void give(struct thread *t, uint32_t cpu)
+{
+    struct fpu_area *a = t->fpu;
+    set_trap(cpu, false);
+    if (owner[cpu] != t || a->cpu_plus_1 != cpu + 1) {
+        load(state_of(t));
+        owner[cpu] = t;
+        a->cpu_plus_1 = cpu + 1;
+    }
+    a->live = true;
+}
+
 void fpu_switch(struct thread *from, struct thread *to)
 {
     uint32_t cpu = this_cpu()->id;
-    if (from->process && from->fpu) { /* idle threads have no state worth keeping */
+    struct fpu_area *old = from->process ? from->fpu : NULL, *new = to->process ? to->fpu : NULL;
+    if (old && old->live) {
         save(state_of(from));
+        old->live = false;
+    } else if (old) {
+        old->streak = 0;
     }
-    if (!to->process || !to->fpu) {
-        return;
+    if (!new) {
+        return; /* idle: the registers stay as they are */
     }
-    struct fpu_area *a = to->fpu;
-    if (owner[cpu] == to && a->cpu_plus_1 == cpu + 1) {
-        return;
+    if (!lazy) {
+        give(to, cpu);
+    } else if (new->eager_turns) {
+        new->eager_turns--;
+        give(to, cpu);
+    } else {
+        set_trap(cpu, true);
     }
-    load(state_of(to));
-    owner[cpu] = to;
-    a->cpu_plus_1 = cpu + 1;
+}
+
+/* Vector 7: the running thread uses registers that it was not given yet. */
+void fpu_trap(void)
+{
+    struct thread *t = this_cpu()->current;
+    struct fpu_area *a = t->fpu;
+    give(t, this_cpu()->id);
+    if (++a->streak >= STREAK) {
+        a->streak = STREAK - 1; /* afterwards one more trap is enough */
+        a->eager_turns = EAGER_TURNS;
+    }
+}
+
+void fpu_reset(void)
+{
+    struct thread *t = this_cpu()->current;
+    struct fpu_area *a = t->fpu;
+    state_init(t);
+    a->cpu_plus_1 = 0;
+    give(t, this_cpu()->id);
 }

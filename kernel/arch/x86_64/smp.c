@@ -193,6 +193,7 @@ static bool prepare(uint32_t id)
     }
     c->id = id;
     c->arch = arch;
+    stack_guard(stack);
     c->idle = c->current = thread_create_idle(id, stack);
     smp_stack[id] = (uint64_t)stack + KERNEL_STACK_SIZE;
     cpus[id] = c;
@@ -239,6 +240,7 @@ void arch_late_init(void)
     struct cpu *c = this_cpu();
     apic_init_boards();
     clock_init();
+    stack_guard(boot_stack);
     c->idle = c->current = thread_create_idle(c->id, boot_stack);
     c->online = true;
     cpu_count = 1;

@@ -86,6 +86,10 @@ static void exception(struct trap_frame *f)
         }
         panic_frame(f, "exception in the kernel");
     }
+    if (f->vector == 7) {
+        fpu_trap();
+        return;
+    }
     thread_fault(f, (uint32_t)f->vector, f->rip, (uint32_t)f->error, 0);
 }
 

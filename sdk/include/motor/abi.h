@@ -199,7 +199,7 @@ struct motor_process_info {
 /* What a client fills for call(), and finds changed by the reply. */
 struct motor_msg {
     uint32_t op;       /* to the server, as is */
-    uint32_t nhandles; /* in: handles sent, | MOTOR_CALL_NOINTR; out: handles received */
+    uint32_t nhandles; /* in: handles sent, | MOTOR_CALL_*; out: handles received */
     int64_t status;    /* out: the server's answer: negative status or errno as the protocol says, or a result */
     uint64_t word[MOTOR_MSG_WORDS]; /* in and out */
     const void *in;    /* bytes the server may read while the call lasts */
@@ -211,11 +211,12 @@ struct motor_msg {
 };
 _Static_assert(sizeof(struct motor_msg) == 120, "ABI");
 #define MOTOR_CALL_NOINTR (1u << 31) /* interruptions do not end the call: only the reply, the deadline or a death does */
+#define MOTOR_CALL_CONFIRM (1u << 30) /* an interruption ends the call only while no server has received it; after that it just tells the server (CANCEL), and the call waits for the answer: nothing happens unnoticed */
 
 #define MOTOR_EVENT_CALL 1u
 #define MOTOR_EVENT_NOTIFY 2u
 #define MOTOR_EVENT_CLOSED 3u
-#define MOTOR_EVENT_CANCEL 4u /* a call not yet answered was given up by its caller: `token` is dead */
+#define MOTOR_EVENT_CANCEL 4u /* a call not yet answered was given up by its caller: `token` is dead; or (MOTOR_CALL_CONFIRM) its caller was interrupted and wants an answer now */
 
 /*
  * What a server receives. In handle[], a gate of this very endpoint arrives as MOTOR_HANDLE_OWN with its badge in
@@ -245,9 +246,14 @@ struct motor_reply {
     uint32_t nhandles;
     uint32_t rights[MOTOR_MSG_HANDLES]; /* rights (and MOTOR_HANDLE_CLOEXEC) that the caller's handles get */
     motor_handle handle[MOTOR_MSG_HANDLES];
-    uint32_t flags; /* MOTOR_REPLY_MOVE */
+    uint32_t flags; /* MOTOR_REPLY_* */
 };
 #define MOTOR_REPLY_MOVE 1u /* the server's own handles are closed when sent */
+/*
+ * If the caller has given up, serve() ends at this reply with -MOTOR_EGONE (without the flag, it goes on silently). A server that has
+ * moved bytes for a call can so take them back: what the caller was not told of has not happened.
+ */
+#define MOTOR_REPLY_CHECK 2u
 
 /* msg_copy(): exactly one of buffer and vmo. Result: bytes copied (short at the end of a buffer or object). */
 #define MOTOR_COPY_FROM_CALLER 0u /* caller's `in` -> here */

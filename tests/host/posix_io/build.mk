@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: MIT
+#
+# The I/O half of the POSIX runtime on the host: with a capricious engine, under sanitizers (address, and thread).
+
+POSIX_IO_SOURCES := $(addprefix posix/,address datagram epoll eventfd fcntl fd file iov netinfo path poll ring rw select session \
+    socket socket_message stream timerfd tty watch lock)
+POSIX_IO_FLAGS := -std=gnu17 -O1 -g -fno-omit-frame-pointer -Wall -Wextra -Isdk/include -DPX_HOST_TEST -DMOTOR_SYSCALL_EXTERN
+POSIX_IO_RUNTIME := -ffreestanding -fno-builtin -Iposix
+POSIX_IO_address := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+POSIX_IO_thread := -fsanitize=thread
+
+define posix_io_kind
+$(BUILD)/posix_io/$(1)/posix/%.o $(BUILD)/posix_io/$(1)/tests/host/posix_io/seam.o: POSIX_IO_MORE := $(POSIX_IO_RUNTIME)
+$(BUILD)/posix_io/$(1)/%.o: %.c
+	$$(call say,HOSTCC,$$<)
+	@mkdir -p $$(@D)
+	$$(Q)$$(HOSTCC) $$(POSIX_IO_FLAGS) $$(POSIX_IO_MORE) $$(POSIX_IO_$(1)) -MMD -MP -c -o $$@ $$<
+endef
+define posix_io_test
+$(BUILD)/tests/host/posix_io_$(2)_$(1): $(addprefix $(BUILD)/posix_io/$(1)/,$(POSIX_IO_SOURCES:=.o) $(addprefix tests/host/posix_io/,seam.o kernel.o engine.o $(2).o))
+	$$(call say,HOSTLD,$$@)
+	@mkdir -p $$(@D)
+	$$(Q)$$(HOSTCC) $$(POSIX_IO_$(1)) -pthread -o $$@ $$^
+HOST_TESTS += $(BUILD)/tests/host/posix_io_$(2)_$(1)
+endef
+$(foreach kind,address thread,$(eval $(call posix_io_kind,$(kind))))
+$(foreach kind,address thread,$(foreach test,streams,$(eval $(call posix_io_test,$(kind),$(test)))))
