@@ -204,6 +204,14 @@ static void gather_frame(void *context, uint64_t page)
     g->frame[g->n++] = page;
 }
 
+/* The page after that of a leaf entry, or a later one if the entries between are empty; the same table, so at most 512. */
+static uint64_t next_page(const uint64_t *entry, uint64_t at, uint64_t end)
+{
+    for (at += PAGE_SIZE; at < end && at % LARGE_SIZE && !*++entry; at += PAGE_SIZE) {
+    }
+    return at;
+}
+
 bool unmap_entries(struct gather *g, uint64_t *at, uint64_t end)
 {
     struct aspace *as = g->as;
@@ -233,8 +241,10 @@ bool unmap_entries(struct gather *g, uint64_t *at, uint64_t end)
                 gather_frame(g, pte_page(old));
             }
             pagetable_clear(as, *at, entry, level, gather_frame, g);
+            *at += size; /* the table may be gone */
+        } else {
+            *at = next_page(entry, *at, end);
         }
-        *at += size;
     }
     return true;
 }
@@ -555,7 +565,7 @@ static bool protect_entries(struct aspace *as, uint64_t start, uint64_t end, uin
             gather_range(g, at, at + size);
             __atomic_store_n(entry, changed, __ATOMIC_RELAXED);
         }
-        at += size;
+        at = level ? at + size : next_page(entry, at, end);
     }
     return true;
 }

@@ -145,8 +145,13 @@ static int64_t owned_write(struct aspace *as, struct region *r, uint64_t address
         __atomic_store_n(entry, old | PTE_WRITE, __ATOMIC_RELAXED);
         return 0;
     }
-    if (level && !pagetable_split(as, entry)) {
-        return -MOTOR_ENOMEM;
+    if (level) {
+        uint64_t skip;
+        if (!pagetable_split(as, entry)) {
+            return -MOTOR_ENOMEM;
+        }
+        entry = pagetable_find(as, address, &level, &skip); /* the small page's, in the new table */
+        page = pte_page(*entry);
     }
     int64_t status = private_copy(as, r, page, entry, address);
     if (status == 0) {

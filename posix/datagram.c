@@ -38,7 +38,7 @@ static long receive_one(struct px_file *f, struct px_io *io, uint32_t flags, str
     uint64_t place = __atomic_load_n(&t->slot->rx_place, __ATOMIC_RELAXED);
     if (t->broken || !px_rx_copy(t->session, place, t->rx_tail, head, &header, sizeof header) || header.length > 65536 ||
         record_size(header.length) > head - t->rx_tail) {
-        t->broken = true;
+        PX_SET(t->broken, true);
         return -EIO;
     }
     info->length = header.length;
@@ -46,7 +46,7 @@ static long receive_one(struct px_file *f, struct px_io *io, uint32_t flags, str
     memcpy(info->from.bytes, header.address, sizeof header.address);
     long result = put_bytes(f, io, place, t->rx_tail + (uint32_t)sizeof header, (uint32_t)PX_MIN((size_t)header.length, io->left));
     if (result >= 0 && !(flags & PX_IO_PEEK)) {
-        t->rx_tail += record_size(header.length);
+        PX_SET(t->rx_tail, t->rx_tail + record_size(header.length));
         __atomic_exchange_n(&t->slot->rx_tail, t->rx_tail, __ATOMIC_SEQ_CST);
     }
     return result;
@@ -120,7 +120,7 @@ static long take_ring_bytes(struct px_stream *t, uint32_t at, struct px_io *io, 
 
 static uint32_t send_used(const struct px_stream *t)
 {
-    return __atomic_load_n(&t->tx_head, __ATOMIC_RELAXED) - __atomic_load_n(&t->slot->tx_tail, __ATOMIC_ACQUIRE);
+    return PX_GLANCE(t->tx_head) - __atomic_load_n(&t->slot->tx_tail, __ATOMIC_ACQUIRE);
 }
 
 static bool writable(const struct px_stream *t)
@@ -142,7 +142,7 @@ static long send_one(struct px_file *f, struct px_io *io, const struct px_addres
     }
     uint32_t size = 1u << t->ring_order;
     if (used > size) {
-        t->broken = true;
+        PX_SET(t->broken, true);
         return -EIO;
     }
     if (record_size(length) > size)
@@ -158,7 +158,7 @@ static long send_one(struct px_file *f, struct px_io *io, const struct px_addres
     long result = take_ring_bytes(t, t->tx_head + (uint32_t)sizeof header, io, length);
     if (result < 0)
         return result;
-    __atomic_store_n(&t->tx_head, t->tx_head + record_size(length), __ATOMIC_RELAXED);
+    PX_SET(t->tx_head, t->tx_head + record_size(length));
     __atomic_store_n(&t->slot->tx_head, t->tx_head, __ATOMIC_RELEASE);
     return length;
 }
@@ -212,9 +212,9 @@ static uint32_t datagram_ready(struct px_file *f, uint32_t events, bool arm)
 {
     struct px_stream *t = &f->stream;
     uint32_t state = __atomic_load_n(&t->slot->state, __ATOMIC_ACQUIRE), ready = 0;
-    if (__atomic_load_n(&t->slot->rx_head, __ATOMIC_ACQUIRE) != t->rx_tail)
+    if (__atomic_load_n(&t->slot->rx_head, __ATOMIC_ACQUIRE) != PX_GLANCE(t->rx_tail))
         ready |= POLLIN | POLLRDNORM;
-    if (__atomic_load_n(&t->slot->error, __ATOMIC_RELAXED) || t->broken)
+    if (__atomic_load_n(&t->slot->error, __ATOMIC_RELAXED) || PX_GLANCE(t->broken))
         ready |= POLLERR;
     if (state & IO_STATE_RX_EOF)
         ready |= POLLIN | POLLRDNORM | POLLRDHUP | (state & IO_STATE_TX_CLOSED ? POLLHUP : 0);

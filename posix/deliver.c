@@ -464,6 +464,7 @@ void px_fault_begin(void)
     t->tcb.busy = 1;
     if (rip >= (uint64_t)__ehdr_start && rip < (uint64_t)_end) {
         struct px_siginfo info;
+        px_report_raw = true;
         t->tcb.upcall_stack -= 4096; /* guarded accesses below here may fault: not on our frames */
         describe(&info, &t->tcb.fault, rip);
         px_die(info.signo, &info, true);

@@ -104,13 +104,32 @@ static void name_of(const struct symbols *s, uint32_t i, char *name, size_t size
     name[n] = 0;
 }
 
+/* A function without a frame: on top of the stack lies its return address, behind a call of (just before) here. */
+static bool frameless(const struct motor_context *c, uint64_t *caller)
+{
+    uint8_t code[5];
+    int32_t distance;
+    if (px_copy_in(caller, (void *)c->rsp, 8) < 0) {
+        return false;
+    }
+    if (px_copy_in(code, (void *)c->rip, 1) < 0) {
+        return true; /* a call to nowhere */
+    }
+    if (px_copy_in(code, (void *)(*caller - 5), sizeof(code)) < 0 || code[0] != 0xe8) {
+        return false;
+    }
+    memcpy(&distance, code + 1, 4);
+    uint64_t function = *caller + (uint64_t)(int64_t)distance;
+    return c->rip >= function && c->rip - function < 4096;
+}
+
 static uint32_t walk(const struct motor_context *c, uint64_t *frame)
 {
     uint32_t n = 0;
     uint64_t rbp = c->rbp, pair[2];
     frame[n++] = c->rip;
-    if (px_copy_in(pair, (void *)c->rip, 1) < 0 && px_copy_in(pair, (void *)c->rsp, 8) == 0) {
-        frame[n++] = pair[0]; /* a call to nowhere: who called */
+    if (frameless(c, &frame[n])) {
+        n++;
     }
     while (n < FRAMES && rbp % 8 == 0 && px_copy_in(pair, (void *)rbp, sizeof(pair)) == 0 && pair[1]) {
         frame[n++] = pair[1];

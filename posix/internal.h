@@ -30,6 +30,7 @@ uint32_t px_call_number(const struct px_thread *t); /* of the call it is in */
 const char *px_call_name(uint32_t number);          /* NULL: none */
 const char *px_errno_name(long error);              /* of a positive errno; NULL */
 void px_report(const char *text, size_t length);    /* to fd 2 */
+extern bool px_report_raw; /* the runtime itself is broken: no locks any more */
 void px_report_missing(void);
 extern const char __ehdr_start[] __attribute__((visibility("hidden"))), _end[] __attribute__((visibility("hidden"))); /* the linker: this image */
 

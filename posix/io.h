@@ -10,6 +10,10 @@ struct px_watch;
 struct px_waiter;
 struct px_epoll_item;
 
+/* What one thread writes under a lock and others glance at without it. */
+#define PX_GLANCE(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define PX_SET(x, value) __atomic_store_n(&(x), value, __ATOMIC_RELAXED)
+
 struct px_vec { /* struct iovec */
     uint8_t *base;
     size_t length;

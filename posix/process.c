@@ -138,9 +138,11 @@ _Noreturn void px_process_end(uint32_t status)
 {
     static uint32_t ending; /* the first one's status counts; others wait to be killed */
     if (__atomic_exchange_n(&ending, 1, __ATOMIC_ACQ_REL) == 0) {
-        px_trace_end(status);
-        px_files_end(px_proc());
-        px_report_missing();
+        if (!px_report_raw) {
+            px_trace_end(status);
+            px_files_end(px_proc());
+            px_report_missing();
+        }
         motor_process_exit(0, status);
     }
     for (;;) {
@@ -149,9 +151,12 @@ _Noreturn void px_process_end(uint32_t status)
     }
 }
 
+bool px_report_raw;
+
+/* After a fault of the runtime itself its locks may be held for ever: then only the kernel's log is safe. */
 void px_report(const char *text, size_t length)
 {
-    if (px_proc()->files) {
+    if (px_proc()->files && !px_report_raw) {
         px_sys_write(2, text, length);
     } else {
         motor_debug_write(text, length);

@@ -41,20 +41,21 @@ static bool push(struct px_ring_stack *stack, uint32_t page)
         stack->pages = pages;
         stack->capacity = capacity;
     }
-    stack->pages[stack->count++] = page;
+    stack->pages[stack->count] = page;
+    PX_SET(stack->count, stack->count + 1);
     return true;
 }
 
 static bool drained(const struct px_file *f)
 {
-    return __atomic_load_n(&f->stream.slot->tx_tail, __ATOMIC_ACQUIRE) == __atomic_load_n(&f->stream.tx_head, __ATOMIC_RELAXED);
+    return __atomic_load_n(&f->stream.slot->tx_tail, __ATOMIC_ACQUIRE) == PX_GLANCE(f->stream.tx_head);
 }
 
 static void release_locked(struct px_session *s, struct px_file *f)
 {
     list_remove(s, f);
     push(&s->free_rings[f->stream.ring_order - IO_RING_ORDER_MIN], f->stream.ring_page); /* without memory its address is lost: harmless */
-    f->stream.ring_page = 0;
+    PX_SET(f->stream.ring_page, 0);
 }
 
 /* Rings of others that are drained become free. true: one of this order. */
@@ -85,8 +86,10 @@ static uint32_t take_locked(struct px_session *s, struct px_file *f, uint32_t or
 {
     struct px_ring_stack *stack = &s->free_rings[order - IO_RING_ORDER_MIN];
     uint32_t pages = 1u << (order - 12);
-    if (stack->count || reclaim_locked(s, f, order))
-        return stack->pages[--stack->count];
+    if (stack->count || reclaim_locked(s, f, order)) {
+        PX_SET(stack->count, stack->count - 1);
+        return stack->pages[stack->count];
+    }
     if ((uint64_t)s->rings_end + pages > IO_ARENA_SIZE / 4096)
         return 0;
     s->rings_end += pages;
@@ -97,7 +100,7 @@ bool px_ring_get(struct px_file *f, uint32_t order)
 {
     struct px_session *s = f->stream.session;
     struct px_net *n = px_net();
-    if (!__atomic_load_n(&s->free_rings[order - IO_RING_ORDER_MIN].count, __ATOMIC_RELAXED)) { /* rings of closed streams wait in signals that nobody has taken */
+    if (!PX_GLANCE(s->free_rings[order - IO_RING_ORDER_MIN].count)) { /* rings of closed streams wait in signals that nobody has taken */
         px_lock(&n->lock);
         px_drain_locked(n);
         px_unlock(&n->lock);
@@ -107,8 +110,8 @@ bool px_ring_get(struct px_file *f, uint32_t order)
     while (!page && order > IO_RING_ORDER_MIN)
         page = take_locked(s, f, --order);
     if (page) {
-        f->stream.ring_page = page;
-        f->stream.ring_order = order;
+        PX_SET(f->stream.ring_page, page);
+        PX_SET(f->stream.ring_order, order);
         list_append(s, f);
     }
     px_unlock(&s->ring_lock);
@@ -128,7 +131,7 @@ void px_ring_forget(struct px_file *f)
     struct px_session *s = f->stream.session;
     px_lock(&s->ring_lock);
     list_remove(s, f);
-    f->stream.ring_page = 0;
+    PX_SET(f->stream.ring_page, 0);
     px_unlock(&s->ring_lock);
 }
 

@@ -86,7 +86,7 @@ uint8_t *px_stream_room(struct px_file *f, size_t wanted, uint32_t *contiguous, 
     }
     uint32_t size = 1u << t->ring_order, at = (t->tx_head - t->ring_base) & (size - 1);
     if (used > size) {
-        t->broken = true;
+        PX_SET(t->broken, true);
         *error = -EIO;
         return NULL;
     }
@@ -102,16 +102,16 @@ uint8_t *px_stream_room(struct px_file *f, size_t wanted, uint32_t *contiguous, 
 void px_stream_commit(struct px_file *f, uint32_t n)
 {
     struct px_stream *t = &f->stream;
-    __atomic_store_n(&t->tx_head, t->tx_head + n, __ATOMIC_RELAXED);
+    PX_SET(t->tx_head, t->tx_head + n);
     __atomic_store_n(&t->slot->tx_head, t->tx_head, __ATOMIC_RELEASE);
 }
 
 static bool writable(const struct px_stream *t)
 {
     uint32_t limit = send_limit(t);
-    if (t->ring_page)
-        limit = PX_MIN(limit, 1u << t->ring_order);
-    uint32_t used = __atomic_load_n(&t->tx_head, __ATOMIC_RELAXED) - __atomic_load_n(&t->slot->tx_tail, __ATOMIC_ACQUIRE);
+    if (PX_GLANCE(t->ring_page))
+        limit = PX_MIN(limit, 1u << PX_GLANCE(t->ring_order));
+    uint32_t used = PX_GLANCE(t->tx_head) - __atomic_load_n(&t->slot->tx_tail, __ATOMIC_ACQUIRE);
     return used <= limit - limit / 3;
 }
 
@@ -181,7 +181,7 @@ static long stream_write(struct px_file *f, struct px_io *io, uint32_t flags)
 static void put_drained_ring(struct px_file *f)
 {
     struct px_stream *t = &f->stream;
-    if (!t->ring_page || __atomic_load_n(&t->slot->tx_tail, __ATOMIC_ACQUIRE) != t->tx_head || !px_trylock(&t->tx_lock))
+    if (!PX_GLANCE(t->ring_page) || __atomic_load_n(&t->slot->tx_tail, __ATOMIC_ACQUIRE) != PX_GLANCE(t->tx_head) || !px_trylock(&t->tx_lock))
         return;
     if (t->ring_page && __atomic_load_n(&t->slot->tx_tail, __ATOMIC_ACQUIRE) == t->tx_head)
         px_ring_put(f);
@@ -214,11 +214,11 @@ static long receive_some(struct px_file *f, struct px_io *io, uint32_t flags, ui
     if (n) {
         uint64_t place = __atomic_load_n(&t->slot->rx_place, __ATOMIC_RELAXED);
         if (t->broken || !px_rx_check(place, t->rx_tail, head))
-            t->broken = true;
+            PX_SET(t->broken, true);
         else
             result = copy_out(f, io, place, (uint32_t)PX_MIN((size_t)n, io->left), flags);
         if (result > 0 && !(flags & PX_IO_PEEK)) {
-            t->rx_tail += (uint32_t)result;
+            PX_SET(t->rx_tail, t->rx_tail + (uint32_t)result);
             __atomic_exchange_n(&t->slot->rx_tail, t->rx_tail, __ATOMIC_SEQ_CST);
         }
     }
@@ -274,8 +274,8 @@ static uint32_t stream_ready(struct px_file *f, uint32_t events, bool arm)
 {
     struct px_stream *t = &f->stream;
     uint32_t state = slot_state(t), ready = 0;
-    uint32_t unread = __atomic_load_n(&t->slot->rx_head, __ATOMIC_ACQUIRE) - t->rx_tail;
-    if (__atomic_load_n(&t->slot->error, __ATOMIC_RELAXED) || t->broken) /* it is over, even if the state does not say so yet */
+    uint32_t unread = __atomic_load_n(&t->slot->rx_head, __ATOMIC_ACQUIRE) - PX_GLANCE(t->rx_tail);
+    if (__atomic_load_n(&t->slot->error, __ATOMIC_RELAXED) || PX_GLANCE(t->broken)) /* it is over, even if the state does not say so yet */
         return POLLERR | POLLHUP | POLLIN | POLLRDNORM | POLLRDHUP | POLLOUT | POLLWRNORM;
     if (unread && unread >= t->low_water)
         ready |= POLLIN | POLLRDNORM;
@@ -297,9 +297,9 @@ static uint32_t listener_ready(struct px_file *f, uint32_t events, bool arm)
     struct px_stream *t = &f->stream;
     (void)events, (void)arm;
     uint32_t ready = 0, state = slot_state(t);
-    if (__atomic_load_n(&t->slot->rx_head, __ATOMIC_ACQUIRE) != t->rx_tail)
+    if (__atomic_load_n(&t->slot->rx_head, __ATOMIC_ACQUIRE) != PX_GLANCE(t->rx_tail))
         ready |= POLLIN | POLLRDNORM;
-    if (__atomic_load_n(&t->slot->error, __ATOMIC_RELAXED) || t->broken)
+    if (__atomic_load_n(&t->slot->error, __ATOMIC_RELAXED) || PX_GLANCE(t->broken))
         ready |= POLLERR;
     if (state & IO_STATE_RX_EOF)
         ready |= POLLIN | POLLRDNORM | POLLRDHUP | POLLHUP;
@@ -340,7 +340,7 @@ static long accept_one(struct px_file *f, uint32_t flags, struct px_address *pee
         return -EAGAIN;
     uint64_t place = __atomic_load_n(&t->slot->rx_place, __ATOMIC_RELAXED);
     if (t->broken || !px_rx_copy(t->session, place, t->rx_tail, head, &record, sizeof record) || record.slot >= IO_SLOTS) {
-        t->broken = true;
+        PX_SET(t->broken, true);
         return -EIO;
     }
     long fd = px_fd_reserve();
@@ -351,7 +351,7 @@ static long accept_one(struct px_file *f, uint32_t flags, struct px_address *pee
         px_fd_unreserve((int)fd);
         return -ENFILE;
     }
-    t->rx_tail += sizeof record;
+    PX_SET(t->rx_tail, t->rx_tail + (uint32_t)sizeof record);
     __atomic_exchange_n(&t->slot->rx_tail, t->rx_tail, __ATOMIC_SEQ_CST);
     new->protocol = MOTOR_FD_SOCKET;
     new->stream.session = t->session;
@@ -449,10 +449,10 @@ static long stream_control(struct px_file *f, unsigned request, unsigned long ar
     case FIONREAD:
         if (t->listening)
             return -EINVAL;
-        n = __atomic_load_n(&t->slot->rx_head, __ATOMIC_ACQUIRE) - t->rx_tail;
+        n = __atomic_load_n(&t->slot->rx_head, __ATOMIC_ACQUIRE) - PX_GLANCE(t->rx_tail);
         return px_store32((uint32_t *)argument, n);
     case TIOCOUTQ:
-        n = t->tx_head - __atomic_load_n(&t->slot->tx_tail, __ATOMIC_ACQUIRE);
+        n = PX_GLANCE(t->tx_head) - __atomic_load_n(&t->slot->tx_tail, __ATOMIC_ACQUIRE);
         return px_store32((uint32_t *)argument, n);
     case SIOCATMARK:
         return px_store32((uint32_t *)argument, 0);

@@ -53,7 +53,8 @@ static struct px_thread *new_block(void)
 static void block_reset(struct px_thread *t)
 {
     uint64_t end = ((uint64_t)t + 4095) & ~4095ull;
-    memset(t, 0, sizeof(*t));
+    memset(&t->work, 0, sizeof(*t) - offsetof(struct px_thread, work));
+    t->tcb.pending = 0;
     t->tcb.self = (uint64_t)t;
     t->tcb.busy = 1;
     t->tcb.upcall_stack = end + PX_FAULT_STACK;

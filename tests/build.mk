@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# Tests. POSIX programs, one file each, built with motor-cc: $(BUILD)/tests/posix/NAME runs in a VM by motor-run, and on
-# the host as it is. Host tests: each part's own fragment tests/host/PART/build.mk leaves executables in
+# Tests. POSIX programs, one file each, built with motor-cc: $(BUILD)/tests/posix/NAME runs in a VM by motor-run;
+# $(BUILD)/tests/linux/NAME is made by the host's compiler. Host tests: each part's own fragment tests/host/PART/build.mk leaves executables in
 # $(BUILD)/tests/host/ and adds them to HOST_TESTS. tests/run runs them all.
 
 HOST_TESTS :=
@@ -15,7 +15,15 @@ $(BUILD)/tests/posix/%: tests/posix/%.c $(wildcard tests/posix/*.h) $(SDK)/.moto
 	@mkdir -p $(@D)
 	$(Q)$(SDK)/bin/motor-cc -std=gnu17 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Werror -pthread -o $@ $<
 
+# The same on the host's Linux and libc, which keeps them honest.
+LINUX_TESTS := $(patsubst tests/posix/%.c,$(BUILD)/tests/linux/%,$(filter-out tests/posix/queue.c,$(wildcard tests/posix/*.c))) # queue.c tests a header of ours
+
+$(BUILD)/tests/linux/%: tests/posix/%.c $(wildcard tests/posix/*.h)
+	$(call say,HOSTCC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(CFLAGS_HOST) -O1 -Wno-stringop-overflow -Wno-nonnull -pthread -o $@ $<
+
 $(call host_tool,httpload,tools/httpload/httpload.c)
 
-test: all $(KTEST).bundle $(HOST_TESTS) $(POSIX_TESTS) $(BUILD)/host/httpload
+test: all $(KTEST).bundle $(HOST_TESTS) $(POSIX_TESTS) $(LINUX_TESTS) $(BUILD)/host/httpload
 	$(Q)tests/run $(TESTS)

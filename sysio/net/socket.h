@@ -72,6 +72,7 @@ struct socket {
     uint32_t tx_seen;          /* head as last read and checked */
     bool tx_shut, fin_sent, tx_retry;
     bool started;   /* the first byte has been handed to lwIP */
+    uint32_t small_end; /* where the last segment ends that was sent less than full (Nagle) */
     bool ping_pong; /* data goes back and forth: acknowledgements may wait for an answer to ride on */
     uint8_t received; /* segments since the last byte was sent */
     bool later, break_later; /* on the engine's list: try again, or reset */

@@ -74,10 +74,7 @@ void tcp_socket_options(struct socket *s)
         return;
     struct tcp_pcb *pcb = s->tcp;
     net_pcb_touch(pcb);
-    if (s->no_delay || address_is_own(&pcb->remote_ip)) /* no wire to be spared */
-        tcp_nagle_disable(pcb);
-    else
-        tcp_nagle_enable(pcb);
+    tcp_nagle_disable(pcb); /* sendable() does what Nagle and Minshall wanted */
     pcb->keep_idle = s->keep_idle * 1000;
     pcb->keep_intvl = s->keep_interval * 1000;
     pcb->keep_cnt = s->keep_count;
@@ -199,9 +196,11 @@ static bool keep_pending(struct socket *s)
 
 static void push_accept(struct socket *s);
 
+static uint32_t segment_payload(const struct tcp_pcb *pcb);
+
 /*
  * A small pushed segment on a connection that only receives is acknowledged at once: the peer's Nagle waits for that, and no answer
- * will come to carry it. (Over loopback nobody waits: see tcp_socket_options.)
+ * will come to carry it. (Over loopback nobody waits: see sendable().)
  */
 static void acknowledge_early(struct socket *s, struct tcp_pcb *pcb, const struct pbuf *p)
 {
@@ -209,7 +208,7 @@ static void acknowledge_early(struct socket *s, struct tcp_pcb *pcb, const struc
         s->received++;
     if (s->received > 1)
         s->ping_pong = false;
-    if (!s->ping_pong && p->flags & PBUF_FLAG_PUSH && p->tot_len < pcb->mss && !address_is_own(&pcb->remote_ip))
+    if (!s->ping_pong && p->flags & PBUF_FLAG_PUSH && p->tot_len < segment_payload(pcb) && !address_is_own(&pcb->remote_ip))
         tcp_ack_now(pcb);
 }
 
@@ -258,6 +257,30 @@ static void send_fin(struct socket *s)
     tcp_shutdown(s->tcp, 0, 1);
 }
 
+static uint32_t segment_payload(const struct tcp_pcb *pcb)
+{
+    return pcb->mss - (pcb->flags & TF_TIMESTAMP ? LWIP_TCP_OPT_LEN_TS_OUT : 0);
+}
+
+/*
+ * How much of what is there may go now. The part of a segment at the end waits while the socket is corked, or, unless
+ * TCP_NODELAY is set, while an earlier such part is not acknowledged (Minshall's Nagle, as on Linux: full segments in flight do
+ * not hold it back). Over loopback there is no wire to be spared.
+ */
+static uint32_t sendable(struct socket *s, const struct tcp_pcb *pcb, uint32_t available)
+{
+    uint32_t flags = __atomic_load_n(&s->shared->client_flags, __ATOMIC_RELAXED), tail = available % segment_payload(pcb);
+    bool small_in_flight = (int32_t)(s->small_end - s->tx_tail) > 0;
+    if (!tail || s->tx_shut)
+        return available;
+    if (s->cork || flags & IO_CLIENT_CORK)
+        return available - tail;
+    if (small_in_flight && !s->no_delay && !(flags & IO_CLIENT_NODELAY) && !address_is_own(&pcb->remote_ip))
+        return available - tail;
+    s->small_end = s->tx_sent + available;
+    return available;
+}
+
 void tcp_socket_pump(struct socket *s)
 {
     if (!s->shared || !s->tcp || s->state != SOCKET_CONNECTED)
@@ -272,8 +295,7 @@ void tcp_socket_pump(struct socket *s)
         return;
     net_pcb_touch(pcb);
     s->tx_retry = false;
-    if (s->cork && !s->tx_shut && available < pcb->mss)
-        available = 0;
+    available = sendable(s, pcb, available);
     if (available && !s->started) { /* RFC 6928 */
         s->started = true;
         if (pcb->cwnd < INITIAL_WINDOW * pcb->mss)

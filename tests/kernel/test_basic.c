@@ -123,3 +123,34 @@ void test_bad_arguments(void)
     CHECK_EQ(wait_dead(p), 0);
     motor_handle_close(p);
 }
+
+/* The serial port's "transmitter empty" interrupt, by its ISA number; a driver may use ports. */
+void test_interrupt(void)
+{
+    struct motor_event e;
+    struct motor_msi msi;
+    CHECK_EQ(motor_irq_create(MOTOR_BOOT_SELF, MOTOR_IRQ_LINE_ISA, 4, NULL), -MOTOR_ETYPE);
+    CHECK_EQ(motor_irq_create(MOTOR_BOOT_HARDWARE, 9, 4, NULL), -MOTOR_EINVAL);
+    CHECK(motor_irq_create(MOTOR_BOOT_HARDWARE, MOTOR_IRQ_LINE_ISA, 1000, NULL) < 0);
+    motor_handle irq = (motor_handle)CHECK_OK(motor_irq_create(MOTOR_BOOT_HARDWARE, MOTOR_IRQ_LINE_ISA, 4, NULL));
+    motor_handle endpoint = (motor_handle)CHECK_OK(motor_endpoint_create());
+    motor_handle gate = (motor_handle)CHECK_OK(motor_gate_create(endpoint, 4, 0));
+    CHECK_EQ(motor_bind(irq, gate), 0);
+    CHECK_EQ(motor_bind(irq, gate), -MOTOR_EEXIST);
+    CHECK_EQ(motor_bind(gate, gate), -MOTOR_ERIGHTS);
+    for (int i = 0; i < 20; i++) {
+        uint8_t cause;
+        __asm__ volatile("outb %0, %1" : : "a"((uint8_t)2), "d"((uint16_t)0x3f9));
+        CHECK_EQ(motor_serve(endpoint, NULL, 0, &e, 1, now() + 2000 * MS), 1);
+        CHECK(e.kind == MOTOR_EVENT_NOTIFY && e.badge == 4);
+        __asm__ volatile("inb %1, %0" : "=a"(cause) : "d"((uint16_t)0x3fa));
+        __asm__ volatile("outb %0, %1" : : "a"((uint8_t)0), "d"((uint16_t)0x3f9));
+        CHECK_EQ(motor_irq_ack(irq), 0);
+    }
+    motor_handle_close(irq);
+    irq = (motor_handle)CHECK_OK(motor_irq_create(MOTOR_BOOT_HARDWARE, MOTOR_IRQ_MSI, 0, &msi));
+    CHECK((msi.address & 0xfff00000) == 0xfee00000);
+    motor_handle_close(irq);
+    motor_handle_close(gate);
+    motor_handle_close(endpoint);
+}

@@ -24,7 +24,7 @@ static uint64_t pick(uint64_t *state)
     case 7: return (v % 64) * PAGE;
     case 8: return 1ull << (v % 64);
     case 9: return 0x600000 + v % 0x40000;
-    case 10: return v % 4096;
+    case 10: return v & 1 ? v % 4096 : 0x10000000 + v % (16 * PAGE);
     case 11: return (1ull << (v % 48)) - PAGE;
     case 12: return v;
     case 13: return 0xffff800000000000 | v;
@@ -37,6 +37,7 @@ static bool allowed(uint64_t n, const uint64_t *a)
 {
     switch (n + MOTOR_SYSCALL_BASE) {
     case MOTOR_SYS_thread_exit:
+    case MOTOR_SYS_thread_resume:
     case MOTOR_SYS_process_exec: return a[0] % 64 == 0;
     case MOTOR_SYS_process_exit: return a[0] % 4 == 3 && a[1] % 16 == 0;
     case MOTOR_SYS_debug_write: return false; /* noise */
@@ -69,10 +70,14 @@ static void fuzz_child(uint64_t seed, motor_handle gate)
     static struct worker w[THREADS];
     (void)gate;
     motor_process_set(0, MOTOR_PSET_MEMORY_LIMIT, 8 << 20);
-    motor_endpoint_create();
-    motor_gate_create(3, 1, 0);
-    motor_vmo_create(16 * PAGE, 0);
+    motor_handle endpoint = (motor_handle)motor_endpoint_create(); /* handles 2 to 9: one of each kind */
+    motor_gate_create(endpoint, 1, 0);
+    motor_handle v = (motor_handle)motor_vmo_create(16 * PAGE, 0);
+    motor_vmo_clone(v, 0, 8 * PAGE);
     motor_process_create(0);
+    motor_handle_dup(0, MOTOR_RIGHTS_ALL);
+    motor_bind(7, 3);
+    motor_map(0, v, 0, 0x10000000, 16 * PAGE, MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_FIXED);
     for (uint64_t i = 0; i < THREADS; i++) {
         worker_start(&w[i], fuzz_loop, (void *)(seed + i * 1000003));
     }
@@ -99,6 +104,23 @@ static void reply_to_fuzz(motor_handle endpoint, uint64_t until)
     }
 }
 
+/* How often: "fuzz=N" on the kernel's command line, else 8; each takes a third of a second. */
+static uint32_t fuzz_rounds(void)
+{
+    static struct motor_boot_info boot;
+    uint32_t n = 0;
+    motor_system_info(MOTOR_SINFO_BOOT, &boot, sizeof(boot));
+    for (const char *p = boot.cmdline; *p; p++) {
+        if (memcmp(p, "fuzz=", 5) == 0) {
+            for (p += 5; *p >= '0' && *p <= '9'; p++) {
+                n = n * 10 + (uint32_t)(*p - '0');
+            }
+            return n;
+        }
+    }
+    return 8;
+}
+
 void test_fuzz(void)
 {
     motor_handle endpoint = (motor_handle)CHECK_OK(motor_endpoint_create());
@@ -106,8 +128,8 @@ void test_fuzz(void)
     fuzz_calls = 4000;
     fuzz_seed = now();
     say("  seed %lu\n", fuzz_seed);
-    for (int round = 0; round < 8; round++) {
-        motor_handle p = spawn(fuzz_child, fuzz_seed + (uint64_t)round, gate, NULL);
+    for (uint32_t round = 0, rounds = fuzz_rounds(); round < rounds; round++) {
+        motor_handle p = spawn(fuzz_child, fuzz_seed + round, gate, NULL);
         reply_to_fuzz(endpoint, now() + 350 * MS);
         motor_process_exit(p, 9);
         wait_dead(p);

@@ -91,11 +91,6 @@ static void madt_entry(const uint8_t *e, uint8_t length)
             acpi.isa[e[3]].set = true;
         }
         break;
-    case 5: /* local APIC address override */
-        if (length >= 12) {
-            acpi.lapic = get64(e + 4);
-        }
-        break;
     case 9: /* local x2APIC */
         if (length >= 16) {
             madt_cpu(get32(e + 4), get32(e + 8));
@@ -110,7 +105,6 @@ static void madt_read(const struct header *h)
     if (h->length < 44) {
         return;
     }
-    acpi.lapic = get32(p + 36);
     for (uint32_t at = 44; at + 2 <= h->length && p[at + 1] >= 2 && at + p[at + 1] <= h->length; at += p[at + 1]) {
         madt_entry(p + at, p[at + 1]);
     }

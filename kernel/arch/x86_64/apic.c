@@ -105,7 +105,10 @@ static void choose_mode(void)
     bool able = r[2] >> 21 & 1;
     x2apic = able; /* fewer exits under a hypervisor than memory-mapped access */
     if (!x2apic) {
-        lapic = device_map(acpi.lapic ? acpi.lapic : base & 0x000ffffffffff000ull, 4096);
+        lapic = device_map(base & 0x000ffffffffff000ull, 4096);
+        if (!lapic) {
+            panic("the local APIC lies in memory");
+        }
     }
 }
 

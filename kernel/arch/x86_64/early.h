@@ -16,7 +16,7 @@ unsigned arch_boot_memory(struct boot_range *out, unsigned max);
 extern uint64_t arch_kernel_root; /* physical address of the kernel's PML4; its upper half is in every address space */
 
 void memory_map_init(void);                             /* physmap and kernel image, W^X */
-void *device_map(uint64_t paddr, uint64_t size);        /* uncached, for ever; NULL when there is no room */
+void *device_map(uint64_t paddr, uint64_t size);        /* uncached, for ever; NULL when there is no room, or memory */
 void cpu_init(struct cpu *c, uint64_t stack_top);       /* GDT, TSS, IDT, control registers, syscall MSRs, gs */
 void stack_guard(void *stack);                          /* at the end of a kernel stack */
 void fpu_init_cpu(void);
@@ -64,7 +64,6 @@ struct acpi_info {
         uint16_t flags; /* MPS INTI flags */
         bool set;
     } isa[16];
-    uint64_t lapic;
     uint64_t hpet;
     uint32_t pm_timer_port; /* 0: none */
     bool pm_timer_32;

@@ -141,11 +141,22 @@ void memory_map_init(void)
     __asm__ volatile("mov %0, %%cr3" : : "r"(arch_kernel_root) : "memory");
 }
 
+static bool touches_ram(uint64_t start, uint64_t end)
+{
+    for (uint32_t i = 0; i < boot_params.ranges; i++) {
+        const struct boot_range *r = &boot_params.range[i];
+        if (r->kind == BOOT_RAM && start < r->end && end > r->start) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void *device_map(uint64_t paddr, uint64_t size)
 {
     uint64_t first = paddr & ~(PAGE_SIZE - 1), last = (paddr + size - 1) & ~(PAGE_SIZE - 1);
     unsigned start = device_pages, n = (unsigned)((last - first) / PAGE_SIZE) + 1;
-    if (!size || last < first || n > DEVICE_PAGES - device_pages) {
+    if (!size || last < first || last >> 40 || n > DEVICE_PAGES - device_pages || touches_ram(first, last + PAGE_SIZE)) {
         return NULL;
     }
     for (unsigned i = 0; i < n; i++) {

@@ -24,4 +24,7 @@ $(BUILD)/tests/host/posix_io_$(2)_$(1): $(addprefix $(BUILD)/posix_io/$(1)/,$(PO
 HOST_TESTS += $(BUILD)/tests/host/posix_io_$(2)_$(1)
 endef
 $(foreach kind,address thread,$(eval $(call posix_io_kind,$(kind))))
-$(foreach kind,address thread,$(foreach test,streams,$(eval $(call posix_io_test,$(kind),$(test)))))
+$(eval $(call posix_io_test,address,streams))
+$(eval $(call posix_io_test,thread,streams))
+$(eval $(call posix_io_test,address,hostile))
+$(eval $(call posix_io_test,address,table))

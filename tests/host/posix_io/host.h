@@ -24,6 +24,7 @@
 /* seam.c */
 void host_start(void);          /* the process and its first thread */
 void host_thread(void);         /* in each other thread, first of all */
+void host_set_nofile(unsigned limit);
 extern _Thread_local int host_signal; /* last signal this thread sent to itself */
 
 /* kernel.c */

@@ -31,7 +31,7 @@ static motor_handle add(void *object, int fd)
         CHECK(++h < HANDLES);
     handles[h].object = object;
     handles[h].fd = fd;
-    kernel_handles++;
+    __atomic_fetch_add(&kernel_handles, 1, __ATOMIC_RELAXED);
     pthread_mutex_unlock(&lock);
     return h;
 }
@@ -43,7 +43,8 @@ motor_handle kernel_gate(void *object)
 
 void *kernel_object(motor_handle h)
 {
-    CHECK(h < HANDLES);
+    if (h >= HANDLES)
+        return NULL;
     pthread_mutex_lock(&lock);
     void *object = handles[h].object;
     pthread_mutex_unlock(&lock);
@@ -68,15 +69,19 @@ void *kernel_map_vmo(motor_handle vmo, uint64_t size)
 
 static int64_t close_handle(motor_handle h)
 {
-    CHECK(h < HANDLES && h);
-    if (h == 1)
+    CHECK(engine_hostile || (h < HANDLES && h));
+    if (h == 1 || h >= HANDLES)
         return 0;
     pthread_mutex_lock(&lock);
     void *object = handles[h].object;
     int fd = handles[h].fd;
-    CHECK(object || fd);
+    CHECK(object || fd || engine_hostile);
+    if ((!object && !fd) || (engine_hostile && fd)) { /* a handle out of nonsense */
+        pthread_mutex_unlock(&lock);
+        return -MOTOR_EHANDLE;
+    }
     memset(&handles[h], 0, sizeof handles[h]);
-    kernel_handles--;
+    __atomic_fetch_sub(&kernel_handles, 1, __ATOMIC_RELAXED);
     pthread_mutex_unlock(&lock);
     if (fd)
         close(fd - 1);

@@ -40,6 +40,11 @@ void host_start(void)
     px_files_start(p);
 }
 
+void host_set_nofile(unsigned limit)
+{
+    px_first_process.limit[RLIMIT_NOFILE].soft = limit;
+}
+
 uint64_t px_limit(unsigned resource)
 {
     return resource == RLIMIT_NOFILE ? __atomic_load_n(&px_first_process.limit[RLIMIT_NOFILE].soft, __ATOMIC_RELAXED) : RLIM_INFINITY;

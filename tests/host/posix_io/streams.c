@@ -236,6 +236,6 @@ int main(int argc, char **argv)
     pthread_join(tick, NULL);
     while (__atomic_load_n(&served, __ATOMIC_RELAXED) < CLIENTS * ROUNDS)
         usleep(1000);
-    CHECK(kernel_handles == handles);
+    CHECK(__atomic_load_n(&kernel_handles, __ATOMIC_RELAXED) == handles);
     _exit(0);
 }
