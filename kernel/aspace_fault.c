@@ -8,6 +8,7 @@
  */
 #include "aspace_impl.h"
 #include "frame.h"
+#include "process.h"
 #include "vmo_impl.h"
 
 #define BATCH_MAX 16u
@@ -15,6 +16,9 @@
 
 static bool may_take(struct aspace *as, uint64_t bytes)
 {
+    if (!frame_plenty() && (!first_process || as != first_process->aspace)) {
+        return false;
+    }
     return as->limit == MOTOR_NEVER || as->private_bytes + bytes <= as->limit;
 }
 

@@ -12,12 +12,16 @@
 #include "frame.h"
 #include "arch/x86_64/early.h"
 #include "log.h"
+#include "process.h"
+#include "sched.h"
 #include "spinlock.h"
 
 #define ORDERS (FRAME_ORDER_MAX + 1)
 #define NONE 0xffffffffu
 #define CACHE_MAX 64u
 #define CACHE_BATCH 32u
+#define RESERVE_MIN 64u
+#define RESERVE_MAX 1024u
 
 enum { STATE_RESERVED = 0, STATE_FREE, STATE_ALLOCATED, STATE_CACHED };
 
@@ -295,6 +299,19 @@ void frame_split(uint64_t paddr)
         frames[n + i].order = 0;
         frames[n + i].refs = 1;
     }
+}
+
+bool frame_plenty(void)
+{
+    uint64_t reserve = total / 32;
+    reserve = reserve < RESERVE_MIN ? RESERVE_MIN : reserve > RESERVE_MAX ? RESERVE_MAX : reserve;
+    return __atomic_load_n(&free_in_lists, __ATOMIC_RELAXED) > reserve; /* what lies in caches is not for every CPU */
+}
+
+bool frame_current_may(void)
+{
+    const struct thread *t = this_cpu()->current;
+    return frame_plenty() || !t || !t->process || t->process->first;
 }
 
 uint64_t frame_total(void)

@@ -31,6 +31,12 @@ void frame_ref(uint64_t paddr);
 bool frame_unref(uint64_t paddr); /* frees at zero; true if it did */
 void frame_split(uint64_t paddr);  /* an allocated block of one reference becomes single frames of one each */
 uint64_t frame_total(void), frame_free_count(void); /* frames */
+/*
+ * The last part of memory is a reserve for the first process, which everybody's I/O depends on: programs run out before it does.
+ * frame_plenty: there is more than that. frame_current_may: so, or the first process runs. Asked before frames are taken for
+ * programs: pages, page tables, kernel objects.
+ */
+bool frame_plenty(void), frame_current_may(void);
 void page_zero(void *page);
 void page_copy(void *to, const void *from);
 

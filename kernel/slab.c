@@ -55,7 +55,7 @@ static struct slab *slab_of(void *p)
 
 static struct slab *slab_make(unsigned class)
 {
-    uint64_t paddr = frame_alloc();
+    uint64_t paddr = frame_current_may() ? frame_alloc() : 0;
     if (!paddr) {
         return NULL;
     }

@@ -238,6 +238,9 @@ int64_t sys_thread_exit(uint32_t *clear, void *unmap, size_t length)
     if (unmap && length) {
         aspace_unmap(t->aspace, (uint64_t)unmap, length);
     }
+    if (t->tcb) {
+        user_store32(&((struct motor_tcb *)t->tcb)->alive, 0);
+    }
     if (clear && user_store32(clear, 0) == 0 && sys_futex_wake(clear, 1, 0) == 0) {
         sys_futex_wake(clear, 1, MOTOR_FUTEX_SHARED);
     }

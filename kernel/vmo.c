@@ -244,7 +244,7 @@ static uint64_t inherited(const struct vmo *v, uint64_t offset)
 /* A page of its own for an absent one: a copy of what it showed. [lock] */
 static uint64_t commit_page(struct vmo *v, uint64_t offset, uint64_t shown, int64_t *status)
 {
-    uint64_t *slot = tree_slot(v, offset / PAGE_SIZE), page = slot ? (shown ? frame_alloc() : frame_alloc_zeroed()) : 0;
+    uint64_t *slot = frame_plenty() ? tree_slot(v, offset / PAGE_SIZE) : NULL, page = slot ? (shown ? frame_alloc() : frame_alloc_zeroed()) : 0;
     if (!page) {
         *status = -MOTOR_ENOMEM;
         return 0;

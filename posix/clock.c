@@ -66,8 +66,7 @@ long px_timespec_in(const void *user, struct px_timespec *t)
 
 long px_timespec_out(void *user, uint64_t ns)
 {
-    struct px_timespec t = {(int64_t)(ns / NS), (int64_t)(ns % NS)};
-    return px_copy_out(user, &t, sizeof(t));
+    return px_store_pair(user, ns / NS, ns % NS);
 }
 
 uint64_t px_timespec_ns(const struct px_timespec *t)

@@ -39,7 +39,6 @@
 #define GS_RIP %gs:368
 #define GS_RFLAGS %gs:376
 #define GS_STACK %gs:384
-#define GS_LEAVING %gs:392
 
 #define PX_CALLS 453
 #define MOTOR_SYS_THREAD_EXIT 0x4d00000a
@@ -244,15 +243,11 @@ px_signal_return:
 	call px_sigreturn
 	jmp px_resume
 
-/*
- * void px_thread_leave(uint32_t *clear, void *unmap, size_t length): the end of this thread. From clearing `leaving` on
- * the block may be another thread's: only registers are used.
- */
+/* void px_thread_leave(uint32_t *clear, void *unmap, size_t length): the end of this thread */
 .globl px_thread_leave
 .hidden px_thread_leave
 px_thread_leave:
 	movl $MOTOR_SYS_THREAD_EXIT, %eax
-	movl $0, GS_LEAVING
 	syscall
 	hlt
 

@@ -86,6 +86,13 @@ function px_copy_string
 2:	movq $-36, %rax
 3:	ret
 
+/* long px_store_pair(void *user, uint64_t a, uint64_t b) */
+function px_store_pair
+	movq %rsi, (%rdi)
+	movq %rdx, 8(%rdi)
+	xorl %eax, %eax
+	ret
+
 /* long px_load32(const uint32_t *user, uint32_t *value) */
 function px_load32
 	movl (%rdi), %eax

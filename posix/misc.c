@@ -8,6 +8,7 @@ struct linux_utsname {
     char sysname[65], nodename[65], release[65], version[65], machine[65], domainname[65];
 };
 
+/* Of this process only, until a server keeps them for the system. */
 static struct {
     struct px_mutex lock;
     char host[65], domain[65];
@@ -344,19 +345,13 @@ long px_sys_setfsgid(unsigned gid)
     return px_proc()->egid;
 }
 
-#define GROUPS_MAX 64
-
-static struct {
-    struct px_mutex lock;
-    uint32_t count, id[GROUPS_MAX];
-} groups;
-
 long px_sys_getgroups(int size, void *list)
 {
-    px_lock(&groups.lock);
-    uint32_t n = groups.count, copy[GROUPS_MAX];
-    memcpy(copy, groups.id, n * sizeof(copy[0]));
-    px_unlock(&groups.lock);
+    struct px_groups *g = &px_proc()->groups;
+    px_lock(&g->lock);
+    uint32_t n = g->count, copy[PX_GROUPS_MAX];
+    memcpy(copy, g->id, n * sizeof(copy[0]));
+    px_unlock(&g->lock);
     if (size < 0 || (size && (uint32_t)size < n)) {
         return -EINVAL;
     }
@@ -368,20 +363,21 @@ long px_sys_getgroups(int size, void *list)
 
 long px_sys_setgroups(size_t size, const void *list)
 {
-    uint32_t copy[GROUPS_MAX];
+    struct px_groups *g = &px_proc()->groups;
+    uint32_t copy[PX_GROUPS_MAX];
     if (px_proc()->euid != 0) {
         return -EPERM;
     }
-    if (size > GROUPS_MAX) {
+    if (size > PX_GROUPS_MAX) {
         return -EINVAL;
     }
     if (px_copy_in(copy, list, size * sizeof(copy[0])) < 0) {
         return -EFAULT;
     }
-    px_lock(&groups.lock);
-    groups.count = (uint32_t)size;
-    memcpy(groups.id, copy, size * sizeof(copy[0]));
-    px_unlock(&groups.lock);
+    px_lock(&g->lock);
+    g->count = (uint32_t)size;
+    memcpy(g->id, copy, size * sizeof(copy[0]));
+    px_unlock(&g->lock);
     return 0;
 }
 
@@ -449,11 +445,6 @@ long px_sys_capset(void *header, const void *data)
 #define PR_SET_THP_DISABLE 41
 #define PR_GET_THP_DISABLE 42
 
-static struct {
-    uint8_t not_dumpable, keep_caps, subreaper, no_new_privs, death_signal;
-    uint64_t timer_slack;
-} flags;
-
 static long set_flag(uint8_t *flag, unsigned long value)
 {
     if (value > 1) {
@@ -482,6 +473,7 @@ static long set_thread_name(const void *user)
 
 long px_sys_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
 {
+    struct px_attributes *flags = &px_proc()->attributes;
     switch (option) {
     case PR_SET_NAME: return set_thread_name((void *)a);
     case PR_GET_NAME: return px_copy_out((void *)a, px_self()->name, 16);
@@ -489,31 +481,31 @@ long px_sys_prctl(int option, unsigned long a, unsigned long b, unsigned long c,
         if (a > NSIG) {
             return -EINVAL;
         }
-        flags.death_signal = (uint8_t)a;
+        flags->death_signal = (uint8_t)a;
         return 0;
-    case PR_GET_PDEATHSIG: return px_store32((void *)a, flags.death_signal);
-    case PR_GET_DUMPABLE: return !flags.not_dumpable;
+    case PR_GET_PDEATHSIG: return px_store32((void *)a, flags->death_signal);
+    case PR_GET_DUMPABLE: return !flags->not_dumpable;
     case PR_SET_DUMPABLE:
         if (a > 1) {
             return -EINVAL;
         }
-        flags.not_dumpable = !a;
+        flags->not_dumpable = !a;
         return 0;
-    case PR_GET_KEEPCAPS: return flags.keep_caps;
-    case PR_SET_KEEPCAPS: return set_flag(&flags.keep_caps, a);
+    case PR_GET_KEEPCAPS: return flags->keep_caps;
+    case PR_SET_KEEPCAPS: return set_flag(&flags->keep_caps, a);
     case PR_GET_SECCOMP: return 0;
     case PR_CAPBSET_READ: return a > 40 ? -EINVAL : 1;
-    case PR_SET_TIMERSLACK: flags.timer_slack = a; return 0;
-    case PR_GET_TIMERSLACK: return flags.timer_slack ? (long)flags.timer_slack : 50000;
-    case PR_SET_CHILD_SUBREAPER: flags.subreaper = a != 0; return 0;
-    case PR_GET_CHILD_SUBREAPER: return px_store32((void *)a, flags.subreaper);
+    case PR_SET_TIMERSLACK: flags->timer_slack = a; return 0;
+    case PR_GET_TIMERSLACK: return flags->timer_slack ? (long)flags->timer_slack : 50000;
+    case PR_SET_CHILD_SUBREAPER: flags->subreaper = a != 0; return 0;
+    case PR_GET_CHILD_SUBREAPER: return px_store32((void *)a, flags->subreaper);
     case PR_SET_NO_NEW_PRIVS:
         if (a != 1 || b || c || d) {
             return -EINVAL;
         }
-        flags.no_new_privs = 1;
+        flags->no_new_privs = 1;
         return 0;
-    case PR_GET_NO_NEW_PRIVS: return flags.no_new_privs;
+    case PR_GET_NO_NEW_PRIVS: return flags->no_new_privs;
     case PR_SET_THP_DISABLE: return 0;
     case PR_GET_THP_DISABLE: return 0;
     default: return -EINVAL;

@@ -92,6 +92,7 @@ long px_copy_in(void *to, const void *user, size_t size);        /* 0 or -EFAULT
 long px_copy_out(void *user, const void *from, size_t size);     /* 0 or -EFAULT; may have written a part */
 long px_zero_out(void *user, size_t size);
 long px_copy_string(char *to, const char *user, size_t size);    /* its length; -EFAULT; -ENAMETOOLONG: no NUL within size */
+long px_store_pair(void *user, uint64_t a, uint64_t b);          /* two words, such as a timespec */
 long px_load32(const uint32_t *user, uint32_t *value);           /* 0 or -EFAULT */
 long px_store32(uint32_t *user, uint32_t value);
 long px_cas32(uint32_t *user, uint32_t *expected, uint32_t desired); /* 1 done, 0: *expected is what was there; -EFAULT */
@@ -132,6 +133,17 @@ struct px_limits {
     uint64_t soft, hard;
 };
 
+#define PX_GROUPS_MAX 64
+struct px_groups {
+    struct px_mutex lock;
+    uint32_t count, id[PX_GROUPS_MAX];
+};
+
+struct px_attributes { /* prctl() */
+    uint8_t not_dumpable, keep_caps, subreaper, no_new_privs, death_signal;
+    uint64_t timer_slack;
+};
+
 struct px_process {
     motor_handle root, net, tty, exec, trace; /* root: fs "/" */
     const struct motor_start *start;
@@ -141,6 +153,8 @@ struct px_process {
     char name[16];  /* PR_SET_NAME of the main thread */
     struct px_limits limit[16]; /* [limits] read with px_limit() */
     struct px_mutex limits;
+    struct px_groups groups;
+    struct px_attributes attributes;
     uint64_t load_bias;         /* of the program: address in memory minus address in the file */
 
     struct px_files *files;

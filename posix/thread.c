@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads: their blocks, creation, end, and what asks about one. A block that a thread has left is kept for the next;
- * `leaving` says that its thread still executes a few last instructions there, with registers only.
+ * Threads: their blocks, creation, end, and what asks about one. A block that a thread has left is kept for the next; until
+ * the kernel clears tcb.alive, its thread still executes a few last instructions there.
  */
 #include "internal.h"
 
@@ -27,7 +27,7 @@ static struct px_thread *cached_block(struct px_threads *threads)
 {
     struct px_thread *t, **link = &threads->cache;
     px_lock(&threads->cache_lock);
-    while ((t = *link) && __atomic_load_n(&t->leaving, __ATOMIC_ACQUIRE)) {
+    while ((t = *link) && __atomic_load_n(&t->tcb.alive, __ATOMIC_ACQUIRE)) {
         link = &t->next;
     }
     if (t) {
@@ -57,6 +57,7 @@ static void block_reset(struct px_thread *t)
     t->tcb.pending = 0;
     t->tcb.self = (uint64_t)t;
     t->tcb.busy = 1;
+    t->tcb.alive = 1;
     t->tcb.upcall_stack = end + PX_FAULT_STACK;
     t->stack = (uint64_t)t & ~63ull;
     px_pending_init(&t->pending);
@@ -71,7 +72,7 @@ static void block_cache(struct px_threads *threads, struct px_thread *t)
     threads->cache = t;
     if (++threads->cached > CACHE_MAX) {
         struct px_thread **link = &t->next;
-        while (*link && __atomic_load_n(&(*link)->leaving, __ATOMIC_ACQUIRE)) {
+        while (*link && __atomic_load_n(&(*link)->tcb.alive, __ATOMIC_ACQUIRE)) {
             link = &(*link)->next;
         }
         if ((extra = *link)) {
@@ -250,6 +251,7 @@ long px_sys_clone(unsigned long flags, void *stack, void *ptid, void *ctid, unsi
     long status = start_thread(self->process, t, flags & CLONE_PARENT_SETTID ? ptid : NULL,
                                flags & CLONE_CHILD_SETTID ? ctid : NULL);
     if (status < 0) {
+        t->tcb.alive = 0;
         block_cache(self->process->threads, t);
     }
     return status;
@@ -339,7 +341,6 @@ static _Noreturn void thread_end(int status, void *unmap, size_t length)
     t->handle = 0;
     px_unlock(&p->signals->lock);
     motor_handle_close(handle);
-    t->leaving = 1;
     block_cache(p->threads, t);
     px_thread_leave(clear, unmap, length);
 }
@@ -638,17 +639,17 @@ long px_sys_setpriority(int which, int who, int priority)
 #define MEMBARRIER_PRIVATE_EXPEDITED 8
 #define MEMBARRIER_REGISTER_PRIVATE 16
 
-/* Interrupting a thread makes its CPU pass through the kernel: a barrier there. */
-static void barrier_everywhere(struct px_process *p)
+/* Taking a right away from a page in use makes the kernel interrupt, and wait for, every CPU that runs this process. */
+static long barrier_everywhere(void)
 {
-    px_lock(&p->signals->lock);
-    for (struct px_thread *t = p->threads->first; t; t = t->next) {
-        if (t != px_self() && t->handle) {
-            motor_thread_control(t->handle, MOTOR_THREAD_INTERRUPT, 0);
-        }
+    uint64_t *page = px_map(MOTOR_PAGE_SIZE);
+    if (!page) {
+        return -ENOMEM;
     }
-    px_unlock(&p->signals->lock);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    __atomic_store_n(page, 1, __ATOMIC_SEQ_CST);
+    long status = px_errno(motor_protect(0, (uint64_t)page, MOTOR_PAGE_SIZE, MOTOR_PROT_READ));
+    px_unmap(page, MOTOR_PAGE_SIZE);
+    return status;
 }
 
 long px_sys_membarrier(int command, unsigned flags, int cpu)
@@ -661,7 +662,7 @@ long px_sys_membarrier(int command, unsigned flags, int cpu)
     case MEMBARRIER_QUERY: return MEMBARRIER_GLOBAL | MEMBARRIER_PRIVATE_EXPEDITED | MEMBARRIER_REGISTER_PRIVATE;
     case MEMBARRIER_REGISTER_PRIVATE: return 0;
     case MEMBARRIER_GLOBAL:
-    case MEMBARRIER_PRIVATE_EXPEDITED: barrier_everywhere(px_proc()); return 0;
+    case MEMBARRIER_PRIVATE_EXPEDITED: return barrier_everywhere();
     default: return -EINVAL;
     }
 }

@@ -39,7 +39,6 @@ struct px_thread {
     uint32_t kind;             /* [own, entry] PX_ENTRY_* */
     struct motor_context regs; /* [own, entry] the program's registers */
     uint64_t stack;            /* [entry] top of the runtime stack */
-    uint32_t leaving;          /* [entry] cleared when the thread no longer uses this block */
     uint32_t tid;
     struct px_process *process;
     motor_handle handle;       /* [lock] of the thread, 0 once it is gone */
@@ -70,12 +69,10 @@ struct px_thread {
 #define PX_OFFSET_KIND 236
 #define PX_OFFSET_REGS 240
 #define PX_OFFSET_STACK 384
-#define PX_OFFSET_LEAVING 392
 _Static_assert(offsetof(struct px_thread, work) == PX_OFFSET_WORK, "entry.S");
 _Static_assert(offsetof(struct px_thread, kind) == PX_OFFSET_KIND, "entry.S");
 _Static_assert(offsetof(struct px_thread, regs) == PX_OFFSET_REGS, "entry.S");
 _Static_assert(offsetof(struct px_thread, stack) == PX_OFFSET_STACK, "entry.S");
-_Static_assert(offsetof(struct px_thread, leaving) == PX_OFFSET_LEAVING, "entry.S");
 
 #define PX_RUNTIME_STACK (24u * 1024u)
 #define PX_FAULT_STACK (8u * 1024u)

@@ -108,6 +108,14 @@ void engine_timer_clear(struct engine_timer *t);
 /* Motor status (negative) to negated Linux errno; results pass unchanged. Any thread. */
 int64_t to_errno(int64_t status);
 
+/* ---- memory; any thread ------------------------------------------------------------------------------------ */
+
+/*
+ * Memory is so short that nothing new should be made for clients: what is left keeps the engines themselves alive (the kernel keeps
+ * a reserve for us: frame_plenty()). Looks at the machine every few calls only: ask before each new object.
+ */
+bool memory_low(void);
+
 /* ---- time; any thread ------------------------------------------------------------------------------------- */
 
 uint64_t clock_monotonic_ns(void);

@@ -73,6 +73,24 @@ bool boot_option(const char *name, char *buffer, size_t size)
     return false;
 }
 
+/* ---- memory -------------------------------------------------------------------------------------------------- */
+
+#define MEMORY_LOOK_EVERY 32u
+#define MEMORY_RESERVE (4u << 20) /* the most that the kernel keeps for us (or a 32nd); as much again stays for programs */
+
+bool memory_low(void)
+{
+    static uint32_t calls;
+    static bool low;
+    if (low || __atomic_fetch_add(&calls, 1, __ATOMIC_RELAXED) % MEMORY_LOOK_EVERY == 0) {
+        struct motor_memory_info m;
+        bool now = motor_system_info(MOTOR_SINFO_MEMORY, &m, sizeof m) >= 0 &&
+                   m.free < 2 * (m.total / 32 < MEMORY_RESERVE ? m.total / 32 : MEMORY_RESERVE);
+        __atomic_store_n(&low, now, __ATOMIC_RELAXED);
+    }
+    return __atomic_load_n(&low, __ATOMIC_RELAXED);
+}
+
 /* ---- counters ------------------------------------------------------------------------------------------------ */
 
 static struct counter {

@@ -51,7 +51,7 @@ int64_t transfer_to_buffer(struct transfer *t, void *buffer, uint64_t size)
 
 struct file *file_new(struct inode *inode, uint32_t flags)
 {
-    struct file *f = calloc(1, sizeof *f);
+    struct file *f = memory_low() ? NULL : calloc(1, sizeof *f);
     if (!f)
         return NULL;
     f->badge = badge_add(&fs_engine.badges, f);

@@ -81,7 +81,7 @@ static void drop_if_unused(struct inode *inode)
 
 static struct tmpfs_inode *inode_new(struct mount *m, const struct create_args *args)
 {
-    if (inodes_used >= inodes_limit)
+    if (inodes_used >= inodes_limit || memory_low())
         return NULL;
     struct tmpfs_inode *n = calloc(1, sizeof *n);
     if (!n)

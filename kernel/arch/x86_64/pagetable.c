@@ -23,7 +23,7 @@ static unsigned index_of(uint64_t va, unsigned level)
 
 static uint64_t table_alloc(void)
 {
-    uint64_t page = frame_alloc_zeroed();
+    uint64_t page = frame_current_may() ? frame_alloc_zeroed() : 0;
     if (page) {
         frame_of(page)->next = 0;
     }

@@ -151,7 +151,9 @@ struct motor_tcb {
     uint32_t busy;          /* [KU] 0: program code runs; 1: runtime code runs; 2: an upcall for a fault runs */
     uint32_t pending;       /* [K] reason bits not yet taken (a copy of the kernel's sticky word) */
     uint64_t upcall_stack;  /* [U] top of the stack for upcalls, 16-byte aligned */
-    uint64_t reserved[5];
+    uint32_t alive;         /* [K] set to 0 when the thread ends itself and will not run in user mode again: the block is free */
+    uint32_t reserved0;
+    uint64_t reserved[4];
     struct motor_context context; /* [K] where the upcall interrupted; at offset 64 */
     struct motor_fault fault;     /* [K] */
 };
