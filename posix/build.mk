@@ -18,3 +18,8 @@ $(RUNTIME): $(RUNTIME).debug
 
 .PHONY: posix
 posix: $(RUNTIME)
+
+# docs/posix-calls.md of the build, from the one table
+$(BUILD)/docs/posix-calls.md: docs/gen-posix-calls.sh posix/calls.def $(wildcard posix/*.c)
+	@mkdir -p $(@D)
+	$(Q)docs/gen-posix-calls.sh >$@

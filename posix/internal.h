@@ -101,9 +101,7 @@ long px_signal_send_tid(struct px_process *p, uint32_t tid, const struct px_sigi
 void px_set_mask(struct px_thread *t, uint64_t mask); /* own thread */
 void px_take_interruption(void); /* acknowledge, run timers, look for signals */
 void px_retarget(struct px_process *p, struct px_thread *leaving, uint64_t set); /* [signals lock] */
-void px_signals_fork(struct px_thread *t);
 _Noreturn void px_die(int sig, const struct px_siginfo *info, bool report);
-bool px_copy_context_in(const void *uc);
 
 /* timers.c */
 void px_timers_start(struct px_process *p);

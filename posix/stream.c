@@ -118,7 +118,7 @@ static bool writable(const struct px_stream *t)
 bool px_stream_wish(struct px_file *f)
 {
     __atomic_fetch_or(&f->stream.slot->client_flags, IO_CLIENT_WANT_SPACE, __ATOMIC_SEQ_CST);
-    return writable(&f->stream);
+    return slot_state(&f->stream) & IO_STATE_CONNECTED && writable(&f->stream);
 }
 
 long px_stream_failed(long error, uint32_t flags)

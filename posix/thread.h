@@ -50,7 +50,6 @@ struct px_thread {
     uint64_t waits_for;        /* [lock] sigtimedwait: wake for these though blocked */
     struct px_pending pending; /* [lock] */
     struct px_altstack altstack; /* [own] */
-    bool fault_in_signal;      /* [own] */
 
     /* threads */
     struct px_thread *next, **link; /* [lock] all threads */
@@ -60,9 +59,7 @@ struct px_thread {
     uint8_t policy, priority;  /* sched_* as told; no effect yet */
     int8_t nice;
     char name[16];
-    struct px_pi_waiter *pi;
     uint64_t restart_deadline; /* [own] a relative sleep that signals interrupted without a handler */
-    uint32_t fp_context;       /* [own] */
 };
 
 #define PX_OFFSET_WORK 232

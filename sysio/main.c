@@ -9,6 +9,7 @@
 #include "tty/tty.h"
 #include "virtio/virtio.h"
 
+#include <motor/bundle.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -36,7 +37,7 @@ int main(void)
         motor_power(MOTOR_BOOT_HARDWARE, MOTOR_POWER_EXIT, 1);
     }
     const void *bundle = (const void *)at;
-    const char *problem = start_read(bundle, size, &run);
+    const char *problem = start_read(bundle, size, MOTOR_BUNDLE_RUN, &run);
     virtio_scan(boot->rsdp, boot->cmdline, device_log);
     if (!tty_init(run.flags & MOTOR_RUN_CHANNEL) || !fs_init(bundle, size, MOTOR_BOOT_BUNDLE) ||
         !engine_start(&tty_engine, 128 << 10)) {

@@ -307,9 +307,10 @@ static uint32_t strings_count(char *const *strings)
     return n;
 }
 
-bool bundle_set_run(struct bundle *b, uint32_t flags, const char *path, char *const *argv,
-                    char *const *envp)
+bool bundle_set_run(struct bundle *b, uint32_t index, uint32_t flags, const char *path,
+                    char *const *argv, char *const *envp)
 {
+    char name[] = MOTOR_BUNDLE_RUN ".0";
     struct motor_run run = {.magic = MOTOR_RUN_MAGIC,
                             .flags = flags,
                             .argc = strings_count(argv),
@@ -326,7 +327,10 @@ bool bundle_set_run(struct bundle *b, uint32_t flags, const char *path, char *co
     if (fclose(out))
         must(NULL);
 
-    struct node *n = add(b, MOTOR_BUNDLE_RUN, MOTOR_BUNDLE_FILE, 0600);
+    name[sizeof name - 2] = (char)('0' + index);
+    if (index == 0)
+        name[sizeof name - 3] = 0;
+    struct node *n = add(b, name, MOTOR_BUNDLE_FILE, 0600);
     if (!n)
         return false;
     n->data = n->owned = block;

@@ -19,6 +19,7 @@ __attribute__((noreturn)) static void usage(void)
           "  -m PATH[:MODE]           an empty directory\n"
           "  -l TARGET:PATH           a symbolic link\n"
           "  -e NAME=VALUE            environment of PROGRAM\n"
+          "  -w 'PROGRAM [ARG]...'    a program that runs beside PROGRAM, split at blanks; up to nine\n"
           "PROGRAM is the guest's path of what is started; ARG0 is PROGRAM if not given.\n"
           "Later options replace what earlier ones put at the same path.\n",
           stderr);
@@ -76,14 +77,30 @@ static void check(bool ok, struct bundle *b)
     }
 }
 
+/* The n-th companion: its words, of which the first is its path. */
+static bool add_companion(struct bundle *b, uint32_t n, char *words)
+{
+    char *args[64], *none[] = {NULL};
+    size_t count = 0;
+    for (char *word = strtok(words, " "); word && count < 63; word = strtok(NULL, " "))
+        args[count++] = word;
+    args[count] = NULL;
+    if (!count || n > MOTOR_RUN_COMPANIONS)
+        usage();
+    return bundle_set_run(b, n, 0, args[0], args, none);
+}
+
 int main(int argc, char **argv)
 {
     struct bundle *b = bundle_new();
     char *environment[argc + 1];
     size_t variables = 0;
-    for (int option; (option = getopt(argc, argv, "+i:f:d:m:l:e:")) != -1;) {
+    uint32_t companions = 0;
+    for (int option; (option = getopt(argc, argv, "+i:f:d:m:l:e:w:")) != -1;) {
         if (option == 'e')
             environment[variables++] = optarg;
+        else if (option == 'w')
+            check(add_companion(b, ++companions, optarg), b);
         else
             check(apply(b, option, optarg), b);
     }
@@ -96,7 +113,7 @@ int main(int argc, char **argv)
     if (optind < argc) {
         char *path = argv[optind];
         char **args = optind + 1 < argc ? &argv[optind + 1] : &argv[optind];
-        check(bundle_set_run(b, 0, path, args, environment), b);
+        check(bundle_set_run(b, 0, 0, path, args, environment), b);
     }
 
     int fd = open(out, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);

@@ -226,13 +226,10 @@ void net_heap_free(void *p)
     if (s->used)
         return;
     slab_unlist(s);
-    if (spare[s->class] && s->class >= 12) { /* large cells: none is kept beyond one */
+    if (spare[s->class])
         slab_destroy(s);
-    } else if (spare[s->class]) {
-        slab_destroy(s);
-    } else {
+    else
         spare[s->class] = s;
-    }
 }
 
 /* p: a byte of an allocation that begins at `allocation`. */

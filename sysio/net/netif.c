@@ -23,8 +23,6 @@
 #define CHECKSUMS_GENERATED \
     (NETIF_CHECKSUM_GEN_IP | NETIF_CHECKSUM_GEN_UDP | NETIF_CHECKSUM_GEN_ICMP | NETIF_CHECKSUM_GEN_ICMP6)
 
-uint64_t net_heap_physical_in(const void *allocation, const void *p);
-
 struct rx_buffer {
     struct pbuf_custom custom; /* first: lwIP gives it back by this address */
     struct rx_buffer *next;

@@ -70,7 +70,7 @@ struct socket {
     struct ring tx;
     uint32_t tx_tail, tx_sent; /* acknowledged; handed to lwIP */
     uint32_t tx_seen;          /* head as last read and checked */
-    bool tx_shut, fin_sent, tx_retry;
+    bool tx_shut, fin_sent;
     bool started;   /* the first byte has been handed to lwIP */
     uint32_t small_end; /* where the last segment ends that was sent less than full (Nagle) */
     bool ping_pong; /* data goes back and forth: acknowledgements may wait for an answer to ride on */

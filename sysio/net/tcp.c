@@ -294,7 +294,6 @@ void tcp_socket_pump(struct socket *s)
     if (!available && !(s->tx_shut && !s->fin_sent))
         return;
     net_pcb_touch(pcb);
-    s->tx_retry = false;
     available = sendable(s, pcb, available);
     if (available && !s->started) { /* RFC 6928 */
         s->started = true;
@@ -312,7 +311,6 @@ void tcp_socket_pump(struct socket *s)
             break; /* more when something is acknowledged */
         if (!ring_pin(s->session, &s->tx, s->tx_sent, n) ||
             tcp_write(pcb, bytes, (uint16_t)n, n < available ? TCP_WRITE_FLAG_MORE : 0) != ERR_OK) {
-            s->tx_retry = true;
             net_retry_later(s);
             break;
         }

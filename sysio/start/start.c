@@ -21,9 +21,9 @@ static struct engine engine;
 
 /* ---- what to run ----------------------------------------------------------------------------------------------- */
 
-const char *start_read(const void *bundle, uint64_t size, struct start_run *run)
+const char *start_read(const void *bundle, uint64_t size, const char *name, struct start_run *run)
 {
-    const struct motor_bundle_entry *e = bundle_find(bundle, size, MOTOR_BUNDLE_RUN);
+    const struct motor_bundle_entry *e = bundle_find(bundle, size, name);
     struct motor_run head;
     if (!e)
         return "no program: the bundle has no " MOTOR_BUNDLE_RUN;
@@ -266,53 +266,84 @@ static _Noreturn void no_start(const struct start_run *run, const char *what, in
     start_failed(run->flags, message);
 }
 
-void start_program(const void *bundle, uint64_t bundle_size, const struct start_run *run, motor_handle net)
+/* A program that is ready to run: all but its first thread. */
+struct program {
+    motor_handle process;
+    struct motor_thread_start thread;
+};
+
+static void program_describe(const struct program *p, const struct start_run *run, const struct block *b)
+{
+    const struct motor_start *s = (const struct motor_start *)b->bytes;
+    const char *name = strrchr(run->path, '/');
+    procfs_add_process(s->pid, p->process, run->path, (const char *)b->bytes + s->argv, strings_size(run->args, run->argc));
+    motor_process_set(p->process, MOTOR_PSET_NAME, (uint64_t)(uintptr_t)(name ? name + 1 : run->path));
+}
+
+static struct program program_prepare(const struct start_run *run, motor_handle runtime, uint64_t runtime_size, motor_handle net)
 {
     char message[512];
-    uint64_t runtime_size = 0;
+    struct program p;
     struct block b = {0};
-    struct motor_thread_start thread;
-    if (!engine_init(&engine, "start", start_event))
-        no_start(run, "an endpoint", -MOTOR_ENOMEM);
-    entropy_init(&engine, BADGE_ENTROPY);
     if (program_check(run, message, sizeof message))
         start_failed(run->flags, message);
-    int64_t runtime = runtime_open(bundle, bundle_size, &runtime_size);
-    if (runtime < 0)
-        no_start(run, MOTOR_BUNDLE_RUNTIME, runtime);
     int64_t exec = fs_open_handle(run->path, O_RDONLY, true);
     int64_t process = motor_process_create(0);
     if (exec < 0 || process < 0)
         no_start(run, "the process", exec < 0 ? exec : process);
-    int64_t status = fill_block(&b, (motor_handle)process, run, (motor_handle)runtime, runtime_size, net, (motor_handle)exec);
+    p.process = (motor_handle)process;
+    int64_t status = fill_block(&b, p.process, run, runtime, runtime_size, net, (motor_handle)exec);
     if (status < 0)
         no_start(run, "its handles", status);
     int64_t block = write_block(&b);
     if (block < 0)
         no_start(run, "its start block", block);
-    status = motor_process_prepare((motor_handle)process, (motor_handle)runtime, runtime_size, (motor_handle)block, b.size, &thread);
+    status = motor_process_prepare(p.process, runtime, runtime_size, (motor_handle)block, b.size, &p.thread);
     if (status < 0)
         no_start(run, "its memory", status);
-    const struct motor_start *s = (const struct motor_start *)b.bytes;
-    procfs_add_process(s->pid, (motor_handle)process, run->path, (const char *)b.bytes + s->argv, strings_size(run->args, run->argc));
-    const char *name = strrchr(run->path, '/');
-    motor_process_set((motor_handle)process, MOTOR_PSET_NAME, (uint64_t)(uintptr_t)(name ? name + 1 : run->path));
-    int64_t gate = engine_gate(&engine, BADGE_EXIT);
-    if (gate < 0 || (status = motor_bind((motor_handle)process, (motor_handle)gate)) < 0)
-        no_start(run, "a gate", gate < 0 ? gate : status);
+    program_describe(&p, run, &b);
     free(b.bytes);
     motor_handle_close((motor_handle)block);
+    return p;
+}
+
+static void program_go(const struct start_run *run, const struct program *p)
+{
+    int64_t thread = motor_thread_create(p->process, &p->thread);
+    if (thread < 0)
+        no_start(run, "its first thread", thread);
+    motor_handle_close((motor_handle)thread);
+}
+
+void start_program(const void *bundle, uint64_t bundle_size, const struct start_run *run, motor_handle net)
+{
+    uint64_t runtime_size = 0;
+    struct start_run runs[1 + MOTOR_RUN_COMPANIONS] = {*run};
+    struct program programs[1 + MOTOR_RUN_COMPANIONS];
+    uint32_t count = 1;
+    if (!engine_init(&engine, "start", start_event))
+        no_start(run, "an endpoint", -MOTOR_ENOMEM);
+    entropy_init(&engine, BADGE_ENTROPY);
+    int64_t runtime = runtime_open(bundle, bundle_size, &runtime_size);
+    if (runtime < 0)
+        no_start(run, MOTOR_BUNDLE_RUNTIME, runtime);
+    for (char name[] = MOTOR_BUNDLE_RUN ".1"; count <= MOTOR_RUN_COMPANIONS; name[sizeof name - 2]++, count++)
+        if (start_read(bundle, bundle_size, name, &runs[count]))
+            break;
+    for (uint32_t i = 0; i < count; i++)
+        programs[i] = program_prepare(&runs[i], (motor_handle)runtime, runtime_size, net);
     motor_handle_close((motor_handle)runtime);
+    int64_t status, gate = engine_gate(&engine, BADGE_EXIT);
+    if (gate < 0 || (status = motor_bind(programs[0].process, (motor_handle)gate)) < 0)
+        no_start(run, "a gate", gate < 0 ? gate : status);
     if (!engine_start(&fs_engine, 256 << 10)) /* from here on the fs engine belongs to its thread */
         no_start(run, "the fs engine", -MOTOR_ENOMEM);
-    status = motor_thread_create((motor_handle)process, &thread);
-    if (status < 0)
-        no_start(run, "its first thread", status);
-    motor_handle_close((motor_handle)status);
+    for (uint32_t i = 0; i < count; i++)
+        program_go(&runs[i], &programs[i]);
     for (;;) {
         struct motor_process_info info;
         engine_turn(&engine, true);
-        if (motor_process_info((motor_handle)process, MOTOR_PINFO_BASIC, &info, sizeof info) >= 0 && info.state == 2)
-            program_ended((motor_handle)process);
+        if (motor_process_info(programs[0].process, MOTOR_PINFO_BASIC, &info, sizeof info) >= 0 && info.state == 2)
+            program_ended(programs[0].process);
     }
 }

@@ -79,18 +79,31 @@ static bool have_filling(void)
     return filling;
 }
 
+/* The last frame's header: it starts where the frame before ended, at any address. */
+static struct motor_frame last_header(void)
+{
+    struct motor_frame f;
+    memcpy(&f, filling->bytes + last_frame, sizeof f);
+    return f;
+}
+
+static void last_header_set(struct motor_frame f)
+{
+    memcpy(filling->bytes + last_frame, &f, sizeof f);
+}
+
 /* Room for more payload of this kind; 0: none now. Opens a frame if the last one is of another kind. */
 static uint32_t frame_room(uint32_t type)
 {
     if (broken || !have_filling())
         return 0;
-    if (last_frame == NO_FRAME || ((struct motor_frame *)(filling->bytes + last_frame))->type != type) {
+    if (last_frame == NO_FRAME || last_header().type != type) {
         if (TX_SIZE - filling->used <= sizeof(struct motor_frame) + 8) {
             submit();
             return filling ? 0 : frame_room(type);
         }
         last_frame = filling->used;
-        *(struct motor_frame *)(filling->bytes + last_frame) = (struct motor_frame){.type = type};
+        last_header_set((struct motor_frame){.type = type});
         filling->used += (uint32_t)sizeof(struct motor_frame);
         frames_out++;
     }
@@ -103,15 +116,16 @@ static uint32_t frame_room(uint32_t type)
 
 static void frame_grew(int32_t bytes)
 {
-    struct motor_frame *f = (struct motor_frame *)(filling->bytes + last_frame);
-    f->length += (uint32_t)bytes;
+    struct motor_frame f = last_header();
+    f.length += (uint32_t)bytes;
+    last_header_set(f);
     filling->used += (uint32_t)bytes;
 }
 
 /* A frame is never left empty by a failed copy: take its header back. */
 static void frame_close_empty(void)
 {
-    if (filling && last_frame != NO_FRAME && !((struct motor_frame *)(filling->bytes + last_frame))->length) {
+    if (filling && last_frame != NO_FRAME && !last_header().length) {
         filling->used = last_frame;
         last_frame = NO_FRAME;
     }
@@ -120,11 +134,11 @@ static void frame_close_empty(void)
 /* One piece, as much as the buffer being filled takes: so that it can be taken back. */
 int64_t channel_write(struct tty_object *o, uint64_t token, uint64_t size)
 {
-    uint32_t room = frame_room(o->channel_frame);
     last_write = 0;
-    if (broken)
+    if (broken || !size)
         return (int64_t)size; /* nobody listens any more: as to a terminal that was unplugged */
-    if (!room || !size)
+    uint32_t room = frame_room(o->channel_frame);
+    if (!room)
         return 0;
     int64_t got = token_read(token, 0, filling->bytes + filling->used, size < room ? size : room);
     if (got <= 0) {
@@ -147,7 +161,6 @@ void channel_undo(struct tty_object *o, bool write)
     }
 }
 
-/* Frames must start where a 32-bit header can be written; payloads end anywhere, so a frame alone starts a fresh one unaligned: x86 does not mind. */
 bool channel_frame(uint32_t type, const void *data, uint32_t size)
 {
     if (broken || !have_filling())
@@ -258,11 +271,11 @@ int64_t channel_read(uint64_t token, uint64_t size, bool *eof)
 {
     if (!bytes_used(&stdin_bytes) && parsing_count)
         receive();
+    last_read_tail = stdin_bytes.tail;
     if (!bytes_used(&stdin_bytes)) {
         *eof = stdin_eof;
         return 0;
     }
-    last_read_tail = stdin_bytes.tail;
     return bytes_to_caller(&stdin_bytes, token, size); /* what follows it comes in at the end of the turn */
 }
 

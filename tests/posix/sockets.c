@@ -144,6 +144,8 @@ static void connecting(void)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     int result = connect(fd, sa(&address), sizeof address);
     CHECK(result == 0 || errno == EINPROGRESS);
+    result = (int)write(fd, "", 1);
+    CHECK(result == 1 || errno == EAGAIN);
     CHECK(poll_one(fd, POLLOUT, 5000) == POLLOUT);
     CHECK(getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0);
     nonblocking(l);

@@ -59,6 +59,24 @@ wait_http() {
     done
 }
 
+# with_companions OUT [PROGRAM.c 'ARGUMENTS']...: the nginx bundle with programs of tests/programs beside nginx
+with_companions() {
+    local out=$1 options=() name
+    shift
+    while [ $# -gt 0 ]; do
+        name=${1%.c}
+        "$sdk/bin/motor-cc" -std=gnu17 -D_GNU_SOURCE -O1 -g -pthread -o "$scratch/$name" "$MOTOR_TOP/tests/programs/$1" || exit 1
+        options+=(-f "$scratch/$name:/usr/bin/$name:755" -w "/usr/bin/$name $2")
+        shift 2
+    done
+    "$build/host/mkbundle" -i "$build/bundle-nginx.img" "${options[@]}" "$out" -- /usr/sbin/nginx nginx || exit 1
+}
+
+# counter HOST NAME: one of the numbers that the companion counters.c tells
+counter() {
+    timeout 20 bash -c "exec 3<>/dev/tcp/$1/7777 && cat <&3" | awk -v name="$2" '$1 == name { print $2 }'
+}
+
 finish() {
     [ "$failures" -eq 0 ]
     exit

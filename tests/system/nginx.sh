@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# nginx, booted as `make run` boots it: pages, load with kept and with new connections, no error, no stall, no slowing down.
+# nginx, booted as `make run` boots it: pages, load with kept and with new connections, no error, no stall, no slowing down,
+# no memory lost.
 # MOTOR_TEST_LOAD scales the load: 1 (default) is quick, 20 the full one (200,000 and 50,000 requests).
 . "$(dirname "$0")/lib.sh"
 in_namespace "$@"
 
 load=${MOTOR_TEST_LOAD:-1}
+with_companions "$scratch/bundle" counters.c ''
 # shellcheck disable=SC2086
-"$MOTOR_TOP/tools/qemu.sh" -k "$build/kernel/motor.elf" -b "$build/bundle-nginx.img" -m 128M $tap_args -A "$tap_cmdline" \
+"$MOTOR_TOP/tools/qemu.sh" -k "$build/kernel/motor.elf" -b "$scratch/bundle" -m 128M $tap_args -A "$tap_cmdline" \
     </dev/null >"$scratch/serial" 2>&1 &
 vm=$!
 pids="$pids $vm"
@@ -36,8 +38,21 @@ check_load() {
 r = json.load(sys.stdin)
 sys.exit(r["last_tenth_rate"] < r["first_tenth_rate"] / 2)' || fail "httpload $*: the end is slower than the start"
 }
+check_load -c 64 -n 1000 10.0.2.15:80/ # what is kept for reuse is there from now on
+check_load -1 -c 4 -n 200 10.0.2.15:80/
+before=$(counter 10.0.2.15 kernel.free)
 check_load -c 64 -n $((load * 10000)) "10.0.2.15:80/"
 check_load -1 -c 4 -n $((load * 2500)) "10.0.2.15:80/"
+
+# Connections in TIME_WAIT hold memory for a while; then it must be back.
+for _ in $(seq 60); do
+    after=$(counter 10.0.2.15 kernel.free)
+    [ $((before - after)) -gt 1048576 ] || break
+    sleep 1
+done
+echo "free memory: $before bytes before the load, $after after it"
+[ $((before - after)) -le 1048576 ] || fail "the load left $((before - after)) bytes less of free memory"
+
 check_load -c 4 -n 40 "10.0.2.15:80/1m.bin"
 check_load -c 16 -i 500 -n 2000 "10.0.2.15:80/"
 

@@ -78,7 +78,7 @@ int package_build(const struct run_options *o)
     check(b, bundle_add_file(b, guest, program, 0755));
     for (size_t i = 0; i < o->files.count; i++)
         add_file(b, o->files.item[i]);
-    check(b, bundle_set_run(b, flags, guest, o->argv, environ));
+    check(b, bundle_set_run(b, 0, flags, guest, o->argv, environ));
     int fd = memfd_create("motor-bundle", MFD_CLOEXEC);
     if (fd < 0)
         die(STATUS_MACHINE, "cannot make a memory file: %s", strerror(errno));

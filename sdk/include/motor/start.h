@@ -64,6 +64,8 @@ struct motor_start {
  * MOTOR_BUNDLE_RUN: what sysio starts first. Then argc NUL-terminated strings, then envc. argv[0] first; the program file
  * is `path` (first string of all, before argv).
  */
+/* Files MOTOR_BUNDLE_RUN ".1" and so on, of the same form, name programs that are started beside it; the machine ends with the first. */
+#define MOTOR_RUN_COMPANIONS 9u
 #define MOTOR_RUN_MAGIC 0x4e5552544f4dull
 struct motor_run {
     uint64_t magic;

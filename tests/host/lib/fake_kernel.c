@@ -63,6 +63,7 @@ static unsigned live;
 static uint64_t committed;
 uint64_t fake_memory_limit = UINT64_MAX, fake_clock_ns = 1000000000u;
 bool fake_quiet;
+int64_t (*fake_map)(motor_handle vmo, uint64_t offset, uint64_t address, uint64_t length, uint32_t flags);
 
 static struct {
     uint64_t token;
@@ -332,8 +333,15 @@ static int64_t msg_copy(uint64_t token, const struct motor_copy *c, uint32_t dir
     return (int64_t)n;
 }
 
-static void reply(const struct motor_reply *r)
+void fake_cancel(void)
 {
+    call.done = true;
+    call.token = 0;
+}
+
+static int64_t reply(const struct motor_reply *r)
+{
+    int64_t status = r->token == call.token && !call.done ? 0 : -MOTOR_EGONE;
     if (r->token == call.token && !call.done) {
         struct motor_msg *m = call.msg;
         m->status = r->status;
@@ -352,6 +360,7 @@ static void reply(const struct motor_reply *r)
     }
     for (uint32_t i = 0; i < r->nhandles && (r->flags & MOTOR_REPLY_MOVE); i++)
         fake_close(r->handle[i]);
+    return r->flags & MOTOR_REPLY_CHECK ? status : 0;
 }
 
 static int64_t serve(struct endpoint *e, const struct motor_reply *replies, uint32_t nreplies, struct motor_event *events,
@@ -359,7 +368,8 @@ static int64_t serve(struct endpoint *e, const struct motor_reply *replies, uint
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < nreplies; i++)
-        reply(&replies[i]);
+        if (reply(&replies[i]) < 0)
+            return -MOTOR_EGONE;
     while (n < nevents && e->first) {
         struct queued *q = e->first;
         events[n++] = q->event;
@@ -417,7 +427,6 @@ int64_t fake_call(motor_handle gate, struct motor_msg *m, uint32_t uid, uint32_t
 int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
 {
     struct object *o;
-    (void)f;
     switch (n) {
     case MOTOR_SYS_handle_close:
         fake_close((motor_handle)a);
@@ -437,6 +446,11 @@ int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64
         return handle_add(o, MOTOR_RIGHTS_ALL);
     case MOTOR_SYS_vmo_control:
         return vmo_control(&get((motor_handle)a, VMO)->vmo, (uint32_t)b, c, d, (void *)e, (motor_handle)a);
+    case MOTOR_SYS_map:
+        CHECK(fake_map && d % PAGE == 0 && e % PAGE == 0 && e && c % PAGE == 0);
+        if (b)
+            CHECK(c + e <= get((motor_handle)b, VMO)->vmo.size);
+        return fake_map((motor_handle)b, c, d, e, (uint32_t)f);
     case MOTOR_SYS_endpoint_create:
         o = object_new(ENDPOINT);
         o->endpoint.last = &o->endpoint.first;

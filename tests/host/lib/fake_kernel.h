@@ -25,5 +25,9 @@ unsigned fake_live_objects(void);
 extern uint64_t fake_memory_limit; /* bytes of committed pages; beyond: MOTOR_ENOMEM */
 extern uint64_t fake_clock_ns;     /* monotonic; realtime is the host's unless frozen */
 extern bool fake_quiet;
+/* Asked for each map() of another process; NULL: there are none. Result: as motor_map. */
+extern int64_t (*fake_map)(motor_handle vmo, uint64_t offset, uint64_t address, uint64_t length, uint32_t flags);
+/* The caller of the call under way gives up: its token is dead. */
+void fake_cancel(void);
 
 #endif
