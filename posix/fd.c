@@ -86,6 +86,7 @@ struct px_file *px_file_new(const struct px_ops *ops, enum px_kind kind, uint32_
     f->desc = d;
     f->kind = (uint8_t)kind;
     f->protocol = 0;
+    f->path_only = flags & O_PATH;
     f->handle = handle;
     f->watches = NULL;
     __atomic_store_n(&f->refs, 1, __ATOMIC_RELEASE);
@@ -155,7 +156,7 @@ struct px_file *px_fd_get(int fd)
 struct px_file *px_fd_get_io(int fd)
 {
     struct px_file *f = px_fd_get(fd);
-    if (f && px_flags(f) & O_PATH) {
+    if (f && f->path_only) {
         px_file_put(f);
         return NULL;
     }

@@ -65,6 +65,7 @@ struct px_file {
     uint32_t refs; /* [atomic] */
     uint8_t kind;
     uint8_t protocol;    /* MOTOR_FD_* */
+    bool path_only;      /* O_PATH */
     motor_handle handle; /* 0: none */
     struct px_watch *watches; /* [px_net.lock] */
     struct px_file *next_free;

@@ -33,13 +33,14 @@ static long transfer_in(struct px_file *f, struct px_io *io, uint64_t offset)
 {
     long done = 0;
     while (io->left) {
-        struct motor_msg msg = {.op = IO_READ, .out = io->vec->base, .out_size = io->vec->length, .deadline = MOTOR_NEVER};
+        size_t size = PX_MIN(io->vec->length, (size_t)IO_TRANSFER_MAX);
+        struct motor_msg msg = {.op = IO_READ, .out = io->vec->base, .out_size = size, .deadline = MOTOR_NEVER};
         msg.word[0] = offset + (uint64_t)done;
         long n = px_call(f->handle, &msg);
         if (n < 0)
             return done ? done : n;
-        bool whole = (size_t)n == io->vec->length;
-        if (n > 0 && (size_t)n <= io->vec->length)
+        bool whole = (size_t)n == size;
+        if (n > 0 && (size_t)n <= size)
             px_io_skip(io, (size_t)n);
         done += n;
         if (!whole)
@@ -103,7 +104,7 @@ static long transfer_out(struct px_file *f, struct px_io *io, struct place *at)
     if (done)
         return done;
     while (io->left) {
-        size_t size = io->vec->length;
+        size_t size = PX_MIN(io->vec->length, (size_t)IO_TRANSFER_MAX);
         long n = write_piece(f, io->vec->base, size, at);
         if (n < 0)
             return done ? done : n;

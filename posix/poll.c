@@ -14,7 +14,7 @@ static struct px_file *file_of(const struct px_files *t, int fd)
 
 static uint32_t look(struct px_file *f, uint32_t events, bool arm)
 {
-    if (!f || px_flags(f) & O_PATH)
+    if (!f || f->path_only)
         return POLLNVAL;
     if (!f->ops->ready)
         return events & (POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM);
@@ -87,12 +87,11 @@ static long wait(struct linux_pollfd *fds, size_t count, struct px_watch *watche
     return ready ? ready : result;
 }
 
-long px_poll(struct linux_pollfd *fds, size_t count, uint64_t deadline)
+/* When a look has found nothing. */
+static long poll_wait(struct linux_pollfd *fds, size_t count, uint64_t deadline)
 {
     struct px_watch small[SMALL / 4], *watches = small;
-    long result = scan(fds, count);
-    if (result || deadline == 0)
-        return result;
+    long result;
     if (count > SMALL / 4 && !(watches = px_alloc(count * sizeof *watches)))
         return -ENOMEM;
     do {
@@ -108,18 +107,43 @@ long px_poll(struct linux_pollfd *fds, size_t count, uint64_t deadline)
     return result == -ETIMEDOUT ? 0 : result == -PX_ERESTARTSYS ? -PX_ERESTARTNOHAND : result;
 }
 
+long px_poll(struct linux_pollfd *fds, size_t count, uint64_t deadline)
+{
+    long result = scan(fds, count);
+    return result || deadline == 0 ? result : poll_wait(fds, count, deadline);
+}
+
 /* ---- the calls ---- */
+
+/* The first look, a piece at a time. */
+static long glance(struct linux_pollfd *user, size_t count)
+{
+    struct linux_pollfd piece[SMALL];
+    long ready = 0;
+    for (size_t i = 0; i < count; i += SMALL) {
+        size_t n = PX_MIN(count - i, (size_t)SMALL);
+        if (px_copy_in(piece, user + i, n * sizeof *piece) < 0)
+            return -EFAULT;
+        ready += scan(piece, n);
+        if (px_copy_out(user + i, piece, n * sizeof *piece) < 0)
+            return -EFAULT;
+    }
+    return ready;
+}
 
 static long poll_user(struct linux_pollfd *user, size_t count, uint64_t deadline)
 {
     struct linux_pollfd small[SMALL], *fds = small;
     if (count > PX_FD_MAX || count > px_limit(RLIMIT_NOFILE))
         return -EINVAL;
+    long result = glance(user, count);
+    if (result || deadline == 0)
+        return result;
     if (count > SMALL && !(fds = px_alloc(count * sizeof *fds)))
         return -ENOMEM;
-    long result = px_copy_in(fds, user, count * sizeof *fds);
+    result = px_copy_in(fds, user, count * sizeof *fds);
     if (result == 0)
-        result = px_poll(fds, count, deadline);
+        result = poll_wait(fds, count, deadline);
     if (result >= 0 && px_copy_out(user, fds, count * sizeof *fds) < 0)
         result = -EFAULT;
     if (fds != small)

@@ -170,6 +170,11 @@ static int64_t call_stat(struct request *q)
     return NO_REPLY;
 }
 
+static uint64_t piece(uint64_t size)
+{
+    return size < IO_TRANSFER_MAX ? size : IO_TRANSFER_MAX;
+}
+
 static int64_t call_read(struct request *q)
 {
     struct file *f = q->file;
@@ -182,7 +187,7 @@ static int64_t call_read(struct request *q)
         return -EINVAL;
     if (S_ISREG(f->inode->mode) && offset > INT64_MAX)
         return -EINVAL;
-    struct transfer t = {.token = q->ev->token, .left = q->ev->out_size};
+    struct transfer t = {.token = q->ev->token, .left = piece(q->ev->out_size)};
     return f->inode->ops->read(f, &t, offset);
 }
 
@@ -201,7 +206,7 @@ static int64_t call_write(struct request *q)
         if (offset > INT64_MAX)
             return -EINVAL;
     }
-    struct transfer t = {.token = q->ev->token, .left = q->ev->in_size};
+    struct transfer t = {.token = q->ev->token, .left = piece(q->ev->in_size)};
     int64_t n = inode->ops->write(f, &t, offset);
     if (n > 0)
         inode_drop_privileges(inode, &q->who);
@@ -566,7 +571,7 @@ static int64_t call_copy(struct request *q)
         return -EINVAL;
     if (q->file->inode->ops != to->inode->ops || !to->inode->ops->copy)
         return -EXDEV;
-    uint64_t length = w[2] < (1u << 20) ? w[2] : 1u << 20; /* a turn's worth; the runtime asks again */
+    uint64_t length = piece(w[2]);
     if (q->file->inode == to->inode && w[0] < w[1] + length && w[1] < w[0] + length && length)
         return -EINVAL;
     return length ? to->inode->ops->copy(q->file->inode, w[0], to->inode, w[1], length) : 0;

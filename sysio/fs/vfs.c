@@ -182,7 +182,7 @@ static int lookup(struct inode *dir, const struct cred *who, const char *name, s
     if (!dir->ops->lookup)
         return -ENOTDIR;
     if (length > FS_NAME_MAX)
-        return -ENAMETOOLONG;
+        return dir->nlink ? -ENAMETOOLONG : -ENOENT;
     int error = dir->ops->lookup(dir, who, name, length, out);
     if (!error)
         *out = cross_mount(*out);

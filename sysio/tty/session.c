@@ -5,11 +5,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define ARENA_BYTES IO_ARENA_TO_ENGINE
 #define ARMED_MAX 4096u /* of one session: as many terminals as it may watch */
 
 struct session {
     uint64_t badge;
-    uint8_t *arena; /* the first IO_ARENA_SLOTS bytes, committed */
+    uint8_t *arena; /* the first ARENA_BYTES, committed: header and to_client */
     struct io_doorbell *doorbell;
     uint32_t armed;
     bool rung;
@@ -28,7 +29,7 @@ static struct armed *armed;
 static void session_free(struct session *s)
 {
     if (s->arena)
-        motor_unmap(0, (uint64_t)(uintptr_t)s->arena, IO_ARENA_SLOTS);
+        motor_unmap(0, (uint64_t)(uintptr_t)s->arena, ARENA_BYTES);
     if (s->doorbell)
         motor_unmap(0, (uint64_t)(uintptr_t)s->doorbell, MOTOR_PAGE_SIZE);
     if (s->badge)
@@ -56,8 +57,8 @@ static motor_handle make_arena(struct session *s)
     if (vmo < 0)
         return 0;
     int64_t at = -MOTOR_ENOMEM;
-    if (motor_vmo_control((motor_handle)vmo, MOTOR_VMO_COMMIT, 0, IO_ARENA_SLOTS, NULL) >= 0)
-        at = motor_map(0, (motor_handle)vmo, 0, 0, IO_ARENA_SLOTS, MOTOR_PROT_READ | MOTOR_PROT_WRITE);
+    if (motor_vmo_control((motor_handle)vmo, MOTOR_VMO_COMMIT, 0, ARENA_BYTES, NULL) >= 0)
+        at = motor_map(0, (motor_handle)vmo, 0, 0, ARENA_BYTES, MOTOR_PROT_READ | MOTOR_PROT_WRITE);
     if (at < 0) {
         motor_handle_close((motor_handle)vmo);
         return 0;
@@ -69,7 +70,7 @@ static motor_handle make_arena(struct session *s)
 
 void session_open(struct motor_event *ev)
 {
-    struct session *s = calloc(1, sizeof *s);
+    struct session *s = memory_low() ? NULL : calloc(1, sizeof *s);
     motor_handle arena = 0;
     int64_t gate = -ENOMEM;
     if (s && ev->nhandles == 2 && adopt_doorbell(s, ev->handle[1])) {

@@ -29,14 +29,15 @@ is "gzip" "$(curl -s -m 20 --compressed -H 'Accept-Encoding: gzip' "$url/" | sha
 is "a range" "$(curl -s -m 20 -r 1000-1999 "$url/1m.bin" | wc -c)" 1000
 head -c 300000 /dev/zero | curl -s -m 20 -o /dev/null -X POST --data-binary @- "$url/" || fail "a POST of 300,000 bytes"
 
-# LOAD ARGUMENT...: errors are httpload's status; the last tenth must not be slower than half of the first
+# Errors and stalls are httpload's status. In the full load the last tenth must not be much slower than the first; a short one says
+# more about the host.
 check_load() {
     local result
     result=$("$build/host/httpload" "$@") || fail "httpload $*: $result"
     echo "httpload $*: $result"
-    echo "$result" | python3 -c 'import json, sys
+    [ "$load" -lt 10 ] || echo "$result" | python3 -c 'import json, sys
 r = json.load(sys.stdin)
-sys.exit(r["last_tenth_rate"] < r["first_tenth_rate"] / 2)' || fail "httpload $*: the end is slower than the start"
+sys.exit(r["last_tenth_rate"] < r["first_tenth_rate"] * 0.6)' || fail "httpload $*: the end is slower than the start"
 }
 check_load -c 64 -n 1000 10.0.2.15:80/ # what is kept for reuse is there from now on
 check_load -1 -c 4 -n 200 10.0.2.15:80/

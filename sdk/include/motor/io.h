@@ -59,9 +59,11 @@
  * directory /proc/self/fd itself can be opened; IO_READDIR on it answers IO_OWN_FD.
  */
 #define IO_OWN_FD (1u << 24)
+#define IO_TRANSFER_MAX (1u << 20)
 
 /*
- * Rules for the details. IO_READ and IO_WRITE on files give as many bytes as the file has or may hold; on terminals and the motor-run channel
+ * Rules for the details. IO_READ and IO_WRITE on files give as many bytes as the file has or may hold, but never more than
+ * IO_TRANSFER_MAX in one call, so that nobody has the engine to himself; the runtime goes on. On terminals and the motor-run channel
  * they may be short: IO_READ as read(2), IO_WRITE answers as soon as some bytes are taken (at least one, or -EAGAIN with O_NONBLOCK), so a blocking
  * write loops. IO_OPEN of O_PATH objects, IO_CHECK_DIR: such handles serve as a base for paths, for IO_STAT, IO_STATFS, IO_PATH and IO_POLL only.
  * IO_OPEN keeps no offset and no O_APPEND: the runtime does. IO_OPEN of a terminal device answers a handle of the tty engine (w0: MOTOR_FD_TTY).
