@@ -42,8 +42,8 @@
 
 struct px_thread;
 struct px_process;
-struct px_files; /* P2: descriptors, working directory */
-struct px_net;   /* P2: sessions */
+struct px_files; /* descriptors, working directory: fd.c */
+struct px_net;   /* sessions: session.c */
 
 #ifndef PX_HOST_TEST
 static inline struct px_thread *px_self(void)
@@ -174,7 +174,7 @@ _Noreturn void px_fatal(const char *what);
 /* End the process. status: wait status encoding. */
 _Noreturn void px_process_end(uint32_t status);
 
-/* ---- what P2 provides ---- */
+/* ---- what the I/O half provides ---- */
 
 void px_files_start(struct px_process *p); /* once, before the program runs: take the start block's descriptors */
 void px_files_end(struct px_process *p);   /* at exit_group: what must not be lost */

@@ -67,62 +67,106 @@ static inline struct cpu *this_cpu(void)
 extern struct cpu *cpus[CPUS_MAX];
 extern uint32_t cpu_count; /* online CPUs */
 
-/* ---- provided by arch/x86_64 (builder K1) ---- */
-
-void arch_context_switch(struct thread *from, struct thread *to); /* sched_lock held across; saves/restores callee-saved registers, stack, FPU, fs/gs bases, cpu->kernel_rsp, TSS rsp0, I/O bitmap; loads to's address space if it differs (aspace_activate) */
-void arch_thread_prepare(struct thread *t, void (*entry)(void)); /* a fresh kernel stack whose first switch calls entry() */
-noreturn void arch_return_to_user(void);                          /* leave through the trap frame at the stack's top; runs thread_return_work() first when needed */
-struct trap_frame *arch_user_frame(struct thread *t);             /* at the top of its kernel stack */
-void arch_set_user_start(struct thread *t, const struct motor_thread_start *s); /* fill the frame; non-canonical or kernel addresses are refused before */
-bool arch_user_address_ok(uint64_t rip);                          /* canonical and below USER_END */
-void arch_fpu_init_thread(struct thread *t);                      /* initial FPU state; t->fpu is arch's, allocated with kmalloc, size from CPUID */
-void arch_fpu_free_thread(struct thread *t);
-void arch_set_fs(uint64_t base);                                  /* of the current thread, saved with it */
-void arch_set_gs(uint64_t base);
-uint64_t arch_get_user_gs(struct thread *t);
-void arch_send_resched(uint32_t cpu);                             /* IPI: makes that CPU look at cpu->resched, also out of idle halt */
-void arch_idle(void);                                             /* sti; hlt; cli, without losing a wake-up between check and halt */
-void arch_allow_interrupts_briefly(void);                         /* sti; nop; cli */
-uint64_t arch_now(void);                                          /* monotonic ns */
-void arch_timer_arm(uint64_t deadline_ns);                        /* one-shot on this CPU; MOTOR_NEVER: off */
-uint64_t arch_entropy(void);                                      /* a word from RDSEED/RDRAND mixed with TSC jitter; never blocks */
-noreturn void arch_power(uint32_t mode, uint32_t status);
-int64_t arch_irq_alloc(uint32_t kind, uint32_t line, struct motor_msi *msi, uint32_t *vector); /* program IOAPIC or allot an MSI vector, masked until unmask for lines; negative status */
-void arch_irq_free(uint32_t vector);
-void arch_irq_mask(uint32_t vector);
-void arch_irq_unmask(uint32_t vector);
-void arch_log(const char *text, size_t n);                        /* serial, polled; used by klog and panic */
+/* ---- threads: what arch/x86_64 does for them ---- */
 
 /*
- * Called once by kernel_main() when memory (frame_init, kinfo's page), random and futexes are up: gives this CPU its idle
- * thread (cpu->idle = cpu->current = thread_create_idle(id, stack)), clocks (and fills kinfo's clock fields), timer
- * and interrupt controllers; then starts the other CPUs, each of which gets a struct cpu, an idle thread, calls
- * sched_init_cpu(), counts itself in cpu_count (ids dense, cpus[] filled before) and enters kernel_secondary_main().
+ * From one kernel stack to another, with registers, FPU, fs and gs bases, I/O bitmap and address
+ * space. sched_lock is held across it: whoever runs next releases it.
+ */
+void arch_context_switch(struct thread *from, struct thread *to);
+
+/* A fresh kernel stack whose first switch calls entry(). */
+void arch_thread_prepare(struct thread *t, void (*entry)(void));
+
+/* Leaves through the trap frame at the stack's top, after thread_return_work() if there is any. */
+noreturn void arch_return_to_user(void);
+
+struct trap_frame *arch_user_frame(struct thread *t); /* at the top of its kernel stack */
+
+/* Fills the frame. Addresses that are not a user's are refused before (thread_check_start()). */
+void arch_set_user_start(struct thread *t, const struct motor_thread_start *s);
+bool arch_user_address_ok(uint64_t rip); /* canonical and below USER_END */
+
+/* t->fpu: allocated with kmalloc, sized by CPUID, in the initial state; NULL: no memory. */
+void arch_fpu_init_thread(struct thread *t);
+void arch_fpu_free_thread(struct thread *t);
+
+/* Bases of the current thread, loaded and saved with it. */
+void arch_set_fs(uint64_t base);
+void arch_set_gs(uint64_t base);
+uint64_t arch_get_user_gs(struct thread *t);
+
+/* ---- CPUs and time ---- */
+
+/* Makes that CPU look at cpu->resched, also out of idle. */
+void arch_send_resched(uint32_t cpu);
+void arch_idle(void); /* sleeps with interrupts on; a wake-up after the caller's check ends it */
+void arch_allow_interrupts_briefly(void);
+
+uint64_t arch_now(void); /* monotonic ns */
+void arch_timer_arm(uint64_t deadline_ns); /* one-shot on this CPU; MOTOR_NEVER: off */
+uint64_t arch_entropy(void); /* RDSEED or RDRAND mixed with jitter; never blocks */
+noreturn void arch_power(uint32_t mode, uint32_t status);
+void arch_log(const char *text, size_t n); /* the serial line, polled */
+
+/*
+ * Called once by kernel_main() when memory (frame_init, kinfo's page), random and futexes are up:
+ * gives this CPU its idle thread, clocks (and fills kinfo's clock fields), timer and interrupt
+ * controllers; then starts the other CPUs. Each gets a struct cpu and an idle thread, calls
+ * sched_init_cpu(), counts itself in cpu_count (ids dense, cpus[] filled before) and enters
+ * kernel_secondary_main().
  */
 void arch_late_init(void);
 
-/* Page tables (builder K2 provides pagetable.c; see aspace.h). TLB shootdown IPIs (K1 provides). */
-void arch_tlb_flush_page(uint64_t va);
-void arch_tlb_flush_all(void);                                    /* non-global, this CPU */
-void arch_tlb_shootdown(struct aspace *as, uint64_t start, uint64_t end); /* as->refs 0: makes every CPU leave it for the kernel's tables. On every CPU in as->cpus (bit mask), waits; small ranges by page, larger wholly; callable with as->lock held: the target's handler takes no lock, and a CPU that spins for a lock with interrupts off still answers (spin loops of spin_lock never wait on a shootdown target because handlers run from an NMI-like poll: K1 decides how, e.g. targets poll a request word in spin_lock through arch_relax(), and documents it) */
+/* ---- interrupts of devices ---- */
 
-/* uaccess: copy with fault-in of user pages; never with a lock held. 0 or -MOTOR_EFAULT. SMAP: stac/clac inside. */
+/*
+ * Programs an I/O APIC line, masked until arch_irq_unmask(), or allots a message-signalled vector
+ * (*msi is filled). 0, or a negative status: EBUSY the line is taken, ENOENT no such line, ELIMIT.
+ */
+int64_t arch_irq_alloc(uint32_t kind, uint32_t line, struct motor_msi *msi, uint32_t *vector);
+void arch_irq_free(uint32_t vector);
+void arch_irq_mask(uint32_t vector);
+void arch_irq_unmask(uint32_t vector);
+
+/* ---- translations ---- */
+
+void arch_tlb_flush_page(uint64_t va); /* this CPU */
+void arch_tlb_flush_all(void);         /* this CPU, all that is not global */
+
+/*
+ * On every CPU in as->cpus; waits for them. Small ranges go page by page, larger ones wholly. With
+ * as->refs 0 each CPU leaves the address space for the kernel's tables. May be called with as->lock
+ * held: a CPU that spins for a lock with interrupts off answers from arch_relax().
+ */
+void arch_tlb_shootdown(struct aspace *as, uint64_t start, uint64_t end);
+
+/* ---- user memory ---- */
+
+/* Pages are faulted in, so no lock may be held. 0 or -MOTOR_EFAULT. */
 int64_t copy_from_user(void *dst, const void *user_src, size_t n);
 int64_t copy_to_user(void *user_dst, const void *src, size_t n);
-int64_t copy_string_from_user(char *dst, const char *user_src, size_t size); /* NUL-terminates; -MOTOR_EINVAL if too long */
+/* Ends with NUL; -MOTOR_EINVAL if the string is longer than size - 1. */
+int64_t copy_string_from_user(char *dst, const char *user_src, size_t size);
 int64_t user_load32(const uint32_t *user, uint32_t *value);
 int64_t user_store32(uint32_t *user, uint32_t value);
 
-/* ---- called by arch/x86_64 ---- */
+/* ---- what arch/x86_64 calls ---- */
 
-struct boot_params; /* boot/bootinfo.h */
-noreturn void kernel_main(void);                                  /* BSP, after early arch init (K3): memory and CPUs are described by arch_boot() */
-noreturn void kernel_secondary_main(void);                        /* each AP, on its idle thread's stack */
-void syscall_dispatch(struct trap_frame *f);                      /* K3 */
-void thread_return_work(struct trap_frame *f);                    /* K3: before every return to user mode, when current->return_work or cpu->resched: reschedule, die, upcall */
-void thread_fault(struct trap_frame *f, uint32_t vector, uint64_t address, uint32_t error, uint32_t status); /* K3: a fault in user mode that nothing resolved */
-void sched_timer_interrupt(void);                                 /* K3: the one-shot timer fired on this CPU */
-void irq_interrupt(uint32_t vector);                              /* K3: a device vector fired (EOI and masking of level lines done by arch) */
-int64_t aspace_fault(struct aspace *as, uint64_t address, uint32_t access); /* K2: MOTOR_PROT_* wanted; 0 resolved, negative status not. Interrupts off, no locks held */
+noreturn void kernel_main(void);           /* the boot CPU, after arch_early_init() */
+noreturn void kernel_secondary_main(void); /* each other CPU, on its idle thread's stack */
+void syscall_dispatch(struct trap_frame *f);
+
+/* Before a return to user mode when return_work or resched is set: reschedule, die, upcall. */
+void thread_return_work(struct trap_frame *f);
+
+/* A fault in user mode that nothing resolved; status says why a page could not be had. */
+void thread_fault(struct trap_frame *f, uint32_t vector, uint64_t address, uint32_t error,
+                  uint32_t status);
+void sched_timer_interrupt(void); /* the one-shot timer fired on this CPU */
+void irq_interrupt(uint32_t vector); /* a device's; end of interrupt and masking are done */
+
+/* access: MOTOR_PROT_* wanted. 0: resolved. Interrupts off, no lock held. */
+int64_t aspace_fault(struct aspace *as, uint64_t address, uint32_t access);
 
 #endif
