@@ -307,6 +307,15 @@ static struct program program_prepare(const struct start_run *run, motor_handle 
     return p;
 }
 
+/* No one of several programs may have all memory: what the others need is theirs. */
+static void share_memory(const struct program *programs, uint32_t count)
+{
+    struct motor_memory_info memory = {0};
+    motor_system_info(MOTOR_SINFO_MEMORY, &memory, sizeof memory);
+    for (uint32_t i = 0; count > 1 && i < count; i++)
+        motor_process_set(programs[i].process, MOTOR_PSET_MEMORY_LIMIT, memory.total / 4 * 3);
+}
+
 static void program_go(const struct start_run *run, const struct program *p)
 {
     int64_t thread = motor_thread_create(p->process, &p->thread);
@@ -333,6 +342,7 @@ void start_program(const void *bundle, uint64_t bundle_size, const struct start_
     for (uint32_t i = 0; i < count; i++)
         programs[i] = program_prepare(&runs[i], (motor_handle)runtime, runtime_size, net);
     motor_handle_close((motor_handle)runtime);
+    share_memory(programs, count);
     int64_t status, gate = engine_gate(&engine, BADGE_EXIT);
     if (gate < 0 || (status = motor_bind(programs[0].process, (motor_handle)gate)) < 0)
         no_start(run, "a gate", gate < 0 ? gate : status);
