@@ -122,6 +122,9 @@ include ports.mk
 -include tests/build.mk
 -include bench/build.mk
 
+# The reference pages, each from its table.
+docs: $(BUILD)/docs/syscalls.md $(BUILD)/docs/posix-calls.md
+
 # Dependency files of earlier runs. Below src/ and ports/ other build systems keep theirs.
 others := $(addprefix -o -path $(BUILD)/,src ports sdk)
 -include $(shell find $(BUILD) \( -false $(others) \) -prune -o -name '*.d' -print 2>/dev/null)
