@@ -178,6 +178,13 @@ static void push_fp(uint64_t at)
     }
 }
 
+/* A handler begins as a function does: x87 empty, both control words as the ABI has them, whatever was interrupted. */
+static void reset_fp(void)
+{
+    static const uint32_t mxcsr = 0x1f80;
+    __asm__ volatile("fninit; ldmxcsr %0" : : "m"(mxcsr));
+}
+
 /* All but what the caller fills: field by field, since a compound literal would be built and copied. */
 static void fill_context(struct linux_sigcontext *m, const struct motor_context *r)
 {
@@ -239,6 +246,7 @@ static long push_frame(struct px_thread *t, int sig, const struct px_siginfo *in
         return -EFAULT;
     }
     push_fp(fp);
+    reset_fp();
     f->pretcode = (uint64_t)px_signal_return;
     f->uc.flags = (px_kinfo()->xsave_mask ? UC_FP_XSTATE : 0) | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
     f->uc.link = 0;

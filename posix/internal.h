@@ -52,7 +52,8 @@ void px_threads_start(struct px_process *p);
 #define PX_UNBLOCKABLE (PX_BIT(SIGKILL) | PX_BIT(SIGSTOP))
 
 struct px_siginfo { /* Linux siginfo_t, as far as it is used */
-    int32_t signo, error, code, pad;
+    int32_t signo, error, code;
+    int32_t of_timer; /* in queues: from our timer `timer`, not a sigqueue() that says so. 0 where the program sees it */
     union {
         struct {
             int32_t pid;
@@ -81,17 +82,24 @@ struct px_action { /* the kernel's struct sigaction */
 #define SA_RESETHAND 0x80000000u
 #define SA_RESTORER 0x04000000u
 
+#define PX_TIMERS_MAX 4096u
+
 struct px_signals {
     struct px_mutex lock; /* of everything about signals and the list of threads in this process */
     uint32_t queued;
     struct px_queued *unused; /* entries for reuse */
     struct px_pending pending;
+    uint64_t timer_queued[PX_TIMERS_MAX / 64]; /* by timer: its signal is in some queue */
     struct px_action action[NSIG + 1];
 };
 void px_signals_start(struct px_process *p);
 void px_pending_init(struct px_pending *p);
 void px_pending_drop(struct px_process *p, struct px_pending *pending, uint64_t set); /* [signals lock] */
-/* To a thread, or t NULL: the process. 0, -EAGAIN (queue full; only for codes of sigqueue and timers). */
+void px_signal_forget_timer(struct px_process *p, uint32_t timer); /* takes its signal out of the queues */
+/*
+ * To a thread, or t NULL: the process. 0; -EAGAIN (queue full; only for codes of sigqueue and timers); 1: a timer's, and its last one is
+ * still queued.
+ */
 long px_signal_send(struct px_process *p, struct px_thread *t, const struct px_siginfo *info);
 bool px_signal_ignored(const struct px_process *p, int sig); /* [signals lock] */
 /* The next deliverable signal (0: none) with its action; for a handler the mask and SA_RESETHAND have taken effect. */

@@ -89,17 +89,17 @@ long px_call(motor_handle gate, struct motor_msg *msg)
 
 long px_call_intr(motor_handle gate, struct motor_msg *msg)
 {
+    struct motor_msg before = *msg; /* a reply overwrites what another try must send */
     for (;;) {
         if (px_interrupted()) {
             return -PX_ERESTARTSYS;
         }
-        uint32_t handles = msg->nhandles & ~MOTOR_CALL_CONFIRM;
-        msg->nhandles = handles | MOTOR_CALL_CONFIRM;
+        *msg = before;
+        msg->nhandles |= MOTOR_CALL_CONFIRM;
         int64_t status = motor_call(gate, msg);
         if (status != -MOTOR_EINTR && !(status >= 0 && msg->status == -EINTR)) {
             return status < 0 ? px_errno(status) : msg->status;
         }
-        msg->nhandles = handles;
         px_take_interruption();
     }
 }

@@ -17,6 +17,10 @@
  * goes to one thread that does not block it; should that thread block it, or end, before it took it, it passes the signal
  * on (px_retarget). `work` belongs to its thread alone.
  *
+ * A timer's signal has an entry of its own even where a standard signal is pending already, and at most one: timer_queued says
+ * so. The bit follows the entry wherever it goes (taken, dropped by SIG_IGN, with its thread), so a timer never takes a
+ * signal for pending that nobody will get.
+ *
  * Lock: px_signals.lock, also for the list of threads; sending interrupts with it held, so a handle cannot go stale.
  */
 #include "internal.h"
@@ -63,6 +67,14 @@ static bool in_queue(const struct px_pending *pending, int sig)
     return false;
 }
 
+static void unlink_entry(struct px_pending *pending, struct px_queued **link)
+{
+    *link = (*link)->next;
+    if (!*link) {
+        pending->last = link;
+    }
+}
+
 static struct px_queued *unlink_first(struct px_pending *pending, int sig)
 {
     struct px_queued **link = &pending->first, *q;
@@ -70,10 +82,7 @@ static struct px_queued *unlink_first(struct px_pending *pending, int sig)
         link = &q->next;
     }
     if (q) {
-        *link = q->next;
-        if (!*link) {
-            pending->last = link;
-        }
+        unlink_entry(pending, link);
     }
     return q;
 }
@@ -92,6 +101,9 @@ static struct px_queued *entry_get(struct px_signals *s)
 
 static void entry_put(struct px_signals *s, struct px_queued *q)
 {
+    if (q->info.of_timer) {
+        s->timer_queued[q->info.timer / 64] &= ~(1ull << (q->info.timer % 64));
+    }
     q->next = s->unused;
     s->unused = q;
     s->queued--;
@@ -112,12 +124,38 @@ void px_pending_drop(struct px_process *p, struct px_pending *pending, uint64_t 
     pending->set &= ~set;
 }
 
-/* Standard signals are kept once; real-time ones each. Without memory only what sigqueue() sent is refused. */
+void px_signal_forget_timer(struct px_process *p, uint32_t timer)
+{
+    struct px_signals *s = p->signals;
+    px_lock(&s->lock);
+    struct px_pending *pending = &s->pending;
+    for (struct px_thread *t = p->threads->first; s->timer_queued[timer / 64] >> (timer % 64) & 1; t = t->next) {
+        struct px_queued **link = &pending->first, *q;
+        while ((q = *link) && !(q->info.of_timer && (uint32_t)q->info.timer == timer)) {
+            link = &q->next;
+        }
+        if (q) {
+            unlink_entry(pending, link);
+            if (!in_queue(pending, q->info.signo)) {
+                pending->set &= ~PX_BIT(q->info.signo);
+            }
+            entry_put(s, q);
+        }
+        if (!t) {
+            break;
+        }
+        pending = &t->pending;
+    }
+    px_unlock(&s->lock);
+}
+
+/* Standard signals are kept once, but for those of timers; real-time ones each. Without memory only what sigqueue() sent is refused. */
 static long add(struct px_process *p, struct px_pending *pending, const struct px_siginfo *info)
 {
     int sig = info->signo;
-    if (sig < SIGRTMIN && (pending->set & PX_BIT(sig))) {
-        return 0;
+    uint64_t *timers = info->of_timer ? &p->signals->timer_queued[info->timer / 64] : NULL;
+    if (timers ? *timers >> (info->timer % 64) & 1 : sig < SIGRTMIN && (pending->set & PX_BIT(sig)) != 0) {
+        return timers ? 1 : 0;
     }
     uint64_t limit = p->limit[RLIMIT_SIGPENDING].soft;
     struct px_queued *q = NULL;
@@ -132,6 +170,9 @@ static long add(struct px_process *p, struct px_pending *pending, const struct p
         q->next = NULL;
         *pending->last = q;
         pending->last = &q->next;
+        if (timers) {
+            *timers |= 1ull << (info->timer % 64);
+        }
     }
     pending->set |= PX_BIT(sig);
     return 0;
@@ -157,7 +198,7 @@ static int take(struct px_process *p, struct px_pending *pending, uint64_t set, 
     } else {
         *info = (struct px_siginfo){.signo = sig, .code = SI_USER};
     }
-    if (sig < SIGRTMIN || !in_queue(pending, sig)) {
+    if (!in_queue(pending, sig)) {
         pending->set &= ~PX_BIT(sig);
     }
     return sig;
@@ -176,7 +217,7 @@ static int take_signal(struct px_thread *t, uint64_t set, struct px_siginfo *inf
     px_lock(&p->signals->lock);
     int sig = take_any(t, set, info);
     px_unlock(&p->signals->lock);
-    if (sig && info->code == SI_TIMER) {
+    if (sig && info->of_timer) {
         px_timer_dequeued(info);
     }
     return sig;
@@ -234,7 +275,7 @@ long px_signal_send(struct px_process *p, struct px_thread *t, const struct px_s
     }
     if (!wanted || !px_signal_ignored(p, info->signo) || (target->mask & bit)) {
         status = add(p, t ? &t->pending : &p->signals->pending, info);
-        if (status == 0 && wanted) {
+        if (status >= 0 && wanted) {
             interrupt(target);
         }
     }
@@ -450,7 +491,7 @@ int px_signal_next(struct px_thread *t, struct px_siginfo *info, struct px_actio
         }
     }
     px_unlock(&s->lock);
-    if (sig && info->code == SI_TIMER) {
+    if (sig && info->of_timer) {
         px_timer_dequeued(info);
     }
     return sig;
@@ -576,7 +617,7 @@ long px_signal_send_tid(struct px_process *p, uint32_t tid, const struct px_sigi
     if (info->signo) {
         bool ignored = px_signal_ignored(p, info->signo) && !(t->mask & PX_BIT(info->signo));
         status = ignored ? 0 : add(p, &t->pending, info);
-        if (!ignored && status == 0 && wants(t, PX_BIT(info->signo))) {
+        if (!ignored && status >= 0 && wants(t, PX_BIT(info->signo))) {
             interrupt(t);
         }
     }
@@ -625,6 +666,7 @@ static long info_in(int sig, const void *user, struct px_siginfo *info)
         return -EFAULT;
     }
     info->signo = sig;
+    info->of_timer = 0;
     return 0;
 }
 

@@ -8,7 +8,6 @@
 
 #define NS 1000000000ull
 #define ITIMERS 3
-#define TIMERS_MAX 4096u
 #define CPU_TIMER_MIN 1000000ull
 
 #define SIGEV_SIGNAL 0
@@ -17,7 +16,7 @@
 #define SIGEV_THREAD_ID 4
 
 struct px_timer {
-    bool used, pending;     /* pending: its signal is queued */
+    bool used;
     uint8_t notify;
     int16_t clock;          /* CLOCK_*; MONOTONIC and REALTIME deadlines are kept in px_now() time */
     int32_t signal;
@@ -25,7 +24,7 @@ struct px_timer {
     uint64_t value;         /* sigev_value */
     uint64_t expiry;        /* in its clock; 0: not armed */
     uint64_t interval;
-    uint64_t overrun;       /* expirations while pending */
+    uint64_t overrun;       /* expirations while its signal was queued */
     uint32_t last_overrun;
 };
 
@@ -109,21 +108,19 @@ static void arm(struct px_process *p)
     }
 }
 
-static void send(struct px_process *p, struct px_timer *t, int id)
+/* True: its last signal is still queued, and stands for this expiration too. */
+static bool send(struct px_process *p, struct px_timer *t, int id)
 {
     struct px_siginfo info = {.signo = t->signal, .code = id < 0 ? SI_KERNEL : SI_TIMER};
     if (id >= 0) {
+        info.of_timer = true;
         info.timer = id;
         info.timer_value = t->value;
     }
     if (t->notify == SIGEV_NONE) {
-        return;
+        return false;
     }
-    if (t->notify != SIGEV_THREAD_ID) {
-        t->pending = px_signal_send(p, NULL, &info) == 0 && id >= 0;
-        return;
-    }
-    t->pending = px_signal_send_tid(p, t->tid, &info) == 0;
+    return (t->notify == SIGEV_THREAD_ID ? px_signal_send_tid(p, t->tid, &info) : px_signal_send(p, NULL, &info)) == 1;
 }
 
 static void expire(struct px_process *p, struct px_timer *t, int id)
@@ -141,12 +138,7 @@ static void expire(struct px_process *p, struct px_timer *t, int id)
     } else {
         t->expiry = 0;
     }
-    if (t->pending) {
-        t->overrun += times;
-    } else {
-        t->overrun += times - 1;
-        send(p, t, id);
-    }
+    t->overrun += send(p, t, id) ? times : times - 1;
 }
 
 static void expire_all(struct px_process *p)
@@ -173,10 +165,10 @@ void px_timers_run(void)
 void px_timer_dequeued(struct px_siginfo *info)
 {
     struct px_timers *timers = px_proc()->timers;
+    info->of_timer = false;
     px_lock(&timers->lock);
-    if ((uint32_t)info->timer < timers->count && timers->timer[info->timer].used && timers->timer[info->timer].pending) {
-        struct px_timer *t = &timers->timer[info->timer];
-        t->pending = false;
+    struct px_timer *t = &timers->timer[info->timer]; /* the table never shrinks */
+    if (t->used) {
         t->last_overrun = (uint32_t)PX_MIN(t->overrun, (uint64_t)INT32_MAX);
         t->overrun = 0;
         info->overrun = (int32_t)t->last_overrun;
@@ -209,9 +201,10 @@ static long times_in(const void *user, uint64_t scale, struct times *t)
 
 static long times_out(void *user, uint64_t scale, const struct times *t)
 {
+    uint64_t value = t->value ? PX_MAX(t->value, scale) : 0; /* armed is never shown as 0 */
     struct px_timespec pair[2] = {
         {(int64_t)(t->interval / NS), (int64_t)(t->interval % NS / scale)},
-        {(int64_t)(t->value / NS), (int64_t)(t->value % NS / scale)},
+        {(int64_t)(value / NS), (int64_t)(value % NS / scale)},
     };
     return px_copy_out(user, pair, sizeof(pair));
 }
@@ -335,7 +328,7 @@ static int take_place(struct px_timers *timers)
         }
     }
     uint32_t count = timers->count ? timers->count * 2 : 8;
-    if (count > TIMERS_MAX) {
+    if (count > PX_TIMERS_MAX) {
         return -1;
     }
     struct px_timer *table = px_alloc(count * sizeof(*table));
@@ -459,6 +452,7 @@ long px_sys_timer_delete(int id)
         return -EINVAL;
     }
     t->used = false;
+    px_signal_forget_timer(p, (uint32_t)id);
     arm(p);
     px_unlock(&p->timers->lock);
     return 0;

@@ -26,4 +26,4 @@ $(BUILD)/tests/linux/%: tests/posix/%.c $(wildcard tests/posix/*.h)
 $(call host_tool,httpload,tools/httpload/httpload.c)
 
 test: all $(KTEST).bundle $(HOST_TESTS) $(POSIX_TESTS) $(LINUX_TESTS) $(BUILD)/host/httpload
-	$(Q)tests/run $(TESTS)
+	$(Q)set -f; tests/run $(TESTS)

@@ -512,6 +512,33 @@ static void test_threads(void)
     CHECK_ERRNO(syscall(SYS_tgkill, getpid(), -1, SIGUSR1), EINVAL);
 }
 
+static uint16_t handler_x87;
+static uint32_t handler_mxcsr;
+
+static void note_control(int sig)
+{
+    (void)sig;
+    __asm__ volatile("fnstcw %0; stmxcsr %1" : "=m"(handler_x87), "=m"(handler_mxcsr));
+}
+
+/* A handler gets the usual control words and an empty x87; what was interrupted gets its own back. */
+static void test_floating_point(void)
+{
+    uint16_t usual_x87 = 0x37f, x87 = 0xc7f;
+    uint32_t usual_mxcsr = 0x1f80, mxcsr = 0x7f80;
+    long double top = 0;
+    long result, pid = getpid();
+    signal(SIGUSR1, note_control);
+    __asm__ volatile("fldcw %[x]; ldmxcsr %[m]; fldpi" : : [x] "m"(x87), [m] "m"(mxcsr));
+    result = kill((pid_t)pid, SIGUSR1);
+    x87 = 0;
+    mxcsr = 0;
+    __asm__ volatile("fstpt %[t]; fnstcw %[x]; stmxcsr %[m]" : [t] "=m"(top), [x] "=m"(x87), [m] "=m"(mxcsr));
+    __asm__ volatile("fldcw %0; ldmxcsr %1" : : "m"(usual_x87), "m"(usual_mxcsr));
+    CHECK(result == 0 && handler_x87 == 0x37f && handler_mxcsr == 0x1f80);
+    CHECK(top > 3.14159L && top < 3.1416L && x87 == 0xc7f && mxcsr == 0x7f80);
+}
+
 int main(void)
 {
     test_raise();
@@ -524,6 +551,7 @@ int main(void)
     test_faults();
     test_overflow();
     test_context();
+    test_floating_point();
     test_asynchronous();
     test_restart();
     test_threads();

@@ -226,8 +226,8 @@ static void test_conditions(void)
     CHECK0(pthread_condattr_init(&a));
     CHECK0(pthread_condattr_setclock(&a, CLOCK_MONOTONIC));
     CHECK0(pthread_cond_init(&c, &a));
-    clock_gettime(CLOCK_MONOTONIC, &t);
     double start = seconds_now();
+    clock_gettime(CLOCK_MONOTONIC, &t);
     t.tv_nsec += 30000000;
     t.tv_sec += t.tv_nsec / 1000000000;
     t.tv_nsec %= 1000000000;

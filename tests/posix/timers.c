@@ -257,11 +257,78 @@ static void test_posix_timers(void)
         CHECK(timer_delete(many[i]) == 0);
 }
 
+/* Timers go on though the signal of one could not be told from another's, was ignored, or was thrown away. */
+static volatile sig_atomic_t of_timer[4];
+
+static void note_timer(int sig, siginfo_t *info, void *context)
+{
+    (void)sig;
+    (void)context;
+    if (info->si_code == SI_TIMER)
+        of_timer[info->si_value.sival_int]++;
+}
+
+static timer_t periodic(int sig, int value)
+{
+    timer_t t;
+    struct sigevent e = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = sig, .sigev_value.sival_int = value};
+    CHECK(timer_create(CLOCK_MONOTONIC, &e, &t) == 0);
+    arm(t, 5, 5, 0);
+    return t;
+}
+
+static void goes_on(int value)
+{
+    int before = of_timer[value];
+    double limit = seconds_now() + 10;
+    while (of_timer[value] < before + 5) {
+        sleep_ms(1);
+        CHECK(seconds_now() < limit);
+    }
+}
+
+static void test_lost_signals(void)
+{
+    struct sigaction on = {.sa_sigaction = note_timer, .sa_flags = SA_SIGINFO}, off = {.sa_handler = SIG_IGN};
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    CHECK(sigaction(SIGUSR1, &on, NULL) == 0);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    CHECK(kill(getpid(), SIGUSR1) == 0); /* pending before both */
+    timer_t a = periodic(SIGUSR1, 1), b = periodic(SIGUSR1, 2);
+    sleep_ms(30);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+    goes_on(1);
+    goes_on(2);
+    CHECK(sigaction(SIGUSR1, &off, NULL) == 0); /* dropped when sent */
+    sleep_ms(30);
+    CHECK(sigaction(SIGUSR1, &on, NULL) == 0);
+    goes_on(1);
+    sigprocmask(SIG_BLOCK, &set, NULL); /* dropped when queued */
+    sleep_ms(30);
+    CHECK(sigaction(SIGUSR1, &off, NULL) == 0);
+    CHECK(sigaction(SIGUSR1, &on, NULL) == 0);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+    goes_on(1);
+    goes_on(2);
+    sigprocmask(SIG_BLOCK, &set, NULL); /* a deleted timer's signal is not taken for its successor's */
+    sleep_ms(30);
+    CHECK(timer_delete(a) == 0 && timer_delete(b) == 0);
+    a = periodic(SIGUSR1, 3);
+    arm(a, 1, 0, 0);
+    sleep_ms(30);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+    CHECK(of_timer[3] == 1);
+    CHECK(timer_delete(a) == 0);
+}
+
 int main(void)
 {
     test_clocks();
     test_sleep();
     test_itimer();
     test_posix_timers();
+    test_lost_signals();
     return 0;
 }

@@ -211,8 +211,73 @@ static void *ticker(void *arg)
     return arg;
 }
 
+/*
+ * A writer that blocks, while others watch the same socket, and the peer disturbs with bytes of its own: signals that are not about space
+ * must not swallow the wish for space.
+ */
+static int bulk[2];
+enum { BULK = 1 << 20 };
+
+static void *bulk_writer(void *arg)
+{
+    static uint8_t block[30000];
+    host_thread();
+    for (uint32_t done = 0, n; done < BULK; done += n) {
+        n = BULK - done < sizeof block ? BULK - done : sizeof block;
+        CHECK(px_sys_write(bulk[0], block, n) == (long)n);
+    }
+    CHECK(px_sys_shutdown(bulk[0], SHUT_WR) == 0);
+    return arg;
+}
+
+static void *bulk_watcher(void *arg)
+{
+    host_thread();
+    for (;;) {
+        uint8_t buf[100];
+        struct pollfd p = {bulk[0], (short)(arg ? POLLIN | POLLOUT : POLLIN), 0};
+        CHECK(px_sys_poll(&p, 1, 60000) == 1);
+        if (p.revents & POLLIN) {
+            long k = px_sys_recvfrom(bulk[0], buf, sizeof buf, MSG_DONTWAIT, NULL, NULL);
+            CHECK(k >= 0 || k == -EAGAIN);
+            if (k == 0)
+                return arg;
+        }
+    }
+}
+
+static void *bulk_pair(void *arg)
+{
+    pthread_t t[3];
+    host_thread();
+    struct sockaddr_in a = address(PORTS + 1);
+    int l = (int)px_sys_socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(l >= 0 && px_sys_bind(l, &a, sizeof a) == 0 && px_sys_listen(l, 10) == 0);
+    for (int round = 0; round < 3; round++) {
+        bulk[0] = (int)px_sys_socket(AF_INET, SOCK_STREAM, 0);
+        CHECK(px_sys_connect(bulk[0], &a, sizeof a) == 0);
+        bulk[1] = (int)px_sys_accept4(l, NULL, NULL, 0);
+        CHECK(bulk[1] >= 0);
+        for (intptr_t i = 0; i < 3; i++)
+            CHECK(pthread_create(&t[i], NULL, i ? bulk_watcher : bulk_writer, (void *)(i - 1)) == 0);
+        static uint8_t buf[7000];
+        uint32_t sum = 0, turn = 0;
+        for (long k; (k = px_sys_read(bulk[1], buf, sizeof buf)) > 0; sum += (uint32_t)k)
+            if (turn++ % 3 == 0)
+                CHECK(px_sys_write(bulk[1], "!", 1) == 1);
+        CHECK(sum == BULK);
+        CHECK(px_sys_shutdown(bulk[1], SHUT_WR) == 0);
+        for (int i = 0; i < 3; i++)
+            pthread_join(t[i], NULL);
+        CHECK(px_sys_close(bulk[0]) == 0 && px_sys_close(bulk[1]) == 0);
+    }
+    CHECK(px_sys_close(l) == 0);
+    return arg;
+}
+
 int main(int argc, char **argv)
 {
+    pthread_t bulk_thread;
     pthread_t clients[CLIENTS], tick, t;
     alarm(240);
     engine_delay_us = argc > 1 ? (unsigned)atoi(argv[1]) : 100;
@@ -229,11 +294,13 @@ int main(int argc, char **argv)
     usleep(20000);
     unsigned handles = kernel_handles;
     CHECK(pthread_create(&tick, NULL, ticker, NULL) == 0);
+    CHECK(pthread_create(&bulk_thread, NULL, bulk_pair, NULL) == 0);
     for (uintptr_t i = 0; i < CLIENTS; i++)
         CHECK(pthread_create(&clients[i], NULL, client, (void *)i) == 0);
     for (int i = 0; i < CLIENTS; i++)
         pthread_join(clients[i], NULL);
     pthread_join(tick, NULL);
+    pthread_join(bulk_thread, NULL);
     while (__atomic_load_n(&served, __ATOMIC_RELAXED) < CLIENTS * ROUNDS)
         usleep(1000);
     CHECK(__atomic_load_n(&kernel_handles, __ATOMIC_RELAXED) == handles);
