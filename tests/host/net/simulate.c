@@ -480,7 +480,7 @@ int main(int argc, char **argv)
     if (argc > 4 && !strcmp(argv[4], "idle")) {
         double few = idle_cost(10), many = idle_cost(10000);
         printf("a round trip beside 10 idle connections %.2f us, beside 10,000: %.2f us\n", few, many);
-        return many < few * 2 ? 0 : 1;
+        return many < few * 20 ? 0 : 1; /* a list instead of a hash costs hundreds of times more; a busy host does not */
     }
     for (uint32_t r = 0; r < rounds; r++) {
         loss = duplication = reordering = 0;
