@@ -188,14 +188,13 @@ long px_datagram_send(struct px_file *f, struct px_io *io, uint32_t flags, const
             px_session_tell(t->session, t->index);
         if (result != -EAGAIN)
             return result;
-        __atomic_fetch_or(&t->slot->client_flags, IO_CLIENT_WANT_SPACE, __ATOMIC_SEQ_CST);
-        if (writable(t))
-            continue;
-        if (px_nonblock(f, flags))
-            return -EAGAIN;
-        if (!deadline)
+        bool nonblock = px_nonblock(f, flags);
+        if (!nonblock && !deadline)
             deadline = px_timeout_deadline(t->send_timeout);
-        error = px_stream_sleep(f, seq, deadline);
+        __atomic_fetch_add(&t->writers, 1, __ATOMIC_SEQ_CST);
+        __atomic_fetch_or(&t->slot->client_flags, IO_CLIENT_WANT_SPACE, __ATOMIC_SEQ_CST);
+        error = writable(t) ? 0 : nonblock ? -ETIMEDOUT : px_stream_sleep(f, seq, deadline);
+        __atomic_fetch_sub(&t->writers, 1, __ATOMIC_RELAXED);
         if (error < 0)
             return wait_error(error, deadline);
     }

@@ -36,7 +36,7 @@ static inline bool px_is_fs_base(const struct px_path *p)
 }
 /*
  * The call on the path; msg's in is the path. A path to a descriptor of our own (IO_OWN_FD) becomes a call on that descriptor's
- * object itself. When that has no object at a file server: -PX_OWN_FD_ONLY with *own its number, or the error when own is NULL.
+ * object itself. When that has none at a file server, or cannot be opened anew by it: -PX_OWN_FD_ONLY with *own its number, or the error when own is NULL.
  */
 long px_path_call(struct px_path *p, struct motor_msg *msg, int *own);
 #define PX_OWN_FD_ONLY 4000

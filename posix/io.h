@@ -67,6 +67,7 @@ struct px_stream { /* sockets */
     uint32_t tx_head;                           /* [tx_lock] */
     uint32_t ring_page, ring_order, ring_base;  /* [tx_lock] page 0: none */
     uint32_t low_water;
+    uint32_t writers;                           /* threads that wait for space in tx [atomic] */
     uint64_t receive_timeout, send_timeout;     /* ns; 0: none */
     struct px_file *older, *newer;              /* [ring lock] list of those with a ring */
     struct px_address own, peer;                /* own: when named */

@@ -6,14 +6,19 @@
     (O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_DSYNC | O_ASYNC | O_DIRECT |         \
      O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_SYNC | O_PATH | O_TMPFILE_BIT)
 
-/* Opened through /proc/self/fd or /dev/fd: what has no file behind it cannot be opened anew. */
-static long reopen_own(int fd)
+/* Opened through /proc/self/fd or /dev/fd: a terminal is opened anew; what has no file behind it cannot be. */
+static long reopen_own(int fd, uint32_t status, struct px_file **out)
 {
+    struct io_stat st = {0};
     struct px_file *f = px_fd_get(fd);
     if (!f)
         return -ENOENT;
+    int64_t h = f->kind == PX_TTY ? motor_handle_dup(f->handle, MOTOR_RIGHT_CALL | MOTOR_RIGHT_DUP) : -MOTOR_ETYPE;
     px_file_put(f);
-    return -ENXIO;
+    if (h < 0)
+        return h == -MOTOR_ETYPE ? -ENXIO : px_errno(h);
+    *out = px_file_from_handle((motor_handle)h, MOTOR_FD_TTY, status, &st);
+    return *out ? 0 : -ENFILE;
 }
 
 static long open_at(int directory, const char *path, unsigned flags, unsigned mode)
@@ -36,12 +41,12 @@ static long open_at(int directory, const char *path, unsigned flags, unsigned mo
     msg.word[1] = mode & 07777 & ~__atomic_load_n(&px_proc()->umask, __ATOMIC_RELAXED);
     long result = px_path_call(&p, &msg, &own);
     px_path_put(&p);
-    if (result == -PX_OWN_FD_ONLY)
-        result = reopen_own(own);
     struct px_file *f = NULL;
-    if (result >= 0 && msg.nhandles == 1) {
-        uint32_t status = flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC);
-        f = px_file_from_handle(msg.handle[0], (uint32_t)msg.word[0], status | (flags & O_PATH ? 0 : O_LARGEFILE), &st);
+    uint32_t status = (flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)) | (flags & O_PATH ? 0 : O_LARGEFILE);
+    if (result == -PX_OWN_FD_ONLY) {
+        result = reopen_own(own, status, &f);
+    } else if (result >= 0 && msg.nhandles == 1) {
+        f = px_file_from_handle(msg.handle[0], (uint32_t)msg.word[0], status, &st);
         result = f ? 0 : -ENFILE;
     } else if (result >= 0) {
         result = -EIO;

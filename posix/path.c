@@ -59,7 +59,7 @@ long px_path_call(struct px_path *p, struct motor_msg *msg, int *own)
     struct px_file *f = px_fd_get(fd);
     if (!f)
         return -ENOENT;
-    if (px_is_fs(f) || f->protocol == MOTOR_FD_TTY) {
+    if (px_is_fs(f) || (f->protocol == MOTOR_FD_TTY && msg->op != IO_OPEN)) {
         *msg = again;
         msg->in_size = 0;
         result = px_call(f->handle, msg);

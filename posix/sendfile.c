@@ -59,13 +59,14 @@ static long send_to_stream(struct px_file *out, struct source *s, size_t count)
         }
         if (n != -EAGAIN)
             return done ? done : px_stream_failed(n, 0);
-        if (px_stream_wish(out))
-            continue;
-        if (px_nonblock(out, 0))
+        if (px_nonblock(out, 0)) {
+            if (px_stream_wish(out))
+                continue;
             return done ? done : -EAGAIN;
+        }
         if (!deadline)
             deadline = px_timeout_deadline(t->send_timeout);
-        long error = px_stream_sleep(out, seq, deadline);
+        long error = px_stream_await_space(out, seq, deadline);
         if (error < 0)
             return done ? done : error == -ETIMEDOUT ? -EAGAIN : error;
     }

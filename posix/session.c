@@ -144,7 +144,10 @@ void px_session_slot_signalled_locked(struct px_session *s, uint32_t slot)
         if (__atomic_load_n(&s->slots[slot].kind, __ATOMIC_ACQUIRE) == IO_SLOT_FREE)
             settle_locked(s, slot);
     } else if (owner) {
-        px_file_changed_locked((struct px_file *)owner);
+        struct px_file *f = (struct px_file *)owner;
+        if (f->protocol == MOTOR_FD_SOCKET)
+            px_stream_signalled(f);
+        px_file_changed_locked(f);
     }
 }
 

@@ -121,6 +121,28 @@ bool px_stream_wish(struct px_file *f)
     return slot_state(&f->stream) & IO_STATE_CONNECTED && writable(&f->stream);
 }
 
+long px_stream_await_space(struct px_file *f, uint32_t seq, uint64_t deadline)
+{
+    struct px_stream *t = &f->stream;
+    long result = 0;
+    __atomic_fetch_add(&t->writers, 1, __ATOMIC_SEQ_CST);
+    if (!px_stream_wish(f))
+        result = px_stream_sleep(f, seq, deadline);
+    __atomic_fetch_sub(&t->writers, 1, __ATOMIC_RELAXED);
+    return result;
+}
+
+/* A signal has come: the wish, if it was that, is done with. Whoever still has it says so again. */
+void px_stream_signalled(struct px_file *f)
+{
+    struct io_slot *slot = f->stream.slot;
+    if (!(PX_GLANCE(slot->client_flags) & IO_CLIENT_WANT_SPACE))
+        return;
+    __atomic_fetch_and(&slot->client_flags, ~IO_CLIENT_WANT_SPACE, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&f->stream.writers, __ATOMIC_SEQ_CST)) /* perhaps it was theirs, and newer than the signal */
+        px_wake(&slot->seq, INT32_MAX, PX_WAIT_SHARED);
+}
+
 long px_stream_failed(long error, uint32_t flags)
 {
     if (error == -EPIPE && !(flags & PX_IO_NOSIGNAL))
@@ -163,13 +185,14 @@ static long stream_write(struct px_file *f, struct px_io *io, uint32_t flags)
             return done ? done : px_stream_failed(n, flags);
         if (n > 0)
             continue; /* once more: there may be room by now, and it must be known that some is wanted */
-        if (px_stream_wish(f))
-            continue;
-        if (px_nonblock(f, flags))
+        if (px_nonblock(f, flags)) {
+            if (px_stream_wish(f))
+                continue;
             return done ? done : -EAGAIN;
+        }
         if (!deadline)
             deadline = px_timeout_deadline(t->send_timeout);
-        long error = px_stream_sleep(f, seq, deadline);
+        long error = px_stream_await_space(f, seq, deadline);
         if (error < 0)
             return done ? done : wait_error(error, deadline);
     }

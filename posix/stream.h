@@ -30,6 +30,8 @@ uint8_t *px_stream_room(struct px_file *f, size_t wanted, uint32_t *contiguous, 
 void px_stream_commit(struct px_file *f, uint32_t n);
 /* After -EAGAIN: wishes for space. true: there is some already. */
 bool px_stream_wish(struct px_file *f);
+/* The same, and sleeps (without space; seq is from before the try). 0: try again; -ETIMEDOUT or a restart code. */
+long px_stream_await_space(struct px_file *f, uint32_t seq, uint64_t deadline);
 /* Ends a transfer that has failed or sent nothing: SIGPIPE, timeouts. */
 long px_stream_failed(long error, uint32_t flags);
 

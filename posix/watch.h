@@ -97,6 +97,9 @@ void px_timer_watched_locked(struct px_file *f); /* a watch was added */
 bool px_epoll_item_ready_locked(struct px_watch *w, bool exclusive_done);
 void px_epoll_item_drop_locked(struct px_watch *w);
 
+/* stream.c: the engine has signalled a socket's slot */
+void px_stream_signalled(struct px_file *f);
+
 /* ---- session.c ---- */
 
 /* The session with an engine, opened when first asked for; NULL: *error says why. */
