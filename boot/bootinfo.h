@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What every boot path (PVH now; UEFI and BIOS loaders later) hands to the kernel after checking it: the kernel
- * proper sees only this. Filled from untrusted tables; every count is bounded.
+ * What every boot path (PVH now; UEFI and BIOS loaders later) hands to the kernel after checking
+ * it: the kernel proper sees only this. Filled from untrusted tables; every count is bounded.
  */
 #ifndef BOOT_BOOTINFO_H
 #define BOOT_BOOTINFO_H

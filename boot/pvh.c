@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From PVH's start info to boot_params. The start info, its memory map and its module list come from outside and are read
- * with bounds through the low 4 GiB that the boot page tables map; everything is copied before the memory they lie in is given
- * to the allocator. Source: Xen's public/arch-x86/hvm/start_info.h.
+ * From PVH's start info to boot_params. The start info, its memory map and its module list come
+ * from outside and are read with bounds through the low 4 GiB that the boot page tables map;
+ * everything is copied before the memory they lie in is given to the allocator. Source: Xen's
+ * public/arch-x86/hvm/start_info.h.
  */
-#include "bootinfo.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/early.h"
+#include "bootinfo.h"
 #include "log.h"
 
 #define PVH_MAGIC 0x336ec578u
@@ -67,7 +68,8 @@ static void add_range(uint64_t start, uint64_t size, uint32_t type)
     start = ram ? (start + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1) : start & ~(PAGE_SIZE - 1);
     end = ram ? end & ~(PAGE_SIZE - 1) : (end + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
     if (end > start) {
-        boot_params.range[boot_params.ranges++] = (struct boot_range){start, end, ram ? BOOT_RAM : BOOT_RESERVED};
+        boot_params.range[boot_params.ranges++] =
+            (struct boot_range){start, end, ram ? BOOT_RAM : BOOT_RESERVED};
     }
 }
 
@@ -127,7 +129,8 @@ static void copy_bundle(const struct start_info *info)
     if (!info->nr_modules || !m) {
         return; /* kernel_main says that there is no bundle */
     }
-    if (m->paddr % PAGE_SIZE || !low(m->paddr, m->size) || !boot_is_ram(m->paddr, m->paddr + m->size)) {
+    if (m->paddr % PAGE_SIZE || !low(m->paddr, m->size) ||
+        !boot_is_ram(m->paddr, m->paddr + m->size)) {
         fail("the boot bundle is not at a page of memory below 4 GiB");
     }
     boot_params.bundle_start = m->paddr;

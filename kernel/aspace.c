@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Address spaces: their lives, their regions, and what a program asks of them: map, unmap, protect, move, advise. Faults are
- * in aspace_fault.c, copies in aspace_copy.c.
+ * Address spaces: their lives, their regions, and what a program asks of them: map, unmap, protect,
+ * move, advise. Faults are in aspace_fault.c, copies in aspace_copy.c.
  *
- * Long unmappings run in pieces: the regions are cut out and marked dying first, which keeps their addresses taken;
- * then entries go in batches with the lock dropped in between; then the regions.
+ * Long unmappings run in pieces: the regions are cut out and marked dying first, which keeps their
+ * addresses taken; then entries go in batches with the lock dropped in between; then the regions.
  */
 #include "aspace_impl.h"
 #include "frame.h"
@@ -14,9 +14,9 @@
 #include "sched.h"
 #include "vmo_impl.h"
 
-#define LOWEST 0x10000ull /* null pointers with offsets stay faults */
+#define LOWEST        0x10000ull /* null pointers with offsets stay faults */
 #define ENTROPY_PAGES (1ull << 28)
-#define REGION_FLAGS (MOTOR_PROT_MASK | MOTOR_MAP_PRIVATE | MOTOR_MAP_NOFORK)
+#define REGION_FLAGS  (MOTOR_PROT_MASK | MOTOR_MAP_PRIVATE | MOTOR_MAP_NOFORK)
 
 /* ---- regions [as->lock] ---- */
 
@@ -78,7 +78,10 @@ static void region_insert(struct aspace *as, struct region *r, uint64_t start)
     }
 }
 
-/* Out of the tree and the object's list; the caller drops the object's reference and the memory outside the lock. */
+/*
+ * Out of the tree and the object's list; the caller drops the object's reference and the memory
+ * outside the lock.
+ */
 static void region_remove(struct aspace *as, struct region *r)
 {
     if (as->hint == r) {
@@ -101,7 +104,8 @@ static void region_free(struct region *r)
     kfree(r);
 }
 
-static struct region *region_alloc(struct aspace *as, struct vmo *v, uint64_t offset, uint64_t end, uint32_t flags, uint32_t max_prot)
+static struct region *region_alloc(struct aspace *as, struct vmo *v, uint64_t offset, uint64_t end,
+                                   uint32_t flags, uint32_t max_prot)
 {
     struct region *r = kzalloc(sizeof(*r));
     if (!r) {
@@ -128,7 +132,8 @@ static bool region_split(struct aspace *as, struct region *r, uint64_t at)
     if (at <= start || at >= r->end) {
         return true;
     }
-    struct region *back = region_alloc(as, r->vmo, r->offset + (at - start), r->end, r->flags, r->max_prot);
+    struct region *back =
+        region_alloc(as, r->vmo, r->offset + (at - start), r->end, r->flags, r->max_prot);
     if (!back) {
         return false;
     }
@@ -151,11 +156,14 @@ static bool split_range(struct aspace *as, uint64_t start, uint64_t end)
 
 static bool may_merge(const struct region *a, const struct region *b)
 {
-    return a && b && !a->vmo && !b->vmo && a->end == region_start(b) && a->flags == b->flags && a->max_prot == b->max_prot &&
-           !a->dying && !b->dying;
+    return a && b && !a->vmo && !b->vmo && a->end == region_start(b) && a->flags == b->flags &&
+           a->max_prot == b->max_prot && !a->dying && !b->dying;
 }
 
-/* Join r with anonymous neighbours that are alike. Returns a region that became free memory, or NULL. */
+/*
+ * Join r with anonymous neighbours that are alike. Returns a region that became free memory, or
+ * NULL.
+ */
 static void region_merge(struct aspace *as, struct region *r)
 {
     struct region *next = region_next(r), *before = region_floor(as, region_start(r) - 1);
@@ -204,7 +212,10 @@ static void gather_frame(void *context, uint64_t page)
     g->frame[g->n++] = page;
 }
 
-/* The page after that of a leaf entry, or a later one if the entries between are empty; the same table, so at most 512. */
+/*
+ * The page after that of a leaf entry, or a later one if the entries between are empty; the same
+ * table, so at most 512.
+ */
 static uint64_t next_page(const uint64_t *entry, uint64_t at, uint64_t end)
 {
     for (at += PAGE_SIZE; at < end && at % LARGE_SIZE && !*++entry; at += PAGE_SIZE) {
@@ -228,7 +239,8 @@ bool unmap_entries(struct gather *g, uint64_t *at, uint64_t end)
         }
         if (level == 1 && (*at % LARGE_SIZE || end - *at < LARGE_SIZE)) {
             if (!pagetable_split(as, entry)) {
-                return false; /* tried again when there is memory: the caller frees what it gathered first */
+                /* tried again when there is memory: the caller frees what it gathered first */
+                return false;
             }
             gather_range(g, *at & ~(LARGE_SIZE - 1), *at + PAGE_SIZE);
             continue;
@@ -279,7 +291,8 @@ void aspace_get(struct aspace *as)
 bool aspace_try_get(struct aspace *as)
 {
     uint32_t refs = __atomic_load_n(&as->refs, __ATOMIC_RELAXED);
-    while (refs && !__atomic_compare_exchange_n(&as->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+    while (refs && !__atomic_compare_exchange_n(&as->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE,
+                                                __ATOMIC_RELAXED)) {
     }
     return refs != 0;
 }
@@ -334,8 +347,8 @@ void aspace_activate(struct aspace *as)
 
 static bool range_ok(uint64_t address, uint64_t length)
 {
-    return address % PAGE_SIZE == 0 && length && address >= LOWEST && length <= MOTOR_KINFO_ADDRESS &&
-           address <= MOTOR_KINFO_ADDRESS - length;
+    return address % PAGE_SIZE == 0 && length && address >= LOWEST &&
+           length <= MOTOR_KINFO_ADDRESS && address <= MOTOR_KINFO_ADDRESS - length;
 }
 
 static uint64_t round_up(uint64_t length)
@@ -408,8 +421,8 @@ int64_t aspace_unmap(struct aspace *as, uint64_t address, uint64_t length)
         spin_unlock(&as->lock);
         return -MOTOR_ENOMEM;
     }
-    for (struct region *r = region_first_in(as, address, address + length); r && region_start(r) < address + length;
-         r = region_next(r)) {
+    for (struct region *r = region_first_in(as, address, address + length);
+         r && region_start(r) < address + length; r = region_next(r)) {
         r->dying = true;
     }
     spin_unlock(&as->lock);
@@ -425,7 +438,10 @@ static bool range_free(struct aspace *as, uint64_t start, uint64_t length)
            !region_first_in(as, start, start + length);
 }
 
-/* Below the cursor, else the highest gap anywhere. Large mappings are aligned for large pages. 0: none. */
+/*
+ * Below the cursor, else the highest gap anywhere. Large mappings are aligned for large pages. 0:
+ * none.
+ */
 static uint64_t place(struct aspace *as, uint64_t length, bool large)
 {
     uint64_t align = large ? LARGE_SIZE : PAGE_SIZE, limit = as->cursor;
@@ -443,12 +459,14 @@ static uint64_t place(struct aspace *as, uint64_t length, bool large)
     return 0;
 }
 
-static int64_t check_map(const struct vmo *v, uint64_t offset, uint64_t address, uint64_t length, uint32_t flags, uint32_t max_prot)
+static int64_t check_map(const struct vmo *v, uint64_t offset, uint64_t address, uint64_t length,
+                         uint32_t flags, uint32_t max_prot)
 {
     uint32_t prot = flags & MOTOR_PROT_MASK;
     bool fixed = flags & (MOTOR_MAP_FIXED | MOTOR_MAP_NOREPLACE);
     if (!length || length > MOTOR_KINFO_ADDRESS || offset % PAGE_SIZE || offset + length < offset ||
-        (flags & ~(REGION_FLAGS | MOTOR_MAP_FIXED | MOTOR_MAP_NOREPLACE | MOTOR_MAP_STACK | MOTOR_MAP_POPULATE)) ||
+        (flags & ~(REGION_FLAGS | MOTOR_MAP_FIXED | MOTOR_MAP_NOREPLACE | MOTOR_MAP_STACK |
+                   MOTOR_MAP_POPULATE)) ||
         (fixed && !range_ok(address, length))) {
         return -MOTOR_EINVAL;
     }
@@ -467,7 +485,8 @@ static int64_t guard_page(struct aspace *as, uint64_t address, uint32_t flags)
     return flags & MOTOR_MAP_STACK ? aspace_protect(as, address, PAGE_SIZE, 0) : 0;
 }
 
-static int64_t insert_mapping(struct aspace *as, struct region *r, uint64_t address, uint64_t length, uint32_t flags)
+static int64_t insert_mapping(struct aspace *as, struct region *r, uint64_t address,
+                              uint64_t length, uint32_t flags)
 {
     for (;;) {
         spin_lock(&as->lock);
@@ -505,8 +524,8 @@ static int64_t insert_mapping(struct aspace *as, struct region *r, uint64_t addr
     }
 }
 
-int64_t aspace_map(struct aspace *as, struct vmo *v, uint64_t offset, uint64_t address, uint64_t length, uint32_t flags,
-                   uint32_t max_prot)
+int64_t aspace_map(struct aspace *as, struct vmo *v, uint64_t offset, uint64_t address,
+                   uint64_t length, uint32_t flags, uint32_t max_prot)
 {
     length = round_up(length);
     int64_t status = check_map(v, offset, address, length, flags, max_prot);
@@ -514,7 +533,8 @@ int64_t aspace_map(struct aspace *as, struct vmo *v, uint64_t offset, uint64_t a
         return status;
     }
     uint32_t kept = (flags & REGION_FLAGS) | (v ? 0 : MOTOR_MAP_PRIVATE);
-    uint32_t allowed = v ? max_prot | (kept & MOTOR_MAP_PRIVATE ? MOTOR_PROT_WRITE : 0) : MOTOR_PROT_MASK;
+    uint32_t allowed =
+        v ? max_prot | (kept & MOTOR_MAP_PRIVATE ? MOTOR_PROT_WRITE : 0) : MOTOR_PROT_MASK;
     struct region *r = region_alloc(as, v, offset, 0, kept, allowed);
     if (!r) {
         return -MOTOR_ENOMEM;
@@ -537,14 +557,17 @@ int64_t aspace_map(struct aspace *as, struct vmo *v, uint64_t offset, uint64_t a
 
 /* ---- protect ---- */
 
-/* An entry under new rights. Write comes back by a fault, which knows whether the page is shared. */
+/*
+ * An entry under new rights. Write comes back by a fault, which knows whether the page is shared.
+ */
 static uint64_t entry_protect(uint64_t entry, uint32_t prot)
 {
     uint64_t kept = entry & (PTE_ADDRESS | PTE_OWNED | PTE_UNCACHED | PTE_LARGE);
     return kept | page_flags(prot) | (prot & MOTOR_PROT_WRITE ? entry & PTE_WRITE : 0);
 }
 
-static bool protect_entries(struct aspace *as, uint64_t start, uint64_t end, uint32_t prot, struct gather *g)
+static bool protect_entries(struct aspace *as, uint64_t start, uint64_t end, uint32_t prot,
+                            struct gather *g)
 {
     for (uint64_t at = start; at < end;) {
         unsigned level;
@@ -560,7 +583,8 @@ static bool protect_entries(struct aspace *as, uint64_t start, uint64_t end, uin
             gather_range(g, at & ~(LARGE_SIZE - 1), at + PAGE_SIZE);
             continue;
         }
-        uint64_t size = level ? LARGE_SIZE : PAGE_SIZE, changed = *entry ? entry_protect(*entry, prot) : 0;
+        uint64_t size = level ? LARGE_SIZE : PAGE_SIZE,
+                 changed = *entry ? entry_protect(*entry, prot) : 0;
         if (changed != *entry) {
             gather_range(g, at, at + size);
             __atomic_store_n(entry, changed, __ATOMIC_RELAXED);
@@ -622,8 +646,12 @@ int64_t aspace_protect(struct aspace *as, uint64_t address, uint64_t length, uin
 
 /* ---- remap ---- */
 
-/* Move entries to addresses that are free; both ranges are regions of this address space. [as->lock] */
-static bool move_entries(struct aspace *as, uint64_t from, uint64_t to, uint64_t length, struct gather *g)
+/*
+ * Move entries to addresses that are free; both ranges are regions of this address space.
+ * [as->lock]
+ */
+static bool move_entries(struct aspace *as, uint64_t from, uint64_t to, uint64_t length,
+                         struct gather *g)
 {
     for (uint64_t at = 0; at < length;) {
         unsigned level;
@@ -663,7 +691,8 @@ static struct region *remap_source(struct aspace *as, uint64_t old, uint64_t len
     return r && !r->dying && r->end - old >= length ? r : NULL;
 }
 
-static bool grow_in_place(struct aspace *as, struct region *r, uint64_t old, uint64_t old_length, uint64_t length)
+static bool grow_in_place(struct aspace *as, struct region *r, uint64_t old, uint64_t old_length,
+                          uint64_t length)
 {
     if (r->end != old + old_length || !range_free(as, r->end, length - old_length)) {
         return false;
@@ -673,7 +702,8 @@ static bool grow_in_place(struct aspace *as, struct region *r, uint64_t old, uin
     return true;
 }
 
-static int64_t move_mapping(struct aspace *as, uint64_t old, uint64_t old_length, uint64_t to, uint64_t length, uint32_t flags)
+static int64_t move_mapping(struct aspace *as, uint64_t old, uint64_t old_length, uint64_t to,
+                            uint64_t length, uint32_t flags)
 {
     struct gather g;
     spin_lock(&as->lock);
@@ -696,20 +726,23 @@ static int64_t move_mapping(struct aspace *as, uint64_t old, uint64_t old_length
     if (!target) {
         return -MOTOR_ENOMEM;
     }
-    int64_t at = insert_mapping(as, target, flags & MOTOR_REMAP_FIXED ? to : 0, length,
-                                (flags & MOTOR_REMAP_FIXED ? MOTOR_MAP_FIXED : 0) | MOTOR_MAP_STACK);
+    int64_t at =
+        insert_mapping(as, target, flags & MOTOR_REMAP_FIXED ? to : 0, length,
+                       (flags & MOTOR_REMAP_FIXED ? MOTOR_MAP_FIXED : 0) | MOTOR_MAP_STACK);
     if (at < 0) {
         region_free(target);
         return at;
     }
     gather_begin(&g, as);
     spin_lock(&as->lock);
-    bool moved = remap_source(as, old, old_length) && move_entries(as, old, (uint64_t)at, old_length < length ? old_length : length, &g);
+    bool moved = remap_source(as, old, old_length) &&
+                 move_entries(as, old, (uint64_t)at, old_length < length ? old_length : length, &g);
     gather_finish(&g);
     spin_unlock(&as->lock);
     if (!moved) {
         spin_lock(&as->lock);
-        move_entries(as, (uint64_t)at, old, old_length < length ? old_length : length, &g); /* their tables are still there */
+        /* their tables are still there */
+        move_entries(as, (uint64_t)at, old, old_length < length ? old_length : length, &g);
         gather_finish(&g);
         spin_unlock(&as->lock);
         aspace_unmap(as, (uint64_t)at, length);
@@ -719,13 +752,15 @@ static int64_t move_mapping(struct aspace *as, uint64_t old, uint64_t old_length
     return at;
 }
 
-int64_t aspace_remap(struct aspace *as, uint64_t old, uint64_t old_length, uint64_t to, uint64_t length, uint32_t flags)
+int64_t aspace_remap(struct aspace *as, uint64_t old, uint64_t old_length, uint64_t to,
+                     uint64_t length, uint32_t flags)
 {
     old_length = round_up(old_length);
     length = round_up(length);
-    if (!range_ok(old, old_length) || !length || (flags & ~(MOTOR_REMAP_MAYMOVE | MOTOR_REMAP_FIXED)) ||
-        ((flags & MOTOR_REMAP_FIXED) &&
-         (!(flags & MOTOR_REMAP_MAYMOVE) || !range_ok(to, length) || (to < old + old_length && old < to + length)))) {
+    if (!range_ok(old, old_length) || !length ||
+        (flags & ~(MOTOR_REMAP_MAYMOVE | MOTOR_REMAP_FIXED)) ||
+        ((flags & MOTOR_REMAP_FIXED) && (!(flags & MOTOR_REMAP_MAYMOVE) || !range_ok(to, length) ||
+                                         (to < old + old_length && old < to + length)))) {
         return -MOTOR_EINVAL;
     }
     if (!(flags & MOTOR_REMAP_FIXED)) {
@@ -737,7 +772,8 @@ int64_t aspace_remap(struct aspace *as, uint64_t old, uint64_t old_length, uint6
             return -MOTOR_EFAULT;
         }
         if (stays) {
-            int64_t status = length < old_length ? aspace_unmap(as, old + length, old_length - length) : 0;
+            int64_t status =
+                length < old_length ? aspace_unmap(as, old + length, old_length - length) : 0;
             return status < 0 ? status : (int64_t)old;
         }
         if (!(flags & MOTOR_REMAP_MAYMOVE)) {
@@ -770,7 +806,10 @@ static int64_t populate(struct aspace *as, uint64_t start, uint64_t end)
     for (uint64_t at = start; at < end; at += PAGE_SIZE) {
         spin_lock(&as->lock);
         struct region *r = region_find(as, at);
-        int64_t status = r ? fault_locked(as, at, r->flags & MOTOR_PROT_WRITE ? MOTOR_PROT_WRITE : MOTOR_PROT_READ) : -MOTOR_ENOENT;
+        int64_t status =
+            r ? fault_locked(as, at,
+                             r->flags & MOTOR_PROT_WRITE ? MOTOR_PROT_WRITE : MOTOR_PROT_READ)
+              : -MOTOR_ENOENT;
         spin_unlock(&as->lock);
         if (status < 0) {
             return status;
@@ -821,7 +860,8 @@ void aspace_forget_pages(struct aspace *as, struct vmo *v, uint64_t start, uint6
         to = to < size ? to : size;
         for (uint64_t at = from; at < to;) {
             unsigned level;
-            uint64_t skip, va = region_start(r) + at, *entry = pagetable_find(as, va, &level, &skip);
+            uint64_t skip, va = region_start(r) + at,
+                           *entry = pagetable_find(as, va, &level, &skip);
             if (!entry) {
                 at = skip - region_start(r);
                 continue;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Address spaces: regions (sorted, balanced tree) over x86-64 page tables. Private pages (anonymous memory and
- * written copies of object pages) are owned by page table entries, marked with a software bit, and counted in
- * their frame; object pages are owned by the vmo. This makes fork (sharing page-table pages), mremap and unmap walks
- * over page tables alone.
+ * Address spaces: regions (sorted, balanced tree) over x86-64 page tables. Private pages (anonymous
+ * memory and written copies of object pages) are owned by page table entries, marked with a
+ * software bit, and counted in their frame; object pages are owned by the vmo. This makes fork
+ * (sharing page-table pages), mremap and unmap walks over page tables alone.
  */
 #ifndef KERNEL_ASPACE_H
 #define KERNEL_ASPACE_H
@@ -31,25 +31,40 @@ struct aspace {
 
 struct aspace *aspace_create(void); /* kernel half shared; kinfo page mapped. NULL: no memory */
 void aspace_get(struct aspace *as);
-void aspace_put(struct aspace *as); /* the last one frees everything, in pieces */
+void aspace_put(struct aspace *as);      /* the last one frees everything, in pieces */
 void aspace_activate(struct aspace *as); /* load on this CPU (arch context switch calls it) */
-int64_t aspace_map(struct aspace *as, struct vmo *v, uint64_t offset, uint64_t address, uint64_t length, uint32_t flags, uint32_t max_prot); /* address or status; max_prot from the handle's rights */
+/* address or status; max_prot from the handle's rights */
+int64_t aspace_map(struct aspace *as, struct vmo *v, uint64_t offset, uint64_t address,
+                   uint64_t length, uint32_t flags, uint32_t max_prot);
 int64_t aspace_unmap(struct aspace *as, uint64_t address, uint64_t length);
 int64_t aspace_protect(struct aspace *as, uint64_t address, uint64_t length, uint32_t prot);
-int64_t aspace_remap(struct aspace *as, uint64_t old, uint64_t old_length, uint64_t to, uint64_t length, uint32_t flags);
+int64_t aspace_remap(struct aspace *as, uint64_t old, uint64_t old_length, uint64_t to,
+                     uint64_t length, uint32_t flags);
 int64_t aspace_advise(struct aspace *as, uint64_t address, uint64_t length, uint32_t advice);
-/* Copy between this kernel's memory and a possibly inactive address space, through the physmap, faulting pages in. Bytes or status. */
+/*
+ * Copy between this kernel's memory and a possibly inactive address space, through the physmap,
+ * faulting pages in. Bytes or status.
+ */
 int64_t aspace_read(struct aspace *as, uint64_t address, void *to, uint64_t n);
 int64_t aspace_write(struct aspace *as, uint64_t address, const void *from, uint64_t n);
-/* Between two address spaces, or an address space and an object, page by page without a bounce buffer. */
-int64_t aspace_copy(struct aspace *to, uint64_t to_address, struct aspace *from, uint64_t from_address, uint64_t n);
-int64_t aspace_copy_vmo(struct aspace *as, uint64_t address, struct vmo *v, uint64_t offset, uint64_t n, bool to_vmo);
-/* Futex key of a shared word: the object and offset behind an address. A reference to the vmo is not taken: the key is an identity. Private mappings give {as, address}. */
+/*
+ * Between two address spaces, or an address space and an object, page by page without a bounce
+ * buffer.
+ */
+int64_t aspace_copy(struct aspace *to, uint64_t to_address, struct aspace *from,
+                    uint64_t from_address, uint64_t n);
+int64_t aspace_copy_vmo(struct aspace *as, uint64_t address, struct vmo *v, uint64_t offset,
+                        uint64_t n, bool to_vmo);
+/*
+ * Futex key of a shared word: the object and offset behind an address. A reference to the vmo is
+ * not taken: the key is an identity. Private mappings give {as, address}.
+ */
 struct futex_key {
     const void *object;
     uint64_t offset;
 };
 int64_t aspace_futex_key(struct aspace *as, uint64_t address, struct futex_key *key);
-int64_t aspace_load32(struct aspace *as, uint64_t address, uint32_t *value); /* for the current address space: user_load32 is faster */
+/* for the current address space: user_load32 is faster */
+int64_t aspace_load32(struct aspace *as, uint64_t address, uint32_t *value);
 
 #endif

@@ -1,22 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Copies that reach into an address space that need not be the current one: through the physmap, page by page. A page is
- * held by a frame reference while it is copied, without a lock.
+ * Copies that reach into an address space that need not be the current one: through the physmap,
+ * page by page. A page is held by a frame reference while it is copied, without a lock.
  */
 #include "aspace_impl.h"
 #include "frame.h"
 #include "vmo_impl.h"
 
 /*
- * What counts a page: its frame; inside a large page the frame at the head, since the others are part of its block.
+ * What counts a page: its frame; inside a large page the frame at the head, since the others are
+ * part of its block.
  */
 static uint64_t counted(uint64_t page, unsigned level)
 {
     return level ? page & ~(LARGE_SIZE - 1) : page;
 }
 
-/* The page at an address, faulted in if need be, with a reference; *status if there is none. Device memory is refused. */
-static uint64_t page_hold(struct aspace *as, uint64_t address, bool write, uint64_t *held, int64_t *status)
+/*
+ * The page at an address, faulted in if need be, with a reference; *status if there is none. Device
+ * memory is refused.
+ */
+static uint64_t page_hold(struct aspace *as, uint64_t address, bool write, uint64_t *held,
+                          int64_t *status)
 {
     uint64_t page = 0;
     unsigned level = 0;
@@ -32,7 +37,8 @@ static uint64_t page_hold(struct aspace *as, uint64_t address, bool write, uint6
             page = pte_page(e) + (level ? address & (LARGE_SIZE - 1) & ~(PAGE_SIZE - 1) : 0);
             break;
         }
-        *status = tries < 2 ? fault_locked(as, address, write ? MOTOR_PROT_WRITE : MOTOR_PROT_READ) : -MOTOR_EFAULT;
+        *status = tries < 2 ? fault_locked(as, address, write ? MOTOR_PROT_WRITE : MOTOR_PROT_READ)
+                            : -MOTOR_EFAULT;
         if (*status < 0) {
             *status = *status == -MOTOR_ENOMEM ? -MOTOR_ENOMEM : -MOTOR_EFAULT;
             break;
@@ -74,7 +80,8 @@ int64_t aspace_read(struct aspace *as, uint64_t address, void *to, uint64_t n)
 {
     for (uint64_t done = 0; done < n;) {
         int64_t status = 0;
-        uint64_t k = in_page(address + done, n - done), held, page = page_hold(as, address + done, false, &held, &status);
+        uint64_t k = in_page(address + done, n - done), held,
+                 page = page_hold(as, address + done, false, &held, &status);
         if (!page) {
             return done ? (int64_t)done : status;
         }
@@ -89,7 +96,8 @@ int64_t aspace_write(struct aspace *as, uint64_t address, const void *from, uint
 {
     for (uint64_t done = 0; done < n;) {
         int64_t status = 0;
-        uint64_t k = in_page(address + done, n - done), held, page = page_hold(as, address + done, true, &held, &status);
+        uint64_t k = in_page(address + done, n - done), held,
+                 page = page_hold(as, address + done, true, &held, &status);
         if (!page) {
             return done ? (int64_t)done : status;
         }
@@ -100,13 +108,16 @@ int64_t aspace_write(struct aspace *as, uint64_t address, const void *from, uint
     return (int64_t)n;
 }
 
-int64_t aspace_copy(struct aspace *to, uint64_t to_address, struct aspace *from, uint64_t from_address, uint64_t n)
+int64_t aspace_copy(struct aspace *to, uint64_t to_address, struct aspace *from,
+                    uint64_t from_address, uint64_t n)
 {
     for (uint64_t done = 0; done < n;) {
         int64_t status = 0;
         uint64_t k = in_page(to_address + done, in_page(from_address + done, n - done));
-        uint64_t source_held = 0, target_held = 0, source = page_hold(from, from_address + done, false, &source_held, &status);
-        uint64_t target = source ? page_hold(to, to_address + done, true, &target_held, &status) : 0;
+        uint64_t source_held = 0, target_held = 0,
+                 source = page_hold(from, from_address + done, false, &source_held, &status);
+        uint64_t target =
+            source ? page_hold(to, to_address + done, true, &target_held, &status) : 0;
         if (target) {
             __builtin_memcpy(at(target, to_address + done), at(source, from_address + done), k);
             page_release(target_held);
@@ -122,7 +133,8 @@ int64_t aspace_copy(struct aspace *to, uint64_t to_address, struct aspace *from,
     return (int64_t)n;
 }
 
-int64_t aspace_copy_vmo(struct aspace *as, uint64_t address, struct vmo *v, uint64_t offset, uint64_t n, bool to_vmo)
+int64_t aspace_copy_vmo(struct aspace *as, uint64_t address, struct vmo *v, uint64_t offset,
+                        uint64_t n, bool to_vmo)
 {
     uint64_t size = vmo_size(v);
     n = offset >= size ? 0 : n < size - offset ? n : size - offset;

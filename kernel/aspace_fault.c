@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Page faults: what should be at an address, brought there. A fault is dear (a thousand instructions around the page itself), so one
- * brings neighbours too: anonymous memory that is touched in order comes in batches that double, up to BATCH_MAX pages
- * and then by 2 MiB pages; objects bring the committed pages around.
+ * Page faults: what should be at an address, brought there. A fault is dear (a thousand
+ * instructions around the page itself), so one brings neighbours too: anonymous memory that is
+ * touched in order comes in batches that double, up to BATCH_MAX pages and then by 2 MiB pages;
+ * objects bring the committed pages around.
  *
  * Two CPUs may fault on one page: the second finds the entry there and returns.
  */
@@ -11,7 +12,7 @@
 #include "process.h"
 #include "vmo_impl.h"
 
-#define BATCH_MAX 16u
+#define BATCH_MAX    16u
 #define AROUND_BYTES (16u * PAGE_SIZE) /* of an object, aligned */
 
 static bool may_take(struct aspace *as, uint64_t bytes)
@@ -24,7 +25,8 @@ static bool may_take(struct aspace *as, uint64_t bytes)
 
 static uint64_t entry_for(const struct region *r, uint64_t page, bool owned, bool write)
 {
-    return page | page_flags(r->flags & MOTOR_PROT_MASK) | (owned ? PTE_OWNED : 0) | (write ? PTE_WRITE : 0);
+    return page | page_flags(r->flags & MOTOR_PROT_MASK) | (owned ? PTE_OWNED : 0) |
+           (write ? PTE_WRITE : 0);
 }
 
 /* ---- anonymous memory ---- */
@@ -44,8 +46,9 @@ static bool anonymous_page(struct aspace *as, const struct region *r, uint64_t *
 static bool large_page(struct aspace *as, struct region *r, uint64_t address)
 {
     uint64_t start = address & ~(LARGE_SIZE - 1);
-    if (address != start || r->fault_next != start || r->batch < BATCH_MAX || r->end - start < LARGE_SIZE ||
-        !may_take(as, LARGE_SIZE) || frame_free_count() < frame_total() / 4) {
+    if (address != start || r->fault_next != start || r->batch < BATCH_MAX ||
+        r->end - start < LARGE_SIZE || !may_take(as, LARGE_SIZE) ||
+        frame_free_count() < frame_total() / 4) {
         return false;
     }
     uint64_t *entry = pagetable_make(as, start, 1);
@@ -62,9 +65,12 @@ static bool large_page(struct aspace *as, struct region *r, uint64_t address)
     return true;
 }
 
-static int64_t anonymous_fault(struct aspace *as, struct region *r, uint64_t address, uint64_t *entry)
+static int64_t anonymous_fault(struct aspace *as, struct region *r, uint64_t address,
+                               uint64_t *entry)
 {
-    r->batch = (uint8_t)(r->fault_next != address ? 1 : r->batch < BATCH_MAX ? r->batch * 2 : BATCH_MAX);
+    r->batch = (uint8_t)(r->fault_next != address ? 1
+                         : r->batch < BATCH_MAX   ? r->batch * 2
+                                                  : BATCH_MAX);
     if (!anonymous_page(as, r, entry)) {
         return -MOTOR_ENOMEM;
     }
@@ -97,7 +103,8 @@ static void map_around(struct region *r, uint64_t address, uint64_t *entry)
     }
 }
 
-static int64_t private_copy(struct aspace *as, struct region *r, uint64_t from, uint64_t *entry, uint64_t address)
+static int64_t private_copy(struct aspace *as, struct region *r, uint64_t from, uint64_t *entry,
+                            uint64_t address)
 {
     uint64_t page = may_take(as, PAGE_SIZE) ? frame_alloc() : 0;
     if (!page) {
@@ -113,13 +120,17 @@ static int64_t private_copy(struct aspace *as, struct region *r, uint64_t from, 
     return 0;
 }
 
-static int64_t object_fault(struct aspace *as, struct region *r, uint64_t address, bool write, uint64_t *entry)
+static int64_t object_fault(struct aspace *as, struct region *r, uint64_t address, bool write,
+                            uint64_t *entry)
 {
     struct vmo *v = r->vmo;
     uint64_t offset = r->offset + (address - region_start(r));
     bool private = r->flags & MOTOR_MAP_PRIVATE;
     int64_t status = -MOTOR_ENOMEM;
-    /* A shared mapping of a clone gets the clone's own page at once, so that a write elsewhere is seen here. */
+    /*
+     * A shared mapping of a clone gets the clone's own page at once, so that a write elsewhere is
+     * seen here.
+     */
     bool own_page = !private && (write || v->kind == VMO_CLONE);
     uint64_t page = vmo_page(v, offset, own_page, &status);
     if (!page) {
@@ -128,7 +139,8 @@ static int64_t object_fault(struct aspace *as, struct region *r, uint64_t addres
     if (private && write) {
         return private_copy(as, r, page, entry, address);
     }
-    uint64_t value = entry_for(r, page, false, write) | (v->kind == VMO_DEVICE && v->uncached ? PTE_UNCACHED : 0);
+    uint64_t value = entry_for(r, page, false, write) |
+                     (v->kind == VMO_DEVICE && v->uncached ? PTE_UNCACHED : 0);
     uint64_t old = *entry;
     pagetable_set(entry, value);
     if (old && pte_page(old) != page) {
@@ -142,7 +154,8 @@ static int64_t object_fault(struct aspace *as, struct region *r, uint64_t addres
 
 /* ---- a present page, written ---- */
 
-static int64_t owned_write(struct aspace *as, struct region *r, uint64_t address, uint64_t *entry, unsigned level)
+static int64_t owned_write(struct aspace *as, struct region *r, uint64_t address, uint64_t *entry,
+                           unsigned level)
 {
     uint64_t old = *entry, page = pte_page(old);
     if (__atomic_load_n(&frame_of(page)->refs, __ATOMIC_ACQUIRE) == 1) {
@@ -176,7 +189,8 @@ int64_t fault_locked(struct aspace *as, uint64_t address, uint32_t access)
         return 0; /* touched again, it is gone or replaced */
     }
     if (!(r->flags & access) || ((access & MOTOR_PROT_WRITE) && !(r->flags & MOTOR_PROT_WRITE))) {
-        if (!(access == MOTOR_PROT_READ && (r->flags & MOTOR_PROT_MASK))) { /* x86 cannot forbid reading alone */
+        /* x86 cannot forbid reading alone */
+        if (!(access == MOTOR_PROT_READ && (r->flags & MOTOR_PROT_MASK))) {
             return -MOTOR_EACCESS;
         }
     }
@@ -196,7 +210,8 @@ int64_t fault_locked(struct aspace *as, uint64_t address, uint32_t access)
     if (!entry && !(entry = pagetable_make(as, address, 0))) {
         return -MOTOR_ENOMEM;
     }
-    return r->vmo ? object_fault(as, r, address, write, entry) : anonymous_fault(as, r, address, entry);
+    return r->vmo ? object_fault(as, r, address, write, entry)
+                  : anonymous_fault(as, r, address, entry);
 }
 
 int64_t aspace_fault(struct aspace *as, uint64_t address, uint32_t access)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reading the boot bundle. It comes from outside (a file given to the VM), so every offset and size is checked
- * against the whole before use. The tables' hash is checked here, a file's when it is looked up.
+ * Reading the boot bundle. It comes from outside (a file given to the VM), so every offset and size
+ * is checked against the whole before use. The tables' hash is checked here, a file's when it is
+ * looked up.
  */
 #include "bundle.h"
 #include "arch/x86_64/arch.h"
@@ -35,7 +36,8 @@ static const char *check_header(const struct motor_bundle_header *h, uint64_t si
         !inside(h->entries_offset, h->entries * sizeof(struct motor_bundle_entry), h->total_size)) {
         return "its table of entries lies outside";
     }
-    if (h->names_offset < h->entries_offset || !inside(h->names_offset, h->names_size, h->total_size)) {
+    if (h->names_offset < h->entries_offset ||
+        !inside(h->names_offset, h->names_size, h->total_size)) {
         return "its names lie outside";
     }
     return NULL;
@@ -45,7 +47,8 @@ const char *bundle_open(const void *data, uint64_t size)
 {
     const struct motor_bundle_header *h = data;
     if (size < sizeof(*h)) {
-        return size ? "it is shorter than a header" : "there is none: give one as the boot module (-initrd)";
+        return size ? "it is shorter than a header"
+                    : "there is none: give one as the boot module (-initrd)";
     }
     const char *error = check_header(h, size);
     if (error) {

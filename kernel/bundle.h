@@ -9,7 +9,10 @@
 /* Checks the header and tables. NULL: sound; else one line saying what is wrong. */
 const char *bundle_open(const void *data, uint64_t size);
 uint64_t bundle_size(void); /* total, a multiple of a page */
-/* A file whose place and hash are right: its entry, NULL if there is none; *error says what is wrong. */
+/*
+ * A file whose place and hash are right: its entry, NULL if there is none; *error says what is
+ * wrong.
+ */
 const struct motor_bundle_entry *bundle_file(const char *path, const char **error);
 const void *bundle_data(const struct motor_bundle_entry *e);
 

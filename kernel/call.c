@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The caller's side of a call, and what happens to a call from outside: abort, death of the server. The server's
- * side is serve.c. A call's token is a global sequence number and the caller's thread id: never reused, and good only
- * in the process that received the call.
+ * The caller's side of a call, and what happens to a call from outside: abort, death of the server.
+ * The server's side is serve.c. A call's token is a global sequence number and the caller's thread
+ * id: never reused, and good only in the process that received the call.
  */
 #include "endpoint.h"
 #include "frame.h"
@@ -13,7 +13,7 @@
 #include "syscall.h"
 
 #define TOKEN_ID_BITS 16u
-#define ABORT_BATCH 64u
+#define ABORT_BATCH   64u
 
 static uint64_t call_sequence; /* [sched_lock] */
 
@@ -26,7 +26,8 @@ struct thread *call_find(uint64_t token)
         return NULL;
     }
     struct call *c = t->call;
-    bool ours = c->token == token && c->stage == CALL_DELIVERED && c->server == this_cpu()->current->process;
+    bool ours = c->token == token && c->stage == CALL_DELIVERED &&
+                c->server == this_cpu()->current->process;
     return ours ? t : NULL;
 }
 
@@ -107,7 +108,8 @@ static int64_t hold_handles(struct call *c)
     uint32_t wanted = c->msg.nhandles;
     for (c->nhandles = 0; c->nhandles < wanted; c->nhandles++) {
         struct call_handle *h = &c->handle[c->nhandles];
-        int64_t status = handle_hold(c->msg.handle[c->nhandles], 0, MOTOR_RIGHT_DUP, &h->object, &h->rights);
+        int64_t status =
+            handle_hold(c->msg.handle[c->nhandles], 0, MOTOR_RIGHT_DUP, &h->object, &h->rights);
         if (status < 0) {
             return status;
         }
@@ -134,7 +136,8 @@ static int64_t prepare(struct thread *t, struct call *c)
     if (!range_ok(c->msg.in, c->msg.in_size) || !range_ok(c->msg.out, c->msg.out_size)) {
         return -MOTOR_EFAULT;
     }
-    c->inline_size = c->msg.in_size < MOTOR_MSG_INLINE ? (uint32_t)c->msg.in_size : MOTOR_MSG_INLINE;
+    c->inline_size =
+        c->msg.in_size < MOTOR_MSG_INLINE ? (uint32_t)c->msg.in_size : MOTOR_MSG_INLINE;
     if (c->inline_size && copy_from_user(c->data, c->msg.in, c->inline_size) < 0) {
         return -MOTOR_EFAULT;
     }
@@ -213,7 +216,9 @@ int64_t sys_call(motor_handle gate, struct motor_msg *msg)
     if (status < 0) {
         return status;
     }
-    /* Held as a handle: the server hears CLOSED only after the last call through the gate is over. */
+    /*
+     * Held as a handle: the server hears CLOSED only after the last call through the gate is over.
+     */
     status = handle_hold(gate, OBJECT_GATE, MOTOR_RIGHT_CALL, (struct object **)&c.gate, NULL);
     if (status < 0) {
         return status;

@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The loader of the first program. Text and data are mapped from the bundle in place, private; what lies beyond a
- * segment's file bytes is zeroed or anonymous. Other programs are loaded by user space.
+ * The loader of the first program. Text and data are mapped from the bundle in place, private; what
+ * lies beyond a segment's file bytes is zeroed or anonymous. Other programs are loaded by user
+ * space.
  */
 #include "elf.h"
+#include "arch/x86_64/arch.h"
 #include "aspace.h"
 #include "random.h"
 #include "vmo.h"
-#include "arch/x86_64/arch.h"
 #include <motor/abi.h>
 
-#define PHDRS_MAX 32u
-#define SPAN_MAX (1ull << 30)
-#define PIE_BASE 0x0000555500000000ull
+#define PHDRS_MAX       32u
+#define SPAN_MAX        (1ull << 30)
+#define PIE_BASE        0x0000555500000000ull
 #define PIE_RANDOM_BITS 28 /* pages */
 
-#define ET_EXEC 2
-#define ET_DYN 3
+#define ET_EXEC   2
+#define ET_DYN    3
 #define EM_X86_64 62
-#define PT_LOAD 1
+#define PT_LOAD   1
 #define PT_INTERP 3
 
 struct elf_header {
@@ -44,8 +45,9 @@ static const char *check_header(const struct elf_header *h, uint64_t size)
     if (h->machine != EM_X86_64 || (h->type != ET_EXEC && h->type != ET_DYN)) {
         return "it is not a program for x86-64";
     }
-    if (h->phentsize != sizeof(struct elf_segment) || h->phnum == 0 || h->phnum > PHDRS_MAX || h->phoff % 8 ||
-        h->phoff > size || h->phnum * sizeof(struct elf_segment) > size - h->phoff) {
+    if (h->phentsize != sizeof(struct elf_segment) || h->phnum == 0 || h->phnum > PHDRS_MAX ||
+        h->phoff % 8 || h->phoff > size ||
+        h->phnum * sizeof(struct elf_segment) > size - h->phoff) {
         return "its program headers are damaged";
     }
     return NULL;
@@ -60,8 +62,8 @@ static const char *check_segment(const struct elf_segment *s, uint64_t size)
         return NULL;
     }
     if (s->filesz > s->memsz || s->offset > size || s->filesz > size - s->offset ||
-        s->offset % PAGE_SIZE != s->vaddr % PAGE_SIZE || s->vaddr >= USER_END || s->memsz > SPAN_MAX ||
-        s->vaddr + s->memsz > USER_END) {
+        s->offset % PAGE_SIZE != s->vaddr % PAGE_SIZE || s->vaddr >= USER_END ||
+        s->memsz > SPAN_MAX || s->vaddr + s->memsz > USER_END) {
         return "a segment is damaged";
     }
     return NULL;
@@ -79,14 +81,17 @@ static uint32_t protection(const struct elf_segment *s)
 }
 
 /* The file's part of a segment, and zeros to the end of its last page. */
-static int64_t map_file_part(struct aspace *as, struct vmo *v, uint64_t offset, uint64_t base, const struct elf_segment *s)
+static int64_t map_file_part(struct aspace *as, struct vmo *v, uint64_t offset, uint64_t base,
+                             const struct elf_segment *s)
 {
     static const uint8_t zeros[256];
     uint64_t start = (base + s->vaddr) & ~(PAGE_SIZE - 1), end = base + s->vaddr + s->filesz;
     uint64_t in_file = offset + (s->offset & ~(PAGE_SIZE - 1));
-    int64_t status = aspace_map(as, v, in_file, start, page_up(end) - start,
-                                protection(s) | MOTOR_MAP_PRIVATE | MOTOR_MAP_NOREPLACE, MOTOR_PROT_MASK);
-    uint64_t clear_to = base + s->vaddr + s->memsz < page_up(end) ? base + s->vaddr + s->memsz : page_up(end);
+    int64_t status =
+        aspace_map(as, v, in_file, start, page_up(end) - start,
+                   protection(s) | MOTOR_MAP_PRIVATE | MOTOR_MAP_NOREPLACE, MOTOR_PROT_MASK);
+    uint64_t clear_to =
+        base + s->vaddr + s->memsz < page_up(end) ? base + s->vaddr + s->memsz : page_up(end);
     while (status >= 0 && end < clear_to) {
         uint64_t n = clear_to - end < sizeof(zeros) ? clear_to - end : sizeof(zeros);
         status = aspace_write(as, end, zeros, n);
@@ -95,7 +100,8 @@ static int64_t map_file_part(struct aspace *as, struct vmo *v, uint64_t offset, 
     return status < 0 ? status : 0;
 }
 
-static int64_t map_segment(struct aspace *as, struct vmo *v, uint64_t offset, uint64_t base, const struct elf_segment *s)
+static int64_t map_segment(struct aspace *as, struct vmo *v, uint64_t offset, uint64_t base,
+                           const struct elf_segment *s)
 {
     uint64_t file_end = base + s->vaddr, end = base + s->vaddr + s->memsz;
     int64_t status = 0;
@@ -105,14 +111,15 @@ static int64_t map_segment(struct aspace *as, struct vmo *v, uint64_t offset, ui
     }
     file_end &= ~(PAGE_SIZE - 1);
     if (status == 0 && page_up(end) > file_end) {
-        status = aspace_map(as, NULL, 0, file_end, page_up(end) - file_end,
-                            protection(s) | MOTOR_MAP_PRIVATE | MOTOR_MAP_NOREPLACE, MOTOR_PROT_MASK);
+        status =
+            aspace_map(as, NULL, 0, file_end, page_up(end) - file_end,
+                       protection(s) | MOTOR_MAP_PRIVATE | MOTOR_MAP_NOREPLACE, MOTOR_PROT_MASK);
     }
     return status < 0 ? status : 0;
 }
 
-const char *elf_load(struct aspace *as, struct vmo *v, uint64_t offset, const unsigned char *file, uint64_t size,
-                     struct elf_image *image)
+const char *elf_load(struct aspace *as, struct vmo *v, uint64_t offset, const unsigned char *file,
+                     uint64_t size, struct elf_image *image)
 {
     const struct elf_header *h = (const void *)file;
     const char *error = check_header(h, size);
@@ -120,7 +127,8 @@ const char *elf_load(struct aspace *as, struct vmo *v, uint64_t offset, const un
         return error;
     }
     const struct elf_segment *s = (const void *)(file + h->phoff);
-    uint64_t base = h->type == ET_DYN ? PIE_BASE + ((random_u64() >> (64 - PIE_RANDOM_BITS)) << 12) : 0;
+    uint64_t base =
+        h->type == ET_DYN ? PIE_BASE + ((random_u64() >> (64 - PIE_RANDOM_BITS)) << 12) : 0;
     *image = (struct elf_image){.base = base, .entry = base + h->entry, .phnum = h->phnum};
     for (uint32_t i = 0; i < h->phnum; i++) {
         if ((error = check_segment(&s[i], size))) {

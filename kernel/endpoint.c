@@ -129,7 +129,8 @@ int64_t sys_gate_create(motor_handle endpoint, uint64_t badge, uint32_t flags)
     g->endpoint = (struct endpoint *)e;
     g->badge = badge;
     list_init(&g->link);
-    status = handle_insert(this_cpu()->current->process, &g->object, MOTOR_RIGHT_CALL | MOTOR_RIGHT_DUP);
+    status =
+        handle_insert(this_cpu()->current->process, &g->object, MOTOR_RIGHT_CALL | MOTOR_RIGHT_DUP);
     object_put(&g->object);
     return status;
 }
@@ -178,7 +179,11 @@ struct thread *gate_post_handoff(struct gate *g)
 void gate_notify(struct gate *g)
 {
     if (__atomic_load_n(&g->pending, __ATOMIC_ACQUIRE) & GATE_NOTIFIED) {
-        return; /* the server takes the mark before it looks; our look-up's atomic has ordered what we wrote before this */
+        /*
+         * the server takes the mark before it looks; our look-up's atomic has ordered what we wrote
+         * before this
+         */
+        return;
     }
     sched_lock_acquire();
     gate_post(g);

@@ -2,12 +2,14 @@
 /*
  * Endpoints and gates; calls in progress.
  *
- * An endpoint has three queues: cancellations, pending gates (notified, or unreachable), and callers. Servers that
- * wait are on `waiters`. Nothing queued needs memory when it happens: gates and callers link themselves, a
- * cancellation uses a record that the caller allocated before its call.
+ * An endpoint has three queues: cancellations, pending gates (notified, or unreachable), and
+ * callers. Servers that wait are on `waiters`. Nothing queued needs memory when it happens: gates
+ * and callers link themselves, a cancellation uses a record that the caller allocated before its
+ * call.
  *
- * A call lives on its caller's kernel stack: queued -> delivered (linked at the server process) -> done. A server that
- * copies to or from it pins it; an abort meanwhile is put off until it is unpinned.
+ * A call lives on its caller's kernel stack: queued -> delivered (linked at the server process) ->
+ * done. A server that copies to or from it pins it; an abort meanwhile is put off until it is
+ * unpinned.
  */
 #ifndef KERNEL_ENDPOINT_H
 #define KERNEL_ENDPOINT_H
@@ -16,26 +18,27 @@
 #include "object.h"
 #include "thread.h"
 
-#define GATE_NOTIFIED 1u
+#define GATE_NOTIFIED    1u
 #define GATE_UNREACHABLE 2u
 
 struct endpoint {
     struct object object;
-    bool closed;          /* [sched_lock] no handle is left: nobody can receive */
-    struct list waiters;  /* [sched_lock] threads in serve */
-    struct list callers;  /* [sched_lock] threads with calls not yet delivered */
-    struct list gates;    /* [sched_lock] pending, each referenced */
-    struct list cancels;  /* [sched_lock] struct cancel */
-    bool callers_next;    /* [sched_lock] whose turn it is, so that notifications cannot starve calls */
+    bool closed;         /* [sched_lock] no handle is left: nobody can receive */
+    struct list waiters; /* [sched_lock] threads in serve */
+    struct list callers; /* [sched_lock] threads with calls not yet delivered */
+    struct list gates;   /* [sched_lock] pending, each referenced */
+    struct list cancels; /* [sched_lock] struct cancel */
+    /* [sched_lock] whose turn it is, so that notifications cannot starve calls */
+    bool callers_next;
 };
 
 struct gate {
     struct object object;
     struct endpoint *endpoint; /* referenced, immutable */
     uint64_t badge;
-    uint32_t pending;  /* [sched_lock; atomic to read] GATE_* */
-    bool dead;         /* [sched_lock] CLOSED is queued or delivered: no more notifications */
-    struct list link;  /* [sched_lock] on endpoint.gates while pending */
+    uint32_t pending; /* [sched_lock; atomic to read] GATE_* */
+    bool dead;        /* [sched_lock] CLOSED is queued or delivered: no more notifications */
+    struct list link; /* [sched_lock] on endpoint.gates while pending */
 };
 
 struct cancel {
@@ -55,38 +58,44 @@ struct call_handle {
 };
 
 struct call {
-    struct motor_msg msg;      /* in: as the caller gave it; out: status and words of the reply */
+    struct motor_msg msg; /* in: as the caller gave it; out: status and words of the reply */
     struct gate *gate;
     uint64_t token;
-    struct process *server;    /* [sched_lock] when delivered */
-    uint8_t stage;             /* [sched_lock] enum call_stage */
-    bool interruptible;        /* not MOTOR_CALL_NOINTR */
-    bool confirm;              /* MOTOR_CALL_CONFIRM */
-    bool cancelled;            /* [sched_lock] the server has been told */
-    bool pinned;               /* [sched_lock] a server is copying: aborts wait */
-    int64_t abort_status;      /* [sched_lock] the abort that waits, 0: none */
-    uint32_t nhandles;         /* sent before delivery, received after the reply */
+    struct process *server; /* [sched_lock] when delivered */
+    uint8_t stage;          /* [sched_lock] enum call_stage */
+    bool interruptible;     /* not MOTOR_CALL_NOINTR */
+    bool confirm;           /* MOTOR_CALL_CONFIRM */
+    bool cancelled;         /* [sched_lock] the server has been told */
+    bool pinned;            /* [sched_lock] a server is copying: aborts wait */
+    int64_t abort_status;   /* [sched_lock] the abort that waits, 0: none */
+    uint32_t nhandles;      /* sent before delivery, received after the reply */
     struct call_handle handle[MOTOR_MSG_HANDLES];
-    uint32_t inline_size;      /* bytes of data: of `in` before delivery, for `out` after the reply */
+    /* bytes of data: of `in` before delivery, for `out` after the reply */
+    uint32_t inline_size;
     uint8_t data[MOTOR_MSG_INLINE];
 };
 
-void endpoint_close(struct endpoint *e);         /* its last handle is gone */
-void gate_unreachable(struct gate *g);           /* its last handle is gone */
-void gate_notify(struct gate *g);                /* post; no lock held */
-bool gate_post(struct gate *g);                  /* [sched_lock held] false: already pending or dead */
-struct thread *gate_post_handoff(struct gate *g); /* [sched_lock held] as gate_post; a server to hand this CPU to, or NULL */
-void endpoint_wake(struct endpoint *e);          /* [sched_lock held] something is queued */
-struct thread *endpoint_wake_handoff(struct endpoint *e); /* as endpoint_wake, leaving the server to the caller to run */
+void endpoint_close(struct endpoint *e); /* its last handle is gone */
+void gate_unreachable(struct gate *g);   /* its last handle is gone */
+void gate_notify(struct gate *g);        /* post; no lock held */
+/* [sched_lock held] false: already pending or dead */
+bool gate_post(struct gate *g);
+/* [sched_lock held] as gate_post; a server to hand this CPU to, or NULL */
+struct thread *gate_post_handoff(struct gate *g);
+void endpoint_wake(struct endpoint *e); /* [sched_lock held] something is queued */
+/* as endpoint_wake, leaving the server to the caller to run */
+struct thread *endpoint_wake_handoff(struct endpoint *e);
 
 /* [sched_lock held] */
-void call_aborted(struct thread *t);             /* its wait was aborted: tell the server */
-struct thread *call_find(uint64_t token);        /* delivered to the current process and not done, or NULL */
+void call_aborted(struct thread *t); /* its wait was aborted: tell the server */
+/* delivered to the current process and not done, or NULL */
+struct thread *call_find(uint64_t token);
 void call_unpin(struct thread *t);
 
 /* No lock held. */
-int64_t call_pin(uint64_t token, struct thread **out); /* EGONE: no such call; EBUSY: another thread copies */
+/* EGONE: no such call; EBUSY: another thread copies */
+int64_t call_pin(uint64_t token, struct thread **out);
 void call_drop_handles(struct call *c);
-void process_abort_serving(struct process *p);   /* a dead server's callers end with EGONE */
+void process_abort_serving(struct process *p); /* a dead server's callers end with EGONE */
 
 #endif

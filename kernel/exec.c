@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * process_exec: a process takes over an embryo's address space and goes on there, with its own handles and labels.
- * First everything that can fail; then the embryo is taken (nobody can start it any more); then the other threads
- * die and are waited for; then the switch, which cannot fail.
+ * process_exec: a process takes over an embryo's address space and goes on there, with its own
+ * handles and labels. First everything that can fail; then the embryo is taken (nobody can start it
+ * any more); then the other threads die and are waited for; then the switch, which cannot fail.
  */
 #include "log.h"
 #include "process.h"
@@ -55,7 +55,8 @@ static void copy_name(struct process *to, struct process *from)
     spin_unlock(&to->lock);
 }
 
-static void take_over(struct process *p, struct thread *t, struct process *embryo, const struct motor_thread_start *start)
+static void take_over(struct process *p, struct thread *t, struct process *embryo,
+                      const struct motor_thread_start *start)
 {
     struct aspace *old = exchange_aspace(p, exchange_aspace(embryo, NULL));
     copy_name(p, embryo);

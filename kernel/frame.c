@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Physical memory. A buddy allocator: free blocks of 2^order frames, aligned to their size, in a list for each order; a block
- * is split on demand and merges with its free buddy when freed. Before it, each CPU keeps a few single frames of its own, so that
- * the common page fault and unmap take no lock.
+ * Physical memory. A buddy allocator: free blocks of 2^order frames, aligned to their size, in a
+ * list for each order; a block is split on demand and merges with its free buddy when freed. Before
+ * it, each CPU keeps a few single frames of its own, so that the common page fault and unmap take
+ * no lock.
  *
- * The descriptors lie in the largest range of RAM. They are made zero (all reserved) a page at a time by frame_init, which then frees
- * each range in the largest blocks, so that start-up touches one descriptor for each block and not each frame.
+ * The descriptors lie in the largest range of RAM. They are made zero (all reserved) a page at a
+ * time by frame_init, which then frees each range in the largest blocks, so that start-up touches
+ * one descriptor for each block and not each frame.
  *
- * Lock: `lock` guards lists and the descriptors of free blocks; a CPU's cache belongs to the CPU (interrupts are off).
+ * Lock: `lock` guards lists and the descriptors of free blocks; a CPU's cache belongs to the CPU
+ * (interrupts are off).
  */
 #include "frame.h"
 #include "arch/x86_64/early.h"
@@ -16,9 +19,9 @@
 #include "sched.h"
 #include "spinlock.h"
 
-#define ORDERS (FRAME_ORDER_MAX + 1)
-#define NONE 0xffffffffu
-#define CACHE_MAX 64u
+#define ORDERS      (FRAME_ORDER_MAX + 1)
+#define NONE        0xffffffffu
+#define CACHE_MAX   64u
 #define CACHE_BATCH 32u
 #define RESERVE_MIN 64u
 #define RESERVE_MAX 1024u
@@ -31,12 +34,12 @@ struct frame_cache {
 };
 
 static struct spinlock lock;
-static struct frame *frames;      /* descriptor of frame number i */
-static uint32_t frames_end;       /* numbers below have descriptors */
-static uint32_t list[ORDERS];     /* [lock] first free block of each order, or NONE */
+static struct frame *frames;  /* descriptor of frame number i */
+static uint32_t frames_end;   /* numbers below have descriptors */
+static uint32_t list[ORDERS]; /* [lock] first free block of each order, or NONE */
 static uint64_t total;
-static uint64_t free_in_lists;    /* [lock] */
-static uint64_t free_in_caches;   /* [atomic] */
+static uint64_t free_in_lists;  /* [lock] */
+static uint64_t free_in_caches; /* [atomic] */
 
 /* ---- lists [lock] ---- */
 
@@ -72,7 +75,8 @@ static void block_free(uint32_t n, unsigned order)
     free_in_lists += 1u << order;
     while (order < FRAME_ORDER_MAX) {
         uint32_t buddy = n ^ 1u << order;
-        if (buddy >= frames_end || frames[buddy].state != STATE_FREE || frames[buddy].order != order) {
+        if (buddy >= frames_end || frames[buddy].state != STATE_FREE ||
+            frames[buddy].order != order) {
             break;
         }
         list_take(buddy);
@@ -133,7 +137,8 @@ void frame_init(void)
             largest = i;
         }
     }
-    uint64_t size = ((uint64_t)frames_end * sizeof(struct frame) + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+    uint64_t size =
+        ((uint64_t)frames_end * sizeof(struct frame) + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
     if (!n || range[largest].end - range[largest].start < size + (256u << 10)) {
         klog("motor: too little memory to start\n");
         arch_power(MOTOR_POWER_EXIT, 1);
@@ -153,7 +158,10 @@ void frame_init(void)
 
 /* ---- single frames ---- */
 
-/* A CPU's cache is a frame straight from the lists: the heap would come here for its own. NULL: no memory. */
+/*
+ * A CPU's cache is a frame straight from the lists: the heap would come here for its own. NULL: no
+ * memory.
+ */
 static struct frame_cache *cache_make(void)
 {
     spin_lock(&lock);
@@ -305,7 +313,8 @@ bool frame_plenty(void)
 {
     uint64_t reserve = total / 32;
     reserve = reserve < RESERVE_MIN ? RESERVE_MIN : reserve > RESERVE_MAX ? RESERVE_MAX : reserve;
-    return __atomic_load_n(&free_in_lists, __ATOMIC_RELAXED) > reserve; /* what lies in caches is not for every CPU */
+    /* what lies in caches is not for every CPU */
+    return __atomic_load_n(&free_in_lists, __ATOMIC_RELAXED) > reserve;
 }
 
 bool frame_current_may(void)
@@ -321,5 +330,6 @@ uint64_t frame_total(void)
 
 uint64_t frame_free_count(void)
 {
-    return __atomic_load_n(&free_in_lists, __ATOMIC_RELAXED) + __atomic_load_n(&free_in_caches, __ATOMIC_RELAXED);
+    return __atomic_load_n(&free_in_lists, __ATOMIC_RELAXED) +
+           __atomic_load_n(&free_in_caches, __ATOMIC_RELAXED);
 }

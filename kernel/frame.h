@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Physical memory: a buddy allocator of frames (order 0 = 4 KiB ... order 9 = 2 MiB) with a small cache of single
- * frames for each CPU, and a descriptor for each frame.
+ * Physical memory: a buddy allocator of frames (order 0 = 4 KiB ... order 9 = 2 MiB) with a small
+ * cache of single frames for each CPU, and a descriptor for each frame.
  */
 #ifndef KERNEL_FRAME_H
 #define KERNEL_FRAME_H
@@ -12,38 +12,43 @@
 
 #define FRAME_ORDER_MAX 9u
 
-struct frame { /* 16 bytes for each 4 KiB; the buddy links live here too */
-    uint32_t refs;  /* [atomic] page table entries (private pages) or owners that hold it */
-    uint8_t order;  /* of the block this frame heads */
-    uint8_t state;  /* free, allocated, reserved (firmware, kernel, holes): frame.c's */
+struct frame {     /* 16 bytes for each 4 KiB; the buddy links live here too */
+    uint32_t refs; /* [atomic] page table entries (private pages) or owners that hold it */
+    uint8_t order; /* of the block this frame heads */
+    uint8_t state; /* free, allocated, reserved (firmware, kernel, holes): frame.c's */
     uint16_t flags;
     uint32_t next, prev; /* frame numbers: free lists; free for the owner's use when allocated */
 };
 
-void frame_init(void); /* from the boot memory map (arch_boot_memory()); the bundle, kernel and tables stay reserved */
+/* from the boot memory map (arch_boot_memory()); the bundle, kernel and tables stay reserved */
+void frame_init(void);
 /* 0 when there is none. Physical addresses. Contents undefined unless zeroed. One reference. */
 uint64_t frame_alloc(void);
 uint64_t frame_alloc_zeroed(void); /* prefers frames that idle CPUs zeroed ahead (later) */
 uint64_t frame_alloc_order(unsigned order);
-void frame_free(uint64_t paddr); /* any order: the head's */
+void frame_free(uint64_t paddr);        /* any order: the head's */
 struct frame *frame_of(uint64_t paddr); /* NULL for addresses that are not managed RAM */
 void frame_ref(uint64_t paddr);
 bool frame_unref(uint64_t paddr); /* frees at zero; true if it did */
-void frame_split(uint64_t paddr);  /* an allocated block of one reference becomes single frames of one each */
+/* an allocated block of one reference becomes single frames of one each */
+void frame_split(uint64_t paddr);
 uint64_t frame_total(void), frame_free_count(void); /* frames */
 /*
- * The last part of memory is a reserve for the first process, which everybody's I/O depends on: programs run out before it does.
- * frame_plenty: there is more than that. frame_current_may: so, or the first process runs. Asked before frames are taken for
- * programs: pages, page tables, kernel objects.
+ * The last part of memory is a reserve for the first process, which everybody's I/O depends on:
+ * programs run out before it does. frame_plenty: there is more than that. frame_current_may: so, or
+ * the first process runs. Asked before frames are taken for programs: pages, page tables, kernel
+ * objects.
  */
 bool frame_plenty(void), frame_current_may(void);
 void page_zero(void *page);
 void page_copy(void *to, const void *from);
 
-/* Kernel heap: slabs for sizes up to 2 KiB, frames above. NULL when memory is out. kzalloc zeroes. */
+/*
+ * Kernel heap: slabs for sizes up to 2 KiB, frames above. NULL when memory is out. kzalloc zeroes.
+ */
 void *kmalloc(size_t size);
 void *kzalloc(size_t size);
-void kfree(void *p); /* NULL is fine */
+void kfree(void *p);          /* NULL is fine */
 uint64_t kmalloc_bytes(void); /* frames held by the heap, in bytes */
 
 #endif

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Futexes: sleeping on a word of memory. Sleepers are in hashed buckets by key: {address space, address}, or for shared
- * words {memory object, offset}. A thread enters its bucket first and loads the word after, without a lock (so the
- * load may fault its page in), then sleeps if the value is as expected: a waker that changes the word later finds
- * it there. All under sched_lock but for the load.
+ * Futexes: sleeping on a word of memory. Sleepers are in hashed buckets by key: {address space,
+ * address}, or for shared words {memory object, offset}. A thread enters its bucket first and loads
+ * the word after, without a lock (so the load may fault its page in), then sleeps if the value is
+ * as expected: a waker that changes the word later finds it there. All under sched_lock but for the
+ * load.
  */
-#include "endpoint.h"
 #include "futex.h"
+#include "endpoint.h"
 #include "handle.h"
 #include "log.h"
 #include "sched.h"
 #include "syscall.h"
 
 #define BUCKET_BITS 10u
-#define WAKE_BATCH 64u
-#define LIST_BATCH 32u
+#define WAKE_BATCH  64u
+#define LIST_BATCH  32u
 
 static struct list bucket[1u << BUCKET_BITS];
 static uint64_t secret; /* odd; keeps programs from choosing their bucket */
@@ -70,8 +71,12 @@ static struct thread *enter(const struct futex_key *key, uint32_t flags, struct 
     return handoff;
 }
 
-/* Whoever woke us before we slept has spent a wake-up on us: then the answer is 0, whatever the word holds. */
-static int64_t sleep_if(bool as_expected, int64_t otherwise, uint64_t deadline, struct thread *handoff)
+/*
+ * Whoever woke us before we slept has spent a wake-up on us: then the answer is 0, whatever the
+ * word holds.
+ */
+static int64_t sleep_if(bool as_expected, int64_t otherwise, uint64_t deadline,
+                        struct thread *handoff)
 {
     struct thread *t = this_cpu()->current;
     sched_lock_acquire();
@@ -85,7 +90,8 @@ static int64_t sleep_if(bool as_expected, int64_t otherwise, uint64_t deadline, 
     return status;
 }
 
-static int64_t futex_wait(const uint32_t *word, uint32_t expected, uint32_t flags, uint64_t deadline, struct gate *g)
+static int64_t futex_wait(const uint32_t *word, uint32_t expected, uint32_t flags,
+                          uint64_t deadline, struct gate *g)
 {
     struct futex_key key;
     uint32_t value = 0;
@@ -95,10 +101,12 @@ static int64_t futex_wait(const uint32_t *word, uint32_t expected, uint32_t flag
     }
     struct thread *handoff = enter(&key, flags, g);
     status = user_load32(word, &value);
-    return sleep_if(status == 0 && value == expected, status < 0 ? status : -MOTOR_EAGAIN, deadline, handoff);
+    return sleep_if(status == 0 && value == expected, status < 0 ? status : -MOTOR_EAGAIN, deadline,
+                    handoff);
 }
 
-int64_t sys_futex_wait(uint32_t *word, uint32_t expected, uint32_t flags, uint64_t deadline, motor_handle gate)
+int64_t sys_futex_wait(uint32_t *word, uint32_t expected, uint32_t flags, uint64_t deadline,
+                       motor_handle gate)
 {
     struct object *g = NULL;
     int64_t status = 0;
@@ -193,7 +201,8 @@ static uint32_t requeue(const struct futex_key *from, const struct futex_key *to
     return moved;
 }
 
-int64_t sys_futex_requeue(uint32_t *word, uint32_t wake_count, uint32_t *target, uint32_t move, uint32_t flags)
+int64_t sys_futex_requeue(uint32_t *word, uint32_t wake_count, uint32_t *target, uint32_t move,
+                          uint32_t flags)
 {
     struct futex_key from, to;
     int64_t status = make_key(word, flags, &from);

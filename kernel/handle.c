@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Handle tables. See handle.h. Index 0 is never used. A free entry has no object and names the next free one; a
- * new leaf's entries are chained in order, so a fresh process numbers its handles 1, 2, 3, ...
+ * Handle tables. See handle.h. Index 0 is never used. A free entry has no object and names the next
+ * free one; a new leaf's entries are chained in order, so a fresh process numbers its handles 1, 2,
+ * 3, ...
  */
 #include "handle.h"
 #include "frame.h"
@@ -11,7 +12,7 @@
 #include "syscall.h"
 #include "thread.h"
 
-#define CLOSE_BATCH 32u
+#define CLOSE_BATCH  32u
 #define FIRST_LEAVES 8u
 
 static struct handle_entry *entry_of(struct handle_table *t, uint32_t index)
@@ -111,8 +112,11 @@ int64_t handle_close(struct process *p, motor_handle h)
     return 0;
 }
 
-/* Take up to CLOSE_BATCH handles from *index on. How many; *index is where to go on, 0 at the end. */
-static uint32_t take_batch(struct process *p, uint32_t *index, bool only_cloexec, struct object **batch)
+/*
+ * Take up to CLOSE_BATCH handles from *index on. How many; *index is where to go on, 0 at the end.
+ */
+static uint32_t take_batch(struct process *p, uint32_t *index, bool only_cloexec,
+                           struct object **batch)
 {
     uint32_t n = 0, looked = 0;
     spin_lock(&p->lock);
@@ -164,8 +168,8 @@ void handle_close_all(struct process *p, bool only_cloexec)
     }
 }
 
-static int64_t lookup(motor_handle h, enum object_kind kind, uint32_t rights, bool hold, struct object **out,
-                      uint32_t *rights_out)
+static int64_t lookup(motor_handle h, enum object_kind kind, uint32_t rights, bool hold,
+                      struct object **out, uint32_t *rights_out)
 {
     struct process *p = this_cpu()->current->process;
     int64_t status = -MOTOR_EHANDLE;
@@ -197,12 +201,14 @@ out:
     return status;
 }
 
-int64_t handle_lookup(motor_handle h, enum object_kind kind, uint32_t rights, struct object **out, uint32_t *rights_out)
+int64_t handle_lookup(motor_handle h, enum object_kind kind, uint32_t rights, struct object **out,
+                      uint32_t *rights_out)
 {
     return lookup(h, kind, rights, false, out, rights_out);
 }
 
-int64_t handle_hold(motor_handle h, enum object_kind kind, uint32_t rights, struct object **out, uint32_t *rights_out)
+int64_t handle_hold(motor_handle h, enum object_kind kind, uint32_t rights, struct object **out,
+                    uint32_t *rights_out)
 {
     return lookup(h, kind, rights, true, out, rights_out);
 }
@@ -267,7 +273,9 @@ int64_t sys_handle_dup(motor_handle h, uint32_t rights)
 {
     struct process *self = this_cpu()->current->process;
     if (!h) { /* a process may always name itself */
-        return rights & ~(MOTOR_RIGHTS_ALL | MOTOR_HANDLE_CLOEXEC) ? -MOTOR_EINVAL : handle_insert(self, &self->object, rights);
+        return rights & ~(MOTOR_RIGHTS_ALL | MOTOR_HANDLE_CLOEXEC)
+                   ? -MOTOR_EINVAL
+                   : handle_insert(self, &self->object, rights);
     }
     return duplicate(self, h, rights);
 }

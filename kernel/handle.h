@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Handle tables: a process's names for kernel objects. Two levels, growing by leaves, free entries chained; the
- * table's lock is the process's. A handle is an index, from 1. Objects are never put with the lock held, because
- * the last put may destroy.
+ * Handle tables: a process's names for kernel objects. Two levels, growing by leaves, free entries
+ * chained; the table's lock is the process's. A handle is an index, from 1. Objects are never put
+ * with the lock held, because the last put may destroy.
  */
 #ifndef KERNEL_HANDLE_H
 #define KERNEL_HANDLE_H
@@ -26,19 +26,30 @@ struct handle_table { /* [process.lock] */
     uint32_t used;
 };
 
-/* Of the current process. kind 0: any. The object comes with a reference for the caller. Status: EHANDLE, ETYPE, ERIGHTS. */
-int64_t handle_lookup(motor_handle h, enum object_kind kind, uint32_t rights, struct object **out, uint32_t *rights_out);
+/*
+ * Of the current process. kind 0: any. The object comes with a reference for the caller. Status:
+ * EHANDLE, ETYPE, ERIGHTS.
+ */
+int64_t handle_lookup(motor_handle h, enum object_kind kind, uint32_t rights, struct object **out,
+                      uint32_t *rights_out);
 /* As handle_lookup, but what the caller holds counts as a handle: object_handle_put() ends it. */
-int64_t handle_hold(motor_handle h, enum object_kind kind, uint32_t rights, struct object **out, uint32_t *rights_out);
+int64_t handle_hold(motor_handle h, enum object_kind kind, uint32_t rights, struct object **out,
+                    uint32_t *rights_out);
 /* 0 names the current process or thread. Referenced. */
 int64_t process_lookup(motor_handle h, uint32_t rights, struct process **out);
 struct thread;
 int64_t thread_lookup(motor_handle h, uint32_t rights, struct thread **out);
 
-/* A new handle in p; takes a reference and a handle count of its own. The handle, or ENOMEM, ELIMIT, EGONE (p is dead). */
+/*
+ * A new handle in p; takes a reference and a handle count of its own. The handle, or ENOMEM,
+ * ELIMIT, EGONE (p is dead).
+ */
 int64_t handle_insert(struct process *p, struct object *o, uint32_t rights);
 int64_t handle_close(struct process *p, motor_handle h);
-/* Close everything, or what is CLOEXEC, in pieces with preemption points; no lock held. Frees the table when everything. */
+/*
+ * Close everything, or what is CLOEXEC, in pieces with preemption points; no lock held. Frees the
+ * table when everything.
+ */
 void handle_close_all(struct process *p, bool only_cloexec);
 
 #endif

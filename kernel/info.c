@@ -10,8 +10,8 @@
 #include "syscall.h"
 
 #define PIDS_PIECE 64u
-#define LOG_PIECE 256u
-#define LOG_MAX 65536u
+#define LOG_PIECE  256u
+#define LOG_MAX    65536u
 
 static int64_t store(void *buffer, size_t size, const void *info, size_t info_size)
 {
@@ -60,7 +60,8 @@ static int64_t boot_info(struct motor_boot_info *buffer, size_t size)
     }
     int64_t status = copy_to_user(&buffer->rsdp, &boot_params.rsdp, sizeof(buffer->rsdp));
     if (status == 0) {
-        status = copy_to_user(&buffer->bundle_size, &boot_params.bundle_size, sizeof(buffer->bundle_size));
+        status = copy_to_user(&buffer->bundle_size, &boot_params.bundle_size,
+                              sizeof(buffer->bundle_size));
     }
     if (status == 0) {
         status = copy_to_user(buffer->cmdline, boot_params.cmdline, sizeof(buffer->cmdline));
@@ -91,12 +92,18 @@ int64_t sys_system_info(uint32_t what, void *buffer, size_t size)
 {
     uint32_t cpu = this_cpu()->id;
     switch (what) {
-    case MOTOR_SINFO_MEMORY: return memory_info(buffer, size);
-    case MOTOR_SINFO_COUNTERS: return counters_info(buffer, size);
-    case MOTOR_SINFO_BOOT: return boot_info(buffer, size);
-    case MOTOR_SINFO_CPU: return store(buffer, size, &cpu, sizeof(cpu));
-    case MOTOR_SINFO_PROCESSES: return processes_info(buffer, size);
-    default: return -MOTOR_ENOSYS;
+    case MOTOR_SINFO_MEMORY:
+        return memory_info(buffer, size);
+    case MOTOR_SINFO_COUNTERS:
+        return counters_info(buffer, size);
+    case MOTOR_SINFO_BOOT:
+        return boot_info(buffer, size);
+    case MOTOR_SINFO_CPU:
+        return store(buffer, size, &cpu, sizeof(cpu));
+    case MOTOR_SINFO_PROCESSES:
+        return processes_info(buffer, size);
+    default:
+        return -MOTOR_ENOSYS;
     }
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Interrupt objects: a device vector whose arrival posts to the gate bound to it. Level-triggered lines stay masked
- * (by arch) from their arrival until irq_ack. bind() for interrupts and processes is here as well.
+ * Interrupt objects: a device vector whose arrival posts to the gate bound to it. Level-triggered
+ * lines stay masked (by arch) from their arrival until irq_ack. bind() for interrupts and processes
+ * is here as well.
  */
 #include "endpoint.h"
 #include "frame.h"
@@ -134,9 +135,14 @@ int64_t sys_bind(motor_handle object, motor_handle gate)
         return status;
     }
     switch (o->kind) {
-    case OBJECT_PROCESS: status = process_bind((struct process *)o, (struct gate *)g); break;
-    case OBJECT_IRQ: status = bind_irq((struct irq *)o, (struct gate *)g); break;
-    default: status = -MOTOR_ETYPE;
+    case OBJECT_PROCESS:
+        status = process_bind((struct process *)o, (struct gate *)g);
+        break;
+    case OBJECT_IRQ:
+        status = bind_irq((struct irq *)o, (struct gate *)g);
+        break;
+    default:
+        status = -MOTOR_ETYPE;
     }
     object_put(g);
     object_put(o);

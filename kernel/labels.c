@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What can be read and set of a process: labels, entries, limits, name. Labels mean nothing to the kernel but are
- * delivered with every call, so only root changes user and group, or raises a memory limit.
+ * What can be read and set of a process: labels, entries, limits, name. Labels mean nothing to the
+ * kernel but are delivered with every call, so only root changes user and group, or raises a memory
+ * limit.
  */
 #include "frame.h"
 #include "process.h"
@@ -46,9 +47,13 @@ int64_t sys_process_info(motor_handle process, uint32_t what, void *buffer, size
     if (status < 0) {
         return status;
     }
-    struct motor_process_info info = {
-        .pid = p->pid, .ppid = p->ppid, .pgid = p->pgid, .sid = p->sid, .uid = p->uid, .gid = p->gid,
-        .start_ns = p->start_ns};
+    struct motor_process_info info = {.pid = p->pid,
+                                      .ppid = p->ppid,
+                                      .pgid = p->pgid,
+                                      .sid = p->sid,
+                                      .uid = p->uid,
+                                      .gid = p->gid,
+                                      .start_ns = p->start_ns};
     fill_sched(p, &info);
     fill_locked(p, &info);
     object_put(&p->object);
@@ -67,7 +72,8 @@ static int64_t set_entry(struct process *p, uint64_t *entry, uint64_t value)
     if (value && !arch_user_address_ok(value)) {
         return -MOTOR_EINVAL;
     }
-    if (p != this_cpu()->current->process && __atomic_load_n(&p->state, __ATOMIC_RELAXED) != PROCESS_EMBRYO) {
+    if (p != this_cpu()->current->process &&
+        __atomic_load_n(&p->state, __ATOMIC_RELAXED) != PROCESS_EMBRYO) {
         return -MOTOR_EBUSY;
     }
     __atomic_store_n(entry, value, __ATOMIC_RELAXED);
@@ -124,15 +130,24 @@ static int64_t set_name(struct process *p, const char *user)
 static int64_t set(struct process *p, uint32_t what, uint64_t value)
 {
     switch (what) {
-    case MOTOR_PSET_UPCALL_ENTRY: return set_entry(p, &p->upcall_entry, value);
-    case MOTOR_PSET_LINUX_ENTRY: return set_entry(p, &p->linux_entry, value);
-    case MOTOR_PSET_UID: return set_label(&p->uid, value, true);
-    case MOTOR_PSET_GID: return set_label(&p->gid, value, true);
-    case MOTOR_PSET_PGID: return set_label(&p->pgid, value, false);
-    case MOTOR_PSET_SID: return set_label(&p->sid, value, false);
-    case MOTOR_PSET_MEMORY_LIMIT: return set_limit(p, value);
-    case MOTOR_PSET_NAME: return set_name(p, (const char *)value);
-    default: return -MOTOR_ENOSYS;
+    case MOTOR_PSET_UPCALL_ENTRY:
+        return set_entry(p, &p->upcall_entry, value);
+    case MOTOR_PSET_LINUX_ENTRY:
+        return set_entry(p, &p->linux_entry, value);
+    case MOTOR_PSET_UID:
+        return set_label(&p->uid, value, true);
+    case MOTOR_PSET_GID:
+        return set_label(&p->gid, value, true);
+    case MOTOR_PSET_PGID:
+        return set_label(&p->pgid, value, false);
+    case MOTOR_PSET_SID:
+        return set_label(&p->sid, value, false);
+    case MOTOR_PSET_MEMORY_LIMIT:
+        return set_limit(p, value);
+    case MOTOR_PSET_NAME:
+        return set_name(p, (const char *)value);
+    default:
+        return -MOTOR_ENOSYS;
     }
 }
 

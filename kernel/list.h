@@ -6,13 +6,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define container_of(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
+#define container_of(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
 
 struct list {
     struct list *next, *prev;
 };
 
-#define LIST_INIT(name) { &(name), &(name) }
+#define LIST_INIT(name) \
+    { \
+        &(name), &(name) \
+    }
 
 static inline void list_init(struct list *l)
 {

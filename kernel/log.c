@@ -76,7 +76,8 @@ static const char *convert(struct line *l, const char *f, va_list *args)
         break;
     case 'u':
     case 'x':
-        put_number(l, wide ? va_arg(*args, uint64_t) : va_arg(*args, uint32_t), *f == 'x' ? 16 : 10, width, pad);
+        put_number(l, wide ? va_arg(*args, uint64_t) : va_arg(*args, uint32_t), *f == 'x' ? 16 : 10,
+                   width, pad);
         break;
     case 'p':
         put_number(l, (uint64_t)va_arg(*args, void *), 16, 16, '0');
@@ -122,7 +123,8 @@ static bool debug_wanted(void)
         wanted = 0;
         for (size_t i = 0; c[i]; i++) {
             bool start = i == 0 || c[i - 1] == ' ';
-            if (start && !__builtin_memcmp(c + i, "debug", 5) && (c[i + 5] == 0 || c[i + 5] == ' ')) {
+            if (start && !__builtin_memcmp(c + i, "debug", 5) &&
+                (c[i + 5] == 0 || c[i + 5] == ' ')) {
                 wanted = 1;
             }
         }

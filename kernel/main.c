@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From early machine set-up to the first process. The boot CPU brings the parts up in order of what needs what, starts
- * the other CPUs, then makes the first process from the bundle and becomes this CPU's idle thread.
+ * From early machine set-up to the first process. The boot CPU brings the parts up in order of what
+ * needs what, starts the other CPUs, then makes the first process from the bundle and becomes this
+ * CPU's idle thread.
  *
- * The first process starts as a program does on Linux (argc, argv, environment, auxiliary vector on its stack), with
- * rdi = address of the kernel information page, and the handles MOTOR_BOOT_*.
+ * The first process starts as a program does on Linux (argc, argv, environment, auxiliary vector on
+ * its stack), with rdi = address of the kernel information page, and the handles MOTOR_BOOT_*.
  */
 #include "main.h"
 #include "arch/x86_64/arch.h"
@@ -23,13 +24,13 @@
 
 #define FIRST_STACK (1ull << 20)
 
-#define AT_NULL 0
-#define AT_PHDR 3
-#define AT_PHENT 4
-#define AT_PHNUM 5
+#define AT_NULL   0
+#define AT_PHDR   3
+#define AT_PHENT  4
+#define AT_PHNUM  5
 #define AT_PAGESZ 6
-#define AT_BASE 7
-#define AT_ENTRY 9
+#define AT_BASE   7
+#define AT_ENTRY  9
 #define AT_RANDOM 25
 
 struct motor_kinfo *kinfo;
@@ -63,9 +64,10 @@ struct first_stack { /* what a program finds at its stack pointer */
 
 static int64_t make_stack(struct aspace *as, const struct elf_image *image, uint64_t *rsp)
 {
-    int64_t stack = aspace_map(as, NULL, 0, 0, FIRST_STACK,
-                               MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_PRIVATE | MOTOR_MAP_STACK,
-                               MOTOR_PROT_READ | MOTOR_PROT_WRITE);
+    int64_t stack =
+        aspace_map(as, NULL, 0, 0, FIRST_STACK,
+                   MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_PRIVATE | MOTOR_MAP_STACK,
+                   MOTOR_PROT_READ | MOTOR_PROT_WRITE);
     if (stack < 0) {
         return stack;
     }
@@ -73,9 +75,14 @@ static int64_t make_stack(struct aspace *as, const struct elf_image *image, uint
     struct first_stack s = {
         .argc = 1,
         .argv = {*rsp + offsetof(struct first_stack, name), 0},
-        .auxv = {{AT_PHDR, image->phdr}, {AT_PHENT, 56}, {AT_PHNUM, image->phnum}, {AT_PAGESZ, PAGE_SIZE},
-                 {AT_BASE, image->base}, {AT_ENTRY, image->entry},
-                 {AT_RANDOM, *rsp + offsetof(struct first_stack, random)}, {AT_NULL, 0}},
+        .auxv = {{AT_PHDR, image->phdr},
+                 {AT_PHENT, 56},
+                 {AT_PHNUM, image->phnum},
+                 {AT_PAGESZ, PAGE_SIZE},
+                 {AT_BASE, image->base},
+                 {AT_ENTRY, image->entry},
+                 {AT_RANDOM, *rsp + offsetof(struct first_stack, random)},
+                 {AT_NULL, 0}},
         .name = "sysio",
         .random = {random_u64(), random_u64()},
     };
@@ -97,7 +104,8 @@ static void give_handles(struct process *p, struct vmo *bundle)
     object_init(hardware, OBJECT_HARDWARE);
     give_handle(p, &p->object, MOTOR_RIGHTS_ALL, MOTOR_BOOT_SELF);
     give_handle(p, hardware, MOTOR_RIGHTS_ALL, MOTOR_BOOT_HARDWARE);
-    give_handle(p, (struct object *)bundle, MOTOR_RIGHT_READ | MOTOR_RIGHT_EXEC | MOTOR_RIGHT_DUP, MOTOR_BOOT_BUNDLE);
+    give_handle(p, (struct object *)bundle, MOTOR_RIGHT_READ | MOTOR_RIGHT_EXEC | MOTOR_RIGHT_DUP,
+                MOTOR_BOOT_BUNDLE);
     object_put(hardware);
 }
 
@@ -115,7 +123,8 @@ static void start_first(struct process *p, const struct elf_image *image)
 
 static void make_first(void)
 {
-    const char *error = bundle_open(phys_to_virt(boot_params.bundle_start), boot_params.bundle_size);
+    const char *error =
+        bundle_open(phys_to_virt(boot_params.bundle_start), boot_params.bundle_size);
     if (error) {
         fail("the boot bundle cannot be used", error);
     }

@@ -6,6 +6,7 @@
 #include <motor/abi.h>
 
 extern struct motor_kinfo *kinfo; /* kernel's own view of the information page */
-extern uint64_t kinfo_frame;      /* its physical address, mapped read-only into every process by aspace_create() */
+/* its physical address, mapped read-only into every process by aspace_create() */
+extern uint64_t kinfo_frame;
 
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The memory calls: handles, rights and user buffers are decoded here; the objects see none of them. */
+/*
+ * The memory calls: handles, rights and user buffers are decoded here; the objects see none of
+ * them.
+ */
 #include "aspace.h"
 #include "handle.h"
 #include "log.h"
@@ -9,7 +12,7 @@
 #include "vmo_impl.h"
 
 #define PHYSICAL_BATCH 64u
-#define COPY_BUFFER 1024u
+#define COPY_BUFFER    1024u
 
 /* ---- memory objects ---- */
 
@@ -31,10 +34,12 @@ int64_t sys_vmo_create(uint64_t size, uint32_t flags)
     return publish(vmo_create(size, flags), MOTOR_RIGHTS_ALL);
 }
 
-int64_t sys_vmo_create_physical(motor_handle hardware, uint64_t paddr, uint64_t size, uint32_t flags)
+int64_t sys_vmo_create_physical(motor_handle hardware, uint64_t paddr, uint64_t size,
+                                uint32_t flags)
 {
     struct object *hw;
-    if (paddr % PAGE_SIZE || !size || size > 1ull << 40 || paddr >= 1ull << 52 || (flags & ~MOTOR_VMO_UNCACHED)) {
+    if (paddr % PAGE_SIZE || !size || size > 1ull << 40 || paddr >= 1ull << 52 ||
+        (flags & ~MOTOR_VMO_UNCACHED)) {
         return -MOTOR_EINVAL;
     }
     int64_t status = handle_lookup(hardware, OBJECT_HARDWARE, MOTOR_RIGHT_MANAGE, &hw, NULL);
@@ -63,7 +68,8 @@ int64_t sys_vmo_clone(motor_handle vmo, uint64_t offset, uint64_t size)
     return publish(child, allowed);
 }
 
-static int64_t control_bytes(struct vmo *v, bool write, uint64_t offset, uint64_t length, char *user)
+static int64_t control_bytes(struct vmo *v, bool write, uint64_t offset, uint64_t length,
+                             char *user)
 {
     char bytes[COPY_BUFFER];
     uint64_t done = 0;
@@ -103,7 +109,8 @@ static int64_t control_physical(struct vmo *v, uint64_t offset, uint64_t length,
         return -MOTOR_EINVAL;
     }
     for (uint64_t done = 0; done < length; done += PHYSICAL_BATCH * PAGE_SIZE) {
-        uint64_t n = length - done < PHYSICAL_BATCH * PAGE_SIZE ? length - done : PHYSICAL_BATCH * PAGE_SIZE;
+        uint64_t n =
+            length - done < PHYSICAL_BATCH * PAGE_SIZE ? length - done : PHYSICAL_BATCH * PAGE_SIZE;
         int64_t got = vmo_physical(v, offset + done, n, pages, PHYSICAL_BATCH);
         if (got < 0) {
             return got;
@@ -163,7 +170,8 @@ static int64_t control(struct vmo *v, uint32_t op, uint64_t offset, uint64_t len
     }
 }
 
-int64_t sys_vmo_control(motor_handle vmo, uint32_t op, uint64_t offset, uint64_t length, void *buffer)
+int64_t sys_vmo_control(motor_handle vmo, uint32_t op, uint64_t offset, uint64_t length,
+                        void *buffer)
 {
     struct object *v;
     int64_t status = handle_lookup(vmo, OBJECT_VMO, right_for(op), &v, NULL);
@@ -201,11 +209,13 @@ static void target_put(struct process *p, struct aspace *as)
 /* What a handle's rights allow a mapping to be, now and by protect later. */
 static uint32_t prot_of(uint32_t rights)
 {
-    return (rights & MOTOR_RIGHT_READ ? MOTOR_PROT_READ : 0) | (rights & MOTOR_RIGHT_WRITE ? MOTOR_PROT_WRITE : 0) |
+    return (rights & MOTOR_RIGHT_READ ? MOTOR_PROT_READ : 0) |
+           (rights & MOTOR_RIGHT_WRITE ? MOTOR_PROT_WRITE : 0) |
            (rights & MOTOR_RIGHT_EXEC ? MOTOR_PROT_EXEC : 0);
 }
 
-int64_t sys_map(motor_handle process, motor_handle vmo, uint64_t offset, uint64_t address, uint64_t length, uint32_t flags)
+int64_t sys_map(motor_handle process, motor_handle vmo, uint64_t offset, uint64_t address,
+                uint64_t length, uint32_t flags)
 {
     struct object *v = NULL;
     struct process *p;
@@ -254,9 +264,11 @@ int64_t sys_protect(motor_handle process, uint64_t address, uint64_t length, uin
     return status;
 }
 
-int64_t sys_remap(uint64_t old_address, uint64_t old_length, uint64_t new_address, uint64_t new_length, uint32_t flags)
+int64_t sys_remap(uint64_t old_address, uint64_t old_length, uint64_t new_address,
+                  uint64_t new_length, uint32_t flags)
 {
-    return aspace_remap(this_cpu()->current->aspace, old_address, old_length, new_address, new_length, flags);
+    return aspace_remap(this_cpu()->current->aspace, old_address, old_length, new_address,
+                        new_length, flags);
 }
 
 int64_t sys_advise(uint64_t address, uint64_t length, uint32_t advice)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * References of kernel objects. The kind decides the destructor; nothing is destroyed with a lock held, which is
- * why puts are made without locks.
+ * References of kernel objects. The kind decides the destructor; nothing is destroyed with a lock
+ * held, which is why puts are made without locks.
  */
 #include "object.h"
 #include "endpoint.h"
@@ -22,14 +22,29 @@ static void destroy(struct object *o)
 {
     __atomic_fetch_sub(&live[o->kind], 1, __ATOMIC_RELAXED);
     switch (o->kind) {
-    case OBJECT_PROCESS: process_destroy(o); break;
-    case OBJECT_THREAD: thread_destroy(o); break;
-    case OBJECT_VMO: vmo_destroy(o); break;
-    case OBJECT_ENDPOINT: endpoint_destroy(o); break;
-    case OBJECT_GATE: gate_destroy(o); break;
-    case OBJECT_IRQ: irq_destroy(o); break;
-    case OBJECT_HARDWARE: kfree(o); break;
-    default: panic("object_put: kind %u", o->kind);
+    case OBJECT_PROCESS:
+        process_destroy(o);
+        break;
+    case OBJECT_THREAD:
+        thread_destroy(o);
+        break;
+    case OBJECT_VMO:
+        vmo_destroy(o);
+        break;
+    case OBJECT_ENDPOINT:
+        endpoint_destroy(o);
+        break;
+    case OBJECT_GATE:
+        gate_destroy(o);
+        break;
+    case OBJECT_IRQ:
+        irq_destroy(o);
+        break;
+    case OBJECT_HARDWARE:
+        kfree(o);
+        break;
+    default:
+        panic("object_put: kind %u", o->kind);
     }
 }
 

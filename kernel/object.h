@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Kernel objects: what handles name. Each begins with this header. References are counted atomically; the last
- * put calls the kind's destructor. `handles` counts handle-table entries (and handles in flight in messages)
- * only: its fall to zero is what servers are told about gates.
+ * Kernel objects: what handles name. Each begins with this header. References are counted
+ * atomically; the last put calls the kind's destructor. `handles` counts handle-table entries (and
+ * handles in flight in messages) only: its fall to zero is what servers are told about gates.
  */
 #ifndef KERNEL_OBJECT_H
 #define KERNEL_OBJECT_H
@@ -27,11 +27,13 @@ struct object {
     uint32_t handles; /* [atomic] */
 };
 
-void object_init(struct object *o, enum object_kind kind); /* one reference; counts live objects by kind */
+/* one reference; counts live objects by kind */
+void object_init(struct object *o, enum object_kind kind);
 void object_get(struct object *o);
 void object_put(struct object *o);
 void object_handle_get(struct object *o); /* a handle (and a reference) more */
-void object_handle_put(struct object *o); /* a handle (and a reference) less; the last one of a gate posts CLOSED */
+/* a handle (and a reference) less; the last one of a gate posts CLOSED */
+void object_handle_put(struct object *o);
 uint64_t object_count(enum object_kind kind); /* live objects, for system_info */
 
 /* Destructors, called with no lock held when refs reaches 0. */

@@ -2,9 +2,9 @@
 /*
  * Processes: creation, labels, death.
  *
- * Death: process_kill() forbids new threads and marks the present ones; each leaves at its next return to user
- * mode, waits are aborted. The last one out calls process_release(), which closes the handles and drops the
- * memory in pieces, and then notifies the gates bound to the process.
+ * Death: process_kill() forbids new threads and marks the present ones; each leaves at its next
+ * return to user mode, waits are aborted. The last one out calls process_release(), which closes
+ * the handles and drops the memory in pieces, and then notifies the gates bound to the process.
  */
 #include "process.h"
 #include "endpoint.h"
@@ -13,15 +13,15 @@
 #include "sched.h"
 #include "syscall.h"
 
-#define PIDS 32768u
+#define PIDS       32768u
 #define KILL_BATCH 64u
 
 struct process *first_process;
 
 static struct {
-    struct spinlock lock; /* outside process.lock */
-    struct list all;      /* [lock] */
-    uint32_t next_pid;    /* [lock] */
+    struct spinlock lock;     /* outside process.lock */
+    struct list all;          /* [lock] */
+    uint32_t next_pid;        /* [lock] */
     uint64_t used[PIDS / 64]; /* [lock] bit map of pids */
 } processes = {.all = LIST_INIT(processes.all), .next_pid = 1};
 
@@ -90,7 +90,10 @@ void process_totals(uint64_t *handles, uint64_t *regions)
 
 /* ---- creation ---- */
 
-/* Interrupt one thread, one that sleeps interruptibly if there is one near the front. [sched_lock held] */
+/*
+ * Interrupt one thread, one that sleeps interruptibly if there is one near the front. [sched_lock
+ * held]
+ */
 static void interrupt_any(struct process *p, uint32_t bits)
 {
     struct thread *chosen = NULL;
@@ -205,14 +208,18 @@ uint32_t process_remove_thread(struct process *p, struct thread *t)
     if (p->thread_count == 1 && p->alone && p->alone->waiting) {
         wait_end(p->alone, 0);
     }
-    uint32_t untaken = __atomic_exchange_n(&t->sticky, 0, __ATOMIC_RELAXED) & (MOTOR_UPCALL_TIMER | MOTOR_UPCALL_SIGNAL);
+    uint32_t untaken = __atomic_exchange_n(&t->sticky, 0, __ATOMIC_RELAXED) &
+                       (MOTOR_UPCALL_TIMER | MOTOR_UPCALL_SIGNAL);
     if (untaken) {
         interrupt_any(p, untaken);
     }
     return p->thread_count;
 }
 
-/* Marked threads go to the end of the list, so a pass of at most as many steps as there are threads sees each. */
+/*
+ * Marked threads go to the end of the list, so a pass of at most as many steps as there are threads
+ * sees each.
+ */
 void process_kill_threads(struct process *p, struct thread *except)
 {
     sched_lock_acquire();
@@ -297,7 +304,8 @@ void process_release(struct process *p)
 void process_last_thread(struct process *p)
 {
     if (p->first) {
-        klog("%s[%u], the first process, has ended with status %x: the system stops\n", p->name, p->pid, p->status);
+        klog("%s[%u], the first process, has ended with status %x: the system stops\n", p->name,
+             p->pid, p->status);
         arch_power(MOTOR_POWER_EXIT, 1);
     }
     process_release(p);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Processes: an address space, a handle table, threads, labels. Embryo (no thread yet) -> running -> dead (threads
- * and resources gone, status readable as long as there are handles).
+ * Processes: an address space, a handle table, threads, labels. Embryo (no thread yet) -> running
+ * -> dead (threads and resources gone, status readable as long as there are handles).
  */
 #ifndef KERNEL_PROCESS_H
 #define KERNEL_PROCESS_H
@@ -23,11 +23,12 @@ enum process_state {
 };
 
 #define PROCESS_BINDINGS_MAX 16u
-#define PROCESS_NAME_MAX 32u
+#define PROCESS_NAME_MAX     32u
 
 struct process {
     struct object object;
-    struct aspace *aspace; /* [lock] NULL when dead. Own threads read it freely; others use process_aspace_get() */
+    /* [lock] NULL when dead. Own threads read it freely; others use process_aspace_get() */
+    struct aspace *aspace;
 
     struct spinlock lock;
     struct handle_table handles; /* [lock] */
@@ -35,7 +36,7 @@ struct process {
     bool closed;                 /* [lock] no more handles may be inserted */
     char name[PROCESS_NAME_MAX]; /* [lock] */
 
-    uint32_t pid; /* immutable */
+    uint32_t pid;                       /* immutable */
     uint32_t ppid, pgid, sid, uid, gid; /* [atomic] labels */
     uint64_t upcall_entry, linux_entry; /* [atomic] user addresses, 0: none */
     uint64_t start_ns;
@@ -48,27 +49,35 @@ struct process {
     uint32_t thread_count; /* [sched_lock] */
     uint64_t cpu_ns;       /* [sched_lock] time its threads have run, up to their last charge */
     struct thread *alone;  /* [sched_lock] exec: waits until it is the only thread */
-    struct list serving;   /* [sched_lock] callers whose calls this process has received and not answered */
-    struct timer timer;    /* [sched_lock] timer_set */
+    /* [sched_lock] callers whose calls this process has received and not answered */
+    struct list serving;
+    struct timer timer;                         /* [sched_lock] timer_set */
     struct gate *binding[PROCESS_BINDINGS_MAX]; /* [sched_lock] notified at death, referenced */
-    struct list all_link;  /* [processes lock] */
+    struct list all_link;                       /* [processes lock] */
 };
 
-struct process *process_create(const struct process *creator); /* embryo, one reference; NULL: no memory or pids */
+/* embryo, one reference; NULL: no memory or pids */
+struct process *process_create(const struct process *creator);
 struct aspace *process_aspace_get(struct process *p); /* referenced, NULL when dead */
-void process_kill(struct process *p, uint32_t status); /* every thread dies, soon; no lock held. An embryo just becomes dead */
-void process_kill_threads(struct process *p, struct thread *except); /* in pieces; new ones must be impossible already */
-void process_last_thread(struct process *p); /* called by the last thread on its way out: releases all, announces */
+/* every thread dies, soon; no lock held. An embryo just becomes dead */
+void process_kill(struct process *p, uint32_t status);
+/* in pieces; new ones must be impossible already */
+void process_kill_threads(struct process *p, struct thread *except);
+/* called by the last thread on its way out: releases all, announces */
+void process_last_thread(struct process *p);
 int64_t process_bind(struct process *p, struct gate *g); /* takes its own reference */
-void process_release(struct process *p); /* no thread is left or ever will be: close handles, drop memory, announce the death */
+/* no thread is left or ever will be: close handles, drop memory, announce the death */
+void process_release(struct process *p);
 bool process_add_thread(struct process *p, struct thread *t); /* [sched_lock held] false: dying */
-uint32_t process_remove_thread(struct process *p, struct thread *t); /* [sched_lock held] how many are left */
+/* [sched_lock held] how many are left */
+uint32_t process_remove_thread(struct process *p, struct thread *t);
 static inline bool process_is_driver(struct process *p)
 {
     return __atomic_load_n(&p->hardware, __ATOMIC_RELAXED) != 0;
 }
-uint32_t process_pids(uint32_t from, uint32_t *pids, uint32_t max); /* ascending, from `from` on; how many were stored */
-void process_totals(uint64_t *handles, uint64_t *regions);          /* over all processes */
+/* ascending, from `from` on; how many were stored */
+uint32_t process_pids(uint32_t from, uint32_t *pids, uint32_t max);
+void process_totals(uint64_t *handles, uint64_t *regions); /* over all processes */
 
 extern struct process *first_process;
 

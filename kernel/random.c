@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random bytes: ChaCha20 with fast key erasure. Each request takes one block of the key's stream: its first half
- * becomes the next key, so what was given out cannot be computed from what is kept; its second half is the key of
- * the request's own stream, made without the lock. Entropy (the machine's at boot, with every request a time stamp, and
- * what the I/O server brings) is mixed into the key by one more block.
+ * Random bytes: ChaCha20 with fast key erasure. Each request takes one block of the key's stream:
+ * its first half becomes the next key, so what was given out cannot be computed from what is kept;
+ * its second half is the key of the request's own stream, made without the lock. Entropy (the
+ * machine's at boot, with every request a time stamp, and what the I/O server brings) is mixed into
+ * the key by one more block.
  */
 #include "random.h"
 #include "arch/x86_64/arch.h"
@@ -13,10 +14,10 @@
 #include "sched.h"
 #include "syscall.h"
 
-#define BLOCK 64u
-#define KEY_WORDS 8u
-#define PIECE 256u          /* copied to the user at a time */
-#define RANDOM_ADD 1u       /* flag of the system call: the buffer is entropy to add; drivers only */
+#define BLOCK      64u
+#define KEY_WORDS  8u
+#define PIECE      256u /* copied to the user at a time */
+#define RANDOM_ADD 1u   /* flag of the system call: the buffer is entropy to add; drivers only */
 
 static struct {
     struct spinlock lock; /* innermost */
@@ -38,14 +39,29 @@ static inline void quarter(uint32_t *x, int a, int b, int c, int d)
 /* Block `counter` of the key's stream; `nonce` is the input mixed in. */
 static void chacha_block(const uint32_t *key, uint64_t counter, uint64_t nonce, uint32_t *out)
 {
-    const uint32_t start[16] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574, key[0], key[1], key[2], key[3],
-                                key[4],     key[5],     key[6],     key[7],     (uint32_t)counter,
-                                (uint32_t)(counter >> 32), (uint32_t)nonce, (uint32_t)(nonce >> 32)};
+    const uint32_t start[16] = {0x61707865,
+                                0x3320646e,
+                                0x79622d32,
+                                0x6b206574,
+                                key[0],
+                                key[1],
+                                key[2],
+                                key[3],
+                                key[4],
+                                key[5],
+                                key[6],
+                                key[7],
+                                (uint32_t)counter,
+                                (uint32_t)(counter >> 32),
+                                (uint32_t)nonce,
+                                (uint32_t)(nonce >> 32)};
     uint32_t x[16];
     __builtin_memcpy(x, start, sizeof(x));
     for (int round = 0; round < 10; round++) {
-        quarter(x, 0, 4, 8, 12), quarter(x, 1, 5, 9, 13), quarter(x, 2, 6, 10, 14), quarter(x, 3, 7, 11, 15);
-        quarter(x, 0, 5, 10, 15), quarter(x, 1, 6, 11, 12), quarter(x, 2, 7, 8, 13), quarter(x, 3, 4, 9, 14);
+        quarter(x, 0, 4, 8, 12), quarter(x, 1, 5, 9, 13), quarter(x, 2, 6, 10, 14),
+            quarter(x, 3, 7, 11, 15);
+        quarter(x, 0, 5, 10, 15), quarter(x, 1, 6, 11, 12), quarter(x, 2, 7, 8, 13),
+            quarter(x, 3, 4, 9, 14);
     }
     for (int i = 0; i < 16; i++) {
         out[i] = x[i] + start[i];

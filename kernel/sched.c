@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The scheduler: one run queue for each CPU, ordered by virtual run time (ns run, divided by the weight of the
- * thread's priority), so every runnable thread gets its share and a hog starves nobody.
+ * The scheduler: one run queue for each CPU, ordered by virtual run time (ns run, divided by the
+ * weight of the thread's priority), so every runnable thread gets its share and a hog starves
+ * nobody.
  *
- * Placement: a woken thread goes to its last CPU if that is idle, else to any idle CPU, else to its last CPU. A CPU
- * that runs out of threads steals one. At the end of a slice a thread moves to a CPU where nobody waits, if there is one.
+ * Placement: a woken thread goes to its last CPU if that is idle, else to any idle CPU, else to its
+ * last CPU. A CPU that runs out of threads steals one. At the end of a slice a thread moves to a
+ * CPU where nobody waits, if there is one.
  *
- * Direct switch: sched_block(handoff) runs a just-woken thread at once on this CPU, in the rest of the current slice,
- * past the run queue.
+ * Direct switch: sched_block(handoff) runs a just-woken thread at once on this CPU, in the rest of
+ * the current slice, past the run queue.
  *
- * Time: there is no tick. The hardware timer is armed for the end of a slice only while someone waits in the
- * queue. `cpu->resched` asks a CPU to call sched_resched() before it returns to user mode.
+ * Time: there is no tick. The hardware timer is armed for the end of a slice only while someone
+ * waits in the queue. `cpu->resched` asks a CPU to call sched_resched() before it returns to user
+ * mode.
  *
- * Invariants: [I1] sched_lock is held across arch_context_switch(); whoever runs next releases it in
- * sched_finish_switch(). [I2] The running thread is in no tree. [I3] A CPU whose bit is in idle_cpus runs its idle
- * thread and nobody has chosen it since.
+ * Invariants: [I1] sched_lock is held across arch_context_switch(); whoever runs next releases it
+ * in sched_finish_switch(). [I2] The running thread is in no tree. [I3] A CPU whose bit is in
+ * idle_cpus runs its idle thread and nobody has chosen it since.
  */
 #include "sched.h"
 #include "frame.h"
@@ -22,20 +25,21 @@
 #include "process.h"
 #include "syscall.h"
 
-#define WAKE_CREDIT_NS 3000000ull    /* how far behind the others a sleeper may come back */
-#define PREEMPT_MARGIN_NS 1000000ull /* a woken thread preempts only one that is ahead by more */
-#define FIRST_VRUNTIME (1ull << 40)  /* so that differences of queues never go below zero */
-#define STEAL_LOOK 16u               /* threads looked at in another CPU's queue */
+#define WAKE_CREDIT_NS    3000000ull   /* how far behind the others a sleeper may come back */
+#define PREEMPT_MARGIN_NS 1000000ull   /* a woken thread preempts only one that is ahead by more */
+#define FIRST_VRUNTIME    (1ull << 40) /* so that differences of queues never go below zero */
+#define STEAL_LOOK        16u          /* threads looked at in another CPU's queue */
 
 struct spinlock sched_lock;
 static uint64_t idle_cpus; /* [sched_lock] */
 
 /* 2^32 / weight, weights 1.25 apart with 1024 at priority 20. */
 static const uint32_t inverse_weight[THREAD_PRIORITIES] = {
-    48388,     59856,     76040,     92818,     118348,    147320,    184698,    229616,    287308,    360437,
-    449829,    563644,    704093,    875809,    1099582,   1376151,   1717300,   2157191,   2708050,   3363326,
-    4194304,   5237765,   6557202,   8165337,   10153587,  12820798,  15790321,  19976592,  24970740,  31350126,
-    39045157,  49367440,  61356676,  76695844,  95443717,  119304647, 148102320, 186737708, 238609294, 286331153,
+    48388,    59856,    76040,    92818,     118348,    147320,    184698,    229616,
+    287308,   360437,   449829,   563644,    704093,    875809,    1099582,   1376151,
+    1717300,  2157191,  2708050,  3363326,   4194304,   5237765,   6557202,   8165337,
+    10153587, 12820798, 15790321, 19976592,  24970740,  31350126,  39045157,  49367440,
+    61356676, 76695844, 95443717, 119304647, 148102320, 186737708, 238609294, 286331153,
 };
 
 /* ---- accounting ---- */
@@ -269,7 +273,8 @@ void sched_block(struct thread *handoff)
     uint64_t now = arch_now();
     KASSERT(spin_held(&sched_lock) && self->state != THREAD_RUNNING);
     charge(self, now);
-    if (handoff && (now < rq->slice_end || rq->ready.count == 0) && may_run_here(handoff, cpu->id)) {
+    if (handoff && (now < rq->slice_end || rq->ready.count == 0) &&
+        may_run_here(handoff, cpu->id)) {
         move_vruntime(handoff, handoff->cpu, cpu->id);
         limit_credit(handoff, rq);
         CPU_COUNT(direct_switches);
@@ -281,7 +286,10 @@ void sched_block(struct thread *handoff)
         handoff = pick(cpu, rq);
     }
     switch_to(cpu, handoff, now);
-    /* Here again, perhaps on another CPU. The one who switched to us left its dead predecessor to us. */
+    /*
+     * Here again, perhaps on another CPU. The one who switched to us left its dead predecessor to
+     * us.
+     */
     struct run_queue *here = this_cpu()->run_queue;
     struct thread *zombie = here->zombie;
     if (zombie) {
@@ -304,8 +312,9 @@ void sched_finish_switch(void)
 }
 
 /*
- * At the end of a slice with others waiting: if another CPU has nobody waiting, the running thread goes on there, so
- * that what cannot be divided evenly takes turns; it starts there when this lock is free.
+ * At the end of a slice with others waiting: if another CPU has nobody waiting, the running thread
+ * goes on there, so that what cannot be divided evenly takes turns; it starts there when this lock
+ * is free.
  */
 static bool go_elsewhere(struct cpu *cpu, struct thread *self)
 {
@@ -332,7 +341,8 @@ static void reschedule(bool yield)
     struct run_queue *rq = cpu->run_queue;
     struct thread *self = cpu->current;
     uint64_t now = arch_now();
-    bool misplaced = !is_idle(self) && !may_run_here(self, cpu->id) && (self->affinity & online_mask());
+    bool misplaced =
+        !is_idle(self) && !may_run_here(self, cpu->id) && (self->affinity & online_mask());
     __atomic_store_n(&cpu->resched, false, __ATOMIC_RELAXED);
     if (is_idle(self)) {
         self->state = THREAD_READY;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The scheduler's interface. One lock, sched_lock, covers run queues, thread states, waits, endpoints, futexes and
- * timers. It is held across context switches.
+ * The scheduler's interface. One lock, sched_lock, covers run queues, thread states, waits,
+ * endpoints, futexes and timers. It is held across context switches.
  */
 #ifndef KERNEL_SCHED_H
 #define KERNEL_SCHED_H
@@ -12,7 +12,7 @@
 
 #define SCHED_SLICE_NS 4000000ull
 
-struct run_queue { /* of one CPU [sched_lock] */
+struct run_queue {         /* of one CPU [sched_lock] */
     struct tree ready;     /* by vruntime; the running thread is not in it */
     uint64_t min_vruntime; /* never falls */
     uint64_t slice_end;    /* ns; meaningful when someone waits */
@@ -23,7 +23,8 @@ struct run_queue { /* of one CPU [sched_lock] */
 
 extern struct spinlock sched_lock;
 
-void sched_init_cpu(void);                     /* this CPU's run queue; called on each CPU before it schedules */
+/* this CPU's run queue; called on each CPU before it schedules */
+void sched_init_cpu(void);
 static inline struct run_queue *sched_queue(uint32_t cpu)
 {
     return cpus[cpu]->run_queue;
@@ -38,18 +39,23 @@ static inline void sched_lock_release(void)
 }
 
 /* [sched_lock held] */
-void sched_ready(struct thread *t);            /* choose a CPU, queue there, and tell that CPU if it should look */
-void sched_block(struct thread *handoff);      /* the current thread is no longer RUNNING: switch; returns when it runs again, lock held */
+/* choose a CPU, queue there, and tell that CPU if it should look */
+void sched_ready(struct thread *t);
+/* the current thread is no longer RUNNING: switch; returns when it runs again, lock held */
+void sched_block(struct thread *handoff);
 void sched_set_priority(struct thread *t, uint32_t priority);
 void sched_set_affinity(struct thread *t, uint64_t mask);
 uint64_t sched_run_ns(struct thread *t);
-void sched_poke(struct thread *t);             /* a running thread must look at its return_work soon */
+/* a running thread must look at its return_work soon */
+void sched_poke(struct thread *t);
 
 /* no lock held */
-void sched_finish_switch(void);                /* what every thread does first after being switched to: releases sched_lock, reaps */
-void sched_resched(void);                      /* let a better thread run, if there is one */
+/* what every thread does first after being switched to: releases sched_lock, reaps */
+void sched_finish_switch(void);
+void sched_resched(void); /* let a better thread run, if there is one */
 void sched_yield(void);
-void sched_preempt_point(void);                /* long kernel operations call this without locks: interrupts, and a switch if due */
+/* long kernel operations call this without locks: interrupts, and a switch if due */
+void sched_preempt_point(void);
 noreturn void sched_idle_loop(void);
 
 #endif

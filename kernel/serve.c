@@ -2,8 +2,9 @@
 /*
  * The server's side: answering calls, receiving events, copying to and from callers that wait.
  *
- * A call is pinned while its server copies without a lock; see endpoint.h. The last caller answered is kept back as the
- * thread to hand this CPU to: if the server finds nothing more to do and sleeps, that caller runs at once.
+ * A call is pinned while its server copies without a lock; see endpoint.h. The last caller answered
+ * is kept back as the thread to hand this CPU to: if the server finds nothing more to do and
+ * sleeps, that caller runs at once.
  */
 #include "endpoint.h"
 #include "frame.h"
@@ -14,13 +15,14 @@
 #include "syscall.h"
 #include "vmo.h"
 
-#define SERVE_MAX 64u          /* replies, and events, in one call */
+#define SERVE_MAX  64u         /* replies, and events, in one call */
 #define COPY_PIECE (64u << 10) /* copied between preemption points */
 
 /* ---- copying ---- */
 
 /* In pieces: bytes, or a status if there is none. The other side is pinned by the caller. */
-static int64_t copy_pieces(struct aspace *to, uint64_t to_address, struct aspace *from, uint64_t from_address, uint64_t n)
+static int64_t copy_pieces(struct aspace *to, uint64_t to_address, struct aspace *from,
+                           uint64_t from_address, uint64_t n)
 {
     uint64_t done = 0;
     while (done < n && !thread_killed()) {
@@ -41,7 +43,8 @@ static int64_t copy_pieces(struct aspace *to, uint64_t to_address, struct aspace
     return (int64_t)done;
 }
 
-static int64_t copy_vmo_pieces(struct aspace *as, uint64_t address, struct vmo *v, uint64_t offset, uint64_t n, bool to_vmo)
+static int64_t copy_vmo_pieces(struct aspace *as, uint64_t address, struct vmo *v, uint64_t offset,
+                               uint64_t n, bool to_vmo)
 {
     uint64_t done = 0;
     while (done < n && !thread_killed()) {
@@ -63,7 +66,8 @@ static int64_t copy_vmo_pieces(struct aspace *as, uint64_t address, struct vmo *
 }
 
 /* Between a pinned caller's buffer and this process's memory or an object. */
-static int64_t copy_caller(struct thread *t, const struct motor_copy *m, struct vmo *v, bool from_caller)
+static int64_t copy_caller(struct thread *t, const struct motor_copy *m, struct vmo *v,
+                           bool from_caller)
 {
     struct call *c = t->call;
     uint64_t size = from_caller ? c->msg.in_size : c->msg.out_size;
@@ -128,7 +132,8 @@ static int64_t reply_data(struct thread *t, const struct motor_reply *r)
         c->inline_size = (uint32_t)size; /* the caller copies it on */
         return 0;
     }
-    int64_t n = copy_pieces(t->aspace, (uint64_t)c->msg.out, this_cpu()->current->aspace, (uint64_t)r->data, size);
+    int64_t n = copy_pieces(t->aspace, (uint64_t)c->msg.out, this_cpu()->current->aspace,
+                            (uint64_t)r->data, size);
     return n < 0 ? n : (uint64_t)n < size ? -MOTOR_EFAULT : 0;
 }
 
@@ -174,8 +179,8 @@ static void complete(struct thread *t, int64_t status, struct thread **handoff)
 }
 
 /*
- * One reply. A dead token is no error: the caller gave up. A reply whose data or handles cannot be had ends the call
- * with that status, so that no caller is left waiting.
+ * One reply. A dead token is no error: the caller gave up. A reply whose data or handles cannot be
+ * had ends the call with that status, so that no caller is left waiting.
  */
 static int64_t reply_one(const struct motor_reply *user, struct thread **handoff)
 {
@@ -254,7 +259,10 @@ static void take_call(struct endpoint *e, struct taken *out)
     out->event.gid = t->process->gid;
 }
 
-/* The next thing for the server; false: nothing. Cancellations first, then gates and callers in turn. [sched_lock held] */
+/*
+ * The next thing for the server; false: nothing. Cancellations first, then gates and callers in
+ * turn. [sched_lock held]
+ */
 static bool take(struct endpoint *e, struct taken *out)
 {
     bool gates = !list_empty(&e->gates), callers = !list_empty(&e->callers);
@@ -282,7 +290,10 @@ static bool take(struct endpoint *e, struct taken *out)
     return true;
 }
 
-/* Handles sent with a call: a gate of this endpoint becomes its badge, others get into our table: all or none. */
+/*
+ * Handles sent with a call: a gate of this endpoint becomes its badge, others get into our table:
+ * all or none.
+ */
 static int64_t receive_handles(struct endpoint *e, struct call *c, struct motor_event *event)
 {
     struct process *p = this_cpu()->current->process;
@@ -309,7 +320,10 @@ static void close_received(const struct motor_event *event)
     }
 }
 
-/* 1: stored. 0: the call failed on the way, the server hears nothing. Negative: the server's buffer is bad. */
+/*
+ * 1: stored. 0: the call failed on the way, the server hears nothing. Negative: the server's buffer
+ * is bad.
+ */
 static int64_t store_call(struct endpoint *e, struct taken *k, struct motor_event *user)
 {
     struct thread *t = k->caller, *handoff = NULL;
@@ -354,10 +368,12 @@ static int64_t store(struct endpoint *e, struct taken *k, struct motor_event *us
 }
 
 /*
- * Wait until there is something to take, and take it. 1: taken; 0: nothing, the deadline has passed or waiting was not
- * wanted; negative: status. In any case the handed-over thread is running or queued afterwards.
+ * Wait until there is something to take, and take it. 1: taken; 0: nothing, the deadline has passed
+ * or waiting was not wanted; negative: status. In any case the handed-over thread is running or
+ * queued afterwards.
  */
-static int64_t await(struct endpoint *e, struct taken *out, bool may_wait, uint64_t deadline, struct thread **handoff)
+static int64_t await(struct endpoint *e, struct taken *out, bool may_wait, uint64_t deadline,
+                     struct thread **handoff)
 {
     int64_t status = 0;
     sched_lock_acquire();
@@ -384,7 +400,8 @@ static int64_t await(struct endpoint *e, struct taken *out, bool may_wait, uint6
     return status == -MOTOR_ETIMEOUT ? 0 : status;
 }
 
-static int64_t receive(struct endpoint *e, struct motor_event *events, uint32_t max, uint64_t deadline, struct thread *handoff)
+static int64_t receive(struct endpoint *e, struct motor_event *events, uint32_t max,
+                       uint64_t deadline, struct thread *handoff)
 {
     struct taken taken;
     uint32_t n = 0;
@@ -402,8 +419,8 @@ static int64_t receive(struct endpoint *e, struct motor_event *events, uint32_t 
     return n;
 }
 
-int64_t sys_serve(motor_handle endpoint, const struct motor_reply *replies, uint32_t nreplies, struct motor_event *events,
-                  uint32_t nevents, uint64_t deadline)
+int64_t sys_serve(motor_handle endpoint, const struct motor_reply *replies, uint32_t nreplies,
+                  struct motor_event *events, uint32_t nevents, uint64_t deadline)
 {
     struct object *o;
     struct thread *handoff = NULL;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel heap. Each size class has slabs: single frames that begin with a header and hold objects of one size; a slab with free
- * objects is on its class's list, an empty one is given back (one is kept). Larger requests are blocks of
- * frames. An object's slab is found by rounding its address down to the frame; a block of frames is at a frame's start, where no
- * slab object can be.
+ * The kernel heap. Each size class has slabs: single frames that begin with a header and hold
+ * objects of one size; a slab with free objects is on its class's list, an empty one is given back
+ * (one is kept). Larger requests are blocks of frames. An object's slab is found by rounding its
+ * address down to the frame; a block of frames is at a frame's start, where no slab object can be.
  */
 #include "arch/x86_64/arch.h"
 #include "frame.h"
@@ -13,12 +13,13 @@
 
 #define SLAB_MAGIC 0x51abu
 
-static const uint16_t sizes[] = {16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 672, 1008, 1344, 2016};
+static const uint16_t sizes[] = {16,  32,  48,  64,  96,   128,  192,
+                                 256, 384, 512, 672, 1008, 1344, 2016};
 #define CLASSES (sizeof(sizes) / sizeof(sizes[0]))
 
 struct slab {
-    struct list link;  /* [class lock] on the class's list while it has free objects */
-    void *free;        /* [class lock] chain of free objects */
+    struct list link; /* [class lock] on the class's list while it has free objects */
+    void *free;       /* [class lock] chain of free objects */
     uint16_t used, magic, class, count;
 };
 #define SLAB_SPACE (PAGE_SIZE - 64)
@@ -60,7 +61,9 @@ static struct slab *slab_make(unsigned class)
         return NULL;
     }
     struct slab *s = phys_to_virt(paddr);
-    *s = (struct slab){.magic = SLAB_MAGIC, .class = (uint16_t)class, .count = (uint16_t)(SLAB_SPACE / sizes[class])};
+    *s = (struct slab){.magic = SLAB_MAGIC,
+                       .class = (uint16_t) class,
+                       .count = (uint16_t)(SLAB_SPACE / sizes[class])};
     list_init(&s->link);
     for (unsigned i = 0; i < s->count; i++) {
         void **object = (void **)((char *)s + 64 + i * sizes[class]);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Spinlocks. The kernel runs with interrupts off, so taking one needs no interrupt juggling; hold times are
- * bounded. Whoever runs takes it: on virtual CPUs a queue (tickets) would make all wait for one that the host does not
- * run just now. Lock order: docs/locking.md.
+ * Spinlocks. The kernel runs with interrupts off, so taking one needs no interrupt juggling; hold
+ * times are bounded. Whoever runs takes it: on virtual CPUs a queue (tickets) would make all wait
+ * for one that the host does not run just now. Lock order: docs/locking.md.
  */
 #ifndef KERNEL_SPINLOCK_H
 #define KERNEL_SPINLOCK_H
@@ -10,7 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-void arch_relax(void); /* pause, and answer a TLB shootdown that waits for this CPU: spinning never blocks one */
+/* pause, and answer a TLB shootdown that waits for this CPU: spinning never blocks one */
+void arch_relax(void);
 
 struct spinlock {
     uint32_t held;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel's own symbol table, made by kernel/tools/symbols.awk between two links: functions by address. */
+/*
+ * The kernel's own symbol table, made by kernel/tools/symbols.awk between two links: functions by
+ * address.
+ */
 #ifndef KERNEL_SYMBOLS_H
 #define KERNEL_SYMBOLS_H
 

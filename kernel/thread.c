@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads' lives: creation, start, exit, and control from outside. Each live thread has an id in a global table, by
- * which call tokens find it.
+ * Threads' lives: creation, start, exit, and control from outside. Each live thread has an id in a
+ * global table, by which call tokens find it.
  */
 #include "thread.h"
 #include "endpoint.h"
@@ -12,7 +12,7 @@
 #include "sched.h"
 #include "syscall.h"
 
-#define IDS_LEAF 512u
+#define IDS_LEAF   512u
 #define IDS_LEAVES 128u
 
 static struct {
@@ -369,7 +369,8 @@ static int64_t control(struct thread *t, uint32_t op, uint64_t value)
     case MOTOR_THREAD_SET_PRIORITY:
         return set_priority(t, value);
     case MOTOR_THREAD_GET_HANDLE:
-        return t == this_cpu()->current ? handle_insert(t->process, &t->object, MOTOR_RIGHTS_ALL) : -MOTOR_EINVAL;
+        return t == this_cpu()->current ? handle_insert(t->process, &t->object, MOTOR_RIGHTS_ALL)
+                                        : -MOTOR_EINVAL;
     default:
         return -MOTOR_ENOSYS;
     }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One-shot timers, each in the tree of the CPU that armed it. The hardware timer is armed lazily: only when a
- * deadline comes earlier than what it is set to; a timer cancelled in time costs at most one empty interrupt.
- * All under sched_lock.
+ * One-shot timers, each in the tree of the CPU that armed it. The hardware timer is armed lazily:
+ * only when a deadline comes earlier than what it is set to; a timer cancelled in time costs at
+ * most one empty interrupt. All under sched_lock.
  */
 #ifndef KERNEL_TIMER_H
 #define KERNEL_TIMER_H
@@ -10,8 +10,8 @@
 #include "tree.h"
 
 struct timer {
-    struct tree_node node; /* key: deadline, ns */
-    uint32_t cpu;          /* whose tree it is in */
+    struct tree_node node;        /* key: deadline, ns */
+    uint32_t cpu;                 /* whose tree it is in */
     void (*fire)(struct timer *); /* called with sched_lock held */
 };
 

@@ -13,7 +13,8 @@ static uint32_t next_rank(void)
     return x;
 }
 
-static void replace_child(struct tree *t, struct tree_node *parent, struct tree_node *from, struct tree_node *to)
+static void replace_child(struct tree *t, struct tree_node *parent, struct tree_node *from,
+                          struct tree_node *to)
 {
     if (!parent) {
         t->root = to;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An ordered set of nodes by 64-bit key (equal keys keep arrival order): run queues and timers. A treap: each
- * node carries a random rank, and parents rank above children, so depth is logarithmic whatever keys a hostile
- * program chooses. Nodes are embedded; nothing is allocated; no recursion. The caller locks.
+ * An ordered set of nodes by 64-bit key (equal keys keep arrival order): run queues and timers. A
+ * treap: each node carries a random rank, and parents rank above children, so depth is logarithmic
+ * whatever keys a hostile program chooses. Nodes are embedded; nothing is allocated; no recursion.
+ * The caller locks.
  */
 #ifndef KERNEL_TREE_H
 #define KERNEL_TREE_H

@@ -1,25 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory objects: which page is where. Pages hang in a radix tree of 64-way nodes that is as high as the largest page
- * number needs; height 0 is the single page 0.
+ * Memory objects: which page is where. Pages hang in a radix tree of 64-way nodes that is as high
+ * as the largest page number needs; height 0 is the single page 0.
  *
- * Removing pages: they leave the tree first, then every mapping is visited under its address space's lock, and only then are
- * they freed. A page fault holds the address space's lock from asking for the page until it is mapped, so it either
- * came before the removal (and is undone by the visit) or finds the page gone.
+ * Removing pages: they leave the tree first, then every mapping is visited under its address
+ * space's lock, and only then are they freed. A page fault holds the address space's lock from
+ * asking for the page until it is mapped, so it either came before the removal (and is undone by
+ * the visit) or finds the page gone.
  *
- * Lock order: aspace.lock, then vmo.lock, child before parent. Parents are at most DEPTH_MAX deep and no longer change.
+ * Lock order: aspace.lock, then vmo.lock, child before parent. Parents are at most DEPTH_MAX deep
+ * and no longer change.
  */
-#include "vmo_impl.h"
 #include "aspace_impl.h"
 #include "frame.h"
 #include "log.h"
 #include "sched.h"
+#include "vmo_impl.h"
 
-#define BITS 6u
-#define FANOUT (1u << BITS)
-#define DEPTH_MAX 8u
+#define BITS           6u
+#define FANOUT         (1u << BITS)
+#define DEPTH_MAX      8u
 #define SIZE_MAX_BYTES (1ull << 47)
-#define REMOVE_BATCH 64u
+#define REMOVE_BATCH   64u
 
 struct node {
     uint64_t entry[FANOUT]; /* height 1: physical address; above: struct node * */
@@ -80,7 +82,10 @@ static uint64_t *tree_slot(struct vmo *v, uint64_t page)
     return slot;
 }
 
-/* Take the first page of [page, end) out of the tree: its address and number, or 0. Skips empty subtrees. */
+/*
+ * Take the first page of [page, end) out of the tree: its address and number, or 0. Skips empty
+ * subtrees.
+ */
 static uint64_t tree_take_next(struct vmo *v, uint64_t *page, uint64_t end)
 {
     while (*page < end && height_for(*page) <= v->height && v->tree) {
@@ -170,7 +175,8 @@ static bool commit_contiguous(struct vmo *v)
 
 struct vmo *vmo_create(uint64_t size, uint32_t flags)
 {
-    if (size > SIZE_MAX_BYTES || ((flags & MOTOR_VMO_CONTIGUOUS) && (!size || size > PAGE_SIZE << FRAME_ORDER_MAX))) {
+    if (size > SIZE_MAX_BYTES ||
+        ((flags & MOTOR_VMO_CONTIGUOUS) && (!size || size > PAGE_SIZE << FRAME_ORDER_MAX))) {
         return NULL;
     }
     struct vmo *v = make(VMO_ANONYMOUS, size);
@@ -224,7 +230,9 @@ uint64_t vmo_committed(struct vmo *v)
 
 /* ---- pages ---- */
 
-/* What an absent page of a clone shows: some ancestor's page, or 0 for zeros. [child's lock held] */
+/*
+ * What an absent page of a clone shows: some ancestor's page, or 0 for zeros. [child's lock held]
+ */
 static uint64_t inherited(const struct vmo *v, uint64_t offset)
 {
     while (v->kind == VMO_CLONE) {
@@ -244,7 +252,8 @@ static uint64_t inherited(const struct vmo *v, uint64_t offset)
 /* A page of its own for an absent one: a copy of what it showed. [lock] */
 static uint64_t commit_page(struct vmo *v, uint64_t offset, uint64_t shown, int64_t *status)
 {
-    uint64_t *slot = frame_plenty() ? tree_slot(v, offset / PAGE_SIZE) : NULL, page = slot ? (shown ? frame_alloc() : frame_alloc_zeroed()) : 0;
+    uint64_t *slot = frame_plenty() ? tree_slot(v, offset / PAGE_SIZE) : NULL,
+             page = slot ? (shown ? frame_alloc() : frame_alloc_zeroed()) : 0;
     if (!page) {
         *status = -MOTOR_ENOMEM;
         return 0;
@@ -339,7 +348,10 @@ int64_t vmo_commit(struct vmo *v, uint64_t offset, uint64_t length)
 
 /* ---- removal ---- */
 
-/* Visit every mapping of pages [first, last), each once, and take these pages out of it. No lock held. */
+/*
+ * Visit every mapping of pages [first, last), each once, and take these pages out of it. No lock
+ * held.
+ */
 static void unmap_everywhere(struct vmo *v, uint64_t first, uint64_t last)
 {
     spin_lock(&v->lock);
@@ -406,13 +418,15 @@ int64_t vmo_decommit(struct vmo *v, uint64_t offset, uint64_t length)
         return -MOTOR_EINVAL;
     }
     length = length < size - offset ? length : size - offset;
-    remove_pages(v, pages_of(offset), (offset + length) / PAGE_SIZE + (offset + length == size && size % PAGE_SIZE));
+    remove_pages(v, pages_of(offset),
+                 (offset + length) / PAGE_SIZE + (offset + length == size && size % PAGE_SIZE));
     return 0;
 }
 
 int64_t vmo_resize(struct vmo *v, uint64_t size)
 {
-    if ((v->kind != VMO_ANONYMOUS && v->kind != VMO_CLONE) || v->contiguous || size > SIZE_MAX_BYTES) {
+    if ((v->kind != VMO_ANONYMOUS && v->kind != VMO_CLONE) || v->contiguous ||
+        size > SIZE_MAX_BYTES) {
         return -MOTOR_EINVAL;
     }
     spin_lock(&v->lock);
@@ -422,11 +436,13 @@ int64_t vmo_resize(struct vmo *v, uint64_t size)
     if (size >= old) {
         return 0;
     }
-    if (size % PAGE_SIZE) { /* what lies behind the end in its last page reads as zero if the object grows again */
+    /* what lies behind the end in its last page reads as zero if the object grows again */
+    if (size % PAGE_SIZE) {
         int64_t status = 0;
         uint64_t page = vmo_present(v, size) ? vmo_page_ref(v, size, true, &status) : 0;
         if (page) {
-            __builtin_memset((char *)phys_to_virt(page) + size % PAGE_SIZE, 0, PAGE_SIZE - size % PAGE_SIZE);
+            __builtin_memset((char *)phys_to_virt(page) + size % PAGE_SIZE, 0,
+                             PAGE_SIZE - size % PAGE_SIZE);
             vmo_page_unref(v, page);
         }
     }
@@ -442,7 +458,9 @@ void vmo_destroy(struct object *o)
     struct vmo *v = (struct vmo *)o;
     KASSERT(list_empty(&v->mappings));
     if (v->kind == VMO_ANONYMOUS || v->kind == VMO_CLONE) {
-        remove_pages(v, 0, pages_of(v->size) > 1ull << v->height * BITS ? 1ull << v->height * BITS : pages_of(v->size));
+        remove_pages(v, 0,
+                     pages_of(v->size) > 1ull << v->height * BITS ? 1ull << v->height * BITS
+                                                                  : pages_of(v->size));
         tree_free_nodes(v);
     }
     if (v->parent) {

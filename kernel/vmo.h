@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory objects. A vmo is a sparse array of pages, found through a radix tree; absent pages read as zero and are
- * committed on first touch. Kinds: anonymous; clone (absent pages are the parent's, copied on first write);
- * bundle (a fixed physical range of RAM, read-only); physical (device memory). A vmo keeps the list of its
- * mappings so that freeing its pages can remove them everywhere.
+ * Memory objects. A vmo is a sparse array of pages, found through a radix tree; absent pages read
+ * as zero and are committed on first touch. Kinds: anonymous; clone (absent pages are the parent's,
+ * copied on first write); bundle (a fixed physical range of RAM, read-only); physical (device
+ * memory). A vmo keeps the list of its mappings so that freeing its pages can remove them
+ * everywhere.
  */
 #ifndef KERNEL_VMO_H
 #define KERNEL_VMO_H
@@ -12,18 +13,26 @@
 
 struct vmo;
 
-struct vmo *vmo_create(uint64_t size, uint32_t flags);                      /* one reference, NULL: no memory */
-struct vmo *vmo_create_fixed(uint64_t paddr, uint64_t size, bool device, uint32_t flags); /* RAM of the bundle, or device memory */
+/* one reference, NULL: no memory */
+struct vmo *vmo_create(uint64_t size, uint32_t flags);
+/* RAM of the bundle, or device memory */
+struct vmo *vmo_create_fixed(uint64_t paddr, uint64_t size, bool device, uint32_t flags);
 int64_t vmo_clone(struct vmo *parent, uint64_t offset, uint64_t size, struct vmo **child);
 uint64_t vmo_size(struct vmo *v);
 int64_t vmo_resize(struct vmo *v, uint64_t size);
 int64_t vmo_decommit(struct vmo *v, uint64_t offset, uint64_t length);
 int64_t vmo_commit(struct vmo *v, uint64_t offset, uint64_t length);
 uint64_t vmo_committed(struct vmo *v);
-/* The page at a byte offset. write: a page of its own (clones copy), committed. 0: status in *status (EGONE beyond the end, ENOMEM). The vmo keeps it while mapped by its rules. */
+/*
+ * The page at a byte offset. write: a page of its own (clones copy), committed. 0: status in
+ * *status (EGONE beyond the end, ENOMEM). The vmo keeps it while mapped by its rules.
+ */
 uint64_t vmo_page(struct vmo *v, uint64_t offset, bool write, int64_t *status);
-int64_t vmo_read(struct vmo *v, uint64_t offset, void *kernel_buffer, uint64_t n);  /* bytes, short at the end */
+/* bytes, short at the end */
+int64_t vmo_read(struct vmo *v, uint64_t offset, void *kernel_buffer, uint64_t n);
 int64_t vmo_write(struct vmo *v, uint64_t offset, const void *kernel_buffer, uint64_t n);
-int64_t vmo_physical(struct vmo *v, uint64_t offset, uint64_t length, uint64_t *pages, uint64_t max); /* commit, pin for ever, addresses */
+/* commit, pin for ever, addresses */
+int64_t vmo_physical(struct vmo *v, uint64_t offset, uint64_t length, uint64_t *pages,
+                     uint64_t max);
 
 #endif

@@ -17,25 +17,29 @@ enum vmo_kind {
 struct vmo {
     struct object object;
     struct spinlock lock;
-    uint8_t kind;            /* enum vmo_kind, immutable */
-    uint8_t depth;           /* of parents above, immutable */
-    bool contiguous;         /* immutable: one block, committed */
-    bool uncached;           /* immutable */
-    bool pinned;             /* [lock] a driver knows addresses of pages */
-    uint64_t size;           /* [lock] bytes */
-    struct vmo *parent;      /* immutable, referenced */
-    uint64_t parent_offset;  /* immutable */
-    uint64_t fixed;          /* immutable: first physical address */
-    void *tree;              /* [lock] radix tree of pages, see vmo.c */
-    unsigned height;         /* [lock] */
-    uint64_t committed;      /* [lock] pages */
-    struct list mappings;    /* [lock] struct region.vmo_link */
-    uint64_t epoch;          /* [lock] of removals, see region.visited */
+    uint8_t kind;           /* enum vmo_kind, immutable */
+    uint8_t depth;          /* of parents above, immutable */
+    bool contiguous;        /* immutable: one block, committed */
+    bool uncached;          /* immutable */
+    bool pinned;            /* [lock] a driver knows addresses of pages */
+    uint64_t size;          /* [lock] bytes */
+    struct vmo *parent;     /* immutable, referenced */
+    uint64_t parent_offset; /* immutable */
+    uint64_t fixed;         /* immutable: first physical address */
+    void *tree;             /* [lock] radix tree of pages, see vmo.c */
+    unsigned height;        /* [lock] */
+    uint64_t committed;     /* [lock] pages */
+    struct list mappings;   /* [lock] struct region.vmo_link */
+    uint64_t epoch;         /* [lock] of removals, see region.visited */
 };
 
-/* As vmo_page(), with a frame reference taken for RAM that the object owns: the page stays while it is copied. */
+/*
+ * As vmo_page(), with a frame reference taken for RAM that the object owns: the page stays while it
+ * is copied.
+ */
 uint64_t vmo_page_ref(struct vmo *v, uint64_t offset, bool write, int64_t *status);
 void vmo_page_unref(struct vmo *v, uint64_t paddr);
-uint64_t vmo_present(struct vmo *v, uint64_t offset); /* the page if one is committed (or fixed), else 0 */
+/* the page if one is committed (or fixed), else 0 */
+uint64_t vmo_present(struct vmo *v, uint64_t offset);
 
 #endif

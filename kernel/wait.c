@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Waits: begin, block, end. A wait is begun with the thread still running and on a queue, so that what it waits
- * for can be checked without a lock (a futex word) and no wake-up is lost. Whoever ends it first wins.
- * Everything here runs with sched_lock held.
+ * Waits: begin, block, end. A wait is begun with the thread still running and on a queue, so that
+ * what it waits for can be checked without a lock (a futex word) and no wake-up is lost. Whoever
+ * ends it first wins. Everything here runs with sched_lock held.
  */
 #include "endpoint.h"
 #include "log.h"
@@ -66,7 +66,8 @@ void wait_abort(struct thread *t, int64_t status)
             return;
         }
         call_aborted(t);
-        if (t->call->confirm && t->call->cancelled && status == -MOTOR_EINTR && !(t->return_work & WORK_KILL)) {
+        if (t->call->confirm && t->call->cancelled && status == -MOTOR_EINTR &&
+            !(t->return_work & WORK_KILL)) {
             return;
         }
     }

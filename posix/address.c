@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Socket addresses: the program's sockaddr_in and sockaddr_in6, and the short form in shared memory. */
+/*
+ * Socket addresses: the program's sockaddr_in and sockaddr_in6, and the short form in shared
+ * memory.
+ */
 #include "stream.h"
 
 enum { V4_SIZE = 16, V6_SIZE = 28, V6_LEAST = 24 };

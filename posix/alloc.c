@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The runtime's own memory: powers of two from 32 bytes to 2 KiB, cut from 64 KiB mappings and kept in free lists; larger
- * ones are mappings of their own. Each piece has a 16-byte head that tells which.
+ * The runtime's own memory: powers of two from 32 bytes to 2 KiB, cut from 64 KiB mappings and kept
+ * in free lists; larger ones are mappings of their own. Each piece has a 16-byte head that tells
+ * which.
  */
 #include "internal.h"
 
 #define CLASSES 7u
-#define CHUNK (64u * 1024u)
+#define CHUNK   (64u * 1024u)
 
 struct head {
     uint64_t size; /* of the mapping; below CLASSES: the class */
@@ -22,7 +23,8 @@ static struct {
 
 void *px_map(size_t size)
 {
-    int64_t address = motor_map(0, 0, 0, 0, size, MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_PRIVATE);
+    int64_t address =
+        motor_map(0, 0, 0, 0, size, MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_PRIVATE);
     return address < 0 ? NULL : (void *)address;
 }
 
@@ -55,7 +57,7 @@ void *px_alloc(size_t size)
     }
     unsigned class = 0;
     while (class < CLASSES && (32u << class) < total) {
-        class++;
+        class ++;
     }
     struct head *h;
     if (class == CLASSES) {

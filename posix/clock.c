@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Clocks: from the kernel's information page and the TSC, without a kernel entry; CPU clocks ask the kernel. */
+/*
+ * Clocks: from the kernel's information page and the TSC, without a kernel entry; CPU clocks ask
+ * the kernel.
+ */
 #include "internal.h"
 
 #define NS 1000000000ull
@@ -116,14 +119,22 @@ long px_sys_clock_gettime(int clock, void *time)
     case CLOCK_REALTIME:
     case CLOCK_REALTIME_COARSE:
     case CLOCK_REALTIME_ALARM:
-    case CLOCK_TAI: ns = px_realtime(); break;
+    case CLOCK_TAI:
+        ns = px_realtime();
+        break;
     case CLOCK_MONOTONIC:
     case CLOCK_MONOTONIC_RAW:
     case CLOCK_MONOTONIC_COARSE:
     case CLOCK_BOOTTIME:
-    case CLOCK_BOOTTIME_ALARM: ns = px_now(); break;
-    case CLOCK_PROCESS_CPUTIME_ID: ns = px_cpu_time(false); break;
-    case CLOCK_THREAD_CPUTIME_ID: ns = px_thread_cpu_time(px_self()); break;
+    case CLOCK_BOOTTIME_ALARM:
+        ns = px_now();
+        break;
+    case CLOCK_PROCESS_CPUTIME_ID:
+        ns = px_cpu_time(false);
+        break;
+    case CLOCK_THREAD_CPUTIME_ID:
+        ns = px_thread_cpu_time(px_self());
+        break;
     default:
         if (clock >= 0) {
             return -EINVAL;

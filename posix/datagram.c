@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Datagram sockets: records in the rings of a slot (struct io_datagram and the bytes, padded to 16). */
+/*
+ * Datagram sockets: records in the rings of a slot (struct io_datagram and the bytes, padded to
+ * 16).
+ */
 #include "stream.h"
 
 static uint32_t record_size(uint32_t length)
@@ -28,7 +31,8 @@ static long put_bytes(struct px_file *f, struct px_io *io, uint64_t place, uint3
 }
 
 /* The oldest record: bytes stored, or -EAGAIN. */
-static long receive_one(struct px_file *f, struct px_io *io, uint32_t flags, struct px_datagram_info *info)
+static long receive_one(struct px_file *f, struct px_io *io, uint32_t flags,
+                        struct px_datagram_info *info)
 {
     struct px_stream *t = &f->stream;
     struct io_datagram header;
@@ -36,15 +40,16 @@ static long receive_one(struct px_file *f, struct px_io *io, uint32_t flags, str
     if (head == t->rx_tail)
         return t->broken ? -EIO : -EAGAIN;
     uint64_t place = __atomic_load_n(&t->slot->rx_place, __ATOMIC_RELAXED);
-    if (t->broken || !px_rx_copy(t->session, place, t->rx_tail, head, &header, sizeof header) || header.length > 65536 ||
-        record_size(header.length) > head - t->rx_tail) {
+    if (t->broken || !px_rx_copy(t->session, place, t->rx_tail, head, &header, sizeof header) ||
+        header.length > 65536 || record_size(header.length) > head - t->rx_tail) {
         PX_SET(t->broken, true);
         return -EIO;
     }
     info->length = header.length;
     info->from = (struct px_address){.family = header.family, .port = header.port};
     memcpy(info->from.bytes, header.address, sizeof header.address);
-    long result = put_bytes(f, io, place, t->rx_tail + (uint32_t)sizeof header, (uint32_t)PX_MIN((size_t)header.length, io->left));
+    long result = put_bytes(f, io, place, t->rx_tail + (uint32_t)sizeof header,
+                            (uint32_t)PX_MIN((size_t)header.length, io->left));
     if (result >= 0 && !(flags & PX_IO_PEEK)) {
         PX_SET(t->rx_tail, t->rx_tail + record_size(header.length));
         __atomic_exchange_n(&t->slot->rx_tail, t->rx_tail, __ATOMIC_SEQ_CST);
@@ -52,7 +57,8 @@ static long receive_one(struct px_file *f, struct px_io *io, uint32_t flags, str
     return result;
 }
 
-long px_datagram_receive(struct px_file *f, struct px_io *io, uint32_t flags, struct px_datagram_info *info)
+long px_datagram_receive(struct px_file *f, struct px_io *io, uint32_t flags,
+                         struct px_datagram_info *info)
 {
     struct px_stream *t = &f->stream;
     uint64_t deadline = 0;
@@ -91,7 +97,7 @@ static long datagram_read(struct px_file *f, struct px_io *io, uint32_t flags)
 
 /* ---- sending ---- */
 
-#define SEND_ORDER 18u /* of the ring: a few of the largest records */
+#define SEND_ORDER   18u /* of the ring: a few of the largest records */
 #define DATAGRAM_MAX 65507u
 
 static void put_ring_bytes(struct px_stream *t, uint32_t at, const void *from, uint32_t n)
@@ -138,7 +144,8 @@ static long send_one(struct px_file *f, struct px_io *io, const struct px_addres
         if (!t->ring_page && !px_ring_get(f, SEND_ORDER))
             return -ENOBUFS;
         t->ring_base = t->tx_head;
-        __atomic_store_n(&t->slot->tx_place, io_place(t->ring_page, t->ring_order, t->ring_base), __ATOMIC_RELAXED);
+        __atomic_store_n(&t->slot->tx_place, io_place(t->ring_page, t->ring_order, t->ring_base),
+                         __ATOMIC_RELAXED);
     }
     uint32_t size = 1u << t->ring_order;
     if (used > size) {
@@ -163,7 +170,8 @@ static long send_one(struct px_file *f, struct px_io *io, const struct px_addres
     return length;
 }
 
-long px_datagram_send(struct px_file *f, struct px_io *io, uint32_t flags, const struct px_address *to)
+long px_datagram_send(struct px_file *f, struct px_io *io, uint32_t flags,
+                      const struct px_address *to)
 {
     struct px_stream *t = &f->stream;
     uint64_t deadline = 0;

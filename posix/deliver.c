@@ -1,31 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Signals reach their handlers here: on the way out of a call, after an upcall, for a fault. All of it works on
- * thread->regs, the program's registers, to which px_resume goes at the end.
+ * Signals reach their handlers here: on the way out of a call, after an upcall, for a fault. All of
+ * it works on thread->regs, the program's registers, to which px_resume goes at the end.
  *
- * A call that ended with a restart code did not happen. What its handler sees is the context rolled back to the call
- * instruction with the argument registers (SA_RESTART: returning makes the call again; and musl's cancellation looks whether
- * the PC lies in its range), or the context after the call with -EINTR. Call sites that cannot be rolled back are shown at
- * px_entry itself, with the return address on the stack: the same as if the call instruction had just been executed.
+ * A call that ended with a restart code did not happen. What its handler sees is the context rolled
+ * back to the call instruction with the argument registers (SA_RESTART: returning makes the call
+ * again; and musl's cancellation looks whether the PC lies in its range), or the context after the
+ * call with -EINTR. Call sites that cannot be rolled back are shown at px_entry itself, with the
+ * return address on the stack: the same as if the call instruction had just been executed.
  */
 #include "internal.h"
 
-#define RED_ZONE 128u
+#define RED_ZONE    128u
 #define RFLAGS_USER 0x244dd5ull /* CF PF AF ZF SF TF DF OF, RF, AC, ID */
 
-#define FP_MAGIC1 0x46505853u
-#define FP_MAGIC2 0x46505845u
-#define FXSAVE_SIZE 512u
+#define FP_MAGIC1         0x46505853u
+#define FP_MAGIC2         0x46505845u
+#define FXSAVE_SIZE       512u
 #define FP_SOFTWARE_BYTES 464u /* in the FXSAVE area: for the kernel's use */
-#define XSAVE_HEADER 512u      /* offset of the XSAVE header, 64 bytes */
+#define XSAVE_HEADER      512u /* offset of the XSAVE header, 64 bytes */
 
-#define SS_ONSTACK 1
-#define SS_DISABLE 2
+#define SS_ONSTACK    1
+#define SS_DISABLE    2
 #define SS_AUTODISARM (1 << 31)
-#define MINSIGSTKSZ 2048u
+#define MINSIGSTKSZ   2048u
 
 struct linux_sigcontext {
-    uint64_t r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, eflags;
+    uint64_t r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip,
+        eflags;
     uint16_t cs, gs, fs, ss;
     uint64_t err, trapno, oldmask, cr2;
     uint64_t fpstate;
@@ -45,7 +47,8 @@ struct linux_frame {
     struct px_siginfo info;
     uint8_t info_rest[128 - sizeof(struct px_siginfo)];
 };
-_Static_assert(sizeof(struct linux_sigcontext) == 256 && sizeof(struct linux_ucontext) == 304, "Linux ABI");
+_Static_assert(sizeof(struct linux_sigcontext) == 256 && sizeof(struct linux_ucontext) == 304,
+               "Linux ABI");
 _Static_assert(sizeof(struct linux_frame) == 440, "Linux ABI");
 
 struct fp_software { /* Linux's struct _fpx_sw_bytes */
@@ -54,13 +57,16 @@ struct fp_software { /* Linux's struct _fpx_sw_bytes */
     uint32_t xstate_size, padding[7];
 };
 
-#define UC_FP_XSTATE 1u
-#define UC_SIGCONTEXT_SS 2u
+#define UC_FP_XSTATE         1u
+#define UC_SIGCONTEXT_SS     2u
 #define UC_STRICT_RESTORE_SS 4u
 
 /* ---- the state of a call ---- */
 
-/* The registers that a call by C convention loses get definite values; after this regs are a plain context. */
+/*
+ * The registers that a call by C convention loses get definite values; after this regs are a plain
+ * context.
+ */
 static void complete(struct px_thread *t)
 {
     if (t->kind == PX_ENTRY_CALL) {
@@ -92,7 +98,8 @@ static void roll_back_call(struct motor_context *r)
         int32_t offset;
         memcpy(&offset, code + 2, 4);
         if (code[0] == 0xff && code[1] == 0x15 && /* call *offset(%rip) */
-            px_copy_in(&target, (void *)(r->rip + (uint64_t)(int64_t)offset), 8) == 0 && target == (uint64_t)px_entry) {
+            px_copy_in(&target, (void *)(r->rip + (uint64_t)(int64_t)offset), 8) == 0 &&
+            target == (uint64_t)px_entry) {
             r->rip -= 6;
             return;
         }
@@ -116,7 +123,8 @@ static void roll_back(struct px_thread *t, uint32_t kind, uint64_t number)
 static void settle(struct px_thread *t, uint32_t kind, long result, const struct px_action *a)
 {
     uint64_t number = t->regs.rax;
-    bool again = result == -PX_ERESTARTNOINTR || (result == -PX_ERESTARTSYS && (a->flags & SA_RESTART));
+    bool again =
+        result == -PX_ERESTARTNOINTR || (result == -PX_ERESTARTSYS && (a->flags & SA_RESTART));
     complete(t);
     if (!is_restart(result)) {
         t->regs.rax = (uint64_t)result;
@@ -147,8 +155,9 @@ uint64_t px_frame_size(void) /* the most that a signal takes of its stack: AT_MI
 }
 
 /*
- * Frames are written and read in place, after each of their pages has been touched under guard. (Should another thread
- * of the program take the page away meanwhile, the program dies of it, as it would have a moment later.)
+ * Frames are written and read in place, after each of their pages has been touched under guard.
+ * (Should another thread of the program take the page away meanwhile, the program dies of it, as it
+ * would have a moment later.)
  */
 static bool touch(uint64_t at, uint64_t size, bool write)
 {
@@ -168,7 +177,8 @@ static void push_fp(uint64_t at)
     struct fp_software *software = (struct fp_software *)(at + FP_SOFTWARE_BYTES);
     uint64_t *header = (uint64_t *)(at + XSAVE_HEADER);
     if (mask) {
-        header[0] = header[1] = header[2] = header[3] = header[4] = header[5] = header[6] = header[7] = 0;
+        header[0] = header[1] = header[2] = header[3] = header[4] = header[5] = header[6] =
+            header[7] = 0;
     }
     px_fp_save((void *)at, mask);
     *software = (struct fp_software){0};
@@ -178,14 +188,20 @@ static void push_fp(uint64_t at)
     }
 }
 
-/* A handler begins as a function does: x87 empty, both control words as the ABI has them, whatever was interrupted. */
+/*
+ * A handler begins as a function does: x87 empty, both control words as the ABI has them, whatever
+ * was interrupted.
+ */
 static void reset_fp(void)
 {
     static const uint32_t mxcsr = 0x1f80;
     __asm__ volatile("fninit; ldmxcsr %0" : : "m"(mxcsr));
 }
 
-/* All but what the caller fills: field by field, since a compound literal would be built and copied. */
+/*
+ * All but what the caller fills: field by field, since a compound literal would be built and
+ * copied.
+ */
 static void fill_context(struct linux_sigcontext *m, const struct motor_context *r)
 {
     __asm__("movw %%cs, %0" : "=r"(m->cs));
@@ -217,14 +233,31 @@ static void fill_context(struct linux_sigcontext *m, const struct motor_context 
 static void from_context(struct motor_context *r, const struct linux_sigcontext *m)
 {
     *r = (struct motor_context){
-        .rax = m->rax, .rbx = m->rbx, .rcx = m->rcx, .rdx = m->rdx, .rsi = m->rsi, .rdi = m->rdi,
-        .rbp = m->rbp, .rsp = m->rsp, .r8 = m->r8,   .r9 = m->r9,   .r10 = m->r10, .r11 = m->r11,
-        .r12 = m->r12, .r13 = m->r13, .r14 = m->r14, .r15 = m->r15, .rip = m->rip,
+        .rax = m->rax,
+        .rbx = m->rbx,
+        .rcx = m->rcx,
+        .rdx = m->rdx,
+        .rsi = m->rsi,
+        .rdi = m->rdi,
+        .rbp = m->rbp,
+        .rsp = m->rsp,
+        .r8 = m->r8,
+        .r9 = m->r9,
+        .r10 = m->r10,
+        .r11 = m->r11,
+        .r12 = m->r12,
+        .r13 = m->r13,
+        .r14 = m->r14,
+        .r15 = m->r15,
+        .rip = m->rip,
         .rflags = (m->eflags & RFLAGS_USER) | 0x202,
     };
 }
 
-/* Where the frame goes: the alternate stack if wanted, else below the red zone. 0: no room on the alternate stack. */
+/*
+ * Where the frame goes: the alternate stack if wanted, else below the red zone. 0: no room on the
+ * alternate stack.
+ */
 static uint64_t frame_stack(struct px_thread *t, const struct px_action *a)
 {
     uint64_t sp = t->regs.rsp - RED_ZONE;
@@ -236,8 +269,9 @@ static uint64_t frame_stack(struct px_thread *t, const struct px_action *a)
     return overflow || sp < px_frame_size() ? 0 : sp;
 }
 
-static long push_frame(struct px_thread *t, int sig, const struct px_siginfo *info, const struct px_action *a,
-                       uint64_t old_mask, const struct motor_fault *fault)
+static long push_frame(struct px_thread *t, int sig, const struct px_siginfo *info,
+                       const struct px_action *a, uint64_t old_mask,
+                       const struct motor_fault *fault)
 {
     uint64_t sp = frame_stack(t, a);
     uint64_t fp = (sp - fp_size()) & ~63ull;
@@ -248,7 +282,8 @@ static long push_frame(struct px_thread *t, int sig, const struct px_siginfo *in
     push_fp(fp);
     reset_fp();
     f->pretcode = (uint64_t)px_signal_return;
-    f->uc.flags = (px_kinfo()->xsave_mask ? UC_FP_XSTATE : 0) | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
+    f->uc.flags =
+        (px_kinfo()->xsave_mask ? UC_FP_XSTATE : 0) | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS;
     f->uc.link = 0;
     f->uc.stack = t->altstack;
     f->uc.stack.flags = t->altstack.size ? t->altstack.flags & SS_AUTODISARM : SS_DISABLE;
@@ -276,12 +311,13 @@ static long push_frame(struct px_thread *t, int sig, const struct px_siginfo *in
 
 /* ---- the actions ---- */
 
-#define IGNORED                                                                                              \
-    (PX_BIT(SIGCHLD) | PX_BIT(SIGCONT) | PX_BIT(SIGURG) | PX_BIT(SIGWINCH) | PX_BIT(SIGSTOP) | PX_BIT(SIGTSTP) |  \
-     PX_BIT(SIGTTIN) | PX_BIT(SIGTTOU)) /* stopping comes with job control */
+#define IGNORED \
+    (PX_BIT(SIGCHLD) | PX_BIT(SIGCONT) | PX_BIT(SIGURG) | PX_BIT(SIGWINCH) | PX_BIT(SIGSTOP) | \
+     PX_BIT(SIGTSTP) | PX_BIT(SIGTTIN) | PX_BIT(SIGTTOU)) /* stopping comes with job control */
 
-static void run_handler(struct px_thread *t, int sig, const struct px_siginfo *info, const struct px_action *a,
-                        uint64_t old_mask, const struct motor_fault *fault)
+static void run_handler(struct px_thread *t, int sig, const struct px_siginfo *info,
+                        const struct px_action *a, uint64_t old_mask,
+                        const struct motor_fault *fault)
 {
     t->restart_deadline = 0;
     px_trace_signal(sig, info);
@@ -303,7 +339,10 @@ static bool ignored(int sig, const struct px_action *a)
     return a->handler == SIG_IGN || (a->handler == SIG_DFL && (PX_BIT(sig) & IGNORED));
 }
 
-/* Deliver what can be delivered. in_call: regs are those of a call with this result, else a plain context. */
+/*
+ * Deliver what can be delivered. in_call: regs are those of a call with this result, else a plain
+ * context.
+ */
 static void work(struct px_thread *t, bool in_call, long result)
 {
     struct px_siginfo info;
@@ -426,7 +465,12 @@ static uint32_t fp_fault_code(uint32_t vector)
         __asm__ volatile("fnstcw %0" : "=m"(control));
         raised = status & ~(uint32_t)control;
     }
-    return raised & 1 ? 7 : raised & 4 ? 3 : raised & 8 ? 4 : raised & 0x12 ? 5 : raised & 0x20 ? 6 : 0;
+    return raised & 1      ? 7
+           : raised & 4    ? 3
+           : raised & 8    ? 4
+           : raised & 0x12 ? 5
+           : raised & 0x20 ? 6
+                           : 0;
 }
 
 static void describe(struct px_siginfo *info, const struct motor_fault *f, uint64_t rip)
@@ -434,12 +478,22 @@ static void describe(struct px_siginfo *info, const struct motor_fault *f, uint6
     *info = (struct px_siginfo){.code = SI_KERNEL};
     info->signo = SIGSEGV;
     switch (f->vector) {
-    case 0: *info = (struct px_siginfo){.signo = SIGFPE, .code = 1, .address = rip}; break;
-    case 1: *info = (struct px_siginfo){.signo = SIGTRAP, .code = 2, .address = rip}; break;
-    case 3: info->signo = SIGTRAP; break;
-    case 6: *info = (struct px_siginfo){.signo = SIGILL, .code = 2, .address = rip}; break;
+    case 0:
+        *info = (struct px_siginfo){.signo = SIGFPE, .code = 1, .address = rip};
+        break;
+    case 1:
+        *info = (struct px_siginfo){.signo = SIGTRAP, .code = 2, .address = rip};
+        break;
+    case 3:
+        info->signo = SIGTRAP;
+        break;
+    case 6:
+        *info = (struct px_siginfo){.signo = SIGILL, .code = 2, .address = rip};
+        break;
     case 11:
-    case 12: info->signo = SIGBUS; break;
+    case 12:
+        info->signo = SIGBUS;
+        break;
     case 14:
         info->address = f->address;
         if (f->status == MOTOR_EGONE) {
@@ -450,13 +504,22 @@ static void describe(struct px_siginfo *info, const struct motor_fault *f, uint6
         }
         break;
     case 16:
-    case 19: *info = (struct px_siginfo){.signo = SIGFPE, .code = (int)fp_fault_code(f->vector), .address = rip}; break;
-    case 17: *info = (struct px_siginfo){.signo = SIGBUS, .code = 1}; break;
-    default: break;
+    case 19:
+        *info = (struct px_siginfo){
+            .signo = SIGFPE, .code = (int)fp_fault_code(f->vector), .address = rip};
+        break;
+    case 17:
+        *info = (struct px_siginfo){.signo = SIGBUS, .code = 1};
+        break;
+    default:
+        break;
     }
 }
 
-/* On the fault stack. The runtime's own faults outside guarded accesses end the process; so do those of its entries. */
+/*
+ * On the fault stack. The runtime's own faults outside guarded accesses end the process; so do
+ * those of its entries.
+ */
 void px_fault_begin(void);
 void px_fault_begin(void)
 {
@@ -513,9 +576,10 @@ static bool load_fp(uint64_t at)
     if (px_copy_in(&software, (void *)(at + FP_SOFTWARE_BYTES), sizeof(software)) < 0) {
         return false;
     }
-    bool extended = mask && software.magic1 == FP_MAGIC1 && software.xstate_size <= px_kinfo()->xsave_size &&
-                    software.xstate_size >= XSAVE_HEADER + 64 &&
-                    px_copy_in(&magic2, (void *)(at + software.xstate_size), 4) == 0 && magic2 == FP_MAGIC2;
+    bool extended =
+        mask && software.magic1 == FP_MAGIC1 && software.xstate_size <= px_kinfo()->xsave_size &&
+        software.xstate_size >= XSAVE_HEADER + 64 &&
+        px_copy_in(&magic2, (void *)(at + software.xstate_size), 4) == 0 && magic2 == FP_MAGIC2;
     return px_fp_load((void *)at, extended ? mask & software.features : 0) == 0;
 }
 

@@ -24,9 +24,11 @@ long px_sys_mknodat(int directory, const char *path, unsigned mode, unsigned lon
     unsigned type = mode & S_IFMT;
     if (type == S_IFDIR)
         return -EPERM;
-    if (type != 0 && type != S_IFREG && type != S_IFCHR && type != S_IFBLK && type != S_IFIFO && type != S_IFSOCK)
+    if (type != 0 && type != S_IFREG && type != S_IFCHR && type != S_IFBLK && type != S_IFIFO &&
+        type != S_IFSOCK)
         return -EINVAL;
-    return px_path_simple(directory, path, false, IO_MKNOD, (type ? type : S_IFREG) | create_mode(mode, 07777), device, 0);
+    return px_path_simple(directory, path, false, IO_MKNOD,
+                          (type ? type : S_IFREG) | create_mode(mode, 07777), device, 0);
 }
 
 long px_sys_mknod(const char *path, unsigned mode, unsigned long device)
@@ -72,7 +74,8 @@ static long join(struct px_path *a, struct px_path *b, struct motor_msg *msg, bo
     return result >= (long)IO_OWN_FD ? -EXDEV : PX_MIN(result, 0L);
 }
 
-static long two_paths(uint32_t op, int old_directory, const char *old, bool old_empty, int new_directory, const char *new, uint64_t w1)
+static long two_paths(uint32_t op, int old_directory, const char *old, bool old_empty,
+                      int new_directory, const char *new, uint64_t w1)
 {
     struct px_path a, b;
     struct motor_msg msg = {.op = op};
@@ -89,7 +92,8 @@ static long two_paths(uint32_t op, int old_directory, const char *old, bool old_
     return result;
 }
 
-long px_sys_renameat2(int old_directory, const char *old, int new_directory, const char *new, unsigned flags)
+long px_sys_renameat2(int old_directory, const char *old, int new_directory, const char *new,
+                      unsigned flags)
 {
     enum { NOREPLACE = 1, EXCHANGE = 2, WHITEOUT = 4 };
     if (flags & ~7u || (flags & EXCHANGE && flags & (NOREPLACE | WHITEOUT)))
@@ -107,11 +111,13 @@ long px_sys_rename(const char *old, const char *new)
     return px_sys_renameat2(AT_FDCWD, old, AT_FDCWD, new, 0);
 }
 
-long px_sys_linkat(int old_directory, const char *old, int new_directory, const char *new, int flags)
+long px_sys_linkat(int old_directory, const char *old, int new_directory, const char *new,
+                   int flags)
 {
     if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
-    return two_paths(IO_LINK, old_directory, old, flags & AT_EMPTY_PATH, new_directory, new, (uint64_t)(unsigned)flags);
+    return two_paths(IO_LINK, old_directory, old, flags & AT_EMPTY_PATH, new_directory, new,
+                     (uint64_t)(unsigned)flags);
 }
 
 long px_sys_link(const char *old, const char *new)
@@ -157,7 +163,8 @@ static long own_fd_path(int fd, char *text, size_t size)
     if (px_is_fs(f))
         length = px_call(f->handle, &msg);
     else if (px_is_stream_kind(f))
-        length = (long)px_format(text, size, "socket:[%lu]", 1 + (unsigned long)(f->desc - px_files()->descs));
+        length = (long)px_format(text, size, "socket:[%lu]",
+                                 1 + (unsigned long)(f->desc - px_files()->descs));
     else if (f->kind == PX_TTY)
         length = (long)px_format(text, size, "/dev/console");
     else
@@ -169,7 +176,8 @@ static long own_fd_path(int fd, char *text, size_t size)
 long px_sys_readlinkat(int directory, const char *path, void *buffer, size_t size)
 {
     struct px_path p;
-    struct motor_msg msg = {.op = IO_READLINK, .out = buffer, .out_size = size, .deadline = MOTOR_NEVER};
+    struct motor_msg msg = {
+        .op = IO_READLINK, .out = buffer, .out_size = size, .deadline = MOTOR_NEVER};
     char text[300];
     if ((int)size <= 0)
         return -EINVAL;
@@ -209,7 +217,8 @@ struct listing { /* the program's buffer being filled */
 };
 
 /* false: no room. */
-static bool list_entry(struct listing *l, uint64_t ino, uint64_t next, uint8_t type, const char *name, size_t length)
+static bool list_entry(struct listing *l, uint64_t ino, uint64_t next, uint8_t type,
+                       const char *name, size_t length)
 {
     uint8_t record[288] = {0};
     size_t size = l->old_form ? (18 + length + 2 + 7) & ~7ul : (19 + length + 1 + 7) & ~7ul;
@@ -231,7 +240,9 @@ static bool list_entry(struct listing *l, uint64_t ino, uint64_t next, uint8_t t
     return true;
 }
 
-/* /proc/self/fd: our own table. Cookie: entries already told; 2 + n: next is descriptor n or later. */
+/*
+ * /proc/self/fd: our own table. Cookie: entries already told; 2 + n: next is descriptor n or later.
+ */
 static void list_own_fds(struct listing *l)
 {
     if (l->cookie == 0 && !list_entry(l, 1, 1, DT_DIR, ".", 1))
@@ -277,7 +288,8 @@ static long list_directory(struct px_file *f, struct listing *l)
     size_t room = l->room;
     for (bool more = list; more;) {
         size_t before = l->room;
-        struct motor_msg msg = {.op = IO_READDIR, .out = list, .out_size = LIST_SIZE, .deadline = MOTOR_NEVER};
+        struct motor_msg msg = {
+            .op = IO_READDIR, .out = list, .out_size = LIST_SIZE, .deadline = MOTOR_NEVER};
         l->cookie = f->desc->offset;
         msg.word[0] = l->cookie;
         result = px_call(f->handle, &msg);

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading a program file's headers. The file is untrusted: what leaves here has been checked against its size and the address space. */
+/*
+ * Reading a program file's headers. The file is untrusted: what leaves here has been checked
+ * against its size and the address space.
+ */
 #include "elf.h"
 
-#define PAGE 4096ull
+#define PAGE        4096ull
 #define IDENT_CLASS 4
-#define IDENT_DATA 5
+#define IDENT_DATA  5
 
 static const char *check_header(const struct elf_header *h, size_t have)
 {
     static const uint8_t magic[4] = {0x7f, 'E', 'L', 'F'};
-    if (have < sizeof(*h) || h->ident[0] != magic[0] || h->ident[1] != magic[1] || h->ident[2] != magic[2] ||
-        h->ident[3] != magic[3]) {
+    if (have < sizeof(*h) || h->ident[0] != magic[0] || h->ident[1] != magic[1] ||
+        h->ident[2] != magic[2] || h->ident[3] != magic[3]) {
         return "not an ELF program";
     }
     if (h->ident[IDENT_CLASS] != 2 || h->ident[IDENT_DATA] != 1 || h->machine != EM_X86_64) {
@@ -19,7 +22,8 @@ static const char *check_header(const struct elf_header *h, size_t have)
     if (h->type != ET_EXEC && h->type != ET_DYN) {
         return "an ELF file, but not a program";
     }
-    if (h->phentsize != sizeof(struct elf_segment) || h->phnum == 0 || h->phnum > ELF_SEGMENTS_MAX) {
+    if (h->phentsize != sizeof(struct elf_segment) || h->phnum == 0 ||
+        h->phnum > ELF_SEGMENTS_MAX) {
         return "an ELF file with bad program headers";
     }
     return 0;
@@ -28,13 +32,15 @@ static const char *check_header(const struct elf_header *h, size_t have)
 static bool segment_ok(const struct elf_segment *s, uint64_t file_size, uint64_t high)
 {
     uint64_t limit = ELF_USER_END;
-    return s->memsz >= s->filesz && s->offset <= file_size && s->filesz <= file_size - s->offset && s->vaddr < limit &&
-           s->memsz < limit - s->vaddr && (s->vaddr - s->offset) % PAGE == 0 && s->vaddr / PAGE * PAGE >= high &&
-           (s->flags & (PF_W | PF_X)) != (PF_W | PF_X);
+    return s->memsz >= s->filesz && s->offset <= file_size && s->filesz <= file_size - s->offset &&
+           s->vaddr < limit && s->memsz < limit - s->vaddr && (s->vaddr - s->offset) % PAGE == 0 &&
+           s->vaddr / PAGE * PAGE >= high && (s->flags & (PF_W | PF_X)) != (PF_W | PF_X);
 }
 
-const char *elf_parse(struct elf_program *out, const struct elf_header *head, size_t have, uint64_t file_size,
-                      bool (*read)(void *context, uint64_t offset, void *to, size_t size), void *context)
+const char *elf_parse(struct elf_program *out, const struct elf_header *head, size_t have,
+                      uint64_t file_size,
+                      bool (*read)(void *context, uint64_t offset, void *to, size_t size),
+                      void *context)
 {
     const char *error = check_header(head, have);
     if (error) {
@@ -64,13 +70,15 @@ const char *elf_parse(struct elf_program *out, const struct elf_header *head, si
             continue;
         }
         if (!segment_ok(s, file_size, out->high)) {
-            return (s->flags & (PF_W | PF_X)) == (PF_W | PF_X) ? "an ELF file with writable code" : "an ELF file with a bad segment";
+            return (s->flags & (PF_W | PF_X)) == (PF_W | PF_X) ? "an ELF file with writable code"
+                                                               : "an ELF file with a bad segment";
         }
         if (out->segments == 0) {
             out->low = s->vaddr / PAGE * PAGE;
         }
         out->high = (s->vaddr + s->memsz + PAGE - 1) / PAGE * PAGE;
-        if (head->phoff >= s->offset && head->phoff - s->offset <= s->filesz && table_size <= s->filesz - (head->phoff - s->offset)) {
+        if (head->phoff >= s->offset && head->phoff - s->offset <= s->filesz &&
+            table_size <= s->filesz - (head->phoff - s->offset)) {
             out->phdr = s->vaddr + (head->phoff - s->offset);
         }
         if ((s->flags & PF_X) && head->entry >= s->vaddr && head->entry - s->vaddr < s->memsz) {

@@ -43,37 +43,40 @@ struct elf_rela {
     uint64_t offset, info, addend;
 };
 
-#define ET_EXEC 2
-#define ET_DYN 3
-#define EM_X86_64 62
-#define PT_LOAD 1
-#define PT_INTERP 3
+#define ET_EXEC      2
+#define ET_DYN       3
+#define EM_X86_64    62
+#define PT_LOAD      1
+#define PT_INTERP    3
 #define PT_GNU_STACK 0x6474e551
-#define PF_X 1
-#define PF_W 2
-#define PF_R 4
-#define SHT_SYMTAB 2
-#define STT_FUNC 2
+#define PF_X         1
+#define PF_W         2
+#define PF_R         4
+#define SHT_SYMTAB   2
+#define STT_FUNC     2
 
 #define ELF_SEGMENTS_MAX 64
-#define ELF_USER_END 0x00007ffffffff000ull
+#define ELF_USER_END     0x00007ffffffff000ull
 
 /* What a program file asks for. Everything in it was checked: see elf_parse(). */
 struct elf_program {
-    bool fixed;           /* ET_EXEC */
-    bool interpreter;     /* PT_INTERP */
+    bool fixed;       /* ET_EXEC */
+    bool interpreter; /* PT_INTERP */
     uint16_t segments;
     uint64_t entry;
-    uint64_t low, high;   /* page-aligned span of all PT_LOAD */
-    uint64_t phdr;        /* address of the program headers in memory (before the load bias), 0: not loaded */
+    uint64_t low, high; /* page-aligned span of all PT_LOAD */
+    /* address of the program headers in memory (before the load bias), 0: not loaded */
+    uint64_t phdr;
     struct elf_segment segment[ELF_SEGMENTS_MAX];
 };
 
 /*
- * head: the file's first bytes (have of file_size). phdrs: read by read() (bytes at an offset; false: failed). NULL when
- * fine, else what is wrong with the file.
+ * head: the file's first bytes (have of file_size). phdrs: read by read() (bytes at an offset;
+ * false: failed). NULL when fine, else what is wrong with the file.
  */
-const char *elf_parse(struct elf_program *out, const struct elf_header *head, size_t have, uint64_t file_size,
-                      bool (*read)(void *context, uint64_t offset, void *to, size_t size), void *context);
+const char *elf_parse(struct elf_program *out, const struct elf_header *head, size_t have,
+                      uint64_t file_size,
+                      bool (*read)(void *context, uint64_t offset, void *to, size_t size),
+                      void *context);
 
 #endif

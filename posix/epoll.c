@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * epoll. An item is a watch on a file. When the file may have become ready, the item goes to its epoll's ready list and one waiter
- * of the epoll is woken; epoll_wait takes items from the list, asks their files what is true now, and puts level-triggered ones
- * back. So a wait costs by what is ready, not by what is watched. Everything is under px_net.lock.
+ * epoll. An item is a watch on a file. When the file may have become ready, the item goes to its
+ * epoll's ready list and one waiter of the epoll is woken; epoll_wait takes items from the list,
+ * asks their files what is true now, and puts level-triggered ones back. So a wait costs by what is
+ * ready, not by what is watched. Everything is under px_net.lock.
  */
 #include "watch.h"
 
-#define DEPTH_MAX 5
+#define DEPTH_MAX    5
 #define PRIVATE_BITS (EPOLLET | EPOLLONESHOT | EPOLLEXCLUSIVE | EPOLLWAKEUP)
-#define EVENTS_MAX (INT32_MAX / (int)sizeof(struct linux_epoll_event))
+#define EVENTS_MAX   (INT32_MAX / (int)sizeof(struct linux_epoll_event))
 
 struct px_epoll_item {
     struct px_watch watch; /* first; events without PRIVATE_BITS; file: what is watched */
@@ -136,7 +137,8 @@ static long epoll_stat(struct px_file *f, struct io_stat *out)
     return 0;
 }
 
-const struct px_ops px_epoll_ops = {.name = "eventpoll", .ready = epoll_ready, .stat = epoll_stat, .release = epoll_release};
+const struct px_ops px_epoll_ops = {
+    .name = "eventpoll", .ready = epoll_ready, .stat = epoll_stat, .release = epoll_release};
 
 long px_sys_epoll_create1(int flags)
 {
@@ -153,7 +155,10 @@ long px_sys_epoll_create(int size)
 
 /* ---- epoll_ctl ---- */
 
-/* How deep epolls are nested below f; more than DEPTH_MAX also for cycles, and when `target` is found among them. */
+/*
+ * How deep epolls are nested below f; more than DEPTH_MAX also for cycles, and when `target` is
+ * found among them.
+ */
 static int depth(const struct px_file *f, const struct px_file *target, int above)
 {
     int most = 0;
@@ -197,7 +202,8 @@ static void arm(struct px_epoll_item *i, const struct linux_epoll_event *event)
         px_epoll_item_ready_locked(&i->watch, false);
 }
 
-static long add_locked(struct px_file *epoll, struct px_file *f, int fd, const struct linux_epoll_event *event, struct px_epoll_item *i)
+static long add_locked(struct px_file *epoll, struct px_file *f, int fd,
+                       const struct linux_epoll_event *event, struct px_epoll_item *i)
 {
     if (f->kind == PX_EPOLL && depth(f, epoll, 0) + height(epoll, 0) > DEPTH_MAX - 1)
         return -ELOOP;
@@ -213,8 +219,8 @@ static long add_locked(struct px_file *epoll, struct px_file *f, int fd, const s
     return 0;
 }
 
-static long control_locked(struct px_file *epoll, int operation, struct px_file *f, int fd, const struct linux_epoll_event *event,
-                           struct px_epoll_item **new)
+static long control_locked(struct px_file *epoll, int operation, struct px_file *f, int fd,
+                           const struct linux_epoll_event *event, struct px_epoll_item **new)
 {
     struct px_epoll_item *i = find(epoll, f, fd);
     if (operation == EPOLL_CTL_ADD) {
@@ -240,7 +246,8 @@ static long control_locked(struct px_file *epoll, int operation, struct px_file 
     return 0;
 }
 
-static long check(struct px_file *epoll, int operation, struct px_file *f, const struct linux_epoll_event *event)
+static long check(struct px_file *epoll, int operation, struct px_file *f,
+                  const struct linux_epoll_event *event)
 {
     if (!epoll || !f)
         return -EBADF;
@@ -249,7 +256,8 @@ static long check(struct px_file *epoll, int operation, struct px_file *f, const
     if (epoll == f || epoll->kind != PX_EPOLL)
         return -EINVAL;
     if (operation != EPOLL_CTL_DEL && event->events & EPOLLEXCLUSIVE) {
-        uint32_t allowed = POLLIN | POLLOUT | POLLERR | POLLHUP | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE | POLLRDNORM | POLLWRNORM;
+        uint32_t allowed = POLLIN | POLLOUT | POLLERR | POLLHUP | EPOLLWAKEUP | EPOLLET |
+                           EPOLLEXCLUSIVE | POLLRDNORM | POLLWRNORM;
         if (operation == EPOLL_CTL_MOD || f->kind == PX_EPOLL || event->events & ~allowed)
             return -EINVAL;
     }
@@ -315,7 +323,8 @@ static long collect_locked(struct px_file *epoll, struct linux_epoll_event *user
     return done;
 }
 
-static long wait_events(struct px_file *epoll, struct linux_epoll_event *user, int count, uint64_t deadline)
+static long wait_events(struct px_file *epoll, struct linux_epoll_event *user, int count,
+                        uint64_t deadline)
 {
     struct px_net *n = px_net();
     long result = px_doorbell_need(n), error = 0;
@@ -357,10 +366,12 @@ long px_sys_epoll_wait(int fd, void *events, int count, int timeout)
 long px_sys_epoll_pwait(int fd, void *events, int count, int timeout, const void *mask, size_t size)
 {
     long error = px_sigmask_temporary(mask, size);
-    return error < 0 ? error : do_wait(fd, events, count, timeout == 0 ? 0 : px_deadline_ms(timeout));
+    return error < 0 ? error
+                     : do_wait(fd, events, count, timeout == 0 ? 0 : px_deadline_ms(timeout));
 }
 
-long px_sys_epoll_pwait2(int fd, void *events, int count, const void *timeout, const void *mask, size_t size)
+long px_sys_epoll_pwait2(int fd, void *events, int count, const void *timeout, const void *mask,
+                         size_t size)
 {
     uint64_t deadline;
     long error = px_deadline_in(timeout, &deadline);

@@ -12,7 +12,8 @@ static long eventfd_read(struct px_file *f, struct px_io *io, uint32_t flags)
         uint64_t value = __atomic_load_n(&f->desc->value, __ATOMIC_SEQ_CST);
         if (value) {
             uint64_t take = f->eventfd.semaphore ? 1 : value;
-            if (!__atomic_compare_exchange_n(&f->desc->value, &value, value - take, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+            if (!__atomic_compare_exchange_n(&f->desc->value, &value, value - take, false,
+                                             __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
                 continue;
             px_file_changed(f);
             return px_io_put(io, &take, 8) < 0 ? -EFAULT : 8;
@@ -25,7 +26,10 @@ static long eventfd_read(struct px_file *f, struct px_io *io, uint32_t flags)
     }
 }
 
-/* There may be room for 1, but not for what we want to add: what helps is a change, and every read is one. */
+/*
+ * There may be room for 1, but not for what we want to add: what helps is a change, and every read
+ * is one.
+ */
 static long wait_for_change(struct px_file *f, uint64_t seen)
 {
     struct px_net *n = px_net();
@@ -55,7 +59,8 @@ static long eventfd_write(struct px_file *f, struct px_io *io, uint32_t flags)
     for (;;) {
         uint64_t value = __atomic_load_n(&f->desc->value, __ATOMIC_SEQ_CST);
         if (add <= COUNTER_MAX - value) {
-            if (!__atomic_compare_exchange_n(&f->desc->value, &value, value + add, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+            if (!__atomic_compare_exchange_n(&f->desc->value, &value, value + add, false,
+                                             __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
                 continue;
             px_file_changed(f);
             return 8;
@@ -82,14 +87,18 @@ static long anonymous_stat(struct px_file *f, struct io_stat *out)
     return 0;
 }
 
-const struct px_ops px_eventfd_ops = {.name = "eventfd", .read = eventfd_read, .write = eventfd_write, .ready = eventfd_ready,
+const struct px_ops px_eventfd_ops = {.name = "eventfd",
+                                      .read = eventfd_read,
+                                      .write = eventfd_write,
+                                      .ready = eventfd_ready,
                                       .stat = anonymous_stat};
 
 long px_sys_eventfd2(unsigned value, int flags)
 {
     if ((unsigned)flags & ~(O_CLOEXEC | O_NONBLOCK | EFD_SEMAPHORE))
         return -EINVAL;
-    struct px_file *f = px_file_new(&px_eventfd_ops, PX_EVENTFD, O_RDWR | ((unsigned)flags & O_NONBLOCK), 0);
+    struct px_file *f =
+        px_file_new(&px_eventfd_ops, PX_EVENTFD, O_RDWR | ((unsigned)flags & O_NONBLOCK), 0);
     if (!f)
         return -ENFILE;
     f->desc->value = value;

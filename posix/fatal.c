@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The last words of a program that dies of a fault, on fd 2: signal, address, registers, and a backtrace along the frame
- * pointers with names from the program's own symbol table. Everything that is followed may be garbage: reads are
- * guarded and bounded.
+ * The last words of a program that dies of a fault, on fd 2: signal, address, registers, and a
+ * backtrace along the frame pointers with names from the program's own symbol table. Everything
+ * that is followed may be garbage: reads are guarded and bounded.
  */
 #include "internal.h"
 
 #include "elf.h"
 
-#define FRAMES 32
+#define FRAMES          32
 #define SYMBOLS_AT_ONCE 128
 
 static const char signal_names[] =
@@ -37,7 +37,8 @@ struct symbols {
 
 static bool read_file(uint64_t offset, void *to, size_t size)
 {
-    struct motor_msg m = {.op = IO_READ, .word = {offset}, .out = to, .out_size = size, .deadline = MOTOR_NEVER};
+    struct motor_msg m = {
+        .op = IO_READ, .word = {offset}, .out = to, .out_size = size, .deadline = MOTOR_NEVER};
     return px_proc()->exec && px_call(px_proc()->exec, &m) == (long)size;
 }
 
@@ -47,7 +48,8 @@ static void match(struct symbols *s, const struct elf_symbol *symbol)
         return;
     }
     for (uint32_t i = 0; i < s->count; i++) {
-        bool inside = s->address[i] >= symbol->value && (s->address[i] - symbol->value < symbol->size || !symbol->size);
+        bool inside = s->address[i] >= symbol->value &&
+                      (s->address[i] - symbol->value < symbol->size || !symbol->size);
         if (inside && symbol->value > s->value[i]) {
             s->value[i] = symbol->value;
             s->name[i] = symbol->name;
@@ -104,7 +106,10 @@ static void name_of(const struct symbols *s, uint32_t i, char *name, size_t size
     name[n] = 0;
 }
 
-/* A function without a frame: on top of the stack lies its return address, behind a call of (just before) here. */
+/*
+ * A function without a frame: on top of the stack lies its return address, behind a call of (just
+ * before) here.
+ */
 static bool frameless(const struct motor_context *c, uint64_t *caller)
 {
     uint8_t code[5];
@@ -131,7 +136,8 @@ static uint32_t walk(const struct motor_context *c, uint64_t *frame)
     if (frameless(c, &frame[n])) {
         n++;
     }
-    while (n < FRAMES && rbp % 8 == 0 && px_copy_in(pair, (void *)rbp, sizeof(pair)) == 0 && pair[1]) {
+    while (n < FRAMES && rbp % 8 == 0 && px_copy_in(pair, (void *)rbp, sizeof(pair)) == 0 &&
+           pair[1]) {
         frame[n++] = pair[1];
         if (pair[0] <= rbp) {
             break;
@@ -150,8 +156,8 @@ static void report_registers(const struct motor_context *c)
                          "  r8  %016lx  r9  %016lx  r10 %016lx  r11 %016lx\n"
                          "  r12 %016lx  r13 %016lx  r14 %016lx  r15 %016lx\n"
                          "  rip %016lx  flags %lx\n",
-                         c->rax, c->rbx, c->rcx, c->rdx, c->rsi, c->rdi, c->rbp, c->rsp, c->r8, c->r9, c->r10, c->r11,
-                         c->r12, c->r13, c->r14, c->r15, c->rip, c->rflags);
+                         c->rax, c->rbx, c->rcx, c->rdx, c->rsi, c->rdi, c->rbp, c->rsp, c->r8,
+                         c->r9, c->r10, c->r11, c->r12, c->r13, c->r14, c->r15, c->rip, c->rflags);
     px_report(text, n);
 }
 
@@ -161,9 +167,11 @@ static void report_frame(const struct symbols *s, uint32_t i, uint64_t address)
     size_t n;
     name_of(s, i, name, sizeof(name));
     if (name[0]) {
-        n = px_format(text, sizeof(text), "  at %016lx %s+0x%lx\n", address, name, s->address[i] - s->value[i] + (i ? 1 : 0));
+        n = px_format(text, sizeof(text), "  at %016lx %s+0x%lx\n", address, name,
+                      s->address[i] - s->value[i] + (i ? 1 : 0));
     } else if (address >= (uint64_t)__ehdr_start && address < (uint64_t)_end) {
-        n = px_format(text, sizeof(text), "  at %016lx (motor runtime + 0x%lx)\n", address, address - (uint64_t)__ehdr_start);
+        n = px_format(text, sizeof(text), "  at %016lx (motor runtime + 0x%lx)\n", address,
+                      address - (uint64_t)__ehdr_start);
     } else {
         n = px_format(text, sizeof(text), "  at %016lx\n", address);
     }
@@ -176,8 +184,9 @@ void px_fatal_report(int sig, const struct px_siginfo *info, const struct motor_
     struct px_thread *t = px_self();
     uint64_t frame[FRAMES];
     char text[256];
-    size_t n = px_format(text, sizeof(text), "motor: %s[%u] thread %u: SIG%s, address %p, code %d\n", p->name, p->pid, t->tid,
-                         px_signal_name(sig), (void *)info->address, info->code);
+    size_t n =
+        px_format(text, sizeof(text), "motor: %s[%u] thread %u: SIG%s, address %p, code %d\n",
+                  p->name, p->pid, t->tid, px_signal_name(sig), (void *)info->address, info->code);
     px_report(text, n);
     report_registers(c);
     uint32_t count = walk(c, frame);
@@ -185,7 +194,8 @@ void px_fatal_report(int sig, const struct px_siginfo *info, const struct motor_
     if (!s) {
         return;
     }
-    for (uint32_t i = 0; i < count; i++) { /* a return address may lie behind its function: look at the call */
+    /* a return address may lie behind its function: look at the call */
+    for (uint32_t i = 0; i < count; i++) {
         s->address[i] = frame[i] - p->load_bias - (i ? 1 : 0);
     }
     s->count = count;

@@ -9,15 +9,16 @@ static long set_flags(struct px_file *f, unsigned flags)
     if (flags & O_ASYNC) /* no SIGIO is ever sent */
         return -EINVAL;
     uint32_t old = px_flags(f);
-    while (!__atomic_compare_exchange_n(&f->desc->flags, &old, (old & ~CHANGEABLE) | (flags & CHANGEABLE), true, __ATOMIC_RELAXED,
-                                        __ATOMIC_RELAXED))
+    while (!__atomic_compare_exchange_n(&f->desc->flags, &old,
+                                        (old & ~CHANGEABLE) | (flags & CHANGEABLE), true,
+                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED))
         ;
     return 0;
 }
 
 /*
- * Record locks belong to processes, and until there is a second one nobody can hold one that is in our way. What is asked is
- * checked as Linux does. The next issue's processes bring IO_LOCK.
+ * Record locks belong to processes, and until there is a second one nobody can hold one that is in
+ * our way. What is asked is checked as Linux does. The next issue's processes bring IO_LOCK.
  */
 static long record_lock(struct px_file *f, int command, void *user)
 {
@@ -44,43 +45,57 @@ static long record_lock(struct px_file *f, int command, void *user)
 static long control(struct px_file *f, int command, unsigned long argument)
 {
     switch (command) {
-    case F_GETFL: return (long)(px_flags(f) & ~O_CLOEXEC);
-    case F_SETFL: return set_flags(f, (unsigned)argument);
+    case F_GETFL:
+        return (long)(px_flags(f) & ~O_CLOEXEC);
+    case F_SETFL:
+        return set_flags(f, (unsigned)argument);
     case F_GETLK:
     case F_SETLK:
-    case F_SETLKW: return record_lock(f, command, (void *)argument);
+    case F_SETLKW:
+        return record_lock(f, command, (void *)argument);
     case F_OFD_GETLK: /* two descriptions of one process may collide: not without a lock table */
     case F_OFD_SETLK:
-    case F_OFD_SETLKW: return -ENOLCK;
+    case F_OFD_SETLKW:
+        return -ENOLCK;
     case F_SETOWN: /* who gets SIGIO and SIGURG, which are never sent: it is remembered */
         __atomic_store_n(&f->desc->owner, (int)argument, __ATOMIC_RELAXED);
         return 0;
-    case F_GETOWN: return __atomic_load_n(&f->desc->owner, __ATOMIC_RELAXED);
-    case F_GETSIG: return 0;
-    case F_SETSIG: return argument ? -EINVAL : 0;
+    case F_GETOWN:
+        return __atomic_load_n(&f->desc->owner, __ATOMIC_RELAXED);
+    case F_GETSIG:
+        return 0;
+    case F_SETSIG:
+        return argument ? -EINVAL : 0;
     case F_SETLEASE:
     case F_GETLEASE:
     case F_ADD_SEALS:
     case F_GET_SEALS:
     case F_SETPIPE_SZ:
     case F_GETPIPE_SZ:
-    default: return -EINVAL;
+    default:
+        return -EINVAL;
     }
 }
 
 long px_sys_fcntl(int fd, int command, unsigned long argument)
 {
     switch (command) { /* of the descriptor, not of what it leads to */
-    case F_DUPFD: return px_fd_dup_from(fd, (unsigned long)(long)(int)argument, false);
-    case F_DUPFD_CLOEXEC: return px_fd_dup_from(fd, (unsigned long)(long)(int)argument, true);
-    case F_GETFD: return px_fd_cloexec_get(fd);
-    case F_SETFD: return px_fd_cloexec_set(fd, argument & FD_CLOEXEC);
-    default: break;
+    case F_DUPFD:
+        return px_fd_dup_from(fd, (unsigned long)(long)(int)argument, false);
+    case F_DUPFD_CLOEXEC:
+        return px_fd_dup_from(fd, (unsigned long)(long)(int)argument, true);
+    case F_GETFD:
+        return px_fd_cloexec_get(fd);
+    case F_SETFD:
+        return px_fd_cloexec_set(fd, argument & FD_CLOEXEC);
+    default:
+        break;
     }
     struct px_file *f = px_fd_get(fd);
     if (!f)
         return -EBADF;
-    long result = px_flags(f) & O_PATH && command != F_GETFL ? -EBADF : control(f, command, argument);
+    long result =
+        px_flags(f) & O_PATH && command != F_GETFL ? -EBADF : control(f, command, argument);
     px_file_put(f);
     return result;
 }

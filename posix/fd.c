@@ -4,9 +4,9 @@
 #include "watch.h"
 
 #define CLOEXEC 1ull
-#define WORDS (PX_FD_MAX / 64)
-#define DESCS (1u << 20)
-#define CHUNK (16u << 10) /* px_files are made by so many bytes */
+#define WORDS   (PX_FD_MAX / 64)
+#define DESCS   (1u << 20)
+#define CHUNK   (16u << 10) /* px_files are made by so many bytes */
 
 static struct px_file *entry_file(uint64_t entry)
 {
@@ -18,11 +18,13 @@ static struct px_file *entry_file(uint64_t entry)
 static struct px_desc *desc_new(uint32_t flags)
 {
     struct px_files *t = px_files();
-    for (uint32_t i = 0, at = __atomic_load_n(&t->desc_hint, __ATOMIC_RELAXED); i < DESCS; i++, at++) {
+    for (uint32_t i = 0, at = __atomic_load_n(&t->desc_hint, __ATOMIC_RELAXED); i < DESCS;
+         i++, at++) {
         struct px_desc *d = &t->descs[at % DESCS];
         uint32_t unused = 0;
         if (__atomic_load_n(&d->refs, __ATOMIC_RELAXED) ||
-            !__atomic_compare_exchange_n(&d->refs, &unused, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+            !__atomic_compare_exchange_n(&d->refs, &unused, 1, false, __ATOMIC_ACQUIRE,
+                                         __ATOMIC_RELAXED))
             continue;
         __atomic_store_n(&t->desc_hint, at % DESCS + 1, __ATOMIC_RELAXED);
         d->flags = flags;
@@ -38,7 +40,8 @@ static void desc_put(struct px_desc *d)
 {
     struct px_files *t = px_files();
     uint32_t index = (uint32_t)(d - t->descs);
-    if (__atomic_sub_fetch(&d->refs, 1, __ATOMIC_RELEASE) == 0 && index < __atomic_load_n(&t->desc_hint, __ATOMIC_RELAXED))
+    if (__atomic_sub_fetch(&d->refs, 1, __ATOMIC_RELEASE) == 0 &&
+        index < __atomic_load_n(&t->desc_hint, __ATOMIC_RELAXED))
         __atomic_store_n(&t->desc_hint, index, __ATOMIC_RELAXED);
 }
 
@@ -59,7 +62,8 @@ void px_desc_unlock(struct px_desc *d)
 
 /* ---- files ---- */
 
-struct px_file *px_file_new(const struct px_ops *ops, enum px_kind kind, uint32_t flags, motor_handle handle)
+struct px_file *px_file_new(const struct px_ops *ops, enum px_kind kind, uint32_t flags,
+                            motor_handle handle)
 {
     struct px_files *t = px_files();
     struct px_desc *d = desc_new(flags);
@@ -126,7 +130,8 @@ static bool get_unless_zero(struct px_file *f)
 {
     uint32_t refs = __atomic_load_n(&f->refs, __ATOMIC_RELAXED);
     while (refs)
-        if (__atomic_compare_exchange_n(&f->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        if (__atomic_compare_exchange_n(&f->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE,
+                                        __ATOMIC_RELAXED))
             return true;
     return false;
 }
@@ -239,7 +244,8 @@ long px_fd_reserve(void)
 
 void px_fd_fill(int fd, struct px_file *f, bool cloexec)
 {
-    __atomic_store_n(&px_files()->table[fd], (uint64_t)f | (cloexec ? CLOEXEC : 0), __ATOMIC_RELEASE);
+    __atomic_store_n(&px_files()->table[fd], (uint64_t)f | (cloexec ? CLOEXEC : 0),
+                     __ATOMIC_RELEASE);
 }
 
 void px_fd_unreserve(int fd)
@@ -286,7 +292,8 @@ long px_sys_close_range(unsigned first, unsigned last, unsigned flags)
     if (flags & ~(UNSHARE | CLOEXEC_ONLY) || first > last)
         return -EINVAL;
     last = PX_MIN(last, PX_FD_MAX - 1);
-    for (int fd = (int)PX_MIN(first, PX_FD_MAX); (fd = px_fd_next(fd)) >= 0 && (unsigned)fd <= last; fd++) {
+    for (int fd = (int)PX_MIN(first, PX_FD_MAX); (fd = px_fd_next(fd)) >= 0 && (unsigned)fd <= last;
+         fd++) {
         if (!(flags & CLOEXEC_ONLY)) {
             close_entry((unsigned)fd);
             continue;
@@ -370,7 +377,8 @@ long px_fd_dup_from(int fd, unsigned long from, bool cloexec)
 
 long px_fd_cloexec_get(int fd)
 {
-    uint64_t entry = (unsigned)fd < PX_FD_MAX ? __atomic_load_n(&px_files()->table[fd], __ATOMIC_RELAXED) : 0;
+    uint64_t entry =
+        (unsigned)fd < PX_FD_MAX ? __atomic_load_n(&px_files()->table[fd], __ATOMIC_RELAXED) : 0;
     return entry ? (long)(entry & CLOEXEC) : -EBADF;
 }
 
@@ -400,10 +408,12 @@ static void take_start_fds(const struct motor_start *start)
         if ((uint32_t)list[i].fd >= PX_FD_MAX)
             continue;
         if (list[i].protocol == MOTOR_FD_FILE) {
-            struct motor_msg msg = {.op = IO_STAT, .out = &st, .out_size = sizeof st, .deadline = MOTOR_NEVER};
+            struct motor_msg msg = {
+                .op = IO_STAT, .out = &st, .out_size = sizeof st, .deadline = MOTOR_NEVER};
             px_call(list[i].handle, &msg);
         }
-        struct px_file *f = px_file_from_handle(list[i].handle, list[i].protocol, list[i].flags & 0x7fffffffu, &st);
+        struct px_file *f =
+            px_file_from_handle(list[i].handle, list[i].protocol, list[i].flags & 0x7fffffffu, &st);
         if (!f)
             px_fatal("no memory for the first descriptors");
         f->desc->offset = list[i].offset;
@@ -422,8 +432,10 @@ void px_files_start(struct px_process *p)
     t->used = px_map(PX_FD_MAX / 8);
     t->bounce = px_map(PX_BOUNCE_SIZE);
     int64_t vmo = motor_vmo_create((uint64_t)DESCS * sizeof(struct px_desc), 0);
-    int64_t at = vmo < 0 ? vmo : motor_map(0, (motor_handle)vmo, 0, 0, (uint64_t)DESCS * sizeof(struct px_desc),
-                                           MOTOR_PROT_READ | MOTOR_PROT_WRITE);
+    int64_t at =
+        vmo < 0 ? vmo
+                : motor_map(0, (motor_handle)vmo, 0, 0, (uint64_t)DESCS * sizeof(struct px_desc),
+                            MOTOR_PROT_READ | MOTOR_PROT_WRITE);
     if (!t->table || !t->used || !t->bounce || at < 0)
         px_fatal("no memory for the descriptor table");
     t->desc_vmo = (motor_handle)vmo;
@@ -436,5 +448,9 @@ void px_files_start(struct px_process *p)
 
 void px_files_end(struct px_process *p)
 {
-    (void)p; /* all is in shared memory or at the servers: the kernel closes the handles, and the servers finish */
+    /*
+     * all is in shared memory or at the servers: the kernel closes the handles, and the servers
+     * finish
+     */
+    (void)p;
 }

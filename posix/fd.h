@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Descriptors. A process has a table of them (fd.c): each entry leads to a struct px_file, the process's own end of an
- * open file description, and says whether exec closes it. What processes share after fork (offset, status flags) is
- * the struct px_desc, in memory that a fork shares.
+ * Descriptors. A process has a table of them (fd.c): each entry leads to a struct px_file, the
+ * process's own end of an open file description, and says whether exec closes it. What processes
+ * share after fork (offset, status flags) is the struct px_desc, in memory that a fork shares.
  *
- * Lifetimes. px_file.refs counts table entries, and calls that are using the file now. The memory of a px_file is never used for
- * anything else, so a reader takes a reference without a lock: add if not 0, then look whether the entry still says so. When the last
- * goes, ops->release runs: it cannot run while a call uses the file.
+ * Lifetimes. px_file.refs counts table entries, and calls that are using the file now. The memory
+ * of a px_file is never used for anything else, so a reader takes a reference without a lock: add
+ * if not 0, then look whether the entry still says so. When the last goes, ops->release runs: it
+ * cannot run while a call uses the file.
  *
- * Locks, outer to inner: px_desc.lock, stream locks, px_files.lock, px_net.lock (watch.h), ring lock.
+ * Locks, outer to inner: px_desc.lock, stream locks, px_files.lock, px_net.lock (watch.h), ring
+ * lock.
  */
 #ifndef PX_FD_H
 #define PX_FD_H
@@ -20,7 +22,16 @@
 
 #define PX_FD_MAX (1u << 20)
 
-enum px_kind { PX_FILE = 1, PX_DIRECTORY, PX_TTY, PX_STREAM, PX_DATAGRAM, PX_EVENTFD, PX_TIMERFD, PX_EPOLL };
+enum px_kind {
+    PX_FILE = 1,
+    PX_DIRECTORY,
+    PX_TTY,
+    PX_STREAM,
+    PX_DATAGRAM,
+    PX_EVENTFD,
+    PX_TIMERFD,
+    PX_EPOLL
+};
 
 struct px_desc {
     uint32_t refs;   /* processes that have it; 0: free [atomic] */
@@ -33,7 +44,10 @@ struct px_desc {
 };
 _Static_assert(sizeof(struct px_desc) == 64, "a line each");
 
-/* What a kind of file can do. NULL: the call's usual error for files that cannot. Transfers may be partial; -errno or a restart code. */
+/*
+ * What a kind of file can do. NULL: the call's usual error for files that cannot. Transfers may be
+ * partial; -errno or a restart code.
+ */
 struct px_ops {
     const char *name; /* as /proc/self/fd shows it */
     long (*read)(struct px_file *f, struct px_io *io, uint32_t flags); /* flags: PX_IO_* */
@@ -41,8 +55,9 @@ struct px_ops {
     long (*read_at)(struct px_file *f, struct px_io *io, uint64_t offset, uint32_t flags);
     long (*write_at)(struct px_file *f, struct px_io *io, uint64_t offset, uint32_t flags);
     /*
-     * POLL* bits of `events`, or of ERR and HUP, that hold now. arm: should one of `events` come later, px_file_changed() must
-     * follow. Called with px_net.lock held; must not take locks outside it. NULL: always ready to read and write, and not for epoll.
+     * POLL* bits of `events`, or of ERR and HUP, that hold now. arm: should one of `events` come
+     * later, px_file_changed() must follow. Called with px_net.lock held; must not take locks
+     * outside it. NULL: always ready to read and write, and not for epoll.
      */
     uint32_t (*ready)(struct px_file *f, uint32_t events, bool arm);
     long (*control)(struct px_file *f, unsigned request, unsigned long argument);
@@ -52,28 +67,28 @@ struct px_ops {
 
 #define PX_IO_NONBLOCK (1u << 0) /* as if O_NONBLOCK */
 #define PX_IO_NOSIGNAL (1u << 1) /* no SIGPIPE */
-#define PX_IO_PEEK (1u << 2)
-#define PX_IO_WAITALL (1u << 3)
-#define PX_IO_DISCARD (1u << 4) /* read, but copy nothing */
-#define PX_IO_APPEND (1u << 5)
-#define PX_IO_SYNC (1u << 6)
-#define PX_IO_MORE (1u << 7)
+#define PX_IO_PEEK     (1u << 2)
+#define PX_IO_WAITALL  (1u << 3)
+#define PX_IO_DISCARD  (1u << 4) /* read, but copy nothing */
+#define PX_IO_APPEND   (1u << 5)
+#define PX_IO_SYNC     (1u << 6)
+#define PX_IO_MORE     (1u << 7)
 
 struct px_file {
     const struct px_ops *ops;
     struct px_desc *desc;
     uint32_t refs; /* [atomic] */
     uint8_t kind;
-    uint8_t protocol;    /* MOTOR_FD_* */
-    bool path_only;      /* O_PATH */
-    motor_handle handle; /* 0: none */
+    uint8_t protocol;         /* MOTOR_FD_* */
+    bool path_only;           /* O_PATH */
+    motor_handle handle;      /* 0: none */
     struct px_watch *watches; /* [px_net.lock] */
     struct px_file *next_free;
     union {
         struct px_file_file { /* PX_FILE, PX_DIRECTORY */
-            uint32_t mode;     /* st_mode: the type is what matters */
+            uint32_t mode;    /* st_mode: the type is what matters */
             uint64_t rdev;
-            bool own_fds;      /* the directory /proc/self/fd */
+            bool own_fds; /* the directory /proc/self/fd */
         } file;
         struct px_file_tty {
             uint32_t bit; /* 1 + its bit in the session; 0: never armed */
@@ -83,16 +98,16 @@ struct px_file {
             bool semaphore;
         } eventfd;
         struct px_file_timerfd {
-            int clock; /* all of it [px_net.lock] */
+            int clock;     /* all of it [px_net.lock] */
             uint64_t next; /* monotonic; MOTOR_NEVER: not armed */
             uint64_t interval;
-            uint64_t due;  /* expirations not yet read, up to `next` */
-            bool listed;           /* on px_net.timers */
+            uint64_t due; /* expirations not yet read, up to `next` */
+            bool listed;  /* on px_net.timers */
             struct px_file *later;
             uint64_t list_time;
         } timerfd;
         struct px_file_epoll {
-            struct px_epoll_item *items;      /* [px_net.lock] all of it */
+            struct px_epoll_item *items; /* [px_net.lock] all of it */
             struct px_epoll_item *ready_first, *ready_last;
             struct px_waiter *waiters, *waiters_last;
         } epoll;
@@ -101,10 +116,11 @@ struct px_file {
 
 struct px_files {
     struct px_mutex lock; /* changes of the table */
-    uint64_t *table;      /* struct px_file *, bit 0: close on exec. PX_FD_MAX entries; [atomic] for readers */
-    uint64_t *used;       /* a bit for each entry */
-    uint32_t lowest;      /* no free entry below */
-    uint32_t end;         /* no used entry from here on */
+    /* struct px_file *, bit 0: close on exec. PX_FD_MAX entries; [atomic] for readers */
+    uint64_t *table;
+    uint64_t *used;  /* a bit for each entry */
+    uint32_t lowest; /* no free entry below */
+    uint32_t end;    /* no used entry from here on */
     struct px_file *cwd;
     struct px_desc *descs; /* shared */
     motor_handle desc_vmo;
@@ -131,10 +147,17 @@ void px_file_get(struct px_file *f);
 void px_file_put(struct px_file *f);
 
 /* A new file with one reference (and its description). NULL: no memory. */
-struct px_file *px_file_new(const struct px_ops *ops, enum px_kind kind, uint32_t flags, motor_handle handle);
-/* Gives the file the lowest free descriptor; the reference goes to the table, also on failure (then it is dropped). -EMFILE. */
+struct px_file *px_file_new(const struct px_ops *ops, enum px_kind kind, uint32_t flags,
+                            motor_handle handle);
+/*
+ * Gives the file the lowest free descriptor; the reference goes to the table, also on failure (then
+ * it is dropped). -EMFILE.
+ */
 long px_fd_install(struct px_file *f, bool cloexec);
-/* In two steps, for those who must know before they change anything: an entry, then what it leads to (or px_fd_unreserve). */
+/*
+ * In two steps, for those who must know before they change anything: an entry, then what it leads
+ * to (or px_fd_unreserve).
+ */
 long px_fd_reserve(void);
 void px_fd_fill(int fd, struct px_file *f, bool cloexec);
 void px_fd_unreserve(int fd);
@@ -167,9 +190,12 @@ static inline bool px_may_write(const struct px_file *f)
     return (px_flags(f) & O_ACCMODE) != O_RDONLY;
 }
 
-/* An open file of the fs engine (or terminal), from its handle; takes the handle, also on failure. */
-struct px_file *px_file_from_handle(motor_handle h, uint32_t protocol, uint32_t flags, const struct io_stat *st);
-extern const struct px_ops px_file_ops, px_directory_ops, px_device_ops, px_path_ops, px_tty_ops, px_stream_ops, px_listener_ops,
-    px_datagram_ops, px_eventfd_ops, px_timerfd_ops, px_epoll_ops;
+/*
+ * An open file of the fs engine (or terminal), from its handle; takes the handle, also on failure.
+ */
+struct px_file *px_file_from_handle(motor_handle h, uint32_t protocol, uint32_t flags,
+                                    const struct io_stat *st);
+extern const struct px_ops px_file_ops, px_directory_ops, px_device_ops, px_path_ops, px_tty_ops,
+    px_stream_ops, px_listener_ops, px_datagram_ops, px_eventfd_ops, px_timerfd_ops, px_epoll_ops;
 
 #endif

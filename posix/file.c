@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files of the fs engine. A transfer is one call for each buffer of the program; the engine copies between its cache and the
- * program's memory directly. Small vectors to be written are gathered, so that they are one write. The offset is in the
- * description (shared after fork) and locked while a transfer uses it, as in Linux.
+ * Files of the fs engine. A transfer is one call for each buffer of the program; the engine copies
+ * between its cache and the program's memory directly. Small vectors to be written are gathered, so
+ * that they are one write. The offset is in the description (shared after fork) and locked while a
+ * transfer uses it, as in Linux.
  *
- * Regular files could be read from a mapping of the cache without a call (IO_MAP); that needs the file's size from somewhere as
- * fresh as the engine's, which the protocol does not have yet. It would go into transfer_in().
+ * Regular files could be read from a mapping of the cache without a call (IO_MAP); that needs the
+ * file's size from somewhere as fresh as the engine's, which the protocol does not have yet. It
+ * would go into transfer_in().
  */
-#include "fd.h"
 #include "file.h"
+#include "fd.h"
 
 static long call_file(struct px_file *f, uint32_t op, uint64_t w0, uint64_t w1, uint64_t w2)
 {
@@ -21,7 +23,8 @@ static long call_file(struct px_file *f, uint32_t op, uint64_t w0, uint64_t w1, 
 
 long px_file_stat(struct px_file *f, struct io_stat *out)
 {
-    struct motor_msg msg = {.op = IO_STAT, .out = out, .out_size = sizeof *out, .deadline = MOTOR_NEVER};
+    struct motor_msg msg = {
+        .op = IO_STAT, .out = out, .out_size = sizeof *out, .deadline = MOTOR_NEVER};
     if (f->ops->stat)
         return f->ops->stat(f, out);
     return PX_MIN(px_call(f->handle, &msg), 0L);
@@ -34,7 +37,8 @@ static long transfer_in(struct px_file *f, struct px_io *io, uint64_t offset)
     long done = 0;
     while (io->left) {
         size_t size = PX_MIN(io->vec->length, (size_t)IO_TRANSFER_MAX);
-        struct motor_msg msg = {.op = IO_READ, .out = io->vec->base, .out_size = size, .deadline = MOTOR_NEVER};
+        struct motor_msg msg = {
+            .op = IO_READ, .out = io->vec->base, .out_size = size, .deadline = MOTOR_NEVER};
         msg.word[0] = offset + (uint64_t)done;
         long n = px_call(f->handle, &msg);
         if (n < 0)
@@ -194,9 +198,10 @@ static void control_sizes(unsigned request, uint64_t *in, uint64_t *out)
         uint16_t request;
         uint8_t in, out;
     } old[] = {
-        {0x5401, 0, 36}, {0x5402, 36, 0}, {0x5403, 36, 0}, {0x5404, 36, 0}, {0x5405, 0, 18}, {0x5406, 18, 0}, {0x5407, 18, 0},
-        {0x5408, 18, 0}, {0x540f, 0, 4}, {0x5410, 4, 0}, {0x5411, 0, 4}, {0x5413, 0, 8}, {0x5414, 8, 0}, {0x5415, 0, 4}, {0x5418, 4, 0},
-        {0x541b, 0, 4}, {0x5424, 0, 4}, {0x5429, 0, 4}, {0x5420, 4, 0}, {2, 0, 4},
+        {0x5401, 0, 36}, {0x5402, 36, 0}, {0x5403, 36, 0}, {0x5404, 36, 0}, {0x5405, 0, 18},
+        {0x5406, 18, 0}, {0x5407, 18, 0}, {0x5408, 18, 0}, {0x540f, 0, 4},  {0x5410, 4, 0},
+        {0x5411, 0, 4},  {0x5413, 0, 8},  {0x5414, 8, 0},  {0x5415, 0, 4},  {0x5418, 4, 0},
+        {0x541b, 0, 4},  {0x5424, 0, 4},  {0x5429, 0, 4},  {0x5420, 4, 0},  {2, 0, 4},
     };
     *in = *out = 0;
     for (unsigned i = 0; i < sizeof old / sizeof *old; i++)
@@ -242,8 +247,11 @@ static long seek_locked(struct px_file *f, int64_t offset, int whence)
     int64_t base = 0;
     long error;
     switch (whence) {
-    case SEEK_SET: break;
-    case SEEK_CUR: base = (int64_t)f->desc->offset; break;
+    case SEEK_SET:
+        break;
+    case SEEK_CUR:
+        base = (int64_t)f->desc->offset;
+        break;
     case SEEK_END:
     case SEEK_DATA:
     case SEEK_HOLE:
@@ -260,7 +268,8 @@ static long seek_locked(struct px_file *f, int64_t offset, int whence)
                 offset = st.size;
         }
         break;
-    default: return -EINVAL;
+    default:
+        return -EINVAL;
     }
     if (__builtin_add_overflow(base, offset, &base) || base < 0)
         return base < 0 ? -EINVAL : -EOVERFLOW;
@@ -291,10 +300,7 @@ long px_sys_lseek(int fd, long offset, int whence)
 static struct px_file *get_regular(int fd, bool writable, long other, long *error)
 {
     struct px_file *f = px_fd_get_io(fd);
-    *error = !f                                     ? -EBADF
-             : f->kind != PX_FILE                   ? other
-             : writable && !px_may_write(f)         ? -EINVAL
-                                                    : 0;
+    *error = !f ? -EBADF : f->kind != PX_FILE ? other : writable && !px_may_write(f) ? -EINVAL : 0;
     if (f && *error) {
         px_file_put(f);
         f = NULL;
@@ -337,7 +343,9 @@ long px_sys_fallocate(int fd, int mode, long offset, long length)
         px_signal_self(SIGXFSZ, 0);
         result = -EFBIG;
     } else {
-        result = PX_MIN(call_file(f, IO_ALLOCATE, (uint64_t)offset, (uint64_t)length, (uint64_t)(unsigned)mode), 0L);
+        result = PX_MIN(
+            call_file(f, IO_ALLOCATE, (uint64_t)offset, (uint64_t)length, (uint64_t)(unsigned)mode),
+            0L);
     }
     px_file_put(f);
     return result;
@@ -357,7 +365,9 @@ static long sync_file(int fd, bool data_only)
     struct px_file *f = px_fd_get_io(fd);
     if (!f)
         return -EBADF;
-    long result = f->kind == PX_FILE || f->kind == PX_DIRECTORY ? PX_MIN(call_file(f, IO_SYNC, data_only, 0, 0), 0L) : -EINVAL;
+    long result = f->kind == PX_FILE || f->kind == PX_DIRECTORY
+                      ? PX_MIN(call_file(f, IO_SYNC, data_only, 0, 0), 0L)
+                      : -EINVAL;
     px_file_put(f);
     return result;
 }
@@ -413,7 +423,9 @@ long px_sys_readahead(int fd, long offset, size_t count)
     struct px_file *f = px_fd_get_io(fd);
     if (!f)
         return -EBADF;
-    long result = !px_may_read(f) ? -EBADF : f->kind == PX_FILE && (f->file.mode & S_IFMT) == S_IFREG ? 0 : -EINVAL;
+    long result = !px_may_read(f)                                            ? -EBADF
+                  : f->kind == PX_FILE && (f->file.mode & S_IFMT) == S_IFREG ? 0
+                                                                             : -EINVAL;
     px_file_put(f);
     return result;
 }
@@ -428,10 +440,12 @@ long px_file_object(int fd, int prot, int flags, uint64_t *base, uint64_t *size)
     bool shared_write = (flags & MAP_TYPE) != MAP_PRIVATE && prot & PROT_WRITE;
     struct motor_msg msg = {.op = IO_MAP, .deadline = MOTOR_NEVER};
     long result = -ENODEV;
-    if (!px_may_read(f) || (shared_write && ((px_flags(f) & O_ACCMODE) != O_RDWR || px_flags(f) & O_APPEND)))
+    if (!px_may_read(f) ||
+        (shared_write && ((px_flags(f) & O_ACCMODE) != O_RDWR || px_flags(f) & O_APPEND)))
         result = -EACCES;
     else if (f->kind == PX_FILE) {
-        msg.word[0] = (uint64_t)(shared_write ? PROT_READ | PROT_WRITE | (prot & PROT_EXEC) : (prot & PROT_EXEC) | PROT_READ);
+        msg.word[0] = (uint64_t)(shared_write ? PROT_READ | PROT_WRITE | (prot & PROT_EXEC)
+                                              : (prot & PROT_EXEC) | PROT_READ);
         result = px_call(f->handle, &msg);
     }
     px_file_put(f);
@@ -473,11 +487,17 @@ const struct px_ops px_directory_ops = {
     .read_at = is_directory_at,
 };
 
-struct px_file *px_file_from_handle(motor_handle h, uint32_t protocol, uint32_t flags, const struct io_stat *st)
+struct px_file *px_file_from_handle(motor_handle h, uint32_t protocol, uint32_t flags,
+                                    const struct io_stat *st)
 {
     bool directory = (st->mode & S_IFMT) == S_IFDIR, tty = protocol == MOTOR_FD_TTY;
-    struct px_file *f = px_file_new(tty ? &px_tty_ops : directory ? &px_directory_ops : &px_file_ops,
-                                    tty ? PX_TTY : directory ? PX_DIRECTORY : PX_FILE, flags, h);
+    struct px_file *f = px_file_new(tty         ? &px_tty_ops
+                                    : directory ? &px_directory_ops
+                                                : &px_file_ops,
+                                    tty         ? PX_TTY
+                                    : directory ? PX_DIRECTORY
+                                                : PX_FILE,
+                                    flags, h);
     if (!f) {
         motor_handle_close(h);
         return NULL;

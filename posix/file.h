@@ -18,8 +18,9 @@ static inline bool px_is_fs(const struct px_file *f)
 }
 
 /*
- * A path of the program, and the directory it starts from. px_path_get() copies it; px_path_put() always follows success.
- * empty: what "" and NULL mean: -1 ENOENT; else AT_EMPTY_PATH semantics (the object itself).
+ * A path of the program, and the directory it starts from. px_path_get() copies it; px_path_put()
+ * always follows success. empty: what "" and NULL mean: -1 ENOENT; else AT_EMPTY_PATH semantics
+ * (the object itself).
  */
 struct px_path {
     struct px_file *from; /* referenced; NULL: the root */
@@ -35,13 +36,15 @@ static inline bool px_is_fs_base(const struct px_path *p)
     return !p->from || px_is_fs(p->from);
 }
 /*
- * The call on the path; msg's in is the path. A path to a descriptor of our own (IO_OWN_FD) becomes a call on that descriptor's
- * object itself. When that has none at a file server, or cannot be opened anew by it: -PX_OWN_FD_ONLY with *own its number, or the error when own is NULL.
+ * The call on the path; msg's in is the path. A path to a descriptor of our own (IO_OWN_FD) becomes
+ * a call on that descriptor's object itself. When that has none at a file server, or cannot be
+ * opened anew by it: -PX_OWN_FD_ONLY with *own its number, or the error when own is NULL.
  */
 long px_path_call(struct px_path *p, struct motor_msg *msg, int *own);
 #define PX_OWN_FD_ONLY 4000
 /* Both in one, for calls that have no results. */
-long px_path_simple(int directory, const char *user, bool empty_ok, uint32_t op, uint64_t w0, uint64_t w1, uint64_t w2);
+long px_path_simple(int directory, const char *user, bool empty_ok, uint32_t op, uint64_t w0,
+                    uint64_t w1, uint64_t w2);
 
 /* The status of a call on a path that may be `user` itself or (empty_ok) an open file: fills st. */
 long px_stat_at(int directory, const char *user, int flags, struct io_stat *st);

@@ -1,30 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * futex(2) over the kernel's futexes. Bit sets are not kept by the kernel: a wake for some bits wakes everybody, which
- * futex users must bear (a wake-up may always be spurious). Priority inheritance has nothing to inherit, so the PI
- * operations are the lock protocol alone: owner's tid in the word, WAITERS while somebody may sleep.
+ * futex(2) over the kernel's futexes. Bit sets are not kept by the kernel: a wake for some bits
+ * wakes everybody, which futex users must bear (a wake-up may always be spurious). Priority
+ * inheritance has nothing to inherit, so the PI operations are the lock protocol alone: owner's tid
+ * in the word, WAITERS while somebody may sleep.
  */
 #include "internal.h"
 
-#define FUTEX_WAIT 0
-#define FUTEX_WAKE 1
-#define FUTEX_REQUEUE 3
-#define FUTEX_CMP_REQUEUE 4
-#define FUTEX_WAKE_OP 5
-#define FUTEX_LOCK_PI 6
-#define FUTEX_UNLOCK_PI 7
-#define FUTEX_TRYLOCK_PI 8
-#define FUTEX_WAIT_BITSET 9
-#define FUTEX_WAKE_BITSET 10
+#define FUTEX_WAIT            0
+#define FUTEX_WAKE            1
+#define FUTEX_REQUEUE         3
+#define FUTEX_CMP_REQUEUE     4
+#define FUTEX_WAKE_OP         5
+#define FUTEX_LOCK_PI         6
+#define FUTEX_UNLOCK_PI       7
+#define FUTEX_TRYLOCK_PI      8
+#define FUTEX_WAIT_BITSET     9
+#define FUTEX_WAKE_BITSET     10
 #define FUTEX_WAIT_REQUEUE_PI 11
-#define FUTEX_CMP_REQUEUE_PI 12
-#define FUTEX_LOCK_PI2 13
-#define FUTEX_PRIVATE 128
-#define FUTEX_CLOCK_REALTIME 256
+#define FUTEX_CMP_REQUEUE_PI  12
+#define FUTEX_LOCK_PI2        13
+#define FUTEX_PRIVATE         128
+#define FUTEX_CLOCK_REALTIME  256
 
-#define FUTEX_TID 0x3fffffffu
+#define FUTEX_TID        0x3fffffffu
 #define FUTEX_OWNER_DIED 0x40000000u
-#define FUTEX_WAITERS 0x80000000u
+#define FUTEX_WAITERS    0x80000000u
 
 static long absolute_deadline(const void *user, bool realtime, uint64_t *deadline)
 {
@@ -70,7 +71,8 @@ static long requeue(uint32_t *word, uint32_t wake, uint32_t *to, uint32_t move, 
     if ((int32_t)wake < 0 || (int32_t)move < 0) {
         return -EINVAL;
     }
-    return px_errno(motor_futex_requeue(word, wake, to, move, flags & PX_WAIT_SHARED ? MOTOR_FUTEX_SHARED : 0));
+    return px_errno(
+        motor_futex_requeue(word, wake, to, move, flags & PX_WAIT_SHARED ? MOTOR_FUTEX_SHARED : 0));
 }
 
 /* ---- FUTEX_WAKE_OP ---- */
@@ -78,16 +80,23 @@ static long requeue(uint32_t *word, uint32_t wake, uint32_t *to, uint32_t move, 
 static bool compare(uint32_t kind, int32_t a, int32_t b)
 {
     switch (kind) {
-    case 0: return a == b;
-    case 1: return a != b;
-    case 2: return a < b;
-    case 3: return a <= b;
-    case 4: return a > b;
-    default: return a >= b;
+    case 0:
+        return a == b;
+    case 1:
+        return a != b;
+    case 2:
+        return a < b;
+    case 3:
+        return a <= b;
+    case 4:
+        return a > b;
+    default:
+        return a >= b;
     }
 }
 
-static long wake_op(uint32_t *word, uint32_t count, uint32_t *word2, uint32_t count2, uint32_t code, uint32_t flags)
+static long wake_op(uint32_t *word, uint32_t count, uint32_t *word2, uint32_t count2, uint32_t code,
+                    uint32_t flags)
 {
     uint32_t op = code >> 28 & 7, kind = code >> 24 & 15, operand = code >> 12 & 0xfff, old, new;
     int32_t against = (int32_t)(code << 20) >> 20;
@@ -103,7 +112,11 @@ static long wake_op(uint32_t *word, uint32_t count, uint32_t *word2, uint32_t co
     }
     long done;
     do {
-        new = op == 0 ? operand : op == 1 ? old + operand : op == 2 ? old | operand : op == 3 ? old & ~operand : old ^ operand;
+        new = op == 0   ? operand
+              : op == 1 ? old + operand
+              : op == 2 ? old | operand
+              : op == 3 ? old & ~operand
+                        : old ^ operand;
         done = px_cas32(word2, &old, new);
     } while (done == 0);
     if (done < 0) {
@@ -141,7 +154,8 @@ static long lock_pi(uint32_t *word, uint32_t flags, uint64_t deadline, bool try)
         uint32_t owner = value & FUTEX_TID;
         long done;
         if (!owner) {
-            done = px_cas32(word, &value, self | waiters | (value & (FUTEX_WAITERS | FUTEX_OWNER_DIED)));
+            done = px_cas32(word, &value,
+                            self | waiters | (value & (FUTEX_WAITERS | FUTEX_OWNER_DIED)));
             if (done) {
                 return done < 0 ? done : 0;
             }
@@ -203,7 +217,8 @@ static long unlock_pi(uint32_t *word, uint32_t flags)
 
 /* ---- the call ---- */
 
-long px_sys_futex(void *at, int operation, unsigned value, unsigned long argument, void *at2, unsigned value3)
+long px_sys_futex(void *at, int operation, unsigned value, unsigned long argument, void *at2,
+                  unsigned value3)
 {
     uint32_t *word = at, *word2 = at2, now;
     uint32_t flags = operation & FUTEX_PRIVATE ? 0 : PX_WAIT_SHARED;
@@ -235,7 +250,8 @@ long px_sys_futex(void *at, int operation, unsigned value, unsigned long argumen
             value = INT32_MAX;
         }
         __attribute__((fallthrough));
-    case FUTEX_WAKE: return px_wake(word, (int32_t)value < 1 ? 1 : value, flags);
+    case FUTEX_WAKE:
+        return px_wake(word, (int32_t)value < 1 ? 1 : value, flags);
     case FUTEX_CMP_REQUEUE:
         if (px_load32(word, &now) < 0) {
             return -EFAULT;
@@ -244,16 +260,21 @@ long px_sys_futex(void *at, int operation, unsigned value, unsigned long argumen
             return -EAGAIN;
         }
         __attribute__((fallthrough));
-    case FUTEX_REQUEUE: return requeue(word, value, word2, (uint32_t)argument, flags);
-    case FUTEX_WAKE_OP: return wake_op(word, value, word2, (uint32_t)argument, value3, flags);
+    case FUTEX_REQUEUE:
+        return requeue(word, value, word2, (uint32_t)argument, flags);
+    case FUTEX_WAKE_OP:
+        return wake_op(word, value, word2, (uint32_t)argument, value3, flags);
     case FUTEX_LOCK_PI:
         realtime = true;
         __attribute__((fallthrough));
     case FUTEX_LOCK_PI2:
         status = absolute_deadline((void *)argument, realtime, &deadline);
         return status < 0 ? status : lock_pi(word, flags, deadline, false);
-    case FUTEX_TRYLOCK_PI: return lock_pi(word, flags, MOTOR_NEVER, true);
-    case FUTEX_UNLOCK_PI: return unlock_pi(word, flags);
-    default: return px_missing();
+    case FUTEX_TRYLOCK_PI:
+        return lock_pi(word, flags, MOTOR_NEVER, true);
+    case FUTEX_UNLOCK_PI:
+        return unlock_pi(word, flags);
+    default:
+        return px_missing();
     }
 }

@@ -18,7 +18,6 @@ _Noreturn void px_leave_to_context(void);
 _Noreturn void px_thread_leave(uint32_t *clear, void *unmap, size_t length);
 _Noreturn void px_enter_stack(void *top, void (*function)(void *), void *argument);
 
-
 /* guard.S */
 long px_fp_save(void *area, uint64_t mask);
 long px_fp_load(const void *area, uint64_t mask);
@@ -26,13 +25,15 @@ long px_fp_load(const void *area, uint64_t mask);
 /* process.c */
 long px_missing(void); /* counts the call; -ENOSYS or as calls.def says */
 long px_unmap_and_exit(void *address, size_t length); /* thread.c */
-uint32_t px_call_number(const struct px_thread *t); /* of the call it is in */
-const char *px_call_name(uint32_t number);          /* NULL: none */
-const char *px_errno_name(long error);              /* of a positive errno; NULL */
-void px_report(const char *text, size_t length);    /* to fd 2 */
+uint32_t px_call_number(const struct px_thread *t);   /* of the call it is in */
+const char *px_call_name(uint32_t number);            /* NULL: none */
+const char *px_errno_name(long error);                /* of a positive errno; NULL */
+void px_report(const char *text, size_t length);      /* to fd 2 */
 extern bool px_report_raw; /* the runtime itself is broken: no locks any more */
 void px_report_missing(void);
-extern const char __ehdr_start[] __attribute__((visibility("hidden"))), _end[] __attribute__((visibility("hidden"))); /* the linker: this image */
+/* the linker: this image */
+extern const char __ehdr_start[] __attribute__((visibility("hidden"))),
+    _end[] __attribute__((visibility("hidden")));
 
 /* thread.c */
 struct px_threads {
@@ -41,19 +42,22 @@ struct px_threads {
     struct px_mutex cache_lock;
     struct px_thread *cache; /* [cache_lock] blocks for reuse, linked by next */
     uint32_t cached;
-    uint32_t last_index;     /* [signals lock] */
+    uint32_t last_index;      /* [signals lock] */
     struct px_thread **table; /* [signals lock] by index */
 };
 struct px_thread *px_thread_find(struct px_process *p, uint32_t tid); /* [signals lock] */
 void px_threads_start(struct px_process *p);
 
 /* signal.c */
-#define PX_BIT(sig) (1ull << ((sig) - 1))
+#define PX_BIT(sig)    (1ull << ((sig)-1))
 #define PX_UNBLOCKABLE (PX_BIT(SIGKILL) | PX_BIT(SIGSTOP))
 
 struct px_siginfo { /* Linux siginfo_t, as far as it is used */
     int32_t signo, error, code;
-    int32_t of_timer; /* in queues: from our timer `timer`, not a sigqueue() that says so. 0 where the program sees it */
+    /*
+     * in queues: from our timer `timer`, not a sigqueue() that says so. 0 where the program sees it
+     */
+    int32_t of_timer;
     union {
         struct {
             int32_t pid;
@@ -75,12 +79,12 @@ struct px_action { /* the kernel's struct sigaction */
 };
 #define SA_NOCLDSTOP 1u
 #define SA_NOCLDWAIT 2u
-#define SA_SIGINFO 4u
-#define SA_ONSTACK 0x08000000u
-#define SA_RESTART 0x10000000u
-#define SA_NODEFER 0x40000000u
+#define SA_SIGINFO   4u
+#define SA_ONSTACK   0x08000000u
+#define SA_RESTART   0x10000000u
+#define SA_NODEFER   0x40000000u
 #define SA_RESETHAND 0x80000000u
-#define SA_RESTORER 0x04000000u
+#define SA_RESTORER  0x04000000u
 
 #define PX_TIMERS_MAX 4096u
 
@@ -94,28 +98,38 @@ struct px_signals {
 };
 void px_signals_start(struct px_process *p);
 void px_pending_init(struct px_pending *p);
-void px_pending_drop(struct px_process *p, struct px_pending *pending, uint64_t set); /* [signals lock] */
-void px_signal_forget_timer(struct px_process *p, uint32_t timer); /* takes its signal out of the queues */
+/* [signals lock] */
+void px_pending_drop(struct px_process *p, struct px_pending *pending, uint64_t set);
+/* takes its signal out of the queues */
+void px_signal_forget_timer(struct px_process *p, uint32_t timer);
 /*
- * To a thread, or t NULL: the process. 0; -EAGAIN (queue full; only for codes of sigqueue and timers); 1: a timer's, and its last one is
- * still queued.
+ * To a thread, or t NULL: the process. 0; -EAGAIN (queue full; only for codes of sigqueue and
+ * timers); 1: a timer's, and its last one is still queued.
  */
 long px_signal_send(struct px_process *p, struct px_thread *t, const struct px_siginfo *info);
 bool px_signal_ignored(const struct px_process *p, int sig); /* [signals lock] */
-/* The next deliverable signal (0: none) with its action; for a handler the mask and SA_RESETHAND have taken effect. */
-int px_signal_next(struct px_thread *t, struct px_siginfo *info, struct px_action *a, uint64_t *old_mask);
-bool px_fault_action(struct px_thread *t, int sig, struct px_action *a, uint64_t *old_mask); /* the same for a fault; false: no handler can run */
-long px_signal_send_tid(struct px_process *p, uint32_t tid, const struct px_siginfo *info); /* signo 0: only looks */
+/*
+ * The next deliverable signal (0: none) with its action; for a handler the mask and SA_RESETHAND
+ * have taken effect.
+ */
+int px_signal_next(struct px_thread *t, struct px_siginfo *info, struct px_action *a,
+                   uint64_t *old_mask);
+/* the same for a fault; false: no handler can run */
+bool px_fault_action(struct px_thread *t, int sig, struct px_action *a, uint64_t *old_mask);
+/* signo 0: only looks */
+long px_signal_send_tid(struct px_process *p, uint32_t tid, const struct px_siginfo *info);
 void px_set_mask(struct px_thread *t, uint64_t mask); /* own thread */
 void px_take_interruption(void); /* acknowledge, run timers, look for signals */
-void px_retarget(struct px_process *p, struct px_thread *leaving, uint64_t set); /* [signals lock] */
+/* [signals lock] */
+void px_retarget(struct px_process *p, struct px_thread *leaving, uint64_t set);
 _Noreturn void px_die(int sig, const struct px_siginfo *info, bool report);
 
 /* timers.c */
 void px_timers_start(struct px_process *p);
 void px_timers_run(void);
 void px_timer_dequeued(struct px_siginfo *info);
-void px_restart_at(uint64_t deadline); /* before returning -PX_ERESTART_RESTARTBLOCK from a relative wait */
+/* before returning -PX_ERESTART_RESTARTBLOCK from a relative wait */
+void px_restart_at(uint64_t deadline);
 bool px_restarted(uint64_t *deadline); /* true: this is that call again */
 
 /* clock.c */

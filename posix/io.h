@@ -11,7 +11,7 @@ struct px_waiter;
 struct px_epoll_item;
 
 /* What one thread writes under a lock and others glance at without it. */
-#define PX_GLANCE(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define PX_GLANCE(x)     __atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define PX_SET(x, value) __atomic_store_n(&(x), value, __ATOMIC_RELAXED)
 
 struct px_vec { /* struct iovec */
@@ -63,14 +63,14 @@ struct px_stream { /* sockets */
     uint16_t family;
     uint16_t protocol;
     struct px_mutex rx_lock, tx_lock;
-    uint32_t rx_tail;                           /* [rx_lock] ours; the slot's is a copy */
-    uint32_t tx_head;                           /* [tx_lock] */
-    uint32_t ring_page, ring_order, ring_base;  /* [tx_lock] page 0: none */
+    uint32_t rx_tail;                          /* [rx_lock] ours; the slot's is a copy */
+    uint32_t tx_head;                          /* [tx_lock] */
+    uint32_t ring_page, ring_order, ring_base; /* [tx_lock] page 0: none */
     uint32_t low_water;
-    uint32_t writers;                           /* threads that wait for space in tx [atomic] */
-    uint64_t receive_timeout, send_timeout;     /* ns; 0: none */
-    struct px_file *older, *newer;              /* [ring lock] list of those with a ring */
-    struct px_address own, peer;                /* own: when named */
+    uint32_t writers;                       /* threads that wait for space in tx [atomic] */
+    uint64_t receive_timeout, send_timeout; /* ns; 0: none */
+    struct px_file *older, *newer;          /* [ring lock] list of those with a ring */
+    struct px_address own, peer;            /* own: when named */
 };
 
 #endif

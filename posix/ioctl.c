@@ -26,8 +26,10 @@ static long control(struct px_file *f, unsigned request, unsigned long argument)
 {
     uint32_t owner;
     switch (request) {
-    case FIONBIO: return set_nonblock(f, (const void *)argument);
-    case FIOASYNC: return set_async((const void *)argument);
+    case FIONBIO:
+        return set_nonblock(f, (const void *)argument);
+    case FIOASYNC:
+        return set_async((const void *)argument);
     case FIOSETOWN:
     case SIOCSPGRP:
         if (!px_is_stream_kind(f))
@@ -38,8 +40,10 @@ static long control(struct px_file *f, unsigned request, unsigned long argument)
         return 0;
     case FIOGETOWN:
     case SIOCGPGRP:
-        return px_is_stream_kind(f) ? px_store32((void *)argument, (uint32_t)f->desc->owner) : -ENOTTY;
-    default: return f->ops->control ? f->ops->control(f, request, argument) : -ENOTTY;
+        return px_is_stream_kind(f) ? px_store32((void *)argument, (uint32_t)f->desc->owner)
+                                    : -ENOTTY;
+    default:
+        return f->ops->control ? f->ops->control(f, request, argument) : -ENOTTY;
     }
 }
 

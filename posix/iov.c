@@ -54,7 +54,8 @@ static long copy(struct px_io *io, uint8_t *ours, size_t n, bool put)
     const struct px_vec *vec = io->vec;
     for (size_t done = 0; done < n; vec++) {
         size_t step = PX_MIN(n - done, vec->length);
-        long error = put ? px_copy_out(vec->base, ours + done, step) : px_copy_in(ours + done, vec->base, step);
+        long error = put ? px_copy_out(vec->base, ours + done, step)
+                         : px_copy_in(ours + done, vec->base, step);
         if (error < 0)
             return error;
         done += step;

@@ -5,7 +5,8 @@
 void px_lock(struct px_mutex *m)
 {
     uint32_t seen = 0;
-    if (__atomic_compare_exchange_n(&m->word, &seen, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+    if (__atomic_compare_exchange_n(&m->word, &seen, 1, false, __ATOMIC_ACQUIRE,
+                                    __ATOMIC_RELAXED)) {
         return;
     }
     while (__atomic_exchange_n(&m->word, 2, __ATOMIC_ACQUIRE) != 0) {
@@ -16,7 +17,8 @@ void px_lock(struct px_mutex *m)
 bool px_trylock(struct px_mutex *m)
 {
     uint32_t seen = 0;
-    return __atomic_compare_exchange_n(&m->word, &seen, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+    return __atomic_compare_exchange_n(&m->word, &seen, 1, false, __ATOMIC_ACQUIRE,
+                                       __ATOMIC_RELAXED);
 }
 
 void px_unlock(struct px_mutex *m)
@@ -27,11 +29,13 @@ void px_unlock(struct px_mutex *m)
 }
 
 /*
- * A signal can come before the first look (then px_interrupted() sees it), or later: then its sender interrupts this
- * thread, which the kernel remembers until it is acknowledged, so the wait ends at once. An interruption that turns out to
- * bring nothing deliverable (a timer for another thread) only repeats the wait.
+ * A signal can come before the first look (then px_interrupted() sees it), or later: then its
+ * sender interrupts this thread, which the kernel remembers until it is acknowledged, so the wait
+ * ends at once. An interruption that turns out to bring nothing deliverable (a timer for another
+ * thread) only repeats the wait.
  */
-long px_wait_notify(uint32_t *word, uint32_t expected, uint32_t flags, uint64_t deadline, motor_handle gate)
+long px_wait_notify(uint32_t *word, uint32_t expected, uint32_t flags, uint64_t deadline,
+                    motor_handle gate)
 {
     uint32_t kernel_flags = (flags & PX_WAIT_SHARED ? MOTOR_FUTEX_SHARED : 0) |
                             (flags & PX_WAIT_NOINTR ? MOTOR_FUTEX_NOINTR : 0);
@@ -65,10 +69,12 @@ long px_wake(uint32_t *word, uint32_t count, uint32_t flags)
 }
 
 static const unsigned char errno_of[] = {
-    [MOTOR_EINVAL] = EINVAL,   [MOTOR_EHANDLE] = EBADF,   [MOTOR_ETYPE] = EBADF,   [MOTOR_ERIGHTS] = EACCES,
-    [MOTOR_ENOMEM] = ENOMEM,   [MOTOR_EFAULT] = EFAULT,   [MOTOR_ETIMEOUT] = ETIMEDOUT, [MOTOR_EINTR] = EINTR,
-    [MOTOR_EAGAIN] = EAGAIN,   [MOTOR_EGONE] = EIO,       [MOTOR_ELIMIT] = EAGAIN, [MOTOR_EBUSY] = EBUSY,
-    [MOTOR_EEXIST] = EEXIST,   [MOTOR_ENOENT] = ENOMEM,   [MOTOR_EACCESS] = EACCES, [MOTOR_ENOSYS] = ENOSYS,
+    [MOTOR_EINVAL] = EINVAL,      [MOTOR_EHANDLE] = EBADF, [MOTOR_ETYPE] = EBADF,
+    [MOTOR_ERIGHTS] = EACCES,     [MOTOR_ENOMEM] = ENOMEM, [MOTOR_EFAULT] = EFAULT,
+    [MOTOR_ETIMEOUT] = ETIMEDOUT, [MOTOR_EINTR] = EINTR,   [MOTOR_EAGAIN] = EAGAIN,
+    [MOTOR_EGONE] = EIO,          [MOTOR_ELIMIT] = EAGAIN, [MOTOR_EBUSY] = EBUSY,
+    [MOTOR_EEXIST] = EEXIST,      [MOTOR_ENOENT] = ENOMEM, [MOTOR_EACCESS] = EACCES,
+    [MOTOR_ENOSYS] = ENOSYS,
 };
 
 long px_errno(int64_t status)

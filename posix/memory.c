@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory of the program: mmap and its family over the kernel's mappings, brk. The kernel keeps the list of mappings;
- * here are the rules of Linux around it.
+ * Memory of the program: mmap and its family over the kernel's mappings, brk. The kernel keeps the
+ * list of mappings; here are the rules of Linux around it.
  */
 #include "internal.h"
 
-#define MAP_32BIT 0x40
-#define MAP_GROWSDOWN 0x100
-#define MAP_LOCKED 0x2000
-#define MAP_POPULATE 0x8000
-#define MAP_STACK 0x20000
-#define MAP_HUGETLB 0x40000
+#define MAP_32BIT           0x40
+#define MAP_GROWSDOWN       0x100
+#define MAP_LOCKED          0x2000
+#define MAP_POPULATE        0x8000
+#define MAP_STACK           0x20000
+#define MAP_HUGETLB         0x40000
 #define MAP_FIXED_NOREPLACE 0x100000
 
-#define MREMAP_MAYMOVE 1
-#define MREMAP_FIXED 2
+#define MREMAP_MAYMOVE   1
+#define MREMAP_FIXED     2
 #define MREMAP_DONTUNMAP 4
 
 #define PAGE_MASK ((uint64_t)MOTOR_PAGE_SIZE - 1)
-#define USER_END 0x00007ffffffff000ull
+#define USER_END  0x00007ffffffff000ull
 
 void px_memory_start(struct px_process *p, uint64_t brk)
 {
@@ -39,7 +39,8 @@ static long memory_errno(int64_t status)
 static bool range_ok(uint64_t address, uint64_t *length)
 {
     uint64_t rounded = (*length + PAGE_MASK) & ~PAGE_MASK;
-    if ((address & PAGE_MASK) || rounded < *length || address > USER_END || rounded > USER_END - address) {
+    if ((address & PAGE_MASK) || rounded < *length || address > USER_END ||
+        rounded > USER_END - address) {
         return false;
     }
     *length = rounded;
@@ -60,7 +61,8 @@ static bool within_limit(uint64_t more)
 
 /* ---- mmap ---- */
 
-static long map_file(uint64_t address, uint64_t length, int prot, int flags, uint32_t kernel, int fd, uint64_t offset)
+static long map_file(uint64_t address, uint64_t length, int prot, int flags, uint32_t kernel,
+                     int fd, uint64_t offset)
 {
     uint64_t base, size;
     long object = px_file_object(fd, prot, flags, &base, &size);
@@ -112,7 +114,9 @@ long px_sys_mmap(void *where, size_t size, int prot, int flags, int fd, long off
         return -EINVAL; /* large mappings get large pages by themselves */
     }
     uint32_t kernel = (uint32_t)prot & MOTOR_PROT_MASK;
-    kernel |= flags & MAP_FIXED_NOREPLACE ? MOTOR_MAP_NOREPLACE : flags & MAP_FIXED ? MOTOR_MAP_FIXED : 0;
+    kernel |= flags & MAP_FIXED_NOREPLACE ? MOTOR_MAP_NOREPLACE
+              : flags & MAP_FIXED         ? MOTOR_MAP_FIXED
+                                          : 0;
     kernel |= flags & (MAP_POPULATE | MAP_LOCKED) ? MOTOR_MAP_POPULATE : 0;
     kernel |= type == MAP_PRIVATE ? MOTOR_MAP_PRIVATE : 0;
     if (!(flags & MAP_ANONYMOUS)) {
@@ -143,7 +147,9 @@ long px_sys_mprotect(void *where, size_t size, int prot)
     if (!range_ok((uint64_t)where, &length)) {
         return -ENOMEM;
     }
-    return length ? memory_errno(motor_protect(0, (uint64_t)where, length, (uint32_t)prot & MOTOR_PROT_MASK)) : 0;
+    return length ? memory_errno(
+                        motor_protect(0, (uint64_t)where, length, (uint32_t)prot & MOTOR_PROT_MASK))
+                  : 0;
 }
 
 long px_sys_mremap(void *where, size_t old_size, size_t new_size, int flags, void *target)
@@ -155,8 +161,8 @@ long px_sys_mremap(void *where, size_t old_size, size_t new_size, int flags, voi
     if ((flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) && !(flags & MREMAP_MAYMOVE)) {
         return -EINVAL;
     }
-    if ((flags & MREMAP_DONTUNMAP) || !new_size || !range_ok((uint64_t)where, &old_length) || !old_length ||
-        !range_ok(flags & MREMAP_FIXED ? to : 0, &new_length) || !new_length) {
+    if ((flags & MREMAP_DONTUNMAP) || !new_size || !range_ok((uint64_t)where, &old_length) ||
+        !old_length || !range_ok(flags & MREMAP_FIXED ? to : 0, &new_length) || !new_length) {
         return -EINVAL;
     }
     if (new_length > old_length && !within_limit(new_length - old_length)) {
@@ -180,9 +186,11 @@ long px_sys_brk(void *wanted)
         bool ok = true;
         uint64_t data = px_limit(RLIMIT_DATA);
         if (pages > m->brk_mapped) {
-            ok = (data == RLIM_INFINITY || to - m->brk_start <= data) && within_limit(pages - m->brk_mapped) &&
+            ok = (data == RLIM_INFINITY || to - m->brk_start <= data) &&
+                 within_limit(pages - m->brk_mapped) &&
                  motor_map(0, 0, 0, m->brk_mapped, pages - m->brk_mapped,
-                           MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_PRIVATE | MOTOR_MAP_NOREPLACE) >= 0;
+                           MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_PRIVATE |
+                               MOTOR_MAP_NOREPLACE) >= 0;
         } else if (pages < m->brk_mapped) {
             ok = motor_unmap(0, pages, m->brk_mapped - pages) >= 0;
         }
@@ -221,16 +229,24 @@ long px_sys_madvise(void *where, size_t size, int advice)
     case 16:
     case 17:
     case 20: /* COLD, PAGEOUT */
-    case 21: return 0;
-    case 4: return memory_errno(motor_advise(address, length, MOTOR_ADVISE_DONTNEED));
-    case 8: return memory_errno(motor_advise(address, length, MOTOR_ADVISE_FREE));
+    case 21:
+        return 0;
+    case 4:
+        return memory_errno(motor_advise(address, length, MOTOR_ADVISE_DONTNEED));
+    case 8:
+        return memory_errno(motor_advise(address, length, MOTOR_ADVISE_FREE));
     case 22: /* POPULATE_READ, POPULATE_WRITE */
-    case 23: return memory_errno(motor_advise(address, length, MOTOR_ADVISE_POPULATE));
-    default: return -EINVAL;
+    case 23:
+        return memory_errno(motor_advise(address, length, MOTOR_ADVISE_POPULATE));
+    default:
+        return -EINVAL;
     }
 }
 
-/* Shared file mappings are the page cache itself, so others see every store at once; flushing is fsync's. */
+/*
+ * Shared file mappings are the page cache itself, so others see every store at once; flushing is
+ * fsync's.
+ */
 long px_sys_msync(void *where, size_t size, int flags)
 {
     uint64_t length = size;
@@ -254,8 +270,8 @@ long px_sys_mincore(void *where, size_t size, void *vector)
     memset(ones, 1, sizeof(ones));
     for (uint64_t pages = length / MOTOR_PAGE_SIZE, done = 0; done < pages;) {
         uint64_t n = PX_MIN(pages - done, sizeof(ones));
-        int64_t taken = motor_map(0, 0, 0, (uint64_t)where + done * MOTOR_PAGE_SIZE, n * MOTOR_PAGE_SIZE,
-                                  MOTOR_MAP_PRIVATE | MOTOR_MAP_NOREPLACE);
+        int64_t taken = motor_map(0, 0, 0, (uint64_t)where + done * MOTOR_PAGE_SIZE,
+                                  n * MOTOR_PAGE_SIZE, MOTOR_MAP_PRIVATE | MOTOR_MAP_NOREPLACE);
         if (taken >= 0) { /* nothing was there at all */
             motor_unmap(0, (uint64_t)taken, n * MOTOR_PAGE_SIZE);
             return -ENOMEM;
@@ -302,7 +318,8 @@ long px_sys_mlockall(int flags)
     if (!flags || (flags & ~7) || flags == 4) {
         return -EINVAL;
     }
-    return px_proc()->euid == 0 || px_limit(RLIMIT_MEMLOCK) ? 0 : -EPERM; /* nothing is ever paged out */
+    /* nothing is ever paged out */
+    return px_proc()->euid == 0 || px_limit(RLIMIT_MEMLOCK) ? 0 : -EPERM;
 }
 
 long px_sys_munlockall(void)

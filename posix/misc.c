@@ -26,7 +26,8 @@ static void set_string(char *to, size_t size, const char *from)
 long px_sys_uname(void *user)
 {
     struct linux_utsname u = {0};
-    set_string(u.sysname, sizeof(u.sysname), "Linux"); /* programs ask which calls there are, and these are Linux's */
+    /* programs ask which calls there are, and these are Linux's */
+    set_string(u.sysname, sizeof(u.sysname), "Linux");
     set_string(u.release, sizeof(u.release), "6.1.0-motor");
     set_string(u.version, sizeof(u.version), "#1 Motor");
     set_string(u.machine, sizeof(u.machine), "x86_64");
@@ -92,7 +93,7 @@ long px_sys_sysinfo(void *user)
 }
 
 #define GRND_NONBLOCK 1u
-#define GRND_RANDOM 2u
+#define GRND_RANDOM   2u
 #define GRND_INSECURE 4u
 
 long px_sys_getrandom(void *user, size_t size, unsigned flags)
@@ -426,24 +427,24 @@ long px_sys_capset(void *header, const void *data)
 
 /* ---- prctl ---- */
 
-#define PR_SET_PDEATHSIG 1
-#define PR_GET_PDEATHSIG 2
-#define PR_GET_DUMPABLE 3
-#define PR_SET_DUMPABLE 4
-#define PR_GET_KEEPCAPS 7
-#define PR_SET_KEEPCAPS 8
-#define PR_SET_NAME 15
-#define PR_GET_NAME 16
-#define PR_GET_SECCOMP 21
-#define PR_CAPBSET_READ 23
-#define PR_SET_TIMERSLACK 29
-#define PR_GET_TIMERSLACK 30
+#define PR_SET_PDEATHSIG       1
+#define PR_GET_PDEATHSIG       2
+#define PR_GET_DUMPABLE        3
+#define PR_SET_DUMPABLE        4
+#define PR_GET_KEEPCAPS        7
+#define PR_SET_KEEPCAPS        8
+#define PR_SET_NAME            15
+#define PR_GET_NAME            16
+#define PR_GET_SECCOMP         21
+#define PR_CAPBSET_READ        23
+#define PR_SET_TIMERSLACK      29
+#define PR_GET_TIMERSLACK      30
 #define PR_SET_CHILD_SUBREAPER 36
 #define PR_GET_CHILD_SUBREAPER 37
-#define PR_SET_NO_NEW_PRIVS 38
-#define PR_GET_NO_NEW_PRIVS 39
-#define PR_SET_THP_DISABLE 41
-#define PR_GET_THP_DISABLE 42
+#define PR_SET_NO_NEW_PRIVS    38
+#define PR_GET_NO_NEW_PRIVS    39
+#define PR_SET_THP_DISABLE     41
+#define PR_GET_THP_DISABLE     42
 
 static long set_flag(uint8_t *flag, unsigned long value)
 {
@@ -475,39 +476,57 @@ long px_sys_prctl(int option, unsigned long a, unsigned long b, unsigned long c,
 {
     struct px_attributes *flags = &px_proc()->attributes;
     switch (option) {
-    case PR_SET_NAME: return set_thread_name((void *)a);
-    case PR_GET_NAME: return px_copy_out((void *)a, px_self()->name, 16);
+    case PR_SET_NAME:
+        return set_thread_name((void *)a);
+    case PR_GET_NAME:
+        return px_copy_out((void *)a, px_self()->name, 16);
     case PR_SET_PDEATHSIG:
         if (a > NSIG) {
             return -EINVAL;
         }
         flags->death_signal = (uint8_t)a;
         return 0;
-    case PR_GET_PDEATHSIG: return px_store32((void *)a, flags->death_signal);
-    case PR_GET_DUMPABLE: return !flags->not_dumpable;
+    case PR_GET_PDEATHSIG:
+        return px_store32((void *)a, flags->death_signal);
+    case PR_GET_DUMPABLE:
+        return !flags->not_dumpable;
     case PR_SET_DUMPABLE:
         if (a > 1) {
             return -EINVAL;
         }
         flags->not_dumpable = !a;
         return 0;
-    case PR_GET_KEEPCAPS: return flags->keep_caps;
-    case PR_SET_KEEPCAPS: return set_flag(&flags->keep_caps, a);
-    case PR_GET_SECCOMP: return 0;
-    case PR_CAPBSET_READ: return a > 40 ? -EINVAL : 1;
-    case PR_SET_TIMERSLACK: flags->timer_slack = a; return 0;
-    case PR_GET_TIMERSLACK: return flags->timer_slack ? (long)flags->timer_slack : 50000;
-    case PR_SET_CHILD_SUBREAPER: flags->subreaper = a != 0; return 0;
-    case PR_GET_CHILD_SUBREAPER: return px_store32((void *)a, flags->subreaper);
+    case PR_GET_KEEPCAPS:
+        return flags->keep_caps;
+    case PR_SET_KEEPCAPS:
+        return set_flag(&flags->keep_caps, a);
+    case PR_GET_SECCOMP:
+        return 0;
+    case PR_CAPBSET_READ:
+        return a > 40 ? -EINVAL : 1;
+    case PR_SET_TIMERSLACK:
+        flags->timer_slack = a;
+        return 0;
+    case PR_GET_TIMERSLACK:
+        return flags->timer_slack ? (long)flags->timer_slack : 50000;
+    case PR_SET_CHILD_SUBREAPER:
+        flags->subreaper = a != 0;
+        return 0;
+    case PR_GET_CHILD_SUBREAPER:
+        return px_store32((void *)a, flags->subreaper);
     case PR_SET_NO_NEW_PRIVS:
         if (a != 1 || b || c || d) {
             return -EINVAL;
         }
         flags->no_new_privs = 1;
         return 0;
-    case PR_GET_NO_NEW_PRIVS: return flags->no_new_privs;
-    case PR_SET_THP_DISABLE: return 0;
-    case PR_GET_THP_DISABLE: return 0;
-    default: return -EINVAL;
+    case PR_GET_NO_NEW_PRIVS:
+        return flags->no_new_privs;
+    case PR_SET_THP_DISABLE:
+        return 0;
+    case PR_GET_THP_DISABLE:
+        return 0;
+    default:
+        return -EINVAL;
     }
 }

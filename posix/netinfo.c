@@ -2,10 +2,10 @@
 /* ioctl(SIOCGIF*): what the net engine knows of its interfaces. */
 #include "stream.h"
 
-#define INTERFACES 16
-#define ARPHRD_ETHER 1
+#define INTERFACES      16
+#define ARPHRD_ETHER    1
 #define ARPHRD_LOOPBACK 772
-#define IFF_LOOPBACK 8u
+#define IFF_LOOPBACK    8u
 
 struct linux_ifreq {
     char name[16];
@@ -23,7 +23,10 @@ _Static_assert(sizeof(struct linux_ifreq) == 40, "Linux ABI");
 
 static long interfaces(struct io_ifaddr list[INTERFACES])
 {
-    struct motor_msg msg = {.op = IO_NETINFO, .out = list, .out_size = INTERFACES * sizeof *list, .deadline = MOTOR_NEVER};
+    struct motor_msg msg = {.op = IO_NETINFO,
+                            .out = list,
+                            .out_size = INTERFACES * sizeof *list,
+                            .deadline = MOTOR_NEVER};
     long size = px_proc()->net ? px_call(px_proc()->net, &msg) : 0;
     return size < 0 ? size : PX_MIN(size / (long)sizeof *list, INTERFACES);
 }
@@ -65,20 +68,37 @@ static long get_list(void *user)
 static long answer(struct linux_ifreq *r, const struct io_ifaddr *i, unsigned request)
 {
     switch (request) {
-    case SIOCGIFFLAGS: r->flags = (int16_t)i->flags; return 0;
-    case SIOCGIFMETRIC: r->number = 0; return 0;
-    case SIOCGIFMTU: r->number = (int32_t)i->mtu; return 0;
-    case SIOCGIFINDEX: r->number = (int32_t)i->index; return 0;
-    case SIOCGIFTXQLEN: r->number = 1000; return 0;
-    case SIOCGIFADDR: put_address(r, i->address); break;
-    case SIOCGIFNETMASK: put_address(r, i->netmask); break;
-    case SIOCGIFBRDADDR: put_address(r, i->broadcast); break;
+    case SIOCGIFFLAGS:
+        r->flags = (int16_t)i->flags;
+        return 0;
+    case SIOCGIFMETRIC:
+        r->number = 0;
+        return 0;
+    case SIOCGIFMTU:
+        r->number = (int32_t)i->mtu;
+        return 0;
+    case SIOCGIFINDEX:
+        r->number = (int32_t)i->index;
+        return 0;
+    case SIOCGIFTXQLEN:
+        r->number = 1000;
+        return 0;
+    case SIOCGIFADDR:
+        put_address(r, i->address);
+        break;
+    case SIOCGIFNETMASK:
+        put_address(r, i->netmask);
+        break;
+    case SIOCGIFBRDADDR:
+        put_address(r, i->broadcast);
+        break;
     case SIOCGIFHWADDR:
         memset(r->bytes, 0, sizeof r->bytes);
         r->in.family = i->flags & IFF_LOOPBACK ? ARPHRD_LOOPBACK : ARPHRD_ETHER;
         memcpy(r->bytes + 2, i->mac, 6);
         return 0;
-    default: return -ENOTTY;
+    default:
+        return -ENOTTY;
     }
     return i->address ? 0 : -EADDRNOTAVAIL;
 }
@@ -97,7 +117,8 @@ long px_netinfo_control(unsigned request, unsigned long argument)
     long count = interfaces(list);
     for (long i = 0; i < count; i++) {
         list[i].name[15] = 0;
-        bool match = request == SIOCGIFNAME ? (int32_t)list[i].index == r.number : strcmp(list[i].name, r.name) == 0;
+        bool match = request == SIOCGIFNAME ? (int32_t)list[i].index == r.number
+                                            : strcmp(list[i].name, r.name) == 0;
         if (!match)
             continue;
         long result = 0;

@@ -2,18 +2,23 @@
 /* open, and the working directory. */
 #include "file.h"
 
-#define KNOWN_FLAGS                                                                                                     \
-    (O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_DSYNC | O_ASYNC | O_DIRECT |         \
-     O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_SYNC | O_PATH | O_TMPFILE_BIT)
+#define KNOWN_FLAGS \
+    (O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_DSYNC | \
+     O_ASYNC | O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | \
+     O_SYNC | O_PATH | O_TMPFILE_BIT)
 
-/* Opened through /proc/self/fd or /dev/fd: a terminal is opened anew; what has no file behind it cannot be. */
+/*
+ * Opened through /proc/self/fd or /dev/fd: a terminal is opened anew; what has no file behind it
+ * cannot be.
+ */
 static long reopen_own(int fd, uint32_t status, struct px_file **out)
 {
     struct io_stat st = {0};
     struct px_file *f = px_fd_get(fd);
     if (!f)
         return -ENOENT;
-    int64_t h = f->kind == PX_TTY ? motor_handle_dup(f->handle, MOTOR_RIGHT_CALL | MOTOR_RIGHT_DUP) : -MOTOR_ETYPE;
+    int64_t h = f->kind == PX_TTY ? motor_handle_dup(f->handle, MOTOR_RIGHT_CALL | MOTOR_RIGHT_DUP)
+                                  : -MOTOR_ETYPE;
     px_file_put(f);
     if (h < 0)
         return h == -MOTOR_ETYPE ? -ENXIO : px_errno(h);
@@ -25,7 +30,8 @@ static long open_at(int directory, const char *path, unsigned flags, unsigned mo
 {
     struct px_path p;
     struct io_stat st;
-    struct motor_msg msg = {.op = IO_OPEN, .out = &st, .out_size = sizeof st, .deadline = MOTOR_NEVER};
+    struct motor_msg msg = {
+        .op = IO_OPEN, .out = &st, .out_size = sizeof st, .deadline = MOTOR_NEVER};
     int own = -1;
     if (flags & O_PATH)
         flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
@@ -42,7 +48,8 @@ static long open_at(int directory, const char *path, unsigned flags, unsigned mo
     long result = px_path_call(&p, &msg, &own);
     px_path_put(&p);
     struct px_file *f = NULL;
-    uint32_t status = (flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)) | (flags & O_PATH ? 0 : O_LARGEFILE);
+    uint32_t status = (flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)) |
+                      (flags & O_PATH ? 0 : O_LARGEFILE);
     if (result == -PX_OWN_FD_ONLY) {
         result = reopen_own(own, status, &f);
     } else if (result >= 0 && msg.nhandles == 1) {
@@ -94,7 +101,8 @@ long px_sys_openat2(int directory, const char *path, const void *how, size_t siz
         if (more)
             return -E2BIG;
     }
-    if (h.flags & ~(uint64_t)KNOWN_FLAGS || h.mode & ~07777ull || (h.mode && !(h.flags & (O_CREAT | O_TMPFILE_BIT))))
+    if (h.flags & ~(uint64_t)KNOWN_FLAGS || h.mode & ~07777ull ||
+        (h.mode && !(h.flags & (O_CREAT | O_TMPFILE_BIT))))
         return -EINVAL;
     if (h.resolve) /* the fs engine cannot limit a walk yet: never do less than was asked */
         return h.resolve & ~0x3full ? -EINVAL : -EOPNOTSUPP;
@@ -115,7 +123,8 @@ static long change_directory(struct px_path *p)
         return result;
     if (msg.nhandles != 1)
         return -EIO;
-    struct px_file *f = px_file_from_handle(msg.handle[0], MOTOR_FD_FILE, O_PATH | O_DIRECTORY, &st);
+    struct px_file *f =
+        px_file_from_handle(msg.handle[0], MOTOR_FD_FILE, O_PATH | O_DIRECTORY, &st);
     if (!f)
         return -ENOMEM;
     px_cwd_set(f);
@@ -147,7 +156,8 @@ long px_sys_fchdir(int fd)
 long px_sys_getcwd(void *buffer, size_t size)
 {
     struct px_file *cwd = px_cwd_get();
-    struct motor_msg msg = {.op = IO_PATH, .out = buffer, .out_size = size, .deadline = MOTOR_NEVER};
+    struct motor_msg msg = {
+        .op = IO_PATH, .out = buffer, .out_size = size, .deadline = MOTOR_NEVER};
     long length = px_call(cwd->handle, &msg);
     px_file_put(cwd);
     if (length < 0)

@@ -73,7 +73,8 @@ long px_path_call(struct px_path *p, struct motor_msg *msg, int *own)
     return result;
 }
 
-long px_path_simple(int directory, const char *user, bool empty_ok, uint32_t op, uint64_t w0, uint64_t w1, uint64_t w2)
+long px_path_simple(int directory, const char *user, bool empty_ok, uint32_t op, uint64_t w0,
+                    uint64_t w1, uint64_t w2)
 {
     struct px_path p;
     long result = px_path_get(&p, directory, user, empty_ok);

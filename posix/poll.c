@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * poll. First a look at every file without further ado: most calls end there. Only then watches are hung on the files, which
- * are looked at once more, now armed; whatever comes after that fires the waiter.
+ * poll. First a look at every file without further ado: most calls end there. Only then watches are
+ * hung on the files, which are looked at once more, now armed; whatever comes after that fires the
+ * waiter.
  */
 #include "poll.h"
 
@@ -27,7 +28,8 @@ static long scan_locked(struct linux_pollfd *fds, size_t count, bool arm)
     const struct px_files *t = px_files();
     long ready = 0;
     for (size_t i = 0; i < count; i++) {
-        uint32_t now = fds[i].fd < 0 ? 0 : look(file_of(t, fds[i].fd), (uint16_t)fds[i].events, arm);
+        uint32_t now =
+            fds[i].fd < 0 ? 0 : look(file_of(t, fds[i].fd), (uint16_t)fds[i].events, arm);
         fds[i].revents = (int16_t)now;
         ready += now != 0;
     }
@@ -60,7 +62,8 @@ static bool any_terminal(const struct linux_pollfd *fds, size_t count)
     return false;
 }
 
-static long wait(struct linux_pollfd *fds, size_t count, struct px_watch *watches, uint64_t deadline)
+static long wait(struct linux_pollfd *fds, size_t count, struct px_watch *watches,
+                 uint64_t deadline)
 {
     struct px_files *t = px_files();
     struct px_net *n = px_net();

@@ -5,8 +5,8 @@
 #include "watch.h"
 
 /*
- * Waits until one of the entries (in the runtime's memory) is ready: how many are, revents filled. 0 at the deadline;
- * -PX_ERESTARTNOHAND, -ENOMEM. Negative descriptors are skipped.
+ * Waits until one of the entries (in the runtime's memory) is ready: how many are, revents filled.
+ * 0 at the deadline; -PX_ERESTARTNOHAND, -ENOMEM. Negative descriptors are skipped.
  */
 long px_poll(struct linux_pollfd *fds, size_t count, uint64_t deadline);
 

@@ -2,7 +2,7 @@
 /* The process: its state, its end, and the bookkeeping of the call table. */
 #include "internal.h"
 
-#define CALLS 453u
+#define CALLS                  453u
 #define PRIVATE_UNMAP_AND_EXIT 0x4d0001u
 
 struct px_process px_first_process;
@@ -12,7 +12,7 @@ const int32_t *px_dispatch = px_table;
 
 /* One string after the other, in the order of calls.def: no pointers, so nothing to relocate. */
 static const char names[] =
-#define CALL(number, name, ...) #name "\0"
+#define CALL(number, name, ...)   #name "\0"
 #define NONE(number, name, error) #name "\0"
 #define GAP(from, to)
 #include "calls.def"
@@ -22,7 +22,7 @@ static const char names[] =
 #undef GAP
 
 static const short numbers[] = {
-#define CALL(number, name, ...) number,
+#define CALL(number, name, ...)   number,
 #define NONE(number, name, error) number,
 #define GAP(from, to)
 #include "calls.def"
@@ -108,7 +108,8 @@ long px_call_other(uint64_t a, uint64_t b)
 
 static void write_missing(motor_handle to, const char *text, size_t size)
 {
-    struct motor_msg m = {.op = IO_WRITE, .in = text, .in_size = size, .deadline = MOTOR_NEVER, .word = {~0ull}};
+    struct motor_msg m = {
+        .op = IO_WRITE, .in = text, .in_size = size, .deadline = MOTOR_NEVER, .word = {~0ull}};
     px_call(to, &m);
 }
 
@@ -125,7 +126,8 @@ void px_report_missing(void)
         uint32_t count = __atomic_load_n(&missing_count[n], __ATOMIC_RELAXED);
         if (count) {
             const char *name = px_call_name(n);
-            used += px_format(text + used, sizeof(text) - used, "%s %u\n", name ? name : "unknown", count);
+            used += px_format(text + used, sizeof(text) - used, "%s %u\n", name ? name : "unknown",
+                              count);
         }
         if (used > sizeof(text) - 64 || (n == CALLS && used)) {
             write_missing(m.handle[0], text, used);
@@ -153,7 +155,10 @@ _Noreturn void px_process_end(uint32_t status)
 
 bool px_report_raw;
 
-/* After a fault of the runtime itself its locks may be held for ever: then only the kernel's log is safe. */
+/*
+ * After a fault of the runtime itself its locks may be held for ever: then only the kernel's log is
+ * safe.
+ */
 void px_report(const char *text, size_t length)
 {
     if (px_proc()->files && !px_report_raw) {
@@ -190,18 +195,18 @@ long px_sys_prlimit64(int pid, unsigned resource, const void *new, void *old)
     if (resource >= 16) {
         return -EINVAL;
     }
-    if (new && px_copy_in(&limit, new, sizeof(limit)) < 0) {
+    if (new &&px_copy_in(&limit, new, sizeof(limit)) < 0) {
         return -EFAULT;
     }
-    if (new && limit.soft > limit.hard) {
+    if (new &&limit.soft > limit.hard) {
         return -EINVAL;
     }
     long status = 0;
     px_lock(&p->limits);
     before = p->limit[resource];
-    if (new && limit.hard > before.hard && p->euid != 0) {
+    if (new &&limit.hard > before.hard && p->euid != 0) {
         status = -EPERM;
-    } else if (new && resource == RLIMIT_NOFILE && limit.hard > MOTOR_HANDLES_MAX) {
+    } else if (new &&resource == RLIMIT_NOFILE && limit.hard > MOTOR_HANDLES_MAX) {
         status = -EPERM;
     } else if (new) {
         p->limit[resource] = limit;

@@ -2,10 +2,11 @@
 /*
  * Rings: memory for what the process sends, and reading what engines send.
  *
- * Ring memory is virtual space until it is touched, so a stream's ring has the size of its tx_limit at once; while it is empty
- * writing begins at its first byte again. Few bytes in flight touch few pages. Free rings lie on stacks, one for each size,
- * so that the memory used last is used next. A stream keeps its ring until it is found drained: by its own calls, or by another
- * stream that needs one.
+ * Ring memory is virtual space until it is touched, so a stream's ring has the size of its tx_limit
+ * at once; while it is empty writing begins at its first byte again. Few bytes in flight touch few
+ * pages. Free rings lie on stacks, one for each size, so that the memory used last is used next. A
+ * stream keeps its ring until it is found drained: by its own calls, or by another stream that
+ * needs one.
  */
 #include "watch.h"
 
@@ -48,13 +49,15 @@ static bool push(struct px_ring_stack *stack, uint32_t page)
 
 static bool drained(const struct px_file *f)
 {
-    return __atomic_load_n(&f->stream.slot->tx_tail, __ATOMIC_ACQUIRE) == PX_GLANCE(f->stream.tx_head);
+    return __atomic_load_n(&f->stream.slot->tx_tail, __ATOMIC_ACQUIRE) ==
+           PX_GLANCE(f->stream.tx_head);
 }
 
 static void release_locked(struct px_session *s, struct px_file *f)
 {
     list_remove(s, f);
-    push(&s->free_rings[f->stream.ring_order - IO_RING_ORDER_MIN], f->stream.ring_page); /* without memory its address is lost: harmless */
+    /* without memory its address is lost: harmless */
+    push(&s->free_rings[f->stream.ring_order - IO_RING_ORDER_MIN], f->stream.ring_page);
     PX_SET(f->stream.ring_page, 0);
 }
 
@@ -100,7 +103,8 @@ bool px_ring_get(struct px_file *f, uint32_t order)
 {
     struct px_session *s = f->stream.session;
     struct px_net *n = px_net();
-    if (!PX_GLANCE(s->free_rings[order - IO_RING_ORDER_MIN].count)) { /* rings of closed streams wait in signals that nobody has taken */
+    /* rings of closed streams wait in signals that nobody has taken */
+    if (!PX_GLANCE(s->free_rings[order - IO_RING_ORDER_MIN].count)) {
         px_lock(&n->lock);
         px_drain_locked(n);
         px_unlock(&n->lock);
@@ -148,12 +152,15 @@ bool px_rx_check(uint64_t place, uint32_t tail, uint32_t head)
 {
     uint64_t page = place >> 40;
     uint32_t order = (uint32_t)(place >> 32) & 0xff;
-    if (order < IO_RING_ORDER_MIN || order > IO_RING_ORDER_MAX || page < IO_ARENA_ENGINE_RINGS / 4096)
+    if (order < IO_RING_ORDER_MIN || order > IO_RING_ORDER_MAX ||
+        page < IO_ARENA_ENGINE_RINGS / 4096)
         return false;
-    return page + (1u << (order - 12)) <= IO_ARENA_CLIENT_RINGS / 4096 && head - tail <= 1u << order;
+    return page + (1u << (order - 12)) <= IO_ARENA_CLIENT_RINGS / 4096 &&
+           head - tail <= 1u << order;
 }
 
-const uint8_t *px_rx_at(const struct px_session *s, uint64_t place, uint32_t index, uint32_t *contiguous)
+const uint8_t *px_rx_at(const struct px_session *s, uint64_t place, uint32_t index,
+                        uint32_t *contiguous)
 {
     uint32_t size = 1u << ((place >> 32) & 0xff);
     uint32_t at = (index - (uint32_t)place) & (size - 1);
@@ -161,7 +168,8 @@ const uint8_t *px_rx_at(const struct px_session *s, uint64_t place, uint32_t ind
     return s->arena + (place >> 40) * 4096 + at;
 }
 
-bool px_rx_copy(const struct px_session *s, uint64_t place, uint32_t tail, uint32_t head, void *to, uint32_t size)
+bool px_rx_copy(const struct px_session *s, uint64_t place, uint32_t tail, uint32_t head, void *to,
+                uint32_t size)
 {
     if (head - tail < size || !px_rx_check(place, tail, head))
         return false;

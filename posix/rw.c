@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* read, write and their forms with offsets and vectors: they look up the file, check, and leave the rest to its operations. */
+/*
+ * read, write and their forms with offsets and vectors: they look up the file, check, and leave the
+ * rest to its operations.
+ */
 #include "fd.h"
 
 static long do_read(struct px_file *f, struct px_io *io, uint32_t flags)
@@ -88,7 +91,8 @@ long px_sys_pwrite64(int fd, const void *buffer, size_t count, long offset)
 
 enum { READ, WRITE, READ_AT, WRITE_AT };
 
-static long vectored(int fd, const void *vector, long count, int how, int64_t offset, uint32_t flags)
+static long vectored(int fd, const void *vector, long count, int how, int64_t offset,
+                     uint32_t flags)
 {
     struct px_vectors v;
     struct px_file *f = px_fd_get_io(fd);
@@ -132,8 +136,8 @@ static long rwf_flags(int flags, uint32_t *out)
 {
     if (flags & ~(RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND))
         return -EOPNOTSUPP;
-    *out = (flags & (RWF_DSYNC | RWF_SYNC) ? PX_IO_SYNC : 0) | (flags & RWF_NOWAIT ? PX_IO_NONBLOCK : 0) |
-           (flags & RWF_APPEND ? PX_IO_APPEND : 0);
+    *out = (flags & (RWF_DSYNC | RWF_SYNC) ? PX_IO_SYNC : 0) |
+           (flags & RWF_NOWAIT ? PX_IO_NONBLOCK : 0) | (flags & RWF_APPEND ? PX_IO_APPEND : 0);
     return 0;
 }
 
@@ -142,13 +146,16 @@ long px_sys_preadv2(int fd, const void *vector, int count, long offset, long off
     uint32_t how;
     long error = rwf_flags(flags, &how);
     (void)offset_high;
-    return error < 0 ? error : vectored(fd, vector, count, offset == -1 ? READ : READ_AT, offset, how);
+    return error < 0 ? error
+                     : vectored(fd, vector, count, offset == -1 ? READ : READ_AT, offset, how);
 }
 
-long px_sys_pwritev2(int fd, const void *vector, int count, long offset, long offset_high, int flags)
+long px_sys_pwritev2(int fd, const void *vector, int count, long offset, long offset_high,
+                     int flags)
 {
     uint32_t how;
     long error = rwf_flags(flags, &how);
     (void)offset_high;
-    return error < 0 ? error : vectored(fd, vector, count, offset == -1 ? WRITE : WRITE_AT, offset, how);
+    return error < 0 ? error
+                     : vectored(fd, vector, count, offset == -1 ? WRITE : WRITE_AT, offset, how);
 }

@@ -2,9 +2,9 @@
 /* select: poll with sets of bits. */
 #include "poll.h"
 
-#define READABLE (POLLIN | POLLRDNORM | POLLRDBAND | POLLHUP | POLLERR)
-#define WRITABLE (POLLOUT | POLLWRNORM | POLLWRBAND | POLLERR)
-#define SMALL 16
+#define READABLE  (POLLIN | POLLRDNORM | POLLRDBAND | POLLHUP | POLLERR)
+#define WRITABLE  (POLLOUT | POLLWRNORM | POLLWRBAND | POLLERR)
+#define SMALL     16
 #define WORDS_MAX (PX_FD_MAX / 64)
 
 struct sets { /* three bit sets, one after the other; user[i] NULL: not asked */
@@ -13,7 +13,8 @@ struct sets { /* three bit sets, one after the other; user[i] NULL: not asked */
     size_t words;
 };
 
-static const uint32_t asked[3] = {POLLIN | POLLRDNORM | POLLRDBAND, POLLOUT | POLLWRNORM | POLLWRBAND, POLLPRI};
+static const uint32_t asked[3] = {POLLIN | POLLRDNORM | POLLRDBAND,
+                                  POLLOUT | POLLWRNORM | POLLWRBAND, POLLPRI};
 static const uint32_t answered[3] = {READABLE, WRITABLE, POLLPRI};
 
 static bool bit(const uint64_t *set, size_t fd)
@@ -121,13 +122,15 @@ long px_sys_select(int count, void *read, void *write, void *except, void *timeo
     long result = select_user(count, read, write, except, deadline);
     if (timeout && (result >= 0 || result == -PX_ERESTARTNOHAND)) {
         uint64_t now = px_now(), left = deadline > now ? deadline - now : 0;
-        t = (struct linux_timeval){(int64_t)(left / 1000000000u), (int64_t)(left % 1000000000u / 1000)};
+        t = (struct linux_timeval){(int64_t)(left / 1000000000u),
+                                   (int64_t)(left % 1000000000u / 1000)};
         px_copy_out(timeout, &t, sizeof t);
     }
     return result;
 }
 
-long px_sys_pselect6(int count, void *read, void *write, void *except, void *timeout, const void *mask)
+long px_sys_pselect6(int count, void *read, void *write, void *except, void *timeout,
+                     const void *mask)
 {
     struct {
         const void *set;

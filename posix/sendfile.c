@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sendfile and copy_file_range. To a TCP socket, the fs engine's answer to IO_READ goes straight into the tx ring: one copy, and
- * one call for each contiguous piece of free ring. Elsewhere bytes pass through a buffer.
+ * sendfile and copy_file_range. To a TCP socket, the fs engine's answer to IO_READ goes straight
+ * into the tx ring: one copy, and one call for each contiguous piece of free ring. Elsewhere bytes
+ * pass through a buffer.
  */
 #include "file.h"
 #include "stream.h"
@@ -130,7 +131,8 @@ long px_sys_sendfile(int out_fd, int in_fd, void *user_offset, size_t count)
     if (result == 0 && count) {
         if (!user_offset)
             s.offset = __atomic_load_n(&in->desc->offset, __ATOMIC_RELAXED);
-        result = out->ops == &px_stream_ops ? send_to_stream(out, &s, count) : send_to_file(out, &s, count);
+        result = out->ops == &px_stream_ops ? send_to_stream(out, &s, count)
+                                            : send_to_file(out, &s, count);
         if (result > 0 && user_offset) {
             if (px_copy_out(user_offset, &s.offset, sizeof s.offset) < 0)
                 result = -EFAULT;
@@ -186,7 +188,8 @@ static long give_offset(struct px_file *f, void *user, uint64_t offset)
     return 0;
 }
 
-long px_sys_copy_file_range(int in_fd, void *in_offset, int out_fd, void *out_offset, size_t length, unsigned flags)
+long px_sys_copy_file_range(int in_fd, void *in_offset, int out_fd, void *out_offset, size_t length,
+                            unsigned flags)
 {
     struct px_file *in = px_fd_get_io(in_fd), *out = px_fd_get_io(out_fd);
     uint64_t from = 0, to = 0;
@@ -197,7 +200,8 @@ long px_sys_copy_file_range(int in_fd, void *in_offset, int out_fd, void *out_of
         result = take_offset(out, out_offset, &to);
     length = PX_MIN(length, MAX_RW_COUNT);
     if (result == 0 && length) {
-        struct motor_msg msg = {.op = IO_COPY, .nhandles = 1, .handle = {out->handle}, .deadline = MOTOR_NEVER};
+        struct motor_msg msg = {
+            .op = IO_COPY, .nhandles = 1, .handle = {out->handle}, .deadline = MOTOR_NEVER};
         msg.word[0] = from;
         msg.word[1] = to;
         msg.word[2] = length;

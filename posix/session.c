@@ -2,16 +2,17 @@
 /*
  * Sessions with engines: opening, slots, and telling. See <motor/io.h>.
  *
- * owners[slot] is the file of the slot, or, when that was closed before the engine was done with the slot:
- *   page << 16 | order << 8 | LEFT_RING       a tx ring that still holds bytes
- *   LEFT_LISTENER                             an accept queue: connections that nobody took must be closed
- * until the engine says that the slot is free (kind IO_SLOT_FREE and the bit), or gives it out again.
+ * owners[slot] is the file of the slot, or, when that was closed before the engine was done with
+ * the slot: page << 16 | order << 8 | LEFT_RING       a tx ring that still holds bytes
+ *   LEFT_LISTENER                             an accept queue: connections that nobody took must be
+ * closed until the engine says that the slot is free (kind IO_SLOT_FREE and the bit), or gives it
+ * out again.
  */
 #include "watch.h"
 
-#define LEFT_RING 1u
+#define LEFT_RING     1u
 #define LEFT_LISTENER 2u
-#define LEFT_MASK 3u
+#define LEFT_MASK     3u
 
 static struct px_session *open_session(struct px_net *n, motor_handle connector, long *error)
 {
@@ -32,7 +33,8 @@ static struct px_session *open_session(struct px_net *n, motor_handle connector,
     if (msg.nhandles != 2)
         goto fail;
     s->gate = msg.handle[0];
-    int64_t at = motor_map(0, msg.handle[1], 0, 0, IO_ARENA_SIZE, MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_NOFORK);
+    int64_t at = motor_map(0, msg.handle[1], 0, 0, IO_ARENA_SIZE,
+                           MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_NOFORK);
     motor_handle_close(msg.handle[1]);
     if (at < 0) {
         motor_handle_close(s->gate);
@@ -96,7 +98,8 @@ static void discard_accepts(struct px_session *s, uint32_t slot)
     uint32_t head = __atomic_load_n(&shared->rx_head, __ATOMIC_ACQUIRE);
     uint64_t place = __atomic_load_n(&shared->rx_place, __ATOMIC_RELAXED);
     uint32_t tail = shared->rx_tail;
-    for (struct io_accept record; px_rx_copy(s, place, tail, head, &record, sizeof record); tail += sizeof record)
+    for (struct io_accept record; px_rx_copy(s, place, tail, head, &record, sizeof record);
+         tail += sizeof record)
         if (record.handle)
             motor_handle_close(record.handle);
     __atomic_store_n(&shared->rx_tail, tail, __ATOMIC_RELEASE);
@@ -125,13 +128,15 @@ void px_session_attach(struct px_session *s, uint32_t slot, struct px_file *f)
     px_unlock(&n->lock);
 }
 
-void px_session_detach(struct px_session *s, uint32_t slot, uint32_t ring_page, uint32_t ring_order, bool listener)
+void px_session_detach(struct px_session *s, uint32_t slot, uint32_t ring_page, uint32_t ring_order,
+                       bool listener)
 {
     struct px_net *n = px_net();
     px_lock(&n->lock);
-    s->owners[slot] = listener    ? LEFT_LISTENER
-                      : ring_page ? (uint64_t)ring_page << 16 | (uint64_t)ring_order << 8 | LEFT_RING
-                                  : 0;
+    s->owners[slot] = listener ? LEFT_LISTENER
+                      : ring_page
+                          ? (uint64_t)ring_page << 16 | (uint64_t)ring_order << 8 | LEFT_RING
+                          : 0;
     if (listener)
         discard_accepts(s, slot);
     px_unlock(&n->lock);

@@ -2,31 +2,35 @@
 /*
  * Signals: sets, queues, sending, masks and actions. How one reaches a handler is in deliver.c.
  *
- * A signal is pending in its thread's set or in the process's. A thread takes signals only itself, on the way out of
- * the runtime or in an upcall (px_take_signal). Who sends one to another thread adds it to the set under the lock and then
- * interrupts that thread (thread_control INTERRUPT), which the kernel remembers until acknowledged. So it is not lost,
- * wherever the target is:
+ * A signal is pending in its thread's set or in the process's. A thread takes signals only itself,
+ * on the way out of the runtime or in an upcall (px_take_signal). Who sends one to another thread
+ * adds it to the set under the lock and then interrupts that thread (thread_control INTERRUPT),
+ * which the kernel remembers until acknowledged. So it is not lost, wherever the target is:
  *   - in program code: an upcall;
- *   - in the runtime, before a wait: the wait ends at once; before leaving: tcb.pending is not 0, so the way out looks. The
- *     exit clears busy and then looks at tcb.pending; the kernel sets tcb.pending and then looks at busy; both in the
- *     same thread's user mode or its return to it, so one of the two sees the other;
+ *   - in the runtime, before a wait: the wait ends at once; before leaving: tcb.pending is not 0,
+ * so the way out looks. The exit clears busy and then looks at tcb.pending; the kernel sets
+ * tcb.pending and then looks at busy; both in the same thread's user mode or its return to it, so
+ * one of the two sees the other;
  *   - in a wait: it ends with MOTOR_EINTR.
- * The target acknowledges first and looks at the sets after, so a signal added later interrupts it anew.
+ * The target acknowledges first and looks at the sets after, so a signal added later interrupts it
+ * anew.
  *
- * A blocked signal interrupts nobody; whoever unblocks it looks itself, under the lock (px_set_mask). A process signal
- * goes to one thread that does not block it; should that thread block it, or end, before it took it, it passes the signal
- * on (px_retarget). `work` belongs to its thread alone.
+ * A blocked signal interrupts nobody; whoever unblocks it looks itself, under the lock
+ * (px_set_mask). A process signal goes to one thread that does not block it; should that thread
+ * block it, or end, before it took it, it passes the signal on (px_retarget). `work` belongs to its
+ * thread alone.
  *
- * A timer's signal has an entry of its own even where a standard signal is pending already, and at most one: timer_queued says
- * so. The bit follows the entry wherever it goes (taken, dropped by SIG_IGN, with its thread), so a timer never takes a
- * signal for pending that nobody will get.
+ * A timer's signal has an entry of its own even where a standard signal is pending already, and at
+ * most one: timer_queued says so. The bit follows the entry wherever it goes (taken, dropped by
+ * SIG_IGN, with its thread), so a timer never takes a signal for pending that nobody will get.
  *
- * Lock: px_signals.lock, also for the list of threads; sending interrupts with it held, so a handle cannot go stale.
+ * Lock: px_signals.lock, also for the list of threads; sending interrupts with it held, so a handle
+ * cannot go stale.
  */
 #include "internal.h"
 
 #define SIGINFO_SIZE 128u
-#define QUEUE_MAX 65536u
+#define QUEUE_MAX    65536u
 
 struct px_queued {
     struct px_queued *next;
@@ -129,7 +133,8 @@ void px_signal_forget_timer(struct px_process *p, uint32_t timer)
     struct px_signals *s = p->signals;
     px_lock(&s->lock);
     struct px_pending *pending = &s->pending;
-    for (struct px_thread *t = p->threads->first; s->timer_queued[timer / 64] >> (timer % 64) & 1; t = t->next) {
+    for (struct px_thread *t = p->threads->first; s->timer_queued[timer / 64] >> (timer % 64) & 1;
+         t = t->next) {
         struct px_queued **link = &pending->first, *q;
         while ((q = *link) && !(q->info.of_timer && (uint32_t)q->info.timer == timer)) {
             link = &q->next;
@@ -149,12 +154,16 @@ void px_signal_forget_timer(struct px_process *p, uint32_t timer)
     px_unlock(&s->lock);
 }
 
-/* Standard signals are kept once, but for those of timers; real-time ones each. Without memory only what sigqueue() sent is refused. */
+/*
+ * Standard signals are kept once, but for those of timers; real-time ones each. Without memory only
+ * what sigqueue() sent is refused.
+ */
 static long add(struct px_process *p, struct px_pending *pending, const struct px_siginfo *info)
 {
     int sig = info->signo;
     uint64_t *timers = info->of_timer ? &p->signals->timer_queued[info->timer / 64] : NULL;
-    if (timers ? *timers >> (info->timer % 64) & 1 : sig < SIGRTMIN && (pending->set & PX_BIT(sig)) != 0) {
+    if (timers ? *timers >> (info->timer % 64) & 1
+               : sig < SIGRTMIN && (pending->set & PX_BIT(sig)) != 0) {
         return timers ? 1 : 0;
     }
     uint64_t limit = p->limit[RLIMIT_SIGPENDING].soft;
@@ -180,12 +189,13 @@ static long add(struct px_process *p, struct px_pending *pending, const struct p
 
 static int lowest(uint64_t set)
 {
-    uint64_t synchronous = PX_BIT(SIGSEGV) | PX_BIT(SIGBUS) | PX_BIT(SIGILL) | PX_BIT(SIGTRAP) | PX_BIT(SIGFPE) |
-                           PX_BIT(SIGSYS);
+    uint64_t synchronous = PX_BIT(SIGSEGV) | PX_BIT(SIGBUS) | PX_BIT(SIGILL) | PX_BIT(SIGTRAP) |
+                           PX_BIT(SIGFPE) | PX_BIT(SIGSYS);
     return __builtin_ctzll(set & synchronous ? set & synchronous : set) + 1;
 }
 
-static int take(struct px_process *p, struct px_pending *pending, uint64_t set, struct px_siginfo *info)
+static int take(struct px_process *p, struct px_pending *pending, uint64_t set,
+                struct px_siginfo *info)
 {
     if (!(pending->set & set)) {
         return 0;
@@ -239,7 +249,8 @@ static void interrupt(struct px_thread *t) /* [lock held] */
     }
 }
 
-static struct px_thread *choose(struct px_process *p, uint64_t bit, const struct px_thread *except) /* [lock held] */
+/* [lock held] */
+static struct px_thread *choose(struct px_process *p, uint64_t bit, const struct px_thread *except)
 {
     struct px_thread *self = px_self();
     if (self != except && self->process == p && wants(self, bit)) {
@@ -255,7 +266,7 @@ static struct px_thread *choose(struct px_process *p, uint64_t bit, const struct
 }
 
 #define IGNORED_BY_DEFAULT (PX_BIT(SIGCHLD) | PX_BIT(SIGCONT) | PX_BIT(SIGURG) | PX_BIT(SIGWINCH))
-#define STOPPING (PX_BIT(SIGSTOP) | PX_BIT(SIGTSTP) | PX_BIT(SIGTTIN) | PX_BIT(SIGTTOU))
+#define STOPPING           (PX_BIT(SIGSTOP) | PX_BIT(SIGTSTP) | PX_BIT(SIGTTIN) | PX_BIT(SIGTTOU))
 
 bool px_signal_ignored(const struct px_process *p, int sig)
 {
@@ -306,7 +317,10 @@ void px_signal_process(int sig, int code)
     px_signal_send(px_proc(), NULL, &info);
 }
 
-/* `leaving` will not take the process's signals in `set` any more: somebody else should. [lock held] */
+/*
+ * `leaving` will not take the process's signals in `set` any more: somebody else should. [lock
+ * held]
+ */
 void px_retarget(struct px_process *p, struct px_thread *leaving, uint64_t set)
 {
     for (uint64_t left = p->signals->pending.set & set; left; left &= left - 1) {
@@ -400,10 +414,16 @@ long px_sys_rt_sigprocmask(int how, const void *set, void *old, size_t size)
             return -EFAULT;
         }
         switch (how) {
-        case 0: value = before | value; break;
-        case 1: value = before & ~value; break;
-        case 2: break;
-        default: return -EINVAL;
+        case 0:
+            value = before | value;
+            break;
+        case 1:
+            value = before & ~value;
+            break;
+        case 2:
+            break;
+        default:
+            return -EINVAL;
         }
         if (value != before) {
             px_set_mask(t, value);
@@ -477,7 +497,8 @@ static void begin_handler(struct px_thread *t, int sig, const struct px_action *
     t->mask = mask;
 }
 
-int px_signal_next(struct px_thread *t, struct px_siginfo *info, struct px_action *a, uint64_t *old_mask)
+int px_signal_next(struct px_thread *t, struct px_siginfo *info, struct px_action *a,
+                   uint64_t *old_mask)
 {
     struct px_signals *s = t->process->signals;
     px_lock(&s->lock);
@@ -550,10 +571,11 @@ static void set_waits_for(struct px_thread *t, uint64_t set)
 }
 
 /*
- * The signals waited for are blocked (if not, a handler may win); `waits_for` makes senders interrupt this thread for
- * them and px_interrupted() report them.
+ * The signals waited for are blocked (if not, a handler may win); `waits_for` makes senders
+ * interrupt this thread for them and px_interrupted() report them.
  */
-static long wait_for_signal(struct px_thread *t, uint64_t set, uint64_t deadline, struct px_siginfo *info)
+static long wait_for_signal(struct px_thread *t, uint64_t set, uint64_t deadline,
+                            struct px_siginfo *info)
 {
     static uint32_t never;
     for (;;) {
@@ -694,5 +716,6 @@ long px_sys_rt_tgsigqueueinfo(int pid, int tid, int sig, const void *user)
     if (status < 0) {
         return status;
     }
-    return pid != (int)px_proc()->pid ? -ESRCH : px_signal_send_tid(px_proc(), (uint32_t)tid, &info);
+    return pid != (int)px_proc()->pid ? -ESRCH
+                                      : px_signal_send_tid(px_proc(), (uint32_t)tid, &info);
 }

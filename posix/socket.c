@@ -34,8 +34,8 @@ long px_sys_socket(int family, int type, int protocol)
         return error;
     if (msg.nhandles != 1 || msg.word[0] >= IO_SLOTS)
         return -EIO;
-    struct px_file *f = px_socket_file(s, (uint32_t)msg.word[0], msg.handle[0], (uint32_t)family, (uint32_t)type & SOCK_TYPE_MASK,
-                                       (uint32_t)protocol, flags);
+    struct px_file *f = px_socket_file(s, (uint32_t)msg.word[0], msg.handle[0], (uint32_t)family,
+                                       (uint32_t)type & SOCK_TYPE_MASK, (uint32_t)protocol, flags);
     return f ? px_fd_install(f, flags & SOCK_CLOEXEC) : -ENFILE;
 }
 
@@ -180,8 +180,11 @@ static long get_name(int fd, void *address, void *length, bool peer)
     if (!f)
         return result;
     /* What accept told of stays true while the connection lives; later only the engine knows. */
-    bool known = f->stream.named && (!peer || __atomic_load_n(&f->stream.slot->state, __ATOMIC_ACQUIRE) == IO_STATE_CONNECTED);
-    struct motor_msg msg = {.op = IO_GETNAME, .out = bytes, .out_size = sizeof bytes, .deadline = MOTOR_NEVER};
+    bool known =
+        f->stream.named &&
+        (!peer || __atomic_load_n(&f->stream.slot->state, __ATOMIC_ACQUIRE) == IO_STATE_CONNECTED);
+    struct motor_msg msg = {
+        .op = IO_GETNAME, .out = bytes, .out_size = sizeof bytes, .deadline = MOTOR_NEVER};
     msg.word[0] = peer;
     if (known)
         result = px_address_format(peer ? &f->stream.peer : &f->stream.own, bytes);
@@ -224,7 +227,8 @@ static long set_timeout(uint64_t *timeout, const void *value, unsigned length)
     if (t.sec < 0)
         *timeout = 1; /* Linux: does not wait at all */
     else
-        *timeout = t.sec > 1000000000 ? 0 : (uint64_t)t.sec * 1000000000u + (uint64_t)t.usec * 1000u;
+        *timeout =
+            t.sec > 1000000000 ? 0 : (uint64_t)t.sec * 1000000000u + (uint64_t)t.usec * 1000u;
     return 0;
 }
 
@@ -234,9 +238,11 @@ static long set_own(struct px_stream *t, int name, const void *value, unsigned l
     uint32_t number;
     switch (name) {
     case SO_RCVTIMEO:
-    case SO_RCVTIMEO_NEW: return set_timeout(&t->receive_timeout, value, length);
+    case SO_RCVTIMEO_NEW:
+        return set_timeout(&t->receive_timeout, value, length);
     case SO_SNDTIMEO:
-    case SO_SNDTIMEO_NEW: return set_timeout(&t->send_timeout, value, length);
+    case SO_SNDTIMEO_NEW:
+        return set_timeout(&t->send_timeout, value, length);
     case SO_RCVLOWAT:
         if (length < 4)
             return -EINVAL;
@@ -244,7 +250,8 @@ static long set_own(struct px_stream *t, int name, const void *value, unsigned l
             return -EFAULT;
         t->low_water = (int32_t)number < 0 ? INT32_MAX : PX_MAX(number, 1u);
         return 0;
-    default: return -ENOTTY;
+    default:
+        return -ENOTTY;
     }
 }
 
@@ -254,10 +261,13 @@ long px_sys_setsockopt(int fd, int level, int name, const void *value, unsigned 
     struct px_file *f = get_socket(fd, &result);
     if (!f)
         return result;
-    struct motor_msg msg = {.op = IO_SETSOCKOPT, .in = value, .in_size = length, .deadline = MOTOR_NEVER};
+    struct motor_msg msg = {
+        .op = IO_SETSOCKOPT, .in = value, .in_size = length, .deadline = MOTOR_NEVER};
     msg.word[0] = (uint64_t)(int64_t)level;
     msg.word[1] = (uint64_t)(int64_t)name;
-    result = (int32_t)length < 0 ? -EINVAL : level == SOL_SOCKET ? set_own(&f->stream, name, value, length) : -ENOTTY;
+    result = (int32_t)length < 0   ? -EINVAL
+             : level == SOL_SOCKET ? set_own(&f->stream, name, value, length)
+                                   : -ENOTTY;
     if (result == -ENOTTY)
         result = PX_MIN(px_call(f->handle, &msg), 0L);
     px_file_put(f);
@@ -271,21 +281,36 @@ static long get_own(struct px_file *f, int name, uint8_t value[16])
     int32_t number;
     struct linux_timeval tv;
     switch (name) {
-    case SO_TYPE: number = t->type; break;
-    case SO_DOMAIN: number = t->family; break;
-    case SO_PROTOCOL: number = t->protocol; break;
-    case SO_ACCEPTCONN: number = t->listening; break;
-    case SO_RCVLOWAT: number = (int32_t)t->low_water; break;
-    case SO_ERROR: number = (int32_t)-px_socket_error(f); break;
+    case SO_TYPE:
+        number = t->type;
+        break;
+    case SO_DOMAIN:
+        number = t->family;
+        break;
+    case SO_PROTOCOL:
+        number = t->protocol;
+        break;
+    case SO_ACCEPTCONN:
+        number = t->listening;
+        break;
+    case SO_RCVLOWAT:
+        number = (int32_t)t->low_water;
+        break;
+    case SO_ERROR:
+        number = (int32_t)-px_socket_error(f);
+        break;
     case SO_RCVTIMEO:
     case SO_RCVTIMEO_NEW:
     case SO_SNDTIMEO:
     case SO_SNDTIMEO_NEW:
-        timeout = name == SO_RCVTIMEO || name == SO_RCVTIMEO_NEW ? t->receive_timeout : t->send_timeout;
-        tv = (struct linux_timeval){(int64_t)(timeout / 1000000000u), (int64_t)(timeout % 1000000000u / 1000)};
+        timeout =
+            name == SO_RCVTIMEO || name == SO_RCVTIMEO_NEW ? t->receive_timeout : t->send_timeout;
+        tv = (struct linux_timeval){(int64_t)(timeout / 1000000000u),
+                                    (int64_t)(timeout % 1000000000u / 1000)};
         memcpy(value, &tv, sizeof tv);
         return sizeof tv;
-    default: return -ENOTTY;
+    default:
+        return -ENOTTY;
     }
     memcpy(value, &number, sizeof number);
     return sizeof number;
@@ -303,7 +328,10 @@ long px_sys_getsockopt(int fd, int level, int name, void *value, void *length)
         px_file_put(f);
         return -EFAULT;
     }
-    struct motor_msg msg = {.op = IO_GETSOCKOPT, .out = bytes, .out_size = PX_MIN((uint32_t)sizeof bytes, room), .deadline = MOTOR_NEVER};
+    struct motor_msg msg = {.op = IO_GETSOCKOPT,
+                            .out = bytes,
+                            .out_size = PX_MIN((uint32_t)sizeof bytes, room),
+                            .deadline = MOTOR_NEVER};
     msg.word[0] = (uint64_t)(int64_t)level;
     msg.word[1] = (uint64_t)(int64_t)name;
     result = (int32_t)room < 0 ? -EINVAL : level == SOL_SOCKET ? get_own(f, name, bytes) : -ENOTTY;

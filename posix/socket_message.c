@@ -7,8 +7,9 @@ static long transfer_flags(int flags, uint32_t *out)
     unsigned f = (unsigned)flags;
     if (f & MSG_OOB)
         return -EOPNOTSUPP;
-    *out = (f & MSG_DONTWAIT ? PX_IO_NONBLOCK : 0) | (f & MSG_NOSIGNAL ? PX_IO_NOSIGNAL : 0) | (f & MSG_PEEK ? PX_IO_PEEK : 0) |
-           (f & MSG_WAITALL ? PX_IO_WAITALL : 0) | (f & MSG_MORE ? PX_IO_MORE : 0);
+    *out = (f & MSG_DONTWAIT ? PX_IO_NONBLOCK : 0) | (f & MSG_NOSIGNAL ? PX_IO_NOSIGNAL : 0) |
+           (f & MSG_PEEK ? PX_IO_PEEK : 0) | (f & MSG_WAITALL ? PX_IO_WAITALL : 0) |
+           (f & MSG_MORE ? PX_IO_MORE : 0);
     return 0;
 }
 
@@ -25,7 +26,8 @@ static struct px_file *get_socket(int fd, long *error)
 
 /* ---- sending ---- */
 
-static long send_io(struct px_file *f, struct px_io *io, int flags, const void *address, unsigned length)
+static long send_io(struct px_file *f, struct px_io *io, int flags, const void *address,
+                    unsigned length)
 {
     struct px_address to;
     uint32_t how;
@@ -39,7 +41,8 @@ static long send_io(struct px_file *f, struct px_io *io, int flags, const void *
     return px_datagram_send(f, io, how, address ? &to : NULL);
 }
 
-long px_sys_sendto(int fd, const void *buffer, size_t count, int flags, const void *address, unsigned length)
+long px_sys_sendto(int fd, const void *buffer, size_t count, int flags, const void *address,
+                   unsigned length)
 {
     struct px_io io;
     struct px_vec vec;
@@ -102,7 +105,8 @@ long px_sys_sendmmsg(int fd, void *messages, unsigned count, int flags)
 /* ---- receiving ---- */
 
 /* *from.family is 0 when there is no sender to tell; *out_flags: MSG_TRUNC. */
-static long receive_io(struct px_file *f, struct px_io *io, int flags, struct px_address *from, uint32_t *out_flags)
+static long receive_io(struct px_file *f, struct px_io *io, int flags, struct px_address *from,
+                       uint32_t *out_flags)
 {
     struct px_datagram_info info = {0};
     uint32_t how;

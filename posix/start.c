@@ -1,45 +1,44 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a process begins: relocate this image, take the start block, map the program, build its initial stack as Linux
- * does, go. See <motor/start.h>.
+ * How a process begins: relocate this image, take the start block, map the program, build its
+ * initial stack as Linux does, go. See <motor/start.h>.
  */
 #include "internal.h"
 
 #include "elf.h"
 
-#define PIE_BASE 0x0000550000000000ull /* static PIE programs go near here, so that brk has room above them */
+/* static PIE programs go near here, so that brk has room above them */
+#define PIE_BASE         0x0000550000000000ull
 #define PIE_RANDOM_PAGES 0x0fffffffull
 #define BRK_RANDOM_PAGES 0x1fffull
-#define STACK_DEFAULT (8ull << 20)
-#define STACK_MAX (1ull << 30)
+#define STACK_DEFAULT    (8ull << 20)
+#define STACK_MAX        (1ull << 30)
 
-#define AT_NULL 0
-#define AT_PHDR 3
-#define AT_PHENT 4
-#define AT_PHNUM 5
-#define AT_PAGESZ 6
-#define AT_BASE 7
-#define AT_FLAGS 8
-#define AT_ENTRY 9
-#define AT_UID 11
-#define AT_EUID 12
-#define AT_GID 13
-#define AT_EGID 14
-#define AT_PLATFORM 15
-#define AT_HWCAP 16
-#define AT_CLKTCK 17
-#define AT_SECURE 23
-#define AT_RANDOM 25
-#define AT_HWCAP2 26
-#define AT_EXECFN 31
-#define AT_SYSINFO 32
+#define AT_NULL        0
+#define AT_PHDR        3
+#define AT_PHENT       4
+#define AT_PHNUM       5
+#define AT_PAGESZ      6
+#define AT_BASE        7
+#define AT_FLAGS       8
+#define AT_ENTRY       9
+#define AT_UID         11
+#define AT_EUID        12
+#define AT_GID         13
+#define AT_EGID        14
+#define AT_PLATFORM    15
+#define AT_HWCAP       16
+#define AT_CLKTCK      17
+#define AT_SECURE      23
+#define AT_RANDOM      25
+#define AT_HWCAP2      26
+#define AT_EXECFN      31
+#define AT_SYSINFO     32
 #define AT_MINSIGSTKSZ 51
 
-#define DT_RELA 7
-#define DT_RELASZ 8
+#define DT_RELA    7
+#define DT_RELASZ  8
 #define R_RELATIVE 8
-
-
 
 uint64_t px_frame_size(void);
 
@@ -75,14 +74,16 @@ static uint64_t random64(void)
 static _Noreturn void refuse(const struct px_process *p, const char *why)
 {
     char text[512];
-    size_t n = px_format(text, sizeof(text), "motor: %s: %s\n", (const char *)p->start + p->start->exec_path, why);
+    size_t n = px_format(text, sizeof(text), "motor: %s: %s\n",
+                         (const char *)p->start + p->start->exec_path, why);
     px_report(text, n);
     px_process_end(126 << 8);
 }
 
 static bool read_exec(void *context, uint64_t offset, void *to, size_t size)
 {
-    struct motor_msg m = {.op = IO_READ, .word = {offset}, .out = to, .out_size = size, .deadline = MOTOR_NEVER};
+    struct motor_msg m = {
+        .op = IO_READ, .word = {offset}, .out = to, .out_size = size, .deadline = MOTOR_NEVER};
     return px_call(*(motor_handle *)context, &m) == (long)size;
 }
 
@@ -122,23 +123,27 @@ static const char *reserve(const struct elf_program *e, uint64_t *bias)
     return NULL;
 }
 
-static const char *map_segment(const struct image *image, const struct elf_segment *s, uint64_t bias)
+static const char *map_segment(const struct image *image, const struct elf_segment *s,
+                               uint64_t bias)
 {
     uint64_t mask = MOTOR_PAGE_SIZE - 1;
-    uint64_t start = (bias + s->vaddr) & ~mask, file_end = bias + s->vaddr + s->filesz, end = bias + s->vaddr + s->memsz;
+    uint64_t start = (bias + s->vaddr) & ~mask, file_end = bias + s->vaddr + s->filesz,
+             end = bias + s->vaddr + s->memsz;
     uint64_t file_pages = (file_end + mask) & ~mask, pages = (end + mask) & ~mask;
-    uint32_t prot = (s->flags & PF_R ? MOTOR_PROT_READ : 0) | (s->flags & PF_W ? MOTOR_PROT_WRITE : 0) |
+    uint32_t prot = (s->flags & PF_R ? MOTOR_PROT_READ : 0) |
+                    (s->flags & PF_W ? MOTOR_PROT_WRITE : 0) |
                     (s->flags & PF_X ? MOTOR_PROT_EXEC : 0);
     if (s->filesz) {
-        int64_t status = motor_map(0, image->vmo, image->base + (s->offset & ~mask), start, file_pages - start,
-                                   prot | MOTOR_MAP_PRIVATE | MOTOR_MAP_FIXED);
+        int64_t status = motor_map(0, image->vmo, image->base + (s->offset & ~mask), start,
+                                   file_pages - start, prot | MOTOR_MAP_PRIVATE | MOTOR_MAP_FIXED);
         if (status < 0) {
             return status == -MOTOR_ENOMEM ? "not enough memory" : "a segment cannot be mapped";
         }
     } else {
         file_pages = start;
     }
-    if (pages > file_pages && motor_map(0, 0, 0, file_pages, pages - file_pages, prot | MOTOR_MAP_PRIVATE | MOTOR_MAP_FIXED) < 0) {
+    if (pages > file_pages && motor_map(0, 0, 0, file_pages, pages - file_pages,
+                                        prot | MOTOR_MAP_PRIVATE | MOTOR_MAP_FIXED) < 0) {
         return "not enough memory";
     }
     if (s->memsz > s->filesz && s->filesz && (s->flags & PF_W)) {
@@ -150,7 +155,8 @@ static const char *map_segment(const struct image *image, const struct elf_segme
     return NULL;
 }
 
-static const char *load(struct px_process *p, struct elf_program *e, struct elf_header *head, uint64_t *bias)
+static const char *load(struct px_process *p, struct elf_program *e, struct elf_header *head,
+                        uint64_t *bias)
 {
     struct image image;
     const char *error = open_image(p->exec, &image);
@@ -160,7 +166,8 @@ static const char *load(struct px_process *p, struct elf_program *e, struct elf_
     bool whole = image.size >= sizeof(*head) && read_exec(&p->exec, 0, head, sizeof(*head));
     error = elf_parse(e, head, whole ? sizeof(*head) : 0, image.size, read_exec, &p->exec);
     if (!error && e->interpreter) {
-        error = "a dynamically linked program: its interpreter is not here, link it statically (motor-cc does)";
+        error =
+            "a dynamically linked program: its interpreter is not here, link it statically (motor-cc does)";
     }
     if (!error) {
         error = reserve(e, bias);
@@ -179,7 +186,8 @@ static uint64_t map_stack(const struct px_process *p)
     uint64_t size = p->limit[RLIMIT_STACK].soft;
     size = size == RLIM_INFINITY ? STACK_DEFAULT : PX_MAX(128u << 10, PX_MIN(size, STACK_MAX));
     size = (size + MOTOR_PAGE_SIZE - 1) & ~(uint64_t)(MOTOR_PAGE_SIZE - 1);
-    int64_t base = motor_map(0, 0, 0, 0, size, MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_PRIVATE | MOTOR_MAP_STACK);
+    int64_t base = motor_map(
+        0, 0, 0, 0, size, MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_PRIVATE | MOTOR_MAP_STACK);
     return base < 0 ? 0 : (uint64_t)base + size;
 }
 
@@ -217,8 +225,8 @@ static uint32_t hwcap(void)
     return d;
 }
 
-static uint64_t build_stack(const struct px_process *p, const struct elf_program *e, const struct elf_header *h,
-                            uint64_t bias, uint64_t sp)
+static uint64_t build_stack(const struct px_process *p, const struct elf_program *e,
+                            const struct elf_header *h, uint64_t bias, uint64_t sp)
 {
     const struct motor_start *s = p->start;
     const char *block = (const char *)s;
@@ -339,8 +347,10 @@ static void run(void *argument)
     px_leave_to_context();
 }
 
-_Noreturn void px_begin(const struct motor_start *start, uint64_t base, const struct elf_dynamic *dynamic);
-_Noreturn void px_begin(const struct motor_start *start, uint64_t base, const struct elf_dynamic *dynamic)
+_Noreturn void px_begin(const struct motor_start *start, uint64_t base,
+                        const struct elf_dynamic *dynamic);
+_Noreturn void px_begin(const struct motor_start *start, uint64_t base,
+                        const struct elf_dynamic *dynamic)
 {
     relocate(base, dynamic);
     struct px_process *p = &px_first_process;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What there is to know of a file, and changing it: stat, statfs, access, mode, owner, times, size. */
+/*
+ * What there is to know of a file, and changing it: stat, statfs, access, mode, owner, times, size.
+ */
 #include "file.h"
 
 #define WHOLE_PATH_FLAGS (AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH)
@@ -9,9 +11,22 @@
 static void fill_stat(const struct io_stat *st, struct linux_stat *out)
 {
     *out = (struct linux_stat){
-        .dev = st->dev, .ino = st->ino, .nlink = st->nlink, .mode = st->mode, .uid = st->uid, .gid = st->gid, .rdev = st->rdev,
-        .size = st->size, .blksize = st->blksize, .blocks = st->blocks, .atime = st->atime, .atime_ns = st->atime_ns,
-        .mtime = st->mtime, .mtime_ns = st->mtime_ns, .ctime = st->ctime, .ctime_ns = st->ctime_ns,
+        .dev = st->dev,
+        .ino = st->ino,
+        .nlink = st->nlink,
+        .mode = st->mode,
+        .uid = st->uid,
+        .gid = st->gid,
+        .rdev = st->rdev,
+        .size = st->size,
+        .blksize = st->blksize,
+        .blocks = st->blocks,
+        .atime = st->atime,
+        .atime_ns = st->atime_ns,
+        .mtime = st->mtime,
+        .mtime_ns = st->mtime_ns,
+        .ctime = st->ctime,
+        .ctime_ns = st->ctime_ns,
     };
 }
 
@@ -35,8 +50,14 @@ static long stat_fd(int fd, struct io_stat *st)
 /* /proc/self/fd/n itself, of a descriptor that no file server knows: it looks like a symlink. */
 static void own_fd_stat(int fd, struct io_stat *st)
 {
-    *st = (struct io_stat){.dev = 4, .ino = 0x10000u + (uint64_t)(unsigned)fd, .mode = S_IFLNK | 0700, .nlink = 1, .size = 64,
-                           .blksize = 1024, .uid = px_proc()->euid, .gid = px_proc()->egid};
+    *st = (struct io_stat){.dev = 4,
+                           .ino = 0x10000u + (uint64_t)(unsigned)fd,
+                           .mode = S_IFLNK | 0700,
+                           .nlink = 1,
+                           .size = 64,
+                           .blksize = 1024,
+                           .uid = px_proc()->euid,
+                           .gid = px_proc()->egid};
 }
 
 long px_stat_at(int directory, const char *user, int flags, struct io_stat *st)
@@ -48,7 +69,8 @@ long px_stat_at(int directory, const char *user, int flags, struct io_stat *st)
     if (p.from && !p.length) {
         result = px_file_stat(p.from, st);
     } else {
-        struct motor_msg msg = {.op = IO_STAT, .out = st, .out_size = sizeof *st, .deadline = MOTOR_NEVER};
+        struct motor_msg msg = {
+            .op = IO_STAT, .out = st, .out_size = sizeof *st, .deadline = MOTOR_NEVER};
         msg.word[0] = (uint64_t)(unsigned)(flags & AT_SYMLINK_NOFOLLOW);
         msg.in = p.text;
         msg.in_size = p.length;
@@ -116,18 +138,30 @@ long px_sys_statx(int directory, const char *path, int flags, unsigned mask, voi
 {
     enum { BASIC = 0x7ff, BTIME = 0x800, RESERVED = 1u << 31 };
     struct io_stat st;
-    if (flags & ~(WHOLE_PATH_FLAGS | AT_STATX_SYNC_TYPE) || (flags & AT_STATX_SYNC_TYPE) == AT_STATX_SYNC_TYPE ||
-        mask & (unsigned)RESERVED)
+    if (flags & ~(WHOLE_PATH_FLAGS | AT_STATX_SYNC_TYPE) ||
+        (flags & AT_STATX_SYNC_TYPE) == AT_STATX_SYNC_TYPE || mask & (unsigned)RESERVED)
         return -EINVAL;
     long result = px_stat_at(directory, path, flags, &st);
     if (result < 0)
         return result;
     struct linux_statx x = {
-        .mask = BASIC | BTIME, .blksize = st.blksize, .nlink = st.nlink, .uid = st.uid, .gid = st.gid, .mode = (uint16_t)st.mode,
-        .ino = st.ino, .size = (uint64_t)st.size, .blocks = (uint64_t)st.blocks, .atime = statx_time(st.atime, st.atime_ns),
-        .btime = statx_time(st.btime, st.btime_ns), .ctime = statx_time(st.ctime, st.ctime_ns),
-        .mtime = statx_time(st.mtime, st.mtime_ns), .rdev_major = dev_major(st.rdev), .rdev_minor = dev_minor(st.rdev),
-        .dev_major = dev_major(st.dev), .dev_minor = dev_minor(st.dev),
+        .mask = BASIC | BTIME,
+        .blksize = st.blksize,
+        .nlink = st.nlink,
+        .uid = st.uid,
+        .gid = st.gid,
+        .mode = (uint16_t)st.mode,
+        .ino = st.ino,
+        .size = (uint64_t)st.size,
+        .blocks = (uint64_t)st.blocks,
+        .atime = statx_time(st.atime, st.atime_ns),
+        .btime = statx_time(st.btime, st.btime_ns),
+        .ctime = statx_time(st.ctime, st.ctime_ns),
+        .mtime = statx_time(st.mtime, st.mtime_ns),
+        .rdev_major = dev_major(st.rdev),
+        .rdev_minor = dev_minor(st.rdev),
+        .dev_major = dev_major(st.dev),
+        .dev_minor = dev_minor(st.dev),
     };
     return px_copy_out(buffer, &x, sizeof x);
 }
@@ -137,8 +171,16 @@ long px_sys_statx(int directory, const char *path, int flags, unsigned mask, voi
 static long give_statfs(const struct io_statfs *s, void *user)
 {
     struct linux_statfs out = {
-        .type = s->type, .bsize = s->bsize, .blocks = s->blocks, .bfree = s->bfree, .bavail = s->bavail, .files = s->files,
-        .ffree = s->ffree, .fsid = {(uint32_t)s->fsid, (uint32_t)(s->fsid >> 32)}, .namelen = s->namelen, .frsize = s->bsize,
+        .type = s->type,
+        .bsize = s->bsize,
+        .blocks = s->blocks,
+        .bfree = s->bfree,
+        .bavail = s->bavail,
+        .files = s->files,
+        .ffree = s->ffree,
+        .fsid = {(uint32_t)s->fsid, (uint32_t)(s->fsid >> 32)},
+        .namelen = s->namelen,
+        .frsize = s->bsize,
         .flags = s->flags | 0x20 /* ST_VALID */,
     };
     return px_copy_out(user, &out, sizeof out);
@@ -148,7 +190,8 @@ long px_sys_statfs(const char *path, void *buffer)
 {
     struct px_path p;
     struct io_statfs s;
-    struct motor_msg msg = {.op = IO_STATFS, .out = &s, .out_size = sizeof s, .deadline = MOTOR_NEVER};
+    struct motor_msg msg = {
+        .op = IO_STATFS, .out = &s, .out_size = sizeof s, .deadline = MOTOR_NEVER};
     long result = px_path_get(&p, AT_FDCWD, path, false);
     if (result < 0)
         return result;
@@ -160,7 +203,8 @@ long px_sys_statfs(const char *path, void *buffer)
 long px_sys_fstatfs(int fd, void *buffer)
 {
     struct io_statfs s = {.type = 0x534f434b /* sockfs */, .bsize = 4096, .namelen = 255};
-    struct motor_msg msg = {.op = IO_STATFS, .out = &s, .out_size = sizeof s, .deadline = MOTOR_NEVER};
+    struct motor_msg msg = {
+        .op = IO_STATFS, .out = &s, .out_size = sizeof s, .deadline = MOTOR_NEVER};
     struct px_file *f = px_fd_get(fd);
     if (!f)
         return -EBADF;
@@ -175,7 +219,8 @@ static long access_at(int directory, const char *path, int mode, int flags)
 {
     if (mode & ~(R_OK | W_OK | X_OK) || flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
-    return px_path_simple(directory, path, flags & AT_EMPTY_PATH, IO_ACCESS, (uint64_t)(unsigned)mode,
+    return px_path_simple(directory, path, flags & AT_EMPTY_PATH, IO_ACCESS,
+                          (uint64_t)(unsigned)mode,
                           (uint64_t)(unsigned)(flags & (AT_EACCESS | AT_SYMLINK_NOFOLLOW)), 0);
 }
 
@@ -214,7 +259,8 @@ static long chmod_at(int directory, const char *path, unsigned mode, int flags)
 {
     if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
-    return px_path_simple(directory, path, flags & AT_EMPTY_PATH, IO_CHMOD, mode & 07777, (uint64_t)(flags & AT_SYMLINK_NOFOLLOW), 0);
+    return px_path_simple(directory, path, flags & AT_EMPTY_PATH, IO_CHMOD, mode & 07777,
+                          (uint64_t)(flags & AT_SYMLINK_NOFOLLOW), 0);
 }
 
 long px_sys_chmod(const char *path, unsigned mode)
@@ -241,7 +287,8 @@ static long chown_at(int directory, const char *path, unsigned uid, unsigned gid
 {
     if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
-    return px_path_simple(directory, path, flags & AT_EMPTY_PATH, IO_CHOWN, uid, gid, (uint64_t)(flags & AT_SYMLINK_NOFOLLOW));
+    return px_path_simple(directory, path, flags & AT_EMPTY_PATH, IO_CHOWN, uid, gid,
+                          (uint64_t)(flags & AT_SYMLINK_NOFOLLOW));
 }
 
 long px_sys_chown(const char *path, unsigned uid, unsigned gid)
@@ -271,7 +318,8 @@ static long set_times(int directory, const char *path, const struct px_timespec 
     struct px_path p;
     struct motor_msg msg = {.op = IO_UTIMENS, .deadline = MOTOR_NEVER};
     for (int i = 0; i < 2; i++) {
-        if (t[i].nsec != UTIME_NOW && t[i].nsec != UTIME_OMIT && (t[i].nsec < 0 || t[i].nsec >= 1000000000))
+        if (t[i].nsec != UTIME_NOW && t[i].nsec != UTIME_OMIT &&
+            (t[i].nsec < 0 || t[i].nsec >= 1000000000))
             return -EINVAL;
         msg.word[2 * i] = (uint64_t)t[i].sec;
         msg.word[2 * i + 1] = (uint64_t)t[i].nsec;

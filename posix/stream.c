@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TCP sockets: bytes through the rings of a slot (<motor/io.h>), without entering the kernel while there is room or data. rx_lock and
- * tx_lock keep the readers and the writers of one socket apart; nobody sleeps with them. What the engine wrote is read once
- * and checked: a stream whose ring makes no sense is broken, and gives EIO for ever.
+ * TCP sockets: bytes through the rings of a slot (<motor/io.h>), without entering the kernel while
+ * there is room or data. rx_lock and tx_lock keep the readers and the writers of one socket apart;
+ * nobody sleeps with them. What the engine wrote is read once and checked: a stream whose ring
+ * makes no sense is broken, and gives EIO for ever.
  */
 #include "stream.h"
 
@@ -54,7 +55,8 @@ static bool place_ring(struct px_file *f, uint32_t limit)
     if (!t->ring_page && !px_ring_get(f, order))
         return false;
     t->ring_base = t->tx_head;
-    __atomic_store_n(&t->slot->tx_place, io_place(t->ring_page, t->ring_order, t->ring_base), __ATOMIC_RELAXED);
+    __atomic_store_n(&t->slot->tx_place, io_place(t->ring_page, t->ring_order, t->ring_base),
+                     __ATOMIC_RELAXED);
     return true;
 }
 
@@ -79,7 +81,8 @@ uint8_t *px_stream_room(struct px_file *f, size_t wanted, uint32_t *contiguous, 
     struct px_stream *t = &f->stream;
     if ((*error = may_send(f)) < 0)
         return NULL;
-    uint32_t used = t->tx_head - __atomic_load_n(&t->slot->tx_tail, __ATOMIC_ACQUIRE), limit = send_limit(t);
+    uint32_t used = t->tx_head - __atomic_load_n(&t->slot->tx_tail, __ATOMIC_ACQUIRE),
+             limit = send_limit(t);
     if (!used && !place_ring(f, limit)) {
         *error = -ENOBUFS;
         return NULL;
@@ -139,7 +142,8 @@ void px_stream_signalled(struct px_file *f)
     if (!(PX_GLANCE(slot->client_flags) & IO_CLIENT_WANT_SPACE))
         return;
     __atomic_fetch_and(&slot->client_flags, ~IO_CLIENT_WANT_SPACE, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&f->stream.writers, __ATOMIC_SEQ_CST)) /* perhaps it was theirs, and newer than the signal */
+    /* perhaps it was theirs, and newer than the signal */
+    if (__atomic_load_n(&f->stream.writers, __ATOMIC_SEQ_CST))
         px_wake(&slot->seq, INT32_MAX, PX_WAIT_SHARED);
 }
 
@@ -184,7 +188,8 @@ static long stream_write(struct px_file *f, struct px_io *io, uint32_t flags)
         if (n < 0 && n != -EAGAIN)
             return done ? done : px_stream_failed(n, flags);
         if (n > 0)
-            continue; /* once more: there may be room by now, and it must be known that some is wanted */
+            continue; /* once more: there may be room by now, and it must be known that some is
+                         wanted */
         if (px_nonblock(f, flags)) {
             if (px_stream_wish(f))
                 continue;
@@ -200,18 +205,24 @@ static long stream_write(struct px_file *f, struct px_io *io, uint32_t flags)
 
 /* ---- receiving ---- */
 
-/* After a request was read, its answer's predecessor has usually been acknowledged: its ring serves others. */
+/*
+ * After a request was read, its answer's predecessor has usually been acknowledged: its ring serves
+ * others.
+ */
 static void put_drained_ring(struct px_file *f)
 {
     struct px_stream *t = &f->stream;
-    if (!PX_GLANCE(t->ring_page) || __atomic_load_n(&t->slot->tx_tail, __ATOMIC_ACQUIRE) != PX_GLANCE(t->tx_head) || !px_trylock(&t->tx_lock))
+    if (!PX_GLANCE(t->ring_page) ||
+        __atomic_load_n(&t->slot->tx_tail, __ATOMIC_ACQUIRE) != PX_GLANCE(t->tx_head) ||
+        !px_trylock(&t->tx_lock))
         return;
     if (t->ring_page && __atomic_load_n(&t->slot->tx_tail, __ATOMIC_ACQUIRE) == t->tx_head)
         px_ring_put(f);
     px_unlock(&t->tx_lock);
 }
 
-static long copy_out(struct px_file *f, struct px_io *io, uint64_t place, uint32_t n, uint32_t flags)
+static long copy_out(struct px_file *f, struct px_io *io, uint64_t place, uint32_t n,
+                     uint32_t flags)
 {
     uint32_t done = 0, room;
     while (done < n) {
@@ -298,7 +309,8 @@ static uint32_t stream_ready(struct px_file *f, uint32_t events, bool arm)
     struct px_stream *t = &f->stream;
     uint32_t state = slot_state(t), ready = 0;
     uint32_t unread = __atomic_load_n(&t->slot->rx_head, __ATOMIC_ACQUIRE) - PX_GLANCE(t->rx_tail);
-    if (__atomic_load_n(&t->slot->error, __ATOMIC_RELAXED) || PX_GLANCE(t->broken)) /* it is over, even if the state does not say so yet */
+    /* it is over, even if the state does not say so yet */
+    if (__atomic_load_n(&t->slot->error, __ATOMIC_RELAXED) || PX_GLANCE(t->broken))
         return POLLERR | POLLHUP | POLLIN | POLLRDNORM | POLLRDHUP | POLLOUT | POLLWRNORM;
     if (unread && unread >= t->low_water)
         ready |= POLLIN | POLLRDNORM;
@@ -362,14 +374,16 @@ static long accept_one(struct px_file *f, uint32_t flags, struct px_address *pee
     if (head == t->rx_tail)
         return -EAGAIN;
     uint64_t place = __atomic_load_n(&t->slot->rx_place, __ATOMIC_RELAXED);
-    if (t->broken || !px_rx_copy(t->session, place, t->rx_tail, head, &record, sizeof record) || record.slot >= IO_SLOTS) {
+    if (t->broken || !px_rx_copy(t->session, place, t->rx_tail, head, &record, sizeof record) ||
+        record.slot >= IO_SLOTS) {
         PX_SET(t->broken, true);
         return -EIO;
     }
     long fd = px_fd_reserve();
     if (fd < 0)
         return fd;
-    struct px_file *new = px_file_new(&px_stream_ops, PX_STREAM, O_RDWR | (flags & O_NONBLOCK), record.handle);
+    struct px_file *new =
+        px_file_new(&px_stream_ops, PX_STREAM, O_RDWR | (flags & O_NONBLOCK), record.handle);
     if (!new) {
         px_fd_unreserve((int)fd);
         return -ENFILE;
@@ -427,12 +441,13 @@ long px_stream_accept(struct px_file *f, uint32_t flags, struct px_address *peer
 
 /* ---- life ---- */
 
-struct px_file *px_socket_file(struct px_session *s, uint32_t slot, motor_handle h, uint32_t family, uint32_t type, uint32_t protocol,
-                               uint32_t flags)
+struct px_file *px_socket_file(struct px_session *s, uint32_t slot, motor_handle h, uint32_t family,
+                               uint32_t type, uint32_t protocol, uint32_t flags)
 {
     bool stream = type == SOCK_STREAM;
-    struct px_file *f = px_file_new(stream ? &px_stream_ops : &px_datagram_ops, stream ? PX_STREAM : PX_DATAGRAM,
-                                    O_RDWR | (flags & O_NONBLOCK), h);
+    struct px_file *f =
+        px_file_new(stream ? &px_stream_ops : &px_datagram_ops, stream ? PX_STREAM : PX_DATAGRAM,
+                    O_RDWR | (flags & O_NONBLOCK), h);
     if (!f) {
         motor_handle_close(h);
         return NULL;
@@ -498,7 +513,10 @@ static long no_pipe(struct px_file *f, struct px_io *io, uint32_t flags)
 
 long px_socket_stat(struct px_file *f, struct io_stat *out)
 {
-    *out = (struct io_stat){.dev = 8, .ino = 1 + (uint64_t)(f->desc - px_files()->descs), .mode = S_IFSOCK | 0777, .nlink = 1,
+    *out = (struct io_stat){.dev = 8,
+                            .ino = 1 + (uint64_t)(f->desc - px_files()->descs),
+                            .mode = S_IFSOCK | 0777,
+                            .nlink = 1,
                             .blksize = 4096};
     return 0;
 }

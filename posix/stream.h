@@ -11,26 +11,31 @@ static inline bool px_is_socket(const struct px_file *f)
 }
 
 /* A file for a slot of the net session; takes the handle, also on failure (NULL). */
-struct px_file *px_socket_file(struct px_session *s, uint32_t slot, motor_handle h, uint32_t family, uint32_t type, uint32_t protocol,
-                               uint32_t flags);
+struct px_file *px_socket_file(struct px_session *s, uint32_t slot, motor_handle h, uint32_t family,
+                               uint32_t type, uint32_t protocol, uint32_t flags);
 void px_socket_release(struct px_file *f);
 
 /* stream.c */
-long px_stream_connected(struct px_file *f, uint32_t flags, uint64_t deadline); /* waits until it is, or has failed */
+/* waits until it is, or has failed */
+long px_stream_connected(struct px_file *f, uint32_t flags, uint64_t deadline);
 long px_stream_accept(struct px_file *f, uint32_t flags, struct px_address *peer);
 /* Sleeps until slot->seq differs from seq. 0, -ETIMEDOUT or a restart code. */
 long px_stream_sleep(struct px_file *f, uint32_t seq, uint64_t deadline);
 /* The pending error, taken: negated errno, or 0. */
 long px_socket_error(struct px_file *f);
 /*
- * Room in the tx ring for up to `wanted` bytes: where (up to `*contiguous` bytes), or NULL when there is none now, with *error
- * -EAGAIN, or another one that ends it all. [tx_lock] Then px_stream_commit() of what was put there.
+ * Room in the tx ring for up to `wanted` bytes: where (up to `*contiguous` bytes), or NULL when
+ * there is none now, with *error -EAGAIN, or another one that ends it all. [tx_lock] Then
+ * px_stream_commit() of what was put there.
  */
 uint8_t *px_stream_room(struct px_file *f, size_t wanted, uint32_t *contiguous, long *error);
 void px_stream_commit(struct px_file *f, uint32_t n);
 /* After -EAGAIN: wishes for space. true: there is some already. */
 bool px_stream_wish(struct px_file *f);
-/* The same, and sleeps (without space; seq is from before the try). 0: try again; -ETIMEDOUT or a restart code. */
+/*
+ * The same, and sleeps (without space; seq is from before the try). 0: try again; -ETIMEDOUT or a
+ * restart code.
+ */
 long px_stream_await_space(struct px_file *f, uint32_t seq, uint64_t deadline);
 /* Ends a transfer that has failed or sent nothing: SIGPIPE, timeouts. */
 long px_stream_failed(long error, uint32_t flags);
@@ -40,8 +45,10 @@ struct px_datagram_info { /* of one received */
     struct px_address from;
     uint32_t length; /* as it was sent */
 };
-long px_datagram_receive(struct px_file *f, struct px_io *io, uint32_t flags, struct px_datagram_info *info);
-long px_datagram_send(struct px_file *f, struct px_io *io, uint32_t flags, const struct px_address *to);
+long px_datagram_receive(struct px_file *f, struct px_io *io, uint32_t flags,
+                         struct px_datagram_info *info);
+long px_datagram_send(struct px_file *f, struct px_io *io, uint32_t flags,
+                      const struct px_address *to);
 
 static inline uint64_t px_timeout_deadline(uint64_t timeout)
 {

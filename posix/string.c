@@ -138,7 +138,8 @@ static void put_string(struct output *o, const char *s, size_t n, size_t width, 
     }
 }
 
-static void put_number(struct output *o, uint64_t value, unsigned base, bool negative, size_t width, bool zeros)
+static void put_number(struct output *o, uint64_t value, unsigned base, bool negative, size_t width,
+                       bool zeros)
 {
     char digits[24];
     size_t n = 0;
@@ -201,16 +202,29 @@ size_t px_format(char *to, size_t size, const char *format, ...)
             put_number(&o, v < 0 ? -(uint64_t)v : (uint64_t)v, 10, v < 0, width, zeros);
             break;
         }
-        case 'u': put_number(&o, is_long ? va_arg(args, unsigned long) : va_arg(args, unsigned), 10, false, width, zeros); break;
-        case 'x': put_number(&o, is_long ? va_arg(args, unsigned long) : va_arg(args, unsigned), 16, false, width, zeros); break;
-        case 'o': put_number(&o, is_long ? va_arg(args, unsigned long) : va_arg(args, unsigned), 8, false, width, zeros); break;
+        case 'u':
+            put_number(&o, is_long ? va_arg(args, unsigned long) : va_arg(args, unsigned), 10,
+                       false, width, zeros);
+            break;
+        case 'x':
+            put_number(&o, is_long ? va_arg(args, unsigned long) : va_arg(args, unsigned), 16,
+                       false, width, zeros);
+            break;
+        case 'o':
+            put_number(&o, is_long ? va_arg(args, unsigned long) : va_arg(args, unsigned), 8, false,
+                       width, zeros);
+            break;
         case 'p':
             put(&o, '0');
             put(&o, 'x');
             put_number(&o, (uint64_t)va_arg(args, void *), 16, false, width, zeros);
             break;
-        case 'c': put(&o, (char)va_arg(args, int)); break;
-        default: put(&o, *f); break;
+        case 'c':
+            put(&o, (char)va_arg(args, int));
+            break;
+        default:
+            put(&o, *f);
+            break;
         }
     }
     va_end(args);

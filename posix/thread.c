@@ -1,25 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads: their blocks, creation, end, and what asks about one. A block that a thread has left is kept for the next; until
- * the kernel clears tcb.alive, its thread still executes a few last instructions there.
+ * Threads: their blocks, creation, end, and what asks about one. A block that a thread has left is
+ * kept for the next; until the kernel clears tcb.alive, its thread still executes a few last
+ * instructions there.
  */
 #include "internal.h"
 
-#define CACHE_MAX 64u
-#define INDEX_BITS 14u
+#define CACHE_MAX   64u
+#define INDEX_BITS  14u
 #define THREADS_MAX ((1u << INDEX_BITS) - 1)
-#define TID_SHIFT 16u
+#define TID_SHIFT   16u
 
-#define CLONE_VM 0x100u
-#define CLONE_FS 0x200u
-#define CLONE_FILES 0x400u
-#define CLONE_SIGHAND 0x800u
-#define CLONE_THREAD 0x10000u
-#define CLONE_SETTLS 0x80000u
-#define CLONE_PARENT_SETTID 0x100000u
+#define CLONE_VM             0x100u
+#define CLONE_FS             0x200u
+#define CLONE_FILES          0x400u
+#define CLONE_SIGHAND        0x800u
+#define CLONE_THREAD         0x10000u
+#define CLONE_SETTLS         0x80000u
+#define CLONE_PARENT_SETTID  0x100000u
 #define CLONE_CHILD_CLEARTID 0x200000u
-#define CLONE_CHILD_SETTID 0x1000000u
-#define CLONE_THREAD_LIKE (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD)
+#define CLONE_CHILD_SETTID   0x1000000u
+#define CLONE_THREAD_LIKE    (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD)
 
 /* ---- blocks ---- */
 
@@ -40,12 +41,14 @@ static struct px_thread *cached_block(struct px_threads *threads)
 
 static struct px_thread *new_block(void)
 {
-    int64_t base = motor_map(0, 0, 0, 0, PX_BLOCK_SIZE,
-                             MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_PRIVATE | MOTOR_MAP_STACK);
+    int64_t base =
+        motor_map(0, 0, 0, 0, PX_BLOCK_SIZE,
+                  MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_PRIVATE | MOTOR_MAP_STACK);
     if (base < 0) {
         return NULL;
     }
-    struct px_thread *t = (struct px_thread *)(base + PX_RUNTIME_STACK + 4096 - (sizeof(struct px_thread) + 63) / 64 * 64);
+    struct px_thread *t = (struct px_thread *)(base + PX_RUNTIME_STACK + 4096 -
+                                               (sizeof(struct px_thread) + 63) / 64 * 64);
     return t;
 }
 
@@ -139,7 +142,8 @@ static void list_remove(struct px_threads *threads, struct px_thread *t)
 struct px_thread *px_thread_find(struct px_process *p, uint32_t tid)
 {
     uint32_t index = tid == p->pid ? 0 : tid >> TID_SHIFT;
-    if (index > THREADS_MAX || (tid & ((1u << TID_SHIFT) - 1)) != (p->pid & ((1u << TID_SHIFT) - 1))) {
+    if (index > THREADS_MAX ||
+        (tid & ((1u << TID_SHIFT) - 1)) != (p->pid & ((1u << TID_SHIFT) - 1))) {
         return NULL;
     }
     struct px_thread *t = p->threads->table[index];
@@ -151,7 +155,8 @@ void px_threads_start(struct px_process *p)
 {
     struct px_threads *threads = px_alloc(sizeof(*threads));
     struct px_thread *t = new_block();
-    if (!threads || !t || !(threads->table = px_map((THREADS_MAX + 1) * sizeof(threads->table[0])))) {
+    if (!threads || !t ||
+        !(threads->table = px_map((THREADS_MAX + 1) * sizeof(threads->table[0])))) {
         px_fatal("no memory");
     }
     block_reset(t);
@@ -210,7 +215,8 @@ static long start_thread(struct px_process *p, struct px_thread *t, uint32_t *pt
     }
     list_add(p->threads, t);
     uint32_t tid = t->tid;
-    int64_t handle = motor_thread_create(0, &start); /* it runs, and takes this lock before it goes */
+    /* it runs, and takes this lock before it goes */
+    int64_t handle = motor_thread_create(0, &start);
     if (handle < 0) {
         list_remove(p->threads, t);
     } else {
@@ -233,7 +239,8 @@ long px_sys_clone(unsigned long flags, void *stack, void *ptid, void *ctid, unsi
 {
     struct px_thread *self = px_self();
     if ((flags & CLONE_THREAD_LIKE) != CLONE_THREAD_LIKE) {
-        bool bad = ((flags & CLONE_THREAD) && !(flags & CLONE_SIGHAND)) || ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM));
+        bool bad = ((flags & CLONE_THREAD) && !(flags & CLONE_SIGHAND)) ||
+                   ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM));
         return bad ? -EINVAL : px_missing(); /* processes: a later issue */
     }
     struct px_thread *t = block_get(self->process);
@@ -259,10 +266,10 @@ long px_sys_clone(unsigned long flags, void *stack, void *ptid, void *ctid, unsi
 
 /* ---- the end ---- */
 
-#define FUTEX_TID 0x3fffffffu
+#define FUTEX_TID        0x3fffffffu
 #define FUTEX_OWNER_DIED 0x40000000u
-#define FUTEX_WAITERS 0x80000000u
-#define ROBUST_LIMIT 2048
+#define FUTEX_WAITERS    0x80000000u
+#define ROBUST_LIMIT     2048
 
 /* A mutex that this thread may hold: mark it as its dead owner's and wake a waiter. */
 static bool owner_died(const struct px_thread *t, uint64_t entry, int64_t offset, bool pending)
@@ -423,12 +430,14 @@ long px_sys_arch_prctl(int code, unsigned long address)
         uint64_t base = current_fs(t);
         return px_copy_out((void *)address, &base, sizeof(base));
     }
-    case ARCH_SET_GS: return -EPERM; /* %gs is the runtime's */
+    case ARCH_SET_GS:
+        return -EPERM; /* %gs is the runtime's */
     case ARCH_GET_GS: {
         uint64_t zero = 0;
         return px_copy_out((void *)address, &zero, sizeof(zero));
     }
-    default: return -EINVAL;
+    default:
+        return -EINVAL;
     }
 }
 
@@ -505,10 +514,10 @@ long px_sys_getcpu(void *cpu, void *node)
     return node ? px_store32(node, 0) : 0;
 }
 
-#define SCHED_FIFO 1
-#define SCHED_RR 2
-#define SCHED_BATCH 3
-#define SCHED_IDLE 5
+#define SCHED_FIFO          1
+#define SCHED_RR            2
+#define SCHED_BATCH         3
+#define SCHED_IDLE          5
 #define SCHED_RESET_ON_FORK 0x40000000
 
 static bool policy_ok(int policy)
@@ -594,7 +603,7 @@ long px_sys_sched_rr_get_interval(int pid, void *interval)
 }
 
 #define PRIO_PROCESS 0
-#define PRIO_USER 2
+#define PRIO_USER    2
 
 static long get_nice(struct px_thread *t, uint64_t *value)
 {
@@ -632,14 +641,17 @@ long px_sys_setpriority(int which, int who, int priority)
     return with_thread(which == PRIO_PROCESS ? who : 0, set_nice, &value);
 }
 
-#define MEMBARRIER_QUERY 0
-#define MEMBARRIER_GLOBAL 1
-#define MEMBARRIER_GLOBAL_EXPEDITED 2
-#define MEMBARRIER_REGISTER_GLOBAL 4
+#define MEMBARRIER_QUERY             0
+#define MEMBARRIER_GLOBAL            1
+#define MEMBARRIER_GLOBAL_EXPEDITED  2
+#define MEMBARRIER_REGISTER_GLOBAL   4
 #define MEMBARRIER_PRIVATE_EXPEDITED 8
-#define MEMBARRIER_REGISTER_PRIVATE 16
+#define MEMBARRIER_REGISTER_PRIVATE  16
 
-/* Taking a right away from a page in use makes the kernel interrupt, and wait for, every CPU that runs this process. */
+/*
+ * Taking a right away from a page in use makes the kernel interrupt, and wait for, every CPU that
+ * runs this process.
+ */
 static long barrier_everywhere(void)
 {
     uint64_t *page = px_map(MOTOR_PAGE_SIZE);
@@ -659,10 +671,14 @@ long px_sys_membarrier(int command, unsigned flags, int cpu)
         return -EINVAL;
     }
     switch (command) {
-    case MEMBARRIER_QUERY: return MEMBARRIER_GLOBAL | MEMBARRIER_PRIVATE_EXPEDITED | MEMBARRIER_REGISTER_PRIVATE;
-    case MEMBARRIER_REGISTER_PRIVATE: return 0;
+    case MEMBARRIER_QUERY:
+        return MEMBARRIER_GLOBAL | MEMBARRIER_PRIVATE_EXPEDITED | MEMBARRIER_REGISTER_PRIVATE;
+    case MEMBARRIER_REGISTER_PRIVATE:
+        return 0;
     case MEMBARRIER_GLOBAL:
-    case MEMBARRIER_PRIVATE_EXPEDITED: return barrier_everywhere();
-    default: return -EINVAL;
+    case MEMBARRIER_PRIVATE_EXPEDITED:
+        return barrier_everywhere();
+    default:
+        return -EINVAL;
     }
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * timerfd. When a timer has expired is computed when somebody looks. For those who sleep, timers that are armed and watched lie
- * on px_net.timers, and the leader wakes for the first. All under px_net.lock.
+ * timerfd. When a timer has expired is computed when somebody looks. For those who sleep, timers
+ * that are armed and watched lie on px_net.timers, and the leader wakes for the first. All under
+ * px_net.lock.
  */
 #include "watch.h"
 
@@ -109,7 +110,10 @@ static void timerfd_release(struct px_file *f)
     px_unlock(&n->lock);
 }
 
-const struct px_ops px_timerfd_ops = {.name = "timerfd", .read = timerfd_read, .ready = timerfd_ready, .stat = timerfd_stat,
+const struct px_ops px_timerfd_ops = {.name = "timerfd",
+                                      .read = timerfd_read,
+                                      .ready = timerfd_ready,
+                                      .stat = timerfd_stat,
                                       .release = timerfd_release};
 
 /* ---- the calls ---- */
@@ -118,10 +122,11 @@ long px_sys_timerfd_create(int clock, int flags)
 {
     if ((unsigned)flags & ~(O_CLOEXEC | O_NONBLOCK))
         return -EINVAL;
-    if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME && clock != CLOCK_REALTIME_ALARM &&
-        clock != CLOCK_BOOTTIME_ALARM)
+    if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME &&
+        clock != CLOCK_REALTIME_ALARM && clock != CLOCK_BOOTTIME_ALARM)
         return -EINVAL;
-    struct px_file *f = px_file_new(&px_timerfd_ops, PX_TIMERFD, O_RDWR | ((unsigned)flags & O_NONBLOCK), 0);
+    struct px_file *f =
+        px_file_new(&px_timerfd_ops, PX_TIMERFD, O_RDWR | ((unsigned)flags & O_NONBLOCK), 0);
     if (!f)
         return -ENFILE;
     f->timerfd.clock = clock;
@@ -145,9 +150,9 @@ static void current_value(struct px_file *f, struct linux_itimerspec *out)
     uint64_t now = px_now();
     expire(f, now);
     uint64_t left = f->timerfd.next == MOTOR_NEVER ? 0 : f->timerfd.next - now;
-    *out = (struct linux_itimerspec){
-        (int64_t)(f->timerfd.interval / 1000000000u), (int64_t)(f->timerfd.interval % 1000000000u),
-        (int64_t)(left / 1000000000u), (int64_t)(left % 1000000000u)};
+    *out = (struct linux_itimerspec){(int64_t)(f->timerfd.interval / 1000000000u),
+                                     (int64_t)(f->timerfd.interval % 1000000000u),
+                                     (int64_t)(left / 1000000000u), (int64_t)(left % 1000000000u)};
 }
 
 static bool realtime(int clock)
@@ -160,7 +165,8 @@ static uint64_t nanoseconds(int64_t sec, int64_t nsec)
     return sec > 9000000000 ? MOTOR_NEVER - 1 : (uint64_t)sec * 1000000000u + (uint64_t)nsec;
 }
 
-static void set_locked(struct px_net *n, struct px_file *f, int flags, const struct linux_itimerspec *v)
+static void set_locked(struct px_net *n, struct px_file *f, int flags,
+                       const struct linux_itimerspec *v)
 {
     struct px_file_timerfd *t = &f->timerfd;
     uint64_t value = nanoseconds(v->value_sec, v->value_nsec);
@@ -186,7 +192,8 @@ long px_sys_timerfd_settime(int fd, int flags, const void *value, void *old)
         return -EINVAL;
     if (px_copy_in(&v, value, sizeof v) < 0)
         return -EFAULT;
-    if (v.value_sec < 0 || v.interval_sec < 0 || (uint64_t)v.value_nsec >= 1000000000u || (uint64_t)v.interval_nsec >= 1000000000u)
+    if (v.value_sec < 0 || v.interval_sec < 0 || (uint64_t)v.value_nsec >= 1000000000u ||
+        (uint64_t)v.interval_nsec >= 1000000000u)
         return -EINVAL;
     struct px_file *f = get_timer(fd, &result);
     if (!f)

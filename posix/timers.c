@@ -1,46 +1,49 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Timers that send signals (setitimer, alarm, timer_create), all on the one timer that the kernel gives a process, and
- * sleeping. When the kernel's timer fires, some thread is interrupted and runs px_timers_run(). CPU-time timers are
- * looked at when they could have expired at the earliest: with n CPUs, a process uses n seconds a second.
+ * Timers that send signals (setitimer, alarm, timer_create), all on the one timer that the kernel
+ * gives a process, and sleeping. When the kernel's timer fires, some thread is interrupted and runs
+ * px_timers_run(). CPU-time timers are looked at when they could have expired at the earliest: with
+ * n CPUs, a process uses n seconds a second.
  */
 #include "internal.h"
 
-#define NS 1000000000ull
-#define ITIMERS 3
+#define NS            1000000000ull
+#define ITIMERS       3
 #define CPU_TIMER_MIN 1000000ull
 
-#define SIGEV_SIGNAL 0
-#define SIGEV_NONE 1
-#define SIGEV_THREAD 2
+#define SIGEV_SIGNAL    0
+#define SIGEV_NONE      1
+#define SIGEV_THREAD    2
 #define SIGEV_THREAD_ID 4
 
 struct px_timer {
     bool used;
     uint8_t notify;
-    int16_t clock;          /* CLOCK_*; MONOTONIC and REALTIME deadlines are kept in px_now() time */
+    /* CLOCK_*; MONOTONIC and REALTIME deadlines are kept in px_now() time */
+    int16_t clock;
     int32_t signal;
-    uint32_t tid;           /* of SIGEV_THREAD_ID and thread CPU clocks */
-    uint64_t value;         /* sigev_value */
-    uint64_t expiry;        /* in its clock; 0: not armed */
+    uint32_t tid;    /* of SIGEV_THREAD_ID and thread CPU clocks */
+    uint64_t value;  /* sigev_value */
+    uint64_t expiry; /* in its clock; 0: not armed */
     uint64_t interval;
-    uint64_t overrun;       /* expirations while its signal was queued */
+    uint64_t overrun; /* expirations while its signal was queued */
     uint32_t last_overrun;
 };
 
 struct px_timers {
-    struct px_mutex lock;          /* before the signals lock */
+    struct px_mutex lock;            /* before the signals lock */
     struct px_timer itimer[ITIMERS]; /* ITIMER_REAL, VIRTUAL, PROF */
-    struct px_timer *timer;        /* posix timers by id */
+    struct px_timer *timer;          /* posix timers by id */
     uint32_t count;
-    uint64_t armed;                /* the kernel's timer */
+    uint64_t armed; /* the kernel's timer */
 };
 
 #define CLOCK_USER_CPU 100 /* ITIMER_VIRTUAL's clock */
 
 void px_timers_start(struct px_process *p)
 {
-    static const int16_t clock[ITIMERS] = {CLOCK_MONOTONIC, CLOCK_USER_CPU, CLOCK_PROCESS_CPUTIME_ID};
+    static const int16_t clock[ITIMERS] = {CLOCK_MONOTONIC, CLOCK_USER_CPU,
+                                           CLOCK_PROCESS_CPUTIME_ID};
     static const uint8_t sig[ITIMERS] = {SIGALRM, SIGVTALRM, SIGPROF};
     struct px_timers *timers = px_alloc(sizeof(*timers));
     if (!timers) {
@@ -58,8 +61,10 @@ void px_timers_start(struct px_process *p)
 static uint64_t clock_now(struct px_process *p, const struct px_timer *t)
 {
     switch (t->clock) {
-    case CLOCK_USER_CPU: return px_cpu_time(true);
-    case CLOCK_PROCESS_CPUTIME_ID: return px_cpu_time(false);
+    case CLOCK_USER_CPU:
+        return px_cpu_time(true);
+    case CLOCK_PROCESS_CPUTIME_ID:
+        return px_cpu_time(false);
     case CLOCK_THREAD_CPUTIME_ID: {
         px_lock(&p->signals->lock);
         struct px_thread *thread = px_thread_find(p, t->tid);
@@ -67,13 +72,15 @@ static uint64_t clock_now(struct px_process *p, const struct px_timer *t)
         px_unlock(&p->signals->lock);
         return ns;
     }
-    default: return px_now();
+    default:
+        return px_now();
     }
 }
 
 static bool is_cpu_clock(const struct px_timer *t)
 {
-    return t->clock == CLOCK_USER_CPU || t->clock == CLOCK_PROCESS_CPUTIME_ID || t->clock == CLOCK_THREAD_CPUTIME_ID;
+    return t->clock == CLOCK_USER_CPU || t->clock == CLOCK_PROCESS_CPUTIME_ID ||
+           t->clock == CLOCK_THREAD_CPUTIME_ID;
 }
 
 /* When to look at it next, in px_now() time. */
@@ -120,7 +127,8 @@ static bool send(struct px_process *p, struct px_timer *t, int id)
     if (t->notify == SIGEV_NONE) {
         return false;
     }
-    return (t->notify == SIGEV_THREAD_ID ? px_signal_send_tid(p, t->tid, &info) : px_signal_send(p, NULL, &info)) == 1;
+    return (t->notify == SIGEV_THREAD_ID ? px_signal_send_tid(p, t->tid, &info)
+                                         : px_signal_send(p, NULL, &info)) == 1;
 }
 
 static void expire(struct px_process *p, struct px_timer *t, int id)
@@ -189,7 +197,9 @@ static long times_in(const void *user, uint64_t scale, struct times *t)
         return -EFAULT;
     }
     for (int i = 0; i < 2; i++) {
-        pair[i].nsec = pair[i].nsec < 0 || pair[i].nsec >= (int64_t)(NS / scale) ? -1 : pair[i].nsec * (int64_t)scale;
+        pair[i].nsec = pair[i].nsec < 0 || pair[i].nsec >= (int64_t)(NS / scale)
+                           ? -1
+                           : pair[i].nsec * (int64_t)scale;
         if (pair[i].sec < 0 || pair[i].nsec < 0) {
             return -EINVAL;
         }
@@ -310,7 +320,8 @@ static int usual_clock(int clock)
     case CLOCK_BOOTTIME_ALARM:
     case CLOCK_TAI:
     case CLOCK_PROCESS_CPUTIME_ID:
-    case CLOCK_THREAD_CPUTIME_ID: return clock;
+    case CLOCK_THREAD_CPUTIME_ID:
+        return clock;
     default:
         if (clock < 0) {
             return clock & 4 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_PROCESS_CPUTIME_ID;
@@ -361,7 +372,10 @@ long px_sys_timer_create(int clock, const void *user_event, void *id)
     int place = take_place(p->timers);
     if (place >= 0) {
         struct px_timer *t = &p->timers->timer[place];
-        *t = (struct px_timer){.used = true, .notify = (uint8_t)e.notify, .clock = (int16_t)usual_clock(clock), .signal = e.signal};
+        *t = (struct px_timer){.used = true,
+                               .notify = (uint8_t)e.notify,
+                               .clock = (int16_t)usual_clock(clock),
+                               .signal = e.signal};
         t->value = user_event ? e.value : (uint64_t)place;
         t->tid = e.notify == SIGEV_THREAD_ID ? (uint32_t)e.tid : px_self()->tid;
     }
@@ -404,7 +418,8 @@ long px_sys_timer_settime(int id, int flags, const void *value, void *old)
     }
     before = remaining(p, t);
     bool cpu = is_cpu_clock(t);
-    bool realtime = t->clock == CLOCK_REALTIME || t->clock == CLOCK_REALTIME_ALARM || t->clock == CLOCK_TAI;
+    bool realtime =
+        t->clock == CLOCK_REALTIME || t->clock == CLOCK_REALTIME_ALARM || t->clock == CLOCK_TAI;
     if ((flags & TIMER_ABSTIME) && to.value) {
         t->interval = to.interval;
         t->expiry = cpu || !realtime ? to.value : PX_MAX(px_deadline_realtime(to.value), 1u);
@@ -523,7 +538,8 @@ static long sleep_cpu(uint64_t until)
         if (now >= until) {
             return 0;
         }
-        long status = sleep_until(px_now() + PX_MAX((until - now) / px_kinfo()->cpus, CPU_TIMER_MIN));
+        long status =
+            sleep_until(px_now() + PX_MAX((until - now) / px_kinfo()->cpus, CPU_TIMER_MIN));
         if (status < 0) {
             return -PX_ERESTARTNOHAND;
         }
@@ -534,7 +550,10 @@ long px_sys_clock_nanosleep(int clock, int flags, const void *time, void *left)
 {
     struct px_timespec t;
     if (clock == CLOCK_THREAD_CPUTIME_ID || usual_clock(clock) < 0) {
-        return clock == CLOCK_MONOTONIC_RAW || clock == CLOCK_MONOTONIC_COARSE || clock == CLOCK_REALTIME_COARSE ? -EOPNOTSUPP : -EINVAL;
+        return clock == CLOCK_MONOTONIC_RAW || clock == CLOCK_MONOTONIC_COARSE ||
+                       clock == CLOCK_REALTIME_COARSE
+                   ? -EOPNOTSUPP
+                   : -EINVAL;
     }
     long status = px_timespec_in(time, &t);
     if (status < 0) {

@@ -2,8 +2,9 @@
 /*
  * --trace: each call as strace shows it, one line when it is over:
  *     [pid tid] name(arguments) = result ERRNO
- * With a trace handle every entry of px_dispatch leads here, and here the real handler is called. Arguments are shown by
- * their kind in calls.def; what a call fills is shown after it, when it succeeded. Everything is read guarded.
+ * With a trace handle every entry of px_dispatch leads here, and here the real handler is called.
+ * Arguments are shown by their kind in calls.def; what a call fills is shown after it, when it
+ * succeeded. Everything is read guarded.
  */
 #include "internal.h"
 
@@ -17,14 +18,14 @@ enum kind {
 /* Per call: the kinds of its arguments. */
 static const unsigned char kinds[][8] = {
 #define KINDS_0()
-#define KINDS_1(a, A) K_##A,
-#define KINDS_2(a, A, ...) K_##A, KINDS_1(__VA_ARGS__)
-#define KINDS_3(a, A, ...) K_##A, KINDS_2(__VA_ARGS__)
-#define KINDS_4(a, A, ...) K_##A, KINDS_3(__VA_ARGS__)
-#define KINDS_5(a, A, ...) K_##A, KINDS_4(__VA_ARGS__)
-#define KINDS_6(a, A, ...) K_##A, KINDS_5(__VA_ARGS__)
+#define KINDS_1(a, A)                  K_##A,
+#define KINDS_2(a, A, ...)             K_##A, KINDS_1(__VA_ARGS__)
+#define KINDS_3(a, A, ...)             K_##A, KINDS_2(__VA_ARGS__)
+#define KINDS_4(a, A, ...)             K_##A, KINDS_3(__VA_ARGS__)
+#define KINDS_5(a, A, ...)             K_##A, KINDS_4(__VA_ARGS__)
+#define KINDS_6(a, A, ...)             K_##A, KINDS_5(__VA_ARGS__)
 #define CALL(number, name, count, ...) [number] = {KINDS_##count(__VA_ARGS__)},
-#define NONE(number, name, error) [number] = {K_HEX, K_HEX, K_HEX},
+#define NONE(number, name, error)      [number] = {K_HEX, K_HEX, K_HEX},
 #define GAP(from, to)
 #include "calls.def"
 #undef CALL
@@ -37,7 +38,8 @@ struct line {
     size_t used;
 };
 
-#define SAY(l, ...) ((l)->used += px_format((l)->text + (l)->used, sizeof((l)->text) - 32 - (l)->used, __VA_ARGS__))
+#define SAY(l, ...) \
+    ((l)->used += px_format((l)->text + (l)->used, sizeof((l)->text) - 32 - (l)->used, __VA_ARGS__))
 
 /* ---- flags by name ---- */
 
@@ -47,51 +49,137 @@ struct flag {
 };
 
 static const struct flag open_flags[] = {
-    {04010000, "O_SYNC"},   {020200000, "O_TMPFILE"}, {0100, "O_CREAT"},     {0200, "O_EXCL"},      {0400, "O_NOCTTY"},
-    {01000, "O_TRUNC"},     {02000, "O_APPEND"},      {04000, "O_NONBLOCK"}, {010000, "O_DSYNC"},   {020000, "O_ASYNC"},
-    {040000, "O_DIRECT"},   {0100000, "O_LARGEFILE"}, {0200000, "O_DIRECTORY"}, {0400000, "O_NOFOLLOW"},
-    {01000000, "O_NOATIME"}, {02000000, "O_CLOEXEC"}, {010000000, "O_PATH"}, {0, ""}};
-static const struct flag at_flags[] = {{0x100, "AT_SYMLINK_NOFOLLOW"}, {0x200, "AT_REMOVEDIR"}, {0x400, "AT_SYMLINK_FOLLOW"},
-                                       {0x800, "AT_NO_AUTOMOUNT"}, {0x1000, "AT_EMPTY_PATH"}, {0, ""}};
-static const struct flag prot_flags[] = {{1, "PROT_READ"}, {2, "PROT_WRITE"}, {4, "PROT_EXEC"}, {0, ""}};
-static const struct flag map_flags[] = {
-    {3, "MAP_SHARED_VALIDATE"}, {1, "MAP_SHARED"}, {2, "MAP_PRIVATE"}, {0x10, "MAP_FIXED"}, {0x20, "MAP_ANONYMOUS"},
-    {0x100, "MAP_GROWSDOWN"}, {0x2000, "MAP_LOCKED"}, {0x4000, "MAP_NORESERVE"}, {0x8000, "MAP_POPULATE"},
-    {0x20000, "MAP_STACK"}, {0x100000, "MAP_FIXED_NOREPLACE"}, {0, ""}};
-static const struct flag clone_flags[] = {
-    {0x100, "CLONE_VM"}, {0x200, "CLONE_FS"}, {0x400, "CLONE_FILES"}, {0x800, "CLONE_SIGHAND"}, {0x4000, "CLONE_VFORK"},
-    {0x10000, "CLONE_THREAD"}, {0x40000, "CLONE_SYSVSEM"}, {0x80000, "CLONE_SETTLS"}, {0x100000, "CLONE_PARENT_SETTID"},
-    {0x200000, "CLONE_CHILD_CLEARTID"}, {0x400000, "CLONE_DETACHED"}, {0x1000000, "CLONE_CHILD_SETTID"}, {0, ""}};
-static const struct flag msg_flags[] = {{1, "MSG_OOB"}, {2, "MSG_PEEK"}, {4, "MSG_DONTROUTE"}, {0x20, "MSG_TRUNC"},
-    {0x40, "MSG_DONTWAIT"}, {0x100, "MSG_WAITALL"}, {0x4000, "MSG_NOSIGNAL"}, {0x8000, "MSG_MORE"}, {0x40000000, "MSG_CMSG_CLOEXEC"}, {0, ""}};
-static const struct flag epoll_flags[] = {{1, "EPOLLIN"}, {2, "EPOLLPRI"}, {4, "EPOLLOUT"}, {8, "EPOLLERR"}, {0x10, "EPOLLHUP"},
-    {0x2000, "EPOLLRDHUP"}, {1u << 28, "EPOLLEXCLUSIVE"}, {1u << 30, "EPOLLONESHOT"}, {1u << 31, "EPOLLET"}, {0, ""}};
-static const struct flag poll_flags[] = {{1, "POLLIN"}, {2, "POLLPRI"}, {4, "POLLOUT"}, {8, "POLLERR"}, {0x10, "POLLHUP"},
-    {0x20, "POLLNVAL"}, {0x2000, "POLLRDHUP"}, {0, ""}};
+    {04010000, "O_SYNC"},     {020200000, "O_TMPFILE"}, {0100, "O_CREAT"},
+    {0200, "O_EXCL"},         {0400, "O_NOCTTY"},       {01000, "O_TRUNC"},
+    {02000, "O_APPEND"},      {04000, "O_NONBLOCK"},    {010000, "O_DSYNC"},
+    {020000, "O_ASYNC"},      {040000, "O_DIRECT"},     {0100000, "O_LARGEFILE"},
+    {0200000, "O_DIRECTORY"}, {0400000, "O_NOFOLLOW"},  {01000000, "O_NOATIME"},
+    {02000000, "O_CLOEXEC"},  {010000000, "O_PATH"},    {0, ""}};
+static const struct flag at_flags[] = {{0x100, "AT_SYMLINK_NOFOLLOW"}, {0x200, "AT_REMOVEDIR"},
+                                       {0x400, "AT_SYMLINK_FOLLOW"},   {0x800, "AT_NO_AUTOMOUNT"},
+                                       {0x1000, "AT_EMPTY_PATH"},      {0, ""}};
+static const struct flag prot_flags[] = {
+    {1, "PROT_READ"}, {2, "PROT_WRITE"}, {4, "PROT_EXEC"}, {0, ""}};
+static const struct flag map_flags[] = {{3, "MAP_SHARED_VALIDATE"},
+                                        {1, "MAP_SHARED"},
+                                        {2, "MAP_PRIVATE"},
+                                        {0x10, "MAP_FIXED"},
+                                        {0x20, "MAP_ANONYMOUS"},
+                                        {0x100, "MAP_GROWSDOWN"},
+                                        {0x2000, "MAP_LOCKED"},
+                                        {0x4000, "MAP_NORESERVE"},
+                                        {0x8000, "MAP_POPULATE"},
+                                        {0x20000, "MAP_STACK"},
+                                        {0x100000, "MAP_FIXED_NOREPLACE"},
+                                        {0, ""}};
+static const struct flag clone_flags[] = {{0x100, "CLONE_VM"},
+                                          {0x200, "CLONE_FS"},
+                                          {0x400, "CLONE_FILES"},
+                                          {0x800, "CLONE_SIGHAND"},
+                                          {0x4000, "CLONE_VFORK"},
+                                          {0x10000, "CLONE_THREAD"},
+                                          {0x40000, "CLONE_SYSVSEM"},
+                                          {0x80000, "CLONE_SETTLS"},
+                                          {0x100000, "CLONE_PARENT_SETTID"},
+                                          {0x200000, "CLONE_CHILD_CLEARTID"},
+                                          {0x400000, "CLONE_DETACHED"},
+                                          {0x1000000, "CLONE_CHILD_SETTID"},
+                                          {0, ""}};
+static const struct flag msg_flags[] = {{1, "MSG_OOB"},
+                                        {2, "MSG_PEEK"},
+                                        {4, "MSG_DONTROUTE"},
+                                        {0x20, "MSG_TRUNC"},
+                                        {0x40, "MSG_DONTWAIT"},
+                                        {0x100, "MSG_WAITALL"},
+                                        {0x4000, "MSG_NOSIGNAL"},
+                                        {0x8000, "MSG_MORE"},
+                                        {0x40000000, "MSG_CMSG_CLOEXEC"},
+                                        {0, ""}};
+static const struct flag epoll_flags[] = {{1, "EPOLLIN"},
+                                          {2, "EPOLLPRI"},
+                                          {4, "EPOLLOUT"},
+                                          {8, "EPOLLERR"},
+                                          {0x10, "EPOLLHUP"},
+                                          {0x2000, "EPOLLRDHUP"},
+                                          {1u << 28, "EPOLLEXCLUSIVE"},
+                                          {1u << 30, "EPOLLONESHOT"},
+                                          {1u << 31, "EPOLLET"},
+                                          {0, ""}};
+static const struct flag poll_flags[] = {
+    {1, "POLLIN"},     {2, "POLLPRI"},     {4, "POLLOUT"},        {8, "POLLERR"},
+    {0x10, "POLLHUP"}, {0x20, "POLLNVAL"}, {0x2000, "POLLRDHUP"}, {0, ""}};
 static const struct flag access_flags[] = {{4, "R_OK"}, {2, "W_OK"}, {1, "X_OK"}, {0, ""}};
 
-static const struct flag clocks[] = {{0, "CLOCK_REALTIME"}, {1, "CLOCK_MONOTONIC"}, {2, "CLOCK_PROCESS_CPU"},
-    {3, "CLOCK_THREAD_CPU"}, {4, "CLOCK_MONOTONIC_RAW"}, {5, "REALTIME_COARSE"}, {6, "MONOTONIC_COARSE"}, {7, "CLOCK_BOOTTIME"}, {0, ""}};
-static const struct flag families[] = {{1, "AF_UNIX"}, {2, "AF_INET"}, {10, "AF_INET6"}, {16, "AF_NETLINK"}, {17, "AF_PACKET"}, {0, ""}};
-static const struct flag socket_types[] = {{1, "SOCK_STREAM"}, {2, "SOCK_DGRAM"}, {3, "SOCK_RAW"}, {5, "SOCK_SEQPACKET"}, {0, ""}};
-static const struct flag levels[] = {{1, "SOL_SOCKET"}, {0, "IPPROTO_IP"}, {6, "IPPROTO_TCP"}, {17, "IPPROTO_UDP"}, {41, "IPPROTO_IPV6"}, {0, ""}};
-static const struct flag limits[] = {{0, "RLIMIT_CPU"}, {1, "RLIMIT_FSIZE"}, {2, "RLIMIT_DATA"}, {3, "RLIMIT_STACK"}, {4, "RLIMIT_CORE"},
-    {5, "RLIMIT_RSS"}, {6, "RLIMIT_NPROC"}, {7, "RLIMIT_NOFILE"}, {8, "RLIMIT_MEMLOCK"}, {9, "RLIMIT_AS"}, {10, "RLIMIT_LOCKS"},
-    {11, "RLIMIT_SIGPENDING"}, {12, "RLIMIT_MSGQUEUE"}, {13, "RLIMIT_NICE"}, {14, "RLIMIT_RTPRIO"}, {15, "RLIMIT_RTTIME"}, {0, ""}};
-static const struct flag fcntls[] = {{0, "F_DUPFD"}, {1, "F_GETFD"}, {2, "F_SETFD"}, {3, "F_GETFL"}, {4, "F_SETFL"}, {5, "F_GETLK"},
-    {6, "F_SETLK"}, {7, "F_SETLKW"}, {8, "F_SETOWN"}, {9, "F_GETOWN"}, {1030, "F_DUPFD_CLOEXEC"}, {1031, "F_SETPIPE_SZ"},
-    {1032, "F_GETPIPE_SZ"}, {0, ""}};
-static const struct flag ioctls[] = {{0x5401, "TCGETS"}, {0x5402, "TCSETS"}, {0x5403, "TCSETSW"}, {0x5404, "TCSETSF"}, {0x540f, "TIOCGPGRP"},
-    {0x5410, "TIOCSPGRP"}, {0x5413, "TIOCGWINSZ"}, {0x5414, "TIOCSWINSZ"}, {0x541b, "FIONREAD"}, {0x5421, "FIONBIO"}, {0x5451, "FIOCLEX"},
-    {0x5452, "FIOASYNC"}, {0x5450, "FIONCLEX"}, {0, ""}};
-static const struct flag whences[] = {{0, "SEEK_SET"}, {1, "SEEK_CUR"}, {2, "SEEK_END"}, {3, "SEEK_DATA"}, {4, "SEEK_HOLE"}, {0, ""}};
-static const struct flag hows[] = {{0, "SIG_BLOCK"}, {1, "SIG_UNBLOCK"}, {2, "SIG_SETMASK"}, {0, ""}};
+static const struct flag clocks[] = {
+    {0, "CLOCK_REALTIME"},   {1, "CLOCK_MONOTONIC"},     {2, "CLOCK_PROCESS_CPU"},
+    {3, "CLOCK_THREAD_CPU"}, {4, "CLOCK_MONOTONIC_RAW"}, {5, "REALTIME_COARSE"},
+    {6, "MONOTONIC_COARSE"}, {7, "CLOCK_BOOTTIME"},      {0, ""}};
+static const struct flag families[] = {{1, "AF_UNIX"},     {2, "AF_INET"},    {10, "AF_INET6"},
+                                       {16, "AF_NETLINK"}, {17, "AF_PACKET"}, {0, ""}};
+static const struct flag socket_types[] = {
+    {1, "SOCK_STREAM"}, {2, "SOCK_DGRAM"}, {3, "SOCK_RAW"}, {5, "SOCK_SEQPACKET"}, {0, ""}};
+static const struct flag levels[] = {{1, "SOL_SOCKET"},   {0, "IPPROTO_IP"},    {6, "IPPROTO_TCP"},
+                                     {17, "IPPROTO_UDP"}, {41, "IPPROTO_IPV6"}, {0, ""}};
+static const struct flag limits[] = {{0, "RLIMIT_CPU"},
+                                     {1, "RLIMIT_FSIZE"},
+                                     {2, "RLIMIT_DATA"},
+                                     {3, "RLIMIT_STACK"},
+                                     {4, "RLIMIT_CORE"},
+                                     {5, "RLIMIT_RSS"},
+                                     {6, "RLIMIT_NPROC"},
+                                     {7, "RLIMIT_NOFILE"},
+                                     {8, "RLIMIT_MEMLOCK"},
+                                     {9, "RLIMIT_AS"},
+                                     {10, "RLIMIT_LOCKS"},
+                                     {11, "RLIMIT_SIGPENDING"},
+                                     {12, "RLIMIT_MSGQUEUE"},
+                                     {13, "RLIMIT_NICE"},
+                                     {14, "RLIMIT_RTPRIO"},
+                                     {15, "RLIMIT_RTTIME"},
+                                     {0, ""}};
+static const struct flag fcntls[] = {{0, "F_DUPFD"},
+                                     {1, "F_GETFD"},
+                                     {2, "F_SETFD"},
+                                     {3, "F_GETFL"},
+                                     {4, "F_SETFL"},
+                                     {5, "F_GETLK"},
+                                     {6, "F_SETLK"},
+                                     {7, "F_SETLKW"},
+                                     {8, "F_SETOWN"},
+                                     {9, "F_GETOWN"},
+                                     {1030, "F_DUPFD_CLOEXEC"},
+                                     {1031, "F_SETPIPE_SZ"},
+                                     {1032, "F_GETPIPE_SZ"},
+                                     {0, ""}};
+static const struct flag ioctls[] = {{0x5401, "TCGETS"},     {0x5402, "TCSETS"},
+                                     {0x5403, "TCSETSW"},    {0x5404, "TCSETSF"},
+                                     {0x540f, "TIOCGPGRP"},  {0x5410, "TIOCSPGRP"},
+                                     {0x5413, "TIOCGWINSZ"}, {0x5414, "TIOCSWINSZ"},
+                                     {0x541b, "FIONREAD"},   {0x5421, "FIONBIO"},
+                                     {0x5451, "FIOCLEX"},    {0x5452, "FIOASYNC"},
+                                     {0x5450, "FIONCLEX"},   {0, ""}};
+static const struct flag whences[] = {{0, "SEEK_SET"},  {1, "SEEK_CUR"},  {2, "SEEK_END"},
+                                      {3, "SEEK_DATA"}, {4, "SEEK_HOLE"}, {0, ""}};
+static const struct flag hows[] = {
+    {0, "SIG_BLOCK"}, {1, "SIG_UNBLOCK"}, {2, "SIG_SETMASK"}, {0, ""}};
 static const struct flag shuts[] = {{0, "SHUT_RD"}, {1, "SHUT_WR"}, {2, "SHUT_RDWR"}, {0, ""}};
-static const struct flag epoll_ops[] = {{1, "EPOLL_CTL_ADD"}, {2, "EPOLL_CTL_DEL"}, {3, "EPOLL_CTL_MOD"}, {0, ""}};
-static const struct flag futexes[] = {{0, "FUTEX_WAIT"}, {1, "FUTEX_WAKE"}, {3, "FUTEX_REQUEUE"}, {4, "FUTEX_CMP_REQUEUE"}, {5, "FUTEX_WAKE_OP"},
-    {6, "FUTEX_LOCK_PI"}, {7, "FUTEX_UNLOCK_PI"}, {8, "FUTEX_TRYLOCK_PI"}, {9, "FUTEX_WAIT_BITSET"}, {10, "FUTEX_WAKE_BITSET"}, {0, ""}};
-static const struct flag advices[] = {{0, "MADV_NORMAL"}, {1, "MADV_RANDOM"}, {2, "MADV_SEQUENTIAL"}, {3, "MADV_WILLNEED"}, {4, "MADV_DONTNEED"},
-    {8, "MADV_FREE"}, {14, "MADV_HUGEPAGE"}, {15, "MADV_NOHUGEPAGE"}, {0, ""}};
+static const struct flag epoll_ops[] = {
+    {1, "EPOLL_CTL_ADD"}, {2, "EPOLL_CTL_DEL"}, {3, "EPOLL_CTL_MOD"}, {0, ""}};
+static const struct flag futexes[] = {{0, "FUTEX_WAIT"},
+                                      {1, "FUTEX_WAKE"},
+                                      {3, "FUTEX_REQUEUE"},
+                                      {4, "FUTEX_CMP_REQUEUE"},
+                                      {5, "FUTEX_WAKE_OP"},
+                                      {6, "FUTEX_LOCK_PI"},
+                                      {7, "FUTEX_UNLOCK_PI"},
+                                      {8, "FUTEX_TRYLOCK_PI"},
+                                      {9, "FUTEX_WAIT_BITSET"},
+                                      {10, "FUTEX_WAKE_BITSET"},
+                                      {0, ""}};
+static const struct flag advices[] = {
+    {0, "MADV_NORMAL"},    {1, "MADV_RANDOM"},      {2, "MADV_SEQUENTIAL"},
+    {3, "MADV_WILLNEED"},  {4, "MADV_DONTNEED"},    {8, "MADV_FREE"},
+    {14, "MADV_HUGEPAGE"}, {15, "MADV_NOHUGEPAGE"}, {0, ""}};
 
 static void say_flags(struct line *l, uint32_t value, const struct flag *f, const char *none)
 {
@@ -348,8 +436,10 @@ static bool is_output(enum kind k)
     case K_OSOCKLEN:
     case K_OEPOLL:
     case K_OFDS:
-    case K_OINT: return true;
-    default: return false;
+    case K_OINT:
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -362,13 +452,23 @@ static void say_argument(struct line *l, enum kind k, uint64_t v, uint64_t next,
     }
     switch (k) {
     case K_FD:
-    case K_INT: SAY(l, "%d", (int)v); break;
-    case K_UINT: SAY(l, "%u", (unsigned)v); break;
+    case K_INT:
+        SAY(l, "%d", (int)v);
+        break;
+    case K_UINT:
+        SAY(l, "%u", (unsigned)v);
+        break;
     case K_LONG:
-    case K_OFF: SAY(l, "%ld", (long)v); break;
-    case K_SIZE: SAY(l, "%lu", v); break;
+    case K_OFF:
+        SAY(l, "%ld", (long)v);
+        break;
+    case K_SIZE:
+        SAY(l, "%lu", v);
+        break;
     case K_ULONG:
-    case K_HEX: SAY(l, "0x%lx", v); break;
+    case K_HEX:
+        SAY(l, "0x%lx", v);
+        break;
     case K_DIRFD:
         if ((int)v == -100) {
             SAY(l, "AT_FDCWD");
@@ -377,10 +477,18 @@ static void say_argument(struct line *l, enum kind k, uint64_t v, uint64_t next,
         }
         break;
     case K_PATH:
-    case K_STR: say_string(l, v, 256); break;
-    case K_IBUF: say_buffer(l, v, next); break;
-    case K_OBUF: say_buffer(l, v, (uint64_t)result); break;
-    case K_MODE: SAY(l, "0%o", (unsigned)v); break;
+    case K_STR:
+        say_string(l, v, 256);
+        break;
+    case K_IBUF:
+        say_buffer(l, v, next);
+        break;
+    case K_OBUF:
+        say_buffer(l, v, (uint64_t)result);
+        break;
+    case K_MODE:
+        SAY(l, "0%o", (unsigned)v);
+        break;
     case K_OFLAGS:
         SAY(l, "%s", (v & 3) == 0 ? "O_RDONLY" : (v & 3) == 1 ? "O_WRONLY" : "O_RDWR");
         if (v & ~3ull) {
@@ -388,41 +496,87 @@ static void say_argument(struct line *l, enum kind k, uint64_t v, uint64_t next,
             say_flags(l, (uint32_t)v & ~3u, open_flags, "");
         }
         break;
-    case K_ATFLAGS: say_flags(l, (uint32_t)v, at_flags, "0"); break;
-    case K_PROT: say_flags(l, (uint32_t)v, prot_flags, "PROT_NONE"); break;
-    case K_MAPFLAGS: say_flags(l, (uint32_t)v, map_flags, "0"); break;
-    case K_CLONE: say_flags(l, (uint32_t)v, clone_flags, "0"); break;
-    case K_MSGFLAGS: say_flags(l, (uint32_t)v, msg_flags, "0"); break;
-    case K_ACCMODE: say_flags(l, (uint32_t)v, access_flags, "F_OK"); break;
-    case K_CLOCK: say_name(l, (uint32_t)v, clocks); break;
-    case K_FAMILY: say_name(l, (uint32_t)v, families); break;
+    case K_ATFLAGS:
+        say_flags(l, (uint32_t)v, at_flags, "0");
+        break;
+    case K_PROT:
+        say_flags(l, (uint32_t)v, prot_flags, "PROT_NONE");
+        break;
+    case K_MAPFLAGS:
+        say_flags(l, (uint32_t)v, map_flags, "0");
+        break;
+    case K_CLONE:
+        say_flags(l, (uint32_t)v, clone_flags, "0");
+        break;
+    case K_MSGFLAGS:
+        say_flags(l, (uint32_t)v, msg_flags, "0");
+        break;
+    case K_ACCMODE:
+        say_flags(l, (uint32_t)v, access_flags, "F_OK");
+        break;
+    case K_CLOCK:
+        say_name(l, (uint32_t)v, clocks);
+        break;
+    case K_FAMILY:
+        say_name(l, (uint32_t)v, families);
+        break;
     case K_SOCKTYPE:
         say_name(l, (uint32_t)v & 15, socket_types);
         SAY(l, "%s%s", v & 04000 ? "|SOCK_NONBLOCK" : "", v & 02000000 ? "|SOCK_CLOEXEC" : "");
         break;
-    case K_SOLEVEL: say_name(l, (uint32_t)v, levels); break;
-    case K_RLIMIT: say_name(l, (uint32_t)v, limits); break;
-    case K_FCNTL: say_name(l, (uint32_t)v, fcntls); break;
-    case K_IOCTL: say_name(l, (uint32_t)v, ioctls); break;
-    case K_WHENCE: say_name(l, (uint32_t)v, whences); break;
-    case K_SIGHOW: say_name(l, (uint32_t)v, hows); break;
-    case K_SHUT: say_name(l, (uint32_t)v, shuts); break;
-    case K_EPOLLOP: say_name(l, (uint32_t)v, epoll_ops); break;
-    case K_MADVICE: say_name(l, (uint32_t)v, advices); break;
+    case K_SOLEVEL:
+        say_name(l, (uint32_t)v, levels);
+        break;
+    case K_RLIMIT:
+        say_name(l, (uint32_t)v, limits);
+        break;
+    case K_FCNTL:
+        say_name(l, (uint32_t)v, fcntls);
+        break;
+    case K_IOCTL:
+        say_name(l, (uint32_t)v, ioctls);
+        break;
+    case K_WHENCE:
+        say_name(l, (uint32_t)v, whences);
+        break;
+    case K_SIGHOW:
+        say_name(l, (uint32_t)v, hows);
+        break;
+    case K_SHUT:
+        say_name(l, (uint32_t)v, shuts);
+        break;
+    case K_EPOLLOP:
+        say_name(l, (uint32_t)v, epoll_ops);
+        break;
+    case K_MADVICE:
+        say_name(l, (uint32_t)v, advices);
+        break;
     case K_FUTEX:
         say_name(l, (uint32_t)v & 127, futexes);
         SAY(l, "%s%s", v & 128 ? "_PRIVATE" : "", v & 256 ? "|FUTEX_CLOCK_REALTIME" : "");
         break;
-    case K_SIG: say_signal(l, (int)v); break;
+    case K_SIG:
+        say_signal(l, (int)v);
+        break;
     case K_ISIGSET:
-    case K_OSIGSET: say_set(l, v); break;
+    case K_OSIGSET:
+        say_set(l, v);
+        break;
     case K_ISIGACTION:
-    case K_OSIGACTION: say_action(l, v); break;
+    case K_OSIGACTION:
+        say_action(l, v);
+        break;
     case K_ITIMESPEC:
-    case K_OTIMESPEC: say_time(l, v, "ns"); break;
+    case K_OTIMESPEC:
+        say_time(l, v, "ns");
+        break;
     case K_ITIMEVAL:
-    case K_OTIMEVAL: say_time(l, v, "us"); break;
-    case K_ISOCKADDR: say_sockaddr(l, v, (uint32_t)next); break;
+    case K_OTIMEVAL:
+        say_time(l, v, "us");
+        break;
+    case K_ISOCKADDR:
+        say_sockaddr(l, v, (uint32_t)next);
+        break;
     case K_OSOCKADDR:
         if (v && px_load32((void *)next, &value32) == 0) {
             say_sockaddr(l, v, value32);
@@ -445,12 +599,24 @@ static void say_argument(struct line *l, enum kind k, uint64_t v, uint64_t next,
         }
         break;
     }
-    case K_IIOVEC: say_iovec(l, v, next); break;
-    case K_IOPOLLFDS: say_pollfds(l, v, next, result > 0); break;
-    case K_IEPOLL: say_epoll(l, v, v ? 1 : 0); break;
-    case K_OEPOLL: say_epoll(l, v, result); break;
-    case K_OSTAT: say_stat(l, v); break;
-    default: say_pointer(l, v); break;
+    case K_IIOVEC:
+        say_iovec(l, v, next);
+        break;
+    case K_IOPOLLFDS:
+        say_pollfds(l, v, next, result > 0);
+        break;
+    case K_IEPOLL:
+        say_epoll(l, v, v ? 1 : 0);
+        break;
+    case K_OEPOLL:
+        say_epoll(l, v, result);
+        break;
+    case K_OSTAT:
+        say_stat(l, v);
+        break;
+    default:
+        say_pointer(l, v);
+        break;
     }
 }
 
@@ -466,11 +632,20 @@ static void say_result(struct line *l, long result)
     }
     const char *name = px_errno_name(-result);
     switch (-result) {
-    case PX_ERESTARTSYS: name = "ERESTARTSYS (interrupted)"; break;
-    case PX_ERESTARTNOINTR: name = "ERESTARTNOINTR (interrupted)"; break;
-    case PX_ERESTARTNOHAND: name = "ERESTARTNOHAND (interrupted)"; break;
-    case PX_ERESTART_RESTARTBLOCK: name = "ERESTART_RESTARTBLOCK (interrupted)"; break;
-    default: break;
+    case PX_ERESTARTSYS:
+        name = "ERESTARTSYS (interrupted)";
+        break;
+    case PX_ERESTARTNOINTR:
+        name = "ERESTARTNOINTR (interrupted)";
+        break;
+    case PX_ERESTARTNOHAND:
+        name = "ERESTARTNOHAND (interrupted)";
+        break;
+    case PX_ERESTART_RESTARTBLOCK:
+        name = "ERESTART_RESTARTBLOCK (interrupted)";
+        break;
+    default:
+        break;
     }
     if (name) {
         SAY(l, " = -1 %s", name);
@@ -483,7 +658,11 @@ static void flush(struct line *l)
 {
     struct px_process *p = px_proc();
     l->text[l->used++] = '\n';
-    struct motor_msg m = {.op = IO_WRITE, .word = {~0ull}, .in = l->text, .in_size = l->used, .deadline = MOTOR_NEVER};
+    struct motor_msg m = {.op = IO_WRITE,
+                          .word = {~0ull},
+                          .in = l->text,
+                          .in_size = l->used,
+                          .deadline = MOTOR_NEVER};
     px_call(p->trace, &m);
 }
 
@@ -503,7 +682,8 @@ static void say_call(struct line *l, uint32_t n, const uint64_t *argument, long 
         SAY(l, "%s(", name);
         for (int i = 0; i < 6 && kinds[n][i]; i++) {
             SAY(l, i ? ", " : "");
-            say_argument(l, (enum kind)kinds[n][i], argument[i], i < 5 ? argument[i + 1] : 0, result);
+            say_argument(l, (enum kind)kinds[n][i], argument[i], i < 5 ? argument[i + 1] : 0,
+                         result);
         }
         SAY(l, ")");
     }
@@ -524,7 +704,8 @@ long px_trace_call(long a, long b, long c, long d, long e, long f)
 {
     struct px_thread *t = px_self();
     uint32_t n = px_call_number(t);
-    uint64_t argument[6] = {(uint64_t)a, (uint64_t)b, (uint64_t)c, (uint64_t)d, (uint64_t)e, (uint64_t)f};
+    uint64_t argument[6] = {(uint64_t)a, (uint64_t)b, (uint64_t)c,
+                            (uint64_t)d, (uint64_t)e, (uint64_t)f};
     struct line line;
     handler *real = (handler *)((const char *)px_table + px_table[n]);
     if (is_last(n)) {
@@ -567,7 +748,8 @@ void px_trace_end(uint32_t status)
     }
     line.used = 0;
     if (status & 127) {
-        SAY(&line, "[%u] +++ killed by SIG%s +++", px_proc()->pid, px_signal_name((int)status & 127));
+        SAY(&line, "[%u] +++ killed by SIG%s +++", px_proc()->pid,
+            px_signal_name((int)status & 127));
     } else {
         SAY(&line, "[%u] +++ exited with %u +++", px_proc()->pid, status >> 8 & 255);
     }

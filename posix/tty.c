@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Terminals and motor-run's channels: call mode. The server waits for a blocking read or write; poll arms a bit of our
- * session with the server (IO_POLL).
+ * Terminals and motor-run's channels: call mode. The server waits for a blocking read or write;
+ * poll arms a bit of our session with the server (IO_POLL).
  */
 #include "file.h"
 #include "watch.h"
@@ -10,7 +10,10 @@ static long tty_read(struct px_file *f, struct px_io *io, uint32_t flags)
 {
     long done = 0;
     while (io->left) {
-        struct motor_msg msg = {.op = IO_READ, .out = io->vec->base, .out_size = io->vec->length, .deadline = MOTOR_NEVER};
+        struct motor_msg msg = {.op = IO_READ,
+                                .out = io->vec->base,
+                                .out_size = io->vec->length,
+                                .deadline = MOTOR_NEVER};
         msg.word[0] = ~0ull;
         msg.word[1] = px_nonblock(f, flags) || done ? O_NONBLOCK : 0;
         long n = px_call_intr(f->handle, &msg);
@@ -29,7 +32,10 @@ static long tty_write(struct px_file *f, struct px_io *io, uint32_t flags)
 {
     long done = 0;
     while (io->left) {
-        struct motor_msg msg = {.op = IO_WRITE, .in = io->vec->base, .in_size = io->vec->length, .deadline = MOTOR_NEVER};
+        struct motor_msg msg = {.op = IO_WRITE,
+                                .in = io->vec->base,
+                                .in_size = io->vec->length,
+                                .deadline = MOTOR_NEVER};
         msg.word[0] = ~0ull;
         msg.word[1] = px_nonblock(f, flags) ? O_NONBLOCK : 0;
         long n = px_call_intr(f->handle, &msg);

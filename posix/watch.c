@@ -17,7 +17,9 @@ long px_doorbell_need(struct px_net *n)
     px_lock(&n->open_lock);
     if (!n->doorbell) {
         int64_t vmo = motor_vmo_create(4096, 0);
-        int64_t at = vmo < 0 ? vmo : motor_map(0, (motor_handle)vmo, 0, 0, 4096, MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_NOFORK);
+        int64_t at = vmo < 0 ? vmo
+                             : motor_map(0, (motor_handle)vmo, 0, 0, 4096,
+                                         MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_NOFORK);
         if (at < 0) {
             if (vmo > 0)
                 motor_handle_close((motor_handle)vmo);
@@ -40,7 +42,8 @@ void px_watch_add_locked(struct px_watch *w, struct px_file *f)
     w->link = &f->watches;
     if (w->next)
         w->next->link = &w->next;
-    __atomic_store_n(&f->watches, w, __ATOMIC_SEQ_CST); /* before the caller looks at the file: see px_file_changed() */
+    /* before the caller looks at the file: see px_file_changed() */
+    __atomic_store_n(&f->watches, w, __ATOMIC_SEQ_CST);
     if (f->ops == &px_timerfd_ops)
         px_timer_watched_locked(f);
 }

@@ -2,10 +2,12 @@
 /*
  * Waiting for files, and the process's sessions with engines.
  *
- * Who waits for files (poll, epoll_wait, a read of an eventfd) has a px_waiter and hangs px_watches on the files, or its waiter on
- * an epoll. All waiters of a process share the doorbell, so one of them leads: it sleeps on the doorbell, and when it rings takes
- * the sessions' to_client bits, turns them into px_file_changed(), and wakes those that this concerns. The others sleep on words of
- * their own. A leader that has got what it waited for passes the lead on. All of it is under px_net.lock.
+ * Who waits for files (poll, epoll_wait, a read of an eventfd) has a px_waiter and hangs px_watches
+ * on the files, or its waiter on an epoll. All waiters of a process share the doorbell, so one of
+ * them leads: it sleeps on the doorbell, and when it rings takes the sessions' to_client bits,
+ * turns them into px_file_changed(), and wakes those that this concerns. The others sleep on words
+ * of their own. A leader that has got what it waited for passes the lead on. All of it is under
+ * px_net.lock.
  *
  * A thread that waits for one stream only sleeps on the slot's seq instead (stream.c).
  */
@@ -40,12 +42,13 @@ struct px_session {
     struct io_session *header;
     struct io_bitmap *to_client, *to_engine;
     struct io_slot *slots;
-    uint64_t *owners; /* [px_net.lock] by slot: struct px_file *, or what a closed one left: see session.c */
+    /* [px_net.lock] by slot: struct px_file *, or what a closed one left: see session.c */
+    uint64_t *owners;
     uint32_t bit_hint;
 
     struct px_mutex ring_lock; /* what follows; innermost */
     struct px_ring_stack free_rings[RING_CLASSES];
-    uint32_t rings_end; /* page after the last ring ever placed */
+    uint32_t rings_end;              /* page after the last ring ever placed */
     struct px_file *oldest, *newest; /* streams that have a ring, by when they got it */
 };
 
@@ -57,9 +60,9 @@ struct px_net {
     struct px_waiter *followers; /* any order */
     struct px_file *timers;      /* armed timerfds that somebody watches, soonest first */
     struct px_session *session[PX_SESSIONS]; /* [open_lock; atomic for readers] */
-    struct io_doorbell *doorbell; /* [open_lock; atomic] */
+    struct io_doorbell *doorbell;            /* [open_lock; atomic] */
     motor_handle doorbell_vmo;
-    uint32_t drained;           /* doorbell.seq before the last look at the bits */
+    uint32_t drained; /* doorbell.seq before the last look at the bits */
     struct px_mutex open_lock;
 };
 
@@ -78,7 +81,10 @@ void px_watches_drop(struct px_file *f); /* the file goes: nobody watches it any
 void px_fire_locked(struct px_waiter *w);
 /* Something about the file may be ready that was not. */
 void px_file_changed_locked(struct px_file *f);
-/* The same for files whose state is atomic memory of this process: after the change (SEQ_CST). Cheap when nobody watches. */
+/*
+ * The same for files whose state is atomic memory of this process: after the change (SEQ_CST).
+ * Cheap when nobody watches.
+ */
 void px_file_changed(struct px_file *f);
 /* Takes what engines have signalled. Cheap when nothing has. */
 void px_drain_locked(struct px_net *n);
@@ -93,7 +99,10 @@ long px_doorbell_need(struct px_net *n);      /* 0 or -ENOMEM */
 uint64_t px_timers_run_locked(struct px_net *n); /* fires what is due; when the next one is */
 void px_timer_watched_locked(struct px_file *f); /* a watch was added */
 /* epoll.c */
-/* The item's epoll may have something to tell. true: this was an exclusive item and somebody was woken, so others need not be. */
+/*
+ * The item's epoll may have something to tell. true: this was an exclusive item and somebody was
+ * woken, so others need not be.
+ */
 bool px_epoll_item_ready_locked(struct px_watch *w, bool exclusive_done);
 void px_epoll_item_drop_locked(struct px_watch *w);
 
@@ -107,8 +116,12 @@ struct px_session *px_session_get(unsigned which, long *error);
 /* Tells the engine that a slot has changed; wakes it if it sleeps. */
 void px_session_tell(struct px_session *s, uint32_t slot);
 void px_session_attach(struct px_session *s, uint32_t slot, struct px_file *f);
-/* The file goes. A tx ring that is not drained stays with the slot until the engine frees it; so do accept records. */
-void px_session_detach(struct px_session *s, uint32_t slot, uint32_t ring_page, uint32_t ring_order, bool listener);
+/*
+ * The file goes. A tx ring that is not drained stays with the slot until the engine frees it; so do
+ * accept records.
+ */
+void px_session_detach(struct px_session *s, uint32_t slot, uint32_t ring_page, uint32_t ring_order,
+                       bool listener);
 void px_session_slot_signalled_locked(struct px_session *s, uint32_t slot);
 /* A free bit of a session without slots (terminals). [px_net.lock] */
 long px_session_bit(struct px_session *s, struct px_file *f);
@@ -116,17 +129,22 @@ void px_session_bit_free(struct px_session *s, uint32_t bit);
 
 /* ---- ring.c ---- */
 
-/* Ring memory of `order` for a stream with none: sets ring_page, ring_order. [f's tx_lock] false: none left. */
+/*
+ * Ring memory of `order` for a stream with none: sets ring_page, ring_order. [f's tx_lock] false:
+ * none left.
+ */
 bool px_ring_get(struct px_file *f, uint32_t order);
-void px_ring_put(struct px_file *f); /* [f's tx_lock] drained */
+void px_ring_put(struct px_file *f);    /* [f's tx_lock] drained */
 void px_ring_forget(struct px_file *f); /* the ring stays behind (see px_session_detach) */
 void px_ring_free(struct px_session *s, uint32_t page, uint32_t order);
 
 /* Is this a ring of the engine's region in which [tail, head) can lie? */
 bool px_rx_check(uint64_t place, uint32_t tail, uint32_t head);
 /* Where a byte of a checked ring is, and how many follow without wrapping. */
-const uint8_t *px_rx_at(const struct px_session *s, uint64_t place, uint32_t index, uint32_t *contiguous);
+const uint8_t *px_rx_at(const struct px_session *s, uint64_t place, uint32_t index,
+                        uint32_t *contiguous);
 /* A copy of `size` bytes from tail on; false: fewer are there, or the ring is broken. */
-bool px_rx_copy(const struct px_session *s, uint64_t place, uint32_t tail, uint32_t head, void *to, uint32_t size);
+bool px_rx_copy(const struct px_session *s, uint64_t place, uint32_t tail, uint32_t head, void *to,
+                uint32_t size);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sysio: the I/O server, and the first process. Finds the devices, starts the engines (net, fs, tty: one thread each), then the
- * program that the bundle names; when that ends, the machine ends.
+ * sysio: the I/O server, and the first process. Finds the devices, starts the engines (net, fs,
+ * tty: one thread each), then the program that the bundle names; when that ends, the machine ends.
  */
 #include "base/engine.h"
 #include "fs/fs.h"
@@ -31,7 +31,9 @@ int main(void)
     const struct motor_boot_info *boot = boot_info();
     struct start_run run = {0};
     uint64_t size = boot->bundle_size;
-    int64_t at = motor_map(0, MOTOR_BOOT_BUNDLE, 0, 0, (size + MOTOR_PAGE_SIZE - 1) & ~(uint64_t)(MOTOR_PAGE_SIZE - 1), MOTOR_PROT_READ);
+    int64_t at =
+        motor_map(0, MOTOR_BOOT_BUNDLE, 0, 0,
+                  (size + MOTOR_PAGE_SIZE - 1) & ~(uint64_t)(MOTOR_PAGE_SIZE - 1), MOTOR_PROT_READ);
     if (at < 0) {
         log_error("sysio", "the bundle cannot be mapped (%lld)", (long long)at);
         motor_power(MOTOR_BOOT_HARDWARE, MOTOR_POWER_EXIT, 1);

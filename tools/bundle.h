@@ -35,8 +35,9 @@ bool bundle_add_symlink(struct bundle *b, const char *path, const char *target);
 bool bundle_add_bundle(struct bundle *b, const char *host);
 
 /*
- * What to start: the file `path` of the guest with argv and envp, both ending in NULL; flags: MOTOR_RUN_*. index 0:
- * the program with which the machine ends; 1 to MOTOR_RUN_COMPANIONS: what runs beside it.
+ * What to start: the file `path` of the guest with argv and envp, both ending in NULL; flags:
+ * MOTOR_RUN_*. index 0: the program with which the machine ends; 1 to MOTOR_RUN_COMPANIONS: what
+ * runs beside it.
  */
 bool bundle_set_run(struct bundle *b, uint32_t index, uint32_t flags, const char *path,
                     char *const *argv, char *const *envp);

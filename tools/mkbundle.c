@@ -12,17 +12,18 @@
 
 __attribute__((noreturn)) static void usage(void)
 {
-    fputs("usage: mkbundle [OPTION]... OUT [-- PROGRAM [ARG0 [ARG]...]]\n"
-          "  -i BUNDLE                what another bundle holds\n"
-          "  -f HOSTFILE:PATH[:MODE]  a file; its mode is the host's unless given (octal)\n"
-          "  -d HOSTDIR:PATH          a folder and all that is in it\n"
-          "  -m PATH[:MODE]           an empty directory\n"
-          "  -l TARGET:PATH           a symbolic link\n"
-          "  -e NAME=VALUE            environment of PROGRAM\n"
-          "  -w 'PROGRAM [ARG]...'    a program that runs beside PROGRAM, split at blanks; up to nine\n"
-          "PROGRAM is the guest's path of what is started; ARG0 is PROGRAM if not given.\n"
-          "Later options replace what earlier ones put at the same path.\n",
-          stderr);
+    fputs(
+        "usage: mkbundle [OPTION]... OUT [-- PROGRAM [ARG0 [ARG]...]]\n"
+        "  -i BUNDLE                what another bundle holds\n"
+        "  -f HOSTFILE:PATH[:MODE]  a file; its mode is the host's unless given (octal)\n"
+        "  -d HOSTDIR:PATH          a folder and all that is in it\n"
+        "  -m PATH[:MODE]           an empty directory\n"
+        "  -l TARGET:PATH           a symbolic link\n"
+        "  -e NAME=VALUE            environment of PROGRAM\n"
+        "  -w 'PROGRAM [ARG]...'    a program that runs beside PROGRAM, split at blanks; up to nine\n"
+        "PROGRAM is the guest's path of what is started; ARG0 is PROGRAM if not given.\n"
+        "Later options replace what earlier ones put at the same path.\n",
+        stderr);
     exit(2);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The system calls of sysio's own musl: just enough for its allocator, threads and stdio. There are no files and no
- * signals here; what is missing answers -ENOSYS.
+ * The system calls of sysio's own musl: just enough for its allocator, threads and stdio. There are
+ * no files and no signals here; what is missing answers -ENOSYS.
  */
 #include "engine.h"
 
@@ -14,7 +14,13 @@
 #include <sys/uio.h>
 #include <time.h>
 
-enum { FUTEX_WAIT = 0, FUTEX_WAKE = 1, FUTEX_REQUEUE = 3, FUTEX_PRIVATE = 128, FUTEX_CLOCK_REALTIME = 256 };
+enum {
+    FUTEX_WAIT = 0,
+    FUTEX_WAKE = 1,
+    FUTEX_REQUEUE = 3,
+    FUTEX_PRIVATE = 128,
+    FUTEX_CLOCK_REALTIME = 256
+};
 
 _Static_assert(MOTOR_SYS_thread_exit == 0x4d000000 + 10, "start.S");
 _Static_assert(sizeof(struct motor_thread_start) == 112, "start.S");
@@ -23,13 +29,15 @@ _Static_assert(offsetof(struct motor_thread_start, fs_base) == 88, "start.S");
 
 long backend_entry(long n, ...);
 long backend_call(long n, long a, long b, long c, long d, long e, long f);
-long backend_clone(const struct motor_thread_start *start, unsigned long flags, int *parent_tid, int *child_tid);
+long backend_clone(const struct motor_thread_start *start, unsigned long flags, int *parent_tid,
+                   int *child_tid);
 _Noreturn void enter_libc(uintptr_t *stack);
 _Noreturn void start_c(const Elf64_Ehdr *image, const Elf64_Dyn *dynamic, uintptr_t *stack_top);
 
-uint32_t *backend_clear_tid __attribute__((visibility("hidden"))); /* musl gives every thread the same word */
+/* musl gives every thread the same word */
+uint32_t *backend_clear_tid __attribute__((visibility("hidden")));
 
-/* ---- start -------------------------------------------------------------------------------------------------- */
+/* ---- start ---- */
 
 static void relocate(uintptr_t base, const Elf64_Dyn *dynamic)
 {
@@ -54,26 +62,28 @@ void start_c(const Elf64_Ehdr *image, const Elf64_Dyn *dynamic, uintptr_t *stack
     motor_random(random, sizeof random, 0);
     static char name[] = "sysio";
     const uintptr_t stack[] = {
-        1, (uintptr_t)name, 0, /* argc, argv */
-        0,                     /* envp */
+        1,          (uintptr_t)name,
+        0, /* argc, argv */
+        0, /* envp */
         AT_SYSINFO, (uintptr_t)backend_entry,
-        AT_PAGESZ, MOTOR_PAGE_SIZE,
-        AT_RANDOM, (uintptr_t)random,
-        AT_PHDR, (uintptr_t)image + image->e_phoff,
-        AT_PHENT, image->e_phentsize,
-        AT_PHNUM, image->e_phnum,
-        AT_ENTRY, (uintptr_t)image + image->e_entry,
-        AT_CLKTCK, 100,
-        AT_NULL, 0,
+        AT_PAGESZ,  MOTOR_PAGE_SIZE,
+        AT_RANDOM,  (uintptr_t)random,
+        AT_PHDR,    (uintptr_t)image + image->e_phoff,
+        AT_PHENT,   image->e_phentsize,
+        AT_PHNUM,   image->e_phnum,
+        AT_ENTRY,   (uintptr_t)image + image->e_entry,
+        AT_CLKTCK,  100,
+        AT_NULL,    0,
     };
     const size_t words = sizeof stack / sizeof *stack;
     uintptr_t *to = stack_top - words - (words & 1);
-    for (size_t i = words; i-- > 0;) /* downwards: `to` overlaps the upper end of this frame, and so of stack[] */
+    /* downwards: `to` overlaps the upper end of this frame, and so of stack[] */
+    for (size_t i = words; i-- > 0;)
         ((volatile uintptr_t *)to)[i] = stack[i];
     enter_libc(to);
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------------- */
+/* ---- memory ---- */
 
 static uint32_t map_flags(long prot)
 {
@@ -96,9 +106,10 @@ static long sys_madvise(uint64_t address, uint64_t length, long advice)
     return 0;
 }
 
-/* ---- threads ------------------------------------------------------------------------------------------------ */
+/* ---- threads ---- */
 
-long backend_clone(const struct motor_thread_start *start, unsigned long flags, int *parent_tid, int *child_tid)
+long backend_clone(const struct motor_thread_start *start, unsigned long flags, int *parent_tid,
+                   int *child_tid)
 {
     static int next_tid = 2;
     (void)flags; /* musl's pthread_create gives one set of flags */
@@ -112,13 +123,15 @@ long backend_clone(const struct motor_thread_start *start, unsigned long flags, 
     return tid;
 }
 
-static long sys_futex(uint32_t *word, int op, uint32_t value, const struct timespec *timeout, uint32_t *target)
+static long sys_futex(uint32_t *word, int op, uint32_t value, const struct timespec *timeout,
+                      uint32_t *target)
 {
     switch (op & ~(FUTEX_PRIVATE | FUTEX_CLOCK_REALTIME)) {
     case FUTEX_WAIT: {
         uint64_t deadline = MOTOR_NEVER;
         if (timeout)
-            deadline = clock_monotonic_ns() + (uint64_t)timeout->tv_sec * 1000000000u + (uint64_t)timeout->tv_nsec;
+            deadline = clock_monotonic_ns() + (uint64_t)timeout->tv_sec * 1000000000u +
+                       (uint64_t)timeout->tv_nsec;
         return to_errno(motor_futex_wait(word, value, 0, deadline, 0));
     }
     case FUTEX_WAKE:
@@ -133,13 +146,14 @@ static long sys_futex(uint32_t *word, int op, uint32_t value, const struct times
 static long sys_nanosleep(const struct timespec *t)
 {
     static uint32_t never;
-    uint64_t until = clock_monotonic_ns() + (uint64_t)t->tv_sec * 1000000000u + (uint64_t)t->tv_nsec;
+    uint64_t until =
+        clock_monotonic_ns() + (uint64_t)t->tv_sec * 1000000000u + (uint64_t)t->tv_nsec;
     while (motor_futex_wait(&never, 0, 0, until, 0) != -MOTOR_ETIMEOUT)
         ;
     return 0;
 }
 
-/* ---- the rest ------------------------------------------------------------------------------------------------ */
+/* ---- the rest ---- */
 
 static long sys_writev(long fd, const struct iovec *v, long count)
 {
@@ -155,7 +169,8 @@ static long sys_writev(long fd, const struct iovec *v, long count)
 
 static long sys_clock_gettime(long clock, struct timespec *t)
 {
-    uint64_t ns = clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE ? clock_realtime_ns() : clock_monotonic_ns();
+    uint64_t ns = clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE ? clock_realtime_ns()
+                                                                            : clock_monotonic_ns();
     t->tv_sec = (time_t)(ns / 1000000000u);
     t->tv_nsec = (long)(ns % 1000000000u);
     return 0;
@@ -174,27 +189,56 @@ long backend_call(long n, long a, long b, long c, long d, long e, long f)
 {
     (void)f;
     switch (n) {
-    case SYS_mmap: return sys_mmap((uint64_t)a, (uint64_t)b, c, d);
-    case SYS_munmap: return to_errno(motor_unmap(0, (uint64_t)a, ((uint64_t)b + 4095) & ~4095ull));
-    case SYS_mprotect: return to_errno(motor_protect(0, (uint64_t)a, ((uint64_t)b + 4095) & ~4095ull, map_flags(c)));
-    case SYS_madvise: return sys_madvise((uint64_t)a, (uint64_t)b, c);
-    case SYS_brk: return 0; /* the allocator then uses mmap */
-    case SYS_futex: return sys_futex((uint32_t *)a, (int)b, (uint32_t)c, (const struct timespec *)d, (uint32_t *)e);
-    case SYS_set_tid_address: backend_clear_tid = (uint32_t *)a; return 1;
-    case SYS_gettid: case SYS_getpid: return 1;
+    case SYS_mmap:
+        return sys_mmap((uint64_t)a, (uint64_t)b, c, d);
+    case SYS_munmap:
+        return to_errno(motor_unmap(0, (uint64_t)a, ((uint64_t)b + 4095) & ~4095ull));
+    case SYS_mprotect:
+        return to_errno(
+            motor_protect(0, (uint64_t)a, ((uint64_t)b + 4095) & ~4095ull, map_flags(c)));
+    case SYS_madvise:
+        return sys_madvise((uint64_t)a, (uint64_t)b, c);
+    case SYS_brk:
+        return 0; /* the allocator then uses mmap */
+    case SYS_futex:
+        return sys_futex((uint32_t *)a, (int)b, (uint32_t)c, (const struct timespec *)d,
+                         (uint32_t *)e);
+    case SYS_set_tid_address:
+        backend_clear_tid = (uint32_t *)a;
+        return 1;
+    case SYS_gettid:
+    case SYS_getpid:
+        return 1;
     case SYS_arch_prctl:
-        return a == 0x1002 ? to_errno(motor_thread_control(0, MOTOR_THREAD_SET_FS, (uint64_t)b)) : -EINVAL;
-    case SYS_exit: motor_thread_exit(backend_clear_tid, NULL, 0); return -EINVAL;
-    case SYS_exit_group: die(a);
-    case SYS_tkill: case SYS_kill: die(128 + b);
-    case SYS_clock_gettime: return sys_clock_gettime(a, (struct timespec *)b);
-    case SYS_nanosleep: return sys_nanosleep((const struct timespec *)a);
-    case SYS_clock_nanosleep: return b ? -EINVAL : sys_nanosleep((const struct timespec *)c);
-    case SYS_write: return sys_writev(a, &(struct iovec){(void *)b, (size_t)c}, 1);
-    case SYS_writev: return sys_writev(a, (const struct iovec *)b, c);
-    case SYS_getrandom: return motor_random((void *)a, (size_t)b, 0) < 0 ? -EIO : b;
-    case SYS_sched_yield: motor_thread_yield(); return 0;
-    case SYS_rt_sigprocmask: case SYS_rt_sigaction: return 0;
-    default: return -ENOSYS;
+        return a == 0x1002 ? to_errno(motor_thread_control(0, MOTOR_THREAD_SET_FS, (uint64_t)b))
+                           : -EINVAL;
+    case SYS_exit:
+        motor_thread_exit(backend_clear_tid, NULL, 0);
+        return -EINVAL;
+    case SYS_exit_group:
+        die(a);
+    case SYS_tkill:
+    case SYS_kill:
+        die(128 + b);
+    case SYS_clock_gettime:
+        return sys_clock_gettime(a, (struct timespec *)b);
+    case SYS_nanosleep:
+        return sys_nanosleep((const struct timespec *)a);
+    case SYS_clock_nanosleep:
+        return b ? -EINVAL : sys_nanosleep((const struct timespec *)c);
+    case SYS_write:
+        return sys_writev(a, &(struct iovec){(void *)b, (size_t)c}, 1);
+    case SYS_writev:
+        return sys_writev(a, (const struct iovec *)b, c);
+    case SYS_getrandom:
+        return motor_random((void *)a, (size_t)b, 0) < 0 ? -EIO : b;
+    case SYS_sched_yield:
+        motor_thread_yield();
+        return 0;
+    case SYS_rt_sigprocmask:
+    case SYS_rt_sigaction:
+        return 0;
+    default:
+        return -ENOSYS;
     }
 }

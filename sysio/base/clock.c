@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The clocks, read from the kernel's information page without entering the kernel. Tests bring their own clock. */
+/*
+ * The clocks, read from the kernel's information page without entering the kernel. Tests bring
+ * their own clock.
+ */
 #include "engine.h"
 
 static uint64_t tsc(void)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- badges ------------------------------------------------------------------------------------------------- */
+/* ---- badges ---- */
 
 static bool badge_grow(struct badge_table *t)
 {
@@ -63,34 +63,50 @@ void badge_remove(struct badge_table *t, uint64_t badge)
     t->used--;
 }
 
-/* ---- errors ------------------------------------------------------------------------------------------------ */
+/* ---- errors ---- */
 
 int64_t to_errno(int64_t status)
 {
     if (status >= 0)
         return status;
-    switch ((enum motor_error)-status) {
-    case MOTOR_EINVAL: return -EINVAL;
-    case MOTOR_EHANDLE: return -EBADF;
-    case MOTOR_ETYPE: return -EBADF;
-    case MOTOR_ERIGHTS: return -EACCES;
-    case MOTOR_ENOMEM: return -ENOMEM;
-    case MOTOR_EFAULT: return -EFAULT;
-    case MOTOR_ETIMEOUT: return -ETIMEDOUT;
-    case MOTOR_EINTR: return -EINTR;
-    case MOTOR_EAGAIN: return -EAGAIN;
-    case MOTOR_EGONE: return -EPIPE;
-    case MOTOR_ELIMIT: return -ENFILE;
-    case MOTOR_EBUSY: return -EBUSY;
-    case MOTOR_EEXIST: return -EEXIST;
-    case MOTOR_ENOENT: return -ENOENT;
-    case MOTOR_EACCESS: return -EACCES;
-    case MOTOR_ENOSYS: return -ENOSYS;
+    switch ((enum motor_error) - status) {
+    case MOTOR_EINVAL:
+        return -EINVAL;
+    case MOTOR_EHANDLE:
+        return -EBADF;
+    case MOTOR_ETYPE:
+        return -EBADF;
+    case MOTOR_ERIGHTS:
+        return -EACCES;
+    case MOTOR_ENOMEM:
+        return -ENOMEM;
+    case MOTOR_EFAULT:
+        return -EFAULT;
+    case MOTOR_ETIMEOUT:
+        return -ETIMEDOUT;
+    case MOTOR_EINTR:
+        return -EINTR;
+    case MOTOR_EAGAIN:
+        return -EAGAIN;
+    case MOTOR_EGONE:
+        return -EPIPE;
+    case MOTOR_ELIMIT:
+        return -ENFILE;
+    case MOTOR_EBUSY:
+        return -EBUSY;
+    case MOTOR_EEXIST:
+        return -EEXIST;
+    case MOTOR_ENOENT:
+        return -ENOENT;
+    case MOTOR_EACCESS:
+        return -EACCES;
+    case MOTOR_ENOSYS:
+        return -ENOSYS;
     }
     return -EIO;
 }
 
-/* ---- replies ------------------------------------------------------------------------------------------------ */
+/* ---- replies ---- */
 
 struct motor_reply *engine_reply(struct engine *e, uint64_t token, int64_t status)
 {
@@ -134,7 +150,7 @@ bool engine_reply_now(struct engine *e, uint64_t token, int64_t status)
     return motor_serve(e->endpoint, &r, 1, NULL, 0, 0) != -MOTOR_EGONE;
 }
 
-/* ---- events ------------------------------------------------------------------------------------------------ */
+/* ---- events ---- */
 
 motor_handle event_take_handle(struct motor_event *ev, unsigned i)
 {
@@ -160,7 +176,8 @@ int64_t token_read(uint64_t token, uint64_t offset, void *buffer, uint64_t size)
 
 int64_t token_write(uint64_t token, uint64_t offset, const void *buffer, uint64_t size)
 {
-    struct motor_copy copy = {.offset = offset, .length = size, .buffer = (void *)(uintptr_t)buffer};
+    struct motor_copy copy = {
+        .offset = offset, .length = size, .buffer = (void *)(uintptr_t)buffer};
     return to_errno(motor_msg_copy(token, &copy, MOTOR_COPY_TO_CALLER, 0));
 }
 
@@ -177,7 +194,8 @@ int64_t event_read(const struct motor_event *ev, uint64_t offset, void *buffer, 
     return token_read(ev->token, offset, buffer, size);
 }
 
-int64_t event_write(const struct motor_event *ev, uint64_t offset, const void *buffer, uint64_t size)
+int64_t event_write(const struct motor_event *ev, uint64_t offset, const void *buffer,
+                    uint64_t size)
 {
     if (offset >= ev->out_size)
         return 0;
@@ -186,7 +204,7 @@ int64_t event_write(const struct motor_event *ev, uint64_t offset, const void *b
     return size ? token_write(ev->token, offset, buffer, size) : 0;
 }
 
-/* ---- timers ------------------------------------------------------------------------------------------------- */
+/* ---- timers ---- */
 
 void engine_timer_clear(struct engine_timer *t)
 {
@@ -221,13 +239,14 @@ static void timers_fire(struct engine *e)
     }
 }
 
-/* ---- the loop ----------------------------------------------------------------------------------------------- */
+/* ---- the loop ---- */
 
 void engine_turn(struct engine *e, bool may_sleep)
 {
     uint64_t deadline = e->again || !may_sleep ? 0 : e->timers ? e->timers->at : MOTOR_NEVER;
     e->again = false;
-    int64_t n = motor_serve(e->endpoint, e->replies, e->nreplies, e->events, ENGINE_BATCH, deadline);
+    int64_t n =
+        motor_serve(e->endpoint, e->replies, e->nreplies, e->events, ENGINE_BATCH, deadline);
     e->nreplies = 0;
     e->now = clock_monotonic_ns();
     e->turns++;
@@ -252,7 +271,8 @@ static void *engine_thread(void *e)
     engine_run(e);
 }
 
-bool engine_init(struct engine *e, const char *name, void (*event)(struct engine *, struct motor_event *))
+bool engine_init(struct engine *e, const char *name,
+                 void (*event)(struct engine *, struct motor_event *))
 {
     int64_t h = motor_endpoint_create();
     if (h < 0) {

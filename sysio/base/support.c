@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* What the engines share beside their loop: log lines, options of the kernel's command line, counters. */
+/*
+ * What the engines share beside their loop: log lines, options of the kernel's command line,
+ * counters.
+ */
 #include "engine.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-/* ---- log --------------------------------------------------------------------------------------------------- */
+/* ---- log ---- */
 
 static void log_line(const char *engine, const char *format, va_list args)
 {
@@ -38,7 +41,7 @@ void log_info(const char *engine, const char *format, ...)
     va_end(args);
 }
 
-/* ---- boot options -------------------------------------------------------------------------------------------- */
+/* ---- boot options ---- */
 
 const struct motor_boot_info *boot_info(void)
 {
@@ -73,10 +76,11 @@ bool boot_option(const char *name, char *buffer, size_t size)
     return false;
 }
 
-/* ---- memory -------------------------------------------------------------------------------------------------- */
+/* ---- memory ---- */
 
 #define MEMORY_LOOK_EVERY 32u
-#define MEMORY_RESERVE (4u << 20) /* the most that the kernel keeps for us (or a 32nd); as much again stays for programs */
+/* the most that the kernel keeps for us (or a 32nd); as much again stays for programs */
+#define MEMORY_RESERVE    (4u << 20)
 
 bool memory_low(void)
 {
@@ -91,7 +95,7 @@ bool memory_low(void)
     return __atomic_load_n(&low, __ATOMIC_RELAXED);
 }
 
-/* ---- counters ------------------------------------------------------------------------------------------------ */
+/* ---- counters ---- */
 
 static struct counter {
     const char *engine, *name;
@@ -106,9 +110,12 @@ void counter_register(const char *engine, const char *name, const uint64_t *valu
         counters[i] = (struct counter){engine, name, value};
 }
 
-void counters_each(void (*show)(const char *engine, const char *name, uint64_t value, void *context), void *context)
+void counters_each(void (*show)(const char *engine, const char *name, uint64_t value,
+                                void *context),
+                   void *context)
 {
     for (unsigned i = 0; i < counters_used && i < sizeof counters / sizeof *counters; i++)
         if (counters[i].value)
-            show(counters[i].engine, counters[i].name, __atomic_load_n(counters[i].value, __ATOMIC_RELAXED), context);
+            show(counters[i].engine, counters[i].name,
+                 __atomic_load_n(counters[i].value, __ATOMIC_RELAXED), context);
 }

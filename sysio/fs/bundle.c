@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fills the tree from the boot bundle. Nothing in the bundle is believed: a field that points outside, a name without an end or
- * a wrong hash makes the entry (or the bundle) unusable, with a line in the log. File contents are checked at their first open.
+ * Fills the tree from the boot bundle. Nothing in the bundle is believed: a field that points
+ * outside, a name without an end or a wrong hash makes the entry (or the bundle) unusable, with a
+ * line in the log. File contents are checked at their first open.
  */
 #include "fs.h"
 
@@ -18,17 +19,21 @@ static const struct motor_bundle_header *header_check(const void *bundle, uint64
     if (h->total_size > size || h->entries > h->total_size / sizeof(struct motor_bundle_entry))
         return NULL;
     uint64_t entries_size = h->entries * sizeof(struct motor_bundle_entry);
-    if (h->entries_offset % 8 || h->entries_offset > h->total_size || entries_size > h->total_size - h->entries_offset)
+    if (h->entries_offset % 8 || h->entries_offset > h->total_size ||
+        entries_size > h->total_size - h->entries_offset)
         return NULL;
-    if (h->names_offset != h->entries_offset + entries_size || h->names_size > h->total_size - h->names_offset)
+    if (h->names_offset != h->entries_offset + entries_size ||
+        h->names_size > h->total_size - h->names_offset)
         return NULL;
-    if (motor_bundle_hash((const char *)bundle + h->entries_offset, entries_size + h->names_size) != h->hash)
+    if (motor_bundle_hash((const char *)bundle + h->entries_offset, entries_size + h->names_size) !=
+        h->hash)
         return NULL;
     return h;
 }
 
 /* An entry's path, NULL if it has no end inside the names. */
-static const char *name_of(const struct motor_bundle_header *h, const struct motor_bundle_entry *e, size_t *length)
+static const char *name_of(const struct motor_bundle_header *h, const struct motor_bundle_entry *e,
+                           size_t *length)
 {
     const char *names = (const char *)h + h->names_offset;
     if (e->name >= h->names_size)
@@ -49,8 +54,9 @@ static bool extent_ok(const struct motor_bundle_header *h, const struct motor_bu
     return e->offset <= h->total_size && e->size <= h->total_size - e->offset;
 }
 
-static int make(struct inode *dir, const char *name, size_t length, const struct motor_bundle_header *h,
-                const struct motor_bundle_entry *e, struct inode **out)
+static int make(struct inode *dir, const char *name, size_t length,
+                const struct motor_bundle_header *h, const struct motor_bundle_entry *e,
+                struct inode **out)
 {
     struct create_args args = {.mode = e->mode & 07777, .uid = e->uid, .gid = e->gid};
     switch (e->type) {
@@ -94,19 +100,22 @@ static int make_parents(struct walk *w, const char *path, size_t length)
     return -EINVAL;
 }
 
-static int add(const struct motor_bundle_header *h, const struct motor_bundle_entry *e, const char *path, size_t length)
+static int add(const struct motor_bundle_header *h, const struct motor_bundle_entry *e,
+               const char *path, size_t length)
 {
     static struct walk w;
     struct inode *made = NULL;
     int error = make_parents(&w, path, length);
     if (error)
         return error;
-    if (w.inode && S_ISDIR(w.inode->mode) && e->type == MOTOR_BUNDLE_DIRECTORY) { /* made on the way to an earlier entry */
+    /* made on the way to an earlier entry */
+    if (w.inode && S_ISDIR(w.inode->mode) && e->type == MOTOR_BUNDLE_DIRECTORY) {
         made = inode_get(w.inode);
         made->mode = S_IFDIR | (e->mode & 07777);
         made->uid = e->uid;
         made->gid = e->gid;
-    } else if (w.inode && !S_ISDIR(w.inode->mode) && w.last == LAST_NORMAL) { /* a later entry replaces an earlier one */
+    } else if (w.inode && !S_ISDIR(w.inode->mode) &&
+               w.last == LAST_NORMAL) { /* a later entry replaces an earlier one */
         error = w.parent->ops->unlink(w.parent, w.name, w.length, w.inode);
         if (!error)
             error = make(w.parent, w.name, w.length, h, e, &made);
@@ -116,7 +125,8 @@ static int add(const struct motor_bundle_header *h, const struct motor_bundle_en
         error = make(w.parent, w.name, w.length, h, e, &made);
     }
     if (made) {
-        made->atime = made->mtime = made->ctime = made->btime = (struct timespec){.tv_sec = e->mtime};
+        made->atime = made->mtime = made->ctime = made->btime =
+            (struct timespec){.tv_sec = e->mtime};
         inode_put(made);
     }
     walk_done(&w);
@@ -131,11 +141,14 @@ int64_t bundle_fill(const void *bundle, uint64_t size)
         log_error("fs", "the bundle is damaged");
         return -EINVAL;
     }
-    const struct motor_bundle_entry *entries = (const void *)((const char *)bundle + h->entries_offset);
+    const struct motor_bundle_entry *entries =
+        (const void *)((const char *)bundle + h->entries_offset);
     for (uint32_t i = 0; i < h->entries; i++) {
         size_t length = 0;
         const char *path = name_of(h, &entries[i], &length);
-        int error = !path || length < 2 || path[0] != '/' || !extent_ok(h, &entries[i]) ? -EINVAL : add(h, &entries[i], path, length);
+        int error = !path || length < 2 || path[0] != '/' || !extent_ok(h, &entries[i])
+                        ? -EINVAL
+                        : add(h, &entries[i], path, length);
         if (error)
             log_error("fs", "bundle entry %u (%.64s): error %d", i, path ? path : "?", -error);
         else
@@ -149,11 +162,14 @@ const struct motor_bundle_entry *bundle_find(const void *bundle, uint64_t size, 
     const struct motor_bundle_header *h = header_check(bundle, size);
     if (!h)
         return NULL;
-    const struct motor_bundle_entry *entries = (const void *)((const char *)bundle + h->entries_offset), *found = NULL;
+    const struct motor_bundle_entry *entries =
+                                        (const void *)((const char *)bundle + h->entries_offset),
+                                    *found = NULL;
     for (uint32_t i = 0; i < h->entries; i++) {
         size_t length = 0;
         const char *name = name_of(h, &entries[i], &length);
-        if (name && !strcmp(name, path) && entries[i].type == MOTOR_BUNDLE_FILE && extent_ok(h, &entries[i]))
+        if (name && !strcmp(name, path) && entries[i].type == MOTOR_BUNDLE_FILE &&
+            extent_ok(h, &entries[i]))
             found = &entries[i];
     }
     return found;

@@ -54,7 +54,8 @@ int data_own(struct data *d, uint64_t size)
     if (d->vmo)
         return 0;
     uint64_t bytes = page_up(size ? size : 1);
-    int64_t h = d->in_bundle ? motor_vmo_clone(data_bundle, d->offset, bytes) : motor_vmo_create(bytes, 0);
+    int64_t h =
+        d->in_bundle ? motor_vmo_clone(data_bundle, d->offset, bytes) : motor_vmo_create(bytes, 0);
     if (h < 0)
         return -ENOSPC;
     d->vmo = (motor_handle)h;
@@ -71,7 +72,8 @@ static int zero_bytes(struct data *d, uint64_t offset, uint64_t count)
     static uint8_t zeros[PAGE], bytes[PAGE];
     while (count) {
         uint64_t in_page = PAGE - (offset & (PAGE - 1)), n = count < in_page ? count : in_page;
-        bool needed = d->dense || motor_vmo_control(d->vmo, MOTOR_VMO_READ, offset, n, bytes) < 0 || memcmp(bytes, zeros, n);
+        bool needed = d->dense || motor_vmo_control(d->vmo, MOTOR_VMO_READ, offset, n, bytes) < 0 ||
+                      memcmp(bytes, zeros, n);
         if (needed && motor_vmo_control(d->vmo, MOTOR_VMO_WRITE, offset, n, zeros) < 0)
             return -ENOSPC;
         offset += n;
@@ -80,7 +82,10 @@ static int zero_bytes(struct data *d, uint64_t offset, uint64_t count)
     return 0;
 }
 
-/* Before the file grows past `size`: what a mapping wrote behind the end, in the last page, must not come to light. */
+/*
+ * Before the file grows past `size`: what a mapping wrote behind the end, in the last page, must
+ * not come to light.
+ */
 static int clean_tail(struct data *d, uint64_t size)
 {
     uint64_t in_page = size & (PAGE - 1);
@@ -89,7 +94,8 @@ static int clean_tail(struct data *d, uint64_t size)
     return zero_bytes(d, size, PAGE - in_page);
 }
 
-int64_t data_read(struct data *d, struct transfer *t, uint64_t offset, uint64_t size, uint64_t count)
+int64_t data_read(struct data *d, struct transfer *t, uint64_t offset, uint64_t size,
+                  uint64_t count)
 {
     if (offset >= size)
         return 0;
@@ -102,11 +108,13 @@ int64_t data_read(struct data *d, struct transfer *t, uint64_t offset, uint64_t 
     int64_t status = 0;
     static uint8_t zeros[16 * PAGE]; /* in .bss, not in the file */
     for (uint64_t done = 0; done < count && status >= 0; done += sizeof zeros)
-        status = transfer_from_buffer(t, zeros, count - done < sizeof zeros ? count - done : sizeof zeros);
+        status = transfer_from_buffer(t, zeros,
+                                      count - done < sizeof zeros ? count - done : sizeof zeros);
     return status < 0 && !t->moved ? status : (int64_t)t->moved;
 }
 
-int64_t data_write(struct data *d, struct transfer *t, uint64_t offset, uint64_t size, uint64_t count)
+int64_t data_write(struct data *d, struct transfer *t, uint64_t offset, uint64_t size,
+                   uint64_t count)
 {
     int error = data_own(d, size);
     if (!error && offset > size)
@@ -200,7 +208,8 @@ uint64_t data_committed(struct data *d, uint64_t size)
     return n < 0 ? page_up(size) : (uint64_t)n;
 }
 
-int64_t data_copy(struct data *from, uint64_t from_offset, struct data *to, uint64_t to_size, uint64_t to_offset, uint64_t count)
+int64_t data_copy(struct data *from, uint64_t from_offset, struct data *to, uint64_t to_size,
+                  uint64_t to_offset, uint64_t count)
 {
     static uint8_t buffer[16 * PAGE];
     uint64_t done = 0;
@@ -215,7 +224,8 @@ int64_t data_copy(struct data *from, uint64_t from_offset, struct data *to, uint
         uint64_t n = count - done < sizeof buffer ? count - done : sizeof buffer;
         memset(buffer, 0, n);
         if (from->in_bundle)
-            motor_vmo_control(data_bundle, MOTOR_VMO_READ, from->offset + from_offset + done, n, buffer);
+            motor_vmo_control(data_bundle, MOTOR_VMO_READ, from->offset + from_offset + done, n,
+                              buffer);
         else if (from->vmo)
             motor_vmo_control(from->vmo, MOTOR_VMO_READ, from_offset + done, n, buffer);
         if (motor_vmo_control(to->vmo, MOTOR_VMO_WRITE, to_offset + done, n, buffer) < 0)

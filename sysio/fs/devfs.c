@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /dev: a fixed set of devices and links, and the console, whose handles come from the tty engine. Every node has an inode
- * for good.
+ * /dev: a fixed set of devices and links, and the console, whose handles come from the tty engine.
+ * Every node has an inode for good.
  */
-#include "fs.h"
 #include "../tty/tty.h"
+#include "fs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,9 +24,17 @@ struct node {
 static const struct inode_ops devfs_ops;
 static uint64_t entropy_added;
 
-#define CHR(name_, device_, mode_, major_, minor_)                                                                    \
-    {.name = name_, .device = device_, .inode = {.mode = S_IFCHR | mode_, .rdev = (major_) << 8 | (minor_)}}
-#define LINK(name_, target_) {.name = name_, .device = DEV_LINK, .target = target_, .inode = {.mode = S_IFLNK | 0777}}
+#define CHR(name_, device_, mode_, major_, minor_) \
+    { \
+        .name = name_, .device = device_, .inode = { \
+            .mode = S_IFCHR | mode_, \
+            .rdev = (major_) << 8 | (minor_) \
+        } \
+    }
+#define LINK(name_, target_) \
+    { \
+        .name = name_, .device = DEV_LINK, .target = target_, .inode = {.mode = S_IFLNK | 0777 } \
+    }
 
 static struct node nodes[] = {
     {.name = "", .device = DEV_DIR, .inode = {.mode = S_IFDIR | 0755}},
@@ -46,7 +54,8 @@ static struct node nodes[] = {
 };
 #define NODES (sizeof nodes / sizeof *nodes)
 
-static int devfs_lookup(struct inode *dir, const struct cred *who, const char *name, size_t length, struct inode **out)
+static int devfs_lookup(struct inode *dir, const struct cred *who, const char *name, size_t length,
+                        struct inode **out)
 {
     (void)who;
     if (dir != &nodes[0].inode)
@@ -59,18 +68,21 @@ static int devfs_lookup(struct inode *dir, const struct cred *who, const char *n
     return -ENOENT;
 }
 
-static int devfs_readdir(struct inode *dir, const struct cred *who, uint64_t cookie, struct dir_sink *sink)
+static int devfs_readdir(struct inode *dir, const struct cred *who, uint64_t cookie,
+                         struct dir_sink *sink)
 {
     (void)who;
     if (dir != &nodes[0].inode)
         return 0;
     for (size_t i = cookie - 1; i < NODES; i++)
-        if (!sink->entry(sink, nodes[i].inode.ino, i + 2, nodes[i].inode.mode, nodes[i].name, strlen(nodes[i].name)))
+        if (!sink->entry(sink, nodes[i].inode.ino, i + 2, nodes[i].inode.mode, nodes[i].name,
+                         strlen(nodes[i].name)))
             break;
     return 0;
 }
 
-static int64_t devfs_readlink(struct inode *inode, const struct cred *who, char *buffer, size_t size)
+static int64_t devfs_readlink(struct inode *inode, const struct cred *who, char *buffer,
+                              size_t size)
 {
     (void)who;
     const char *target = ((struct node *)inode)->target;
@@ -125,10 +137,15 @@ static int64_t devfs_read(struct file *file, struct transfer *t, uint64_t offset
 {
     (void)offset;
     switch (((struct node *)file->inode)->device) {
-    case DEV_NULL: return 0;
-    case DEV_ZERO: case DEV_FULL: return read_zeros(t);
-    case DEV_RANDOM: return read_random(t);
-    default: return -EINVAL;
+    case DEV_NULL:
+        return 0;
+    case DEV_ZERO:
+    case DEV_FULL:
+        return read_zeros(t);
+    case DEV_RANDOM:
+        return read_random(t);
+    default:
+        return -EINVAL;
     }
 }
 
@@ -136,7 +153,8 @@ static int64_t devfs_write(struct file *file, struct transfer *t, uint64_t offse
 {
     (void)offset;
     switch (((struct node *)file->inode)->device) {
-    case DEV_NULL: case DEV_ZERO:
+    case DEV_NULL:
+    case DEV_ZERO:
         return (int64_t)t->left;
     case DEV_FULL:
         return -ENOSPC;
@@ -167,8 +185,14 @@ static void devfs_release(struct inode *inode)
 }
 
 static const struct inode_ops devfs_ops = {
-    .lookup = devfs_lookup, .readdir = devfs_readdir, .readlink = devfs_readlink, .open = devfs_open,
-    .read = devfs_read, .write = devfs_write, .statfs = devfs_statfs, .release = devfs_release,
+    .lookup = devfs_lookup,
+    .readdir = devfs_readdir,
+    .readlink = devfs_readlink,
+    .open = devfs_open,
+    .read = devfs_read,
+    .write = devfs_write,
+    .statfs = devfs_statfs,
+    .release = devfs_release,
 };
 
 bool devfs_init(struct mount *m)

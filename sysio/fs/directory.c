@@ -102,7 +102,8 @@ static bool order_room(struct directory *d)
     return true;
 }
 
-struct entry *directory_add(struct directory *d, const char *name, size_t length, struct inode *inode)
+struct entry *directory_add(struct directory *d, const char *name, size_t length,
+                            struct inode *inode)
 {
     if (!order_room(d))
         return NULL;

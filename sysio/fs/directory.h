@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The names in one memory directory. Found by a hash table; listed in order of `id`, which grows and is never reused, so
- * that a readdir cookie stays right whatever happens between two calls: it is the id after which to go on.
+ * The names in one memory directory. Found by a hash table; listed in order of `id`, which grows
+ * and is never reused, so that a readdir cookie stays right whatever happens between two calls: it
+ * is the id after which to go on.
  */
 #ifndef SYSIO_FS_DIRECTORY_H
 #define SYSIO_FS_DIRECTORY_H
@@ -24,16 +25,19 @@ struct directory {
     struct entry **order;   /* by id; NULL where an entry was removed */
     uint64_t *ids;          /* of order[] */
     uint64_t next_id;
-    uint32_t bits;          /* 1 << bits buckets */
-    uint32_t count;         /* entries */
+    uint32_t bits;  /* 1 << bits buckets */
+    uint32_t count; /* entries */
     uint32_t order_used, order_size;
 };
 
 void directory_init(struct directory *d);
 void directory_free(struct directory *d); /* empty */
 struct entry *directory_find(const struct directory *d, const char *name, size_t length);
-struct entry *directory_add(struct directory *d, const char *name, size_t length, struct inode *inode); /* NULL: no memory */
+/* NULL: no memory */
+struct entry *directory_add(struct directory *d, const char *name, size_t length,
+                            struct inode *inode);
 void directory_remove(struct directory *d, struct entry *entry);
-struct entry *directory_after(const struct directory *d, uint64_t id); /* the first whose id is greater */
+/* the first whose id is greater */
+struct entry *directory_after(const struct directory *d, uint64_t id);
 
 #endif

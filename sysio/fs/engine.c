@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The fs engine's messages. Each IO_* call is decoded here (handle, path, words), then done by vfs.c or by the inode's
- * file system. All calls are answered at once: nothing in memory waits.
+ * The fs engine's messages. Each IO_* call is decoded here (handle, path, words), then done by
+ * vfs.c or by the inode's file system. All calls are answered at once: nothing in memory waits.
  */
 #include "data.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <motor/bundle.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -69,7 +69,10 @@ static int take_two_paths(struct request *q, size_t *first)
     return 0;
 }
 
-/* The inode a call is about: by path, or the object itself when the path is empty. With a reference. */
+/*
+ * The inode a call is about: by path, or the object itself when the path is empty. With a
+ * reference.
+ */
 static int take_inode(struct request *q, bool nofollow, struct inode **out)
 {
     static struct walk w;
@@ -94,7 +97,7 @@ static struct file *second_file(struct request *q)
     return badge_get(&fs_engine.badges, q->ev->own_badge[0]);
 }
 
-/* ---- the calls; each returns its status, or NO_REPLY when it has answered ---------------------------------------- */
+/* ---- the calls; each returns its status, or NO_REPLY when it has answered ---- */
 
 #define NO_REPLY INT64_MIN
 
@@ -109,9 +112,11 @@ static int64_t call_open(struct request *q)
         return error;
     flags &= ~FILE_EXEC;
     if (q->size) {
-        error = vfs_open(q->file->inode, &q->who, q->path, q->size, flags, (uint32_t)ev->word[1], &inode, &created);
+        error = vfs_open(q->file->inode, &q->who, q->path, q->size, flags, (uint32_t)ev->word[1],
+                         &inode, &created);
     } else if ((flags & O_TMPFILE) == O_TMPFILE) {
-        error = vfs_open(q->file->inode, &q->who, ".", 1, flags, (uint32_t)ev->word[1], &inode, &created);
+        error = vfs_open(q->file->inode, &q->who, ".", 1, flags, (uint32_t)ev->word[1], &inode,
+                         &created);
     } else {
         error = vfs_open_check(q->file->inode, &q->who, flags);
         inode = error ? NULL : inode_get(q->file->inode);
@@ -234,7 +239,8 @@ static int64_t call_truncate(struct request *q)
     else if (!writable(q->file))
         error = -EINVAL;
     if (!error)
-        error = S_ISREG(inode->mode) && inode->ops->truncate ? inode->ops->truncate(inode, size) : -EINVAL;
+        error = S_ISREG(inode->mode) && inode->ops->truncate ? inode->ops->truncate(inode, size)
+                                                             : -EINVAL;
     if (!error)
         inode_drop_privileges(inode, &q->who);
     inode_put(inode);
@@ -271,9 +277,12 @@ static int64_t call_mknod(struct request *q)
     if (!(args.mode & S_IFMT))
         args.mode |= S_IFREG;
     switch (args.mode & S_IFMT) {
-    case S_IFREG: case S_IFIFO: case S_IFSOCK:
+    case S_IFREG:
+    case S_IFIFO:
+    case S_IFSOCK:
         break;
-    case S_IFCHR: case S_IFBLK:
+    case S_IFCHR:
+    case S_IFBLK:
         if (q->who.uid)
             return -EPERM;
         break;
@@ -318,8 +327,9 @@ static int64_t call_rename_or_link(struct request *q)
     struct file *other = q->ev->nhandles ? second_file(q) : q->file;
     if (!other)
         return -EXDEV;
-    return (q->ev->op == IO_RENAME ? vfs_rename : vfs_link)(q->file->inode, q->path, length, other->inode, q->path + length,
-                                                            q->size - length, &q->who, (uint32_t)q->ev->word[1]);
+    return (q->ev->op == IO_RENAME ? vfs_rename : vfs_link)(
+        q->file->inode, q->path, length, other->inode, q->path + length, q->size - length, &q->who,
+        (uint32_t)q->ev->word[1]);
 }
 
 static int64_t call_readlink(struct request *q)
@@ -390,11 +400,13 @@ static int64_t call_chown(struct request *q)
     error = setattr_check(q, inode);
     bool owner = q->who.uid == inode->uid;
     uint32_t clears = chown_clears(inode, &q->who);
-    if (error == -EPERM && uid == UINT32_MAX && gid == UINT32_MAX && !inode->ops->setattr && !clears)
+    if (error == -EPERM && uid == UINT32_MAX && gid == UINT32_MAX && !inode->ops->setattr &&
+        !clears)
         error = 0; /* nothing is asked for */
     if (!error && q->who.uid && uid != UINT32_MAX && !(owner && uid == inode->uid))
         error = -EPERM;
-    if (!error && q->who.uid && gid != UINT32_MAX && !(owner && (gid == inode->gid || gid == q->who.gid)))
+    if (!error && q->who.uid && gid != UINT32_MAX &&
+        !(owner && (gid == inode->gid || gid == q->who.gid)))
         error = -EPERM;
     if (!error) {
         if (uid != UINT32_MAX)
@@ -497,7 +509,8 @@ static int64_t call_map(struct request *q)
     int64_t status = inode->ops->map(inode, prot & MOTOR_PROT_WRITE, &vmo, &offset);
     if (status)
         return status;
-    uint32_t rights = MOTOR_RIGHT_READ | MOTOR_RIGHT_DUP | (prot & MOTOR_PROT_WRITE ? MOTOR_RIGHT_WRITE : 0) |
+    uint32_t rights = MOTOR_RIGHT_READ | MOTOR_RIGHT_DUP |
+                      (prot & MOTOR_PROT_WRITE ? MOTOR_RIGHT_WRITE : 0) |
                       (prot & MOTOR_PROT_EXEC ? MOTOR_RIGHT_EXEC : 0);
     inode_accessed(inode, q->file->flags);
     struct motor_reply *r = engine_reply(&fs_engine, q->ev->token, 0);
@@ -526,7 +539,8 @@ static int64_t call_allocate(struct request *q)
         return -EFBIG;
     if (!S_ISREG(inode->mode))
         return -ENODEV;
-    int error = inode->ops->allocate ? inode->ops->allocate(inode, w[0], w[1], (uint32_t)w[2]) : -EOPNOTSUPP;
+    int error = inode->ops->allocate ? inode->ops->allocate(inode, w[0], w[1], (uint32_t)w[2])
+                                     : -EOPNOTSUPP;
     if (!error)
         inode_drop_privileges(inode, &q->who);
     return error;
@@ -567,7 +581,8 @@ static int64_t call_copy(struct request *q)
         return -EBADF;
     if (S_ISDIR(q->file->inode->mode) || S_ISDIR(to->inode->mode))
         return -EISDIR;
-    if (!S_ISREG(q->file->inode->mode) || !S_ISREG(to->inode->mode) || w[0] > INT64_MAX || w[1] > INT64_MAX)
+    if (!S_ISREG(q->file->inode->mode) || !S_ISREG(to->inode->mode) || w[0] > INT64_MAX ||
+        w[1] > INT64_MAX)
         return -EINVAL;
     if (q->file->inode->ops != to->inode->ops || !to->inode->ops->copy)
         return -EXDEV;
@@ -578,13 +593,33 @@ static int64_t call_copy(struct request *q)
 }
 
 static int64_t (*const calls[])(struct request *) = {
-    [IO_OPEN] = call_open, [IO_STAT] = call_stat, [IO_READ] = call_read, [IO_WRITE] = call_write,
-    [IO_TRUNCATE] = call_truncate, [IO_READDIR] = call_readdir, [IO_MKDIR] = call_mkdir, [IO_UNLINK] = call_unlink,
-    [IO_RENAME] = call_rename_or_link, [IO_LINK] = call_rename_or_link, [IO_SYMLINK] = call_symlink,
-    [IO_READLINK] = call_readlink, [IO_CHMOD] = call_chmod, [IO_CHOWN] = call_chown, [IO_UTIMENS] = call_utimens,
-    [IO_ACCESS] = call_access, [IO_STATFS] = call_statfs, [IO_SYNC] = call_sync, [IO_MAP] = call_map,
-    [IO_MKNOD] = call_mknod, [IO_ALLOCATE] = call_allocate, [IO_CONTROL] = call_control, [IO_POLL] = call_poll,
-    [IO_PATH] = call_path, [IO_COPY] = call_copy, [IO_CHECK_DIR] = call_check_dir, [IO_EXEC] = call_exec,
+    [IO_OPEN] = call_open,
+    [IO_STAT] = call_stat,
+    [IO_READ] = call_read,
+    [IO_WRITE] = call_write,
+    [IO_TRUNCATE] = call_truncate,
+    [IO_READDIR] = call_readdir,
+    [IO_MKDIR] = call_mkdir,
+    [IO_UNLINK] = call_unlink,
+    [IO_RENAME] = call_rename_or_link,
+    [IO_LINK] = call_rename_or_link,
+    [IO_SYMLINK] = call_symlink,
+    [IO_READLINK] = call_readlink,
+    [IO_CHMOD] = call_chmod,
+    [IO_CHOWN] = call_chown,
+    [IO_UTIMENS] = call_utimens,
+    [IO_ACCESS] = call_access,
+    [IO_STATFS] = call_statfs,
+    [IO_SYNC] = call_sync,
+    [IO_MAP] = call_map,
+    [IO_MKNOD] = call_mknod,
+    [IO_ALLOCATE] = call_allocate,
+    [IO_CONTROL] = call_control,
+    [IO_POLL] = call_poll,
+    [IO_PATH] = call_path,
+    [IO_COPY] = call_copy,
+    [IO_CHECK_DIR] = call_check_dir,
+    [IO_EXEC] = call_exec,
 };
 
 static void fs_event(struct engine *e, struct motor_event *ev)
@@ -607,14 +642,15 @@ static void fs_event(struct engine *e, struct motor_event *ev)
         engine_reply(e, ev->token, status);
 }
 
-/* ---- start ----------------------------------------------------------------------------------------------------- */
+/* ---- start ---- */
 
 int64_t fs_open_handle(const char *path, uint32_t flags, bool exec)
 {
     struct inode *inode;
     bool created;
     struct cred root = {0};
-    int64_t status = vfs_open(mounts->root, &root, path, strlen(path), exec ? O_RDONLY : flags, 0, &inode, &created);
+    int64_t status = vfs_open(mounts->root, &root, path, strlen(path), exec ? O_RDONLY : flags, 0,
+                              &inode, &created);
     if (status)
         return status;
     if (exec)
@@ -647,7 +683,8 @@ static void make_base(void)
 {
     struct cred root = {0};
     static const char resolv[] = "/etc/resolv.conf", text[] = "/proc/motor/resolv.conf";
-    struct create_args link = {.mode = S_IFLNK | 0777, .target = text, .target_size = sizeof text - 1};
+    struct create_args link = {
+        .mode = S_IFLNK | 0777, .target = text, .target_size = sizeof text - 1};
     struct inode *inode;
     make_directory("/dev", 0755);
     make_directory("/proc", 0555);
@@ -675,5 +712,6 @@ bool fs_init(const void *bundle, uint64_t bundle_size, motor_handle bundle_vmo)
         return false;
     bundle_fill(bundle, bundle_size);
     make_base();
-    return devfs_init(&dev) && procfs_init(&proc) && tmpfs_init(&shm, "shm", 01777) && !vfs_mount(&shm, "/dev/shm");
+    return devfs_init(&dev) && procfs_init(&proc) && tmpfs_init(&shm, "shm", 01777) &&
+           !vfs_mount(&shm, "/dev/shm");
 }

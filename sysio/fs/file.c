@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* ---- transfers ------------------------------------------------------------------------------------------------ */
+/* ---- transfers ---- */
 
 static int64_t transfer(struct transfer *t, struct motor_copy *copy, uint32_t direction)
 {
@@ -29,25 +29,29 @@ static int64_t transfer(struct transfer *t, struct motor_copy *copy, uint32_t di
 
 int64_t transfer_from_vmo(struct transfer *t, motor_handle vmo, uint64_t offset, uint64_t size)
 {
-    return transfer(t, &(struct motor_copy){.length = size, .vmo = vmo, .vmo_offset = offset}, MOTOR_COPY_TO_CALLER);
+    return transfer(t, &(struct motor_copy){.length = size, .vmo = vmo, .vmo_offset = offset},
+                    MOTOR_COPY_TO_CALLER);
 }
 
 int64_t transfer_to_vmo(struct transfer *t, motor_handle vmo, uint64_t offset, uint64_t size)
 {
-    return transfer(t, &(struct motor_copy){.length = size, .vmo = vmo, .vmo_offset = offset}, MOTOR_COPY_FROM_CALLER);
+    return transfer(t, &(struct motor_copy){.length = size, .vmo = vmo, .vmo_offset = offset},
+                    MOTOR_COPY_FROM_CALLER);
 }
 
 int64_t transfer_from_buffer(struct transfer *t, const void *buffer, uint64_t size)
 {
-    return transfer(t, &(struct motor_copy){.length = size, .buffer = (void *)(uintptr_t)buffer}, MOTOR_COPY_TO_CALLER);
+    return transfer(t, &(struct motor_copy){.length = size, .buffer = (void *)(uintptr_t)buffer},
+                    MOTOR_COPY_TO_CALLER);
 }
 
 int64_t transfer_to_buffer(struct transfer *t, void *buffer, uint64_t size)
 {
-    return transfer(t, &(struct motor_copy){.length = size, .buffer = buffer}, MOTOR_COPY_FROM_CALLER);
+    return transfer(t, &(struct motor_copy){.length = size, .buffer = buffer},
+                    MOTOR_COPY_FROM_CALLER);
 }
 
-/* ---- objects --------------------------------------------------------------------------------------------------- */
+/* ---- objects ---- */
 
 struct file *file_new(struct inode *inode, uint32_t flags)
 {
@@ -73,7 +77,8 @@ void file_free(struct file *file)
     free(file);
 }
 
-static int truncate_for_open(struct inode *inode, const struct cred *who, uint32_t flags, bool created)
+static int truncate_for_open(struct inode *inode, const struct cred *who, uint32_t flags,
+                             bool created)
 {
     if (!(flags & O_TRUNC) || created || !S_ISREG(inode->mode) || (flags & O_PATH))
         return 0;
@@ -83,8 +88,8 @@ static int truncate_for_open(struct inode *inode, const struct cred *who, uint32
     return error;
 }
 
-void file_open_reply(struct engine *e, struct motor_event *ev, const struct cred *who, struct inode *inode, uint32_t flags,
-                     bool created)
+void file_open_reply(struct engine *e, struct motor_event *ev, const struct cred *who,
+                     struct inode *inode, uint32_t flags, bool created)
 {
     struct file *f = file_new(inode, flags);
     if (!f) {
@@ -115,7 +120,7 @@ void file_open_reply(struct engine *e, struct motor_event *ev, const struct cred
     engine_reply_data(r, e, &st, sizeof st);
 }
 
-/* ---- directories ------------------------------------------------------------------------------------------------ */
+/* ---- directories ---- */
 
 /* struct linux_dirent64 */
 struct record {
@@ -133,7 +138,8 @@ struct record_sink {
     uint8_t buffer[32768] __attribute__((aligned(8)));
 };
 
-static bool record_add(struct dir_sink *sink, uint64_t ino, uint64_t next, uint32_t mode, const char *name, size_t length)
+static bool record_add(struct dir_sink *sink, uint64_t ino, uint64_t next, uint32_t mode,
+                       const char *name, size_t length)
 {
     struct record_sink *s = (struct record_sink *)sink;
     size_t size = (offsetof(struct record, name) + length + 1 + 7) & ~(size_t)7;
@@ -152,7 +158,8 @@ static bool record_add(struct dir_sink *sink, uint64_t ino, uint64_t next, uint3
     return true;
 }
 
-int64_t file_readdir(struct file *file, const struct cred *who, uint64_t cookie, struct motor_event *ev)
+int64_t file_readdir(struct file *file, const struct cred *who, uint64_t cookie,
+                     struct motor_event *ev)
 {
     static struct record_sink s;
     struct inode *dir = file->inode;

@@ -6,11 +6,12 @@
  *   vfs.c      path walk, permissions, and the operations on names (create, link, unlink, rename)
  *   file.c     open-file objects: read, write, map, stat, readdir of what is open
  *   tmpfs.c devfs.c procfs.c   file systems: tables of struct inode_ops
- *   data.c     the bytes of a tmpfs file: a memory object, or a piece of the bundle until it is written
- *   bundle.c   fills the tree at start
+ *   data.c     the bytes of a tmpfs file: a memory object, or a piece of the bundle until it is
+ * written bundle.c   fills the tree at start
  *
- * An inode is in memory while somebody refers to it (`refs`) or a name of its file system leads to it. Everything runs in the
- * engine's one thread; there are no locks. Functions return 0 or a result, or a negated Linux errno.
+ * An inode is in memory while somebody refers to it (`refs`) or a name of its file system leads to
+ * it. Everything runs in the engine's one thread; there are no locks. Functions return 0 or a
+ * result, or a negated Linux errno.
  */
 #ifndef SYSIO_FS_H
 #define SYSIO_FS_H
@@ -24,9 +25,9 @@
 
 #include "../base/engine.h"
 
-#define FS_NAME_MAX 255u
+#define FS_NAME_MAX     255u
 #define FS_SYMLINKS_MAX 40u
-#define FS_LINK_MAX 65000u
+#define FS_LINK_MAX     65000u
 
 struct inode;
 struct file;
@@ -44,14 +45,19 @@ struct transfer {
     uint64_t moved;
     uint64_t left;
 };
-int64_t transfer_from_vmo(struct transfer *t, motor_handle vmo, uint64_t offset, uint64_t size);  /* object -> caller's out */
-int64_t transfer_to_vmo(struct transfer *t, motor_handle vmo, uint64_t offset, uint64_t size);    /* caller's in -> object */
-int64_t transfer_from_buffer(struct transfer *t, const void *buffer, uint64_t size);              /* buffer -> caller's out */
-int64_t transfer_to_buffer(struct transfer *t, void *buffer, uint64_t size);                      /* caller's in -> buffer */
+/* object -> caller's out */
+int64_t transfer_from_vmo(struct transfer *t, motor_handle vmo, uint64_t offset, uint64_t size);
+/* caller's in -> object */
+int64_t transfer_to_vmo(struct transfer *t, motor_handle vmo, uint64_t offset, uint64_t size);
+/* buffer -> caller's out */
+int64_t transfer_from_buffer(struct transfer *t, const void *buffer, uint64_t size);
+/* caller's in -> buffer */
+int64_t transfer_to_buffer(struct transfer *t, void *buffer, uint64_t size);
 
 /* Gets one directory entry; false: no room, stop before it. */
 struct dir_sink {
-    bool (*entry)(struct dir_sink *s, uint64_t ino, uint64_t next_cookie, uint32_t mode, const char *name, size_t length);
+    bool (*entry)(struct dir_sink *s, uint64_t ino, uint64_t next_cookie, uint32_t mode,
+                  const char *name, size_t length);
 };
 
 struct create_args {
@@ -63,44 +69,58 @@ struct create_args {
 };
 
 /*
- * A file system's operations; NULL: see the function in vfs.c or file.c that calls it for what the caller gets. Names are never ".", ".." or
- * empty, at most FS_NAME_MAX bytes, without '/' and NUL. Permissions are checked before. An inode returned through `out` carries a reference.
+ * A file system's operations; NULL: see the function in vfs.c or file.c that calls it for what the
+ * caller gets. Names are never ".", ".." or empty, at most FS_NAME_MAX bytes, without '/' and NUL.
+ * Permissions are checked before. An inode returned through `out` carries a reference.
  */
 struct inode_ops {
     /* directories */
-    int (*lookup)(struct inode *dir, const struct cred *who, const char *name, size_t length, struct inode **out);
-    int (*create)(struct inode *dir, const char *name, size_t length, const struct create_args *args, struct inode **out);
+    int (*lookup)(struct inode *dir, const struct cred *who, const char *name, size_t length,
+                  struct inode **out);
+    int (*create)(struct inode *dir, const char *name, size_t length,
+                  const struct create_args *args, struct inode **out);
     int (*link)(struct inode *dir, const char *name, size_t length, struct inode *target);
-    int (*unlink)(struct inode *dir, const char *name, size_t length, struct inode *target); /* of an empty directory, too */
-    /* target: what new_name is now, or NULL. exchange: swap the two. Loops, types and emptiness have been checked. */
-    int (*rename)(struct inode *old_dir, const char *old_name, size_t old_length, struct inode *inode, struct inode *new_dir,
-                  const char *new_name, size_t new_length, struct inode *target, bool exchange);
+    /* of an empty directory, too */
+    int (*unlink)(struct inode *dir, const char *name, size_t length, struct inode *target);
+    /*
+     * target: what new_name is now, or NULL. exchange: swap the two. Loops, types and emptiness
+     * have been checked.
+     */
+    int (*rename)(struct inode *old_dir, const char *old_name, size_t old_length,
+                  struct inode *inode, struct inode *new_dir, const char *new_name,
+                  size_t new_length, struct inode *target, bool exchange);
     bool (*empty)(struct inode *dir);
-    int (*readdir)(struct inode *dir, const struct cred *who, uint64_t cookie, struct dir_sink *sink); /* from cookie 2 on */
+    /* from cookie 2 on */
+    int (*readdir)(struct inode *dir, const struct cred *who, uint64_t cookie,
+                   struct dir_sink *sink);
     int (*tmpfile)(struct inode *dir, const struct create_args *args, struct inode **out);
     /* symlinks; result: length (cut at size) */
     int64_t (*readlink)(struct inode *inode, const struct cred *who, char *buffer, size_t size);
     /* files and devices */
-    int (*open)(struct file *file, const struct cred *who, struct motor_reply *reply); /* 1: a handle of another engine is in the reply */
+    /* 1: a handle of another engine is in the reply */
+    int (*open)(struct file *file, const struct cred *who, struct motor_reply *reply);
     void (*close)(struct file *file);
     int64_t (*read)(struct file *file, struct transfer *t, uint64_t offset);
     int64_t (*write)(struct file *file, struct transfer *t, uint64_t offset);
     int (*truncate)(struct inode *inode, uint64_t size);
     int (*allocate)(struct inode *inode, uint64_t offset, uint64_t length, uint32_t flags);
-    int (*map)(struct inode *inode, bool writable, motor_handle *vmo, uint64_t *offset); /* the handle stays the file system's */
-    int64_t (*copy)(struct inode *from, uint64_t offset, struct inode *to, uint64_t to_offset, uint64_t length);
+    /* the handle stays the file system's */
+    int (*map)(struct inode *inode, bool writable, motor_handle *vmo, uint64_t *offset);
+    int64_t (*copy)(struct inode *from, uint64_t offset, struct inode *to, uint64_t to_offset,
+                    uint64_t length);
     int64_t (*control)(struct file *file, struct motor_event *ev);
     uint64_t (*blocks)(struct inode *inode); /* of 512 bytes */
     int (*setattr)(struct inode *inode);     /* may refuse changes of mode, owner, times */
     void (*statfs)(struct inode *inode, struct io_statfs *out);
-    void (*release)(struct inode *inode); /* the last reference went: free it unless a name leads to it */
+    /* the last reference went: free it unless a name leads to it */
+    void (*release)(struct inode *inode);
 };
 
 struct mount {
     const char *type, *source;
-    uint32_t id;            /* st_dev is makedev(0, id) */
+    uint32_t id; /* st_dev is makedev(0, id) */
     struct inode *root;
-    struct inode *covered;  /* directory it is mounted on; NULL: the root mount */
+    struct inode *covered; /* directory it is mounted on; NULL: the root mount */
     bool read_only;
     struct mount *next;
 };
@@ -115,7 +135,10 @@ struct inode {
     uint32_t mode, nlink, uid, gid;
     struct timespec atime, mtime, ctime, btime;
     struct mount *mounted_here;
-    /* A name of it, for paths: kept by file systems that can. A directory's only name. Removed: name stays, linked is false. */
+    /*
+     * A name of it, for paths: kept by file systems that can. A directory's only name. Removed:
+     * name stays, linked is false.
+     */
     struct inode *parent;
     char *name;
     bool linked;
@@ -135,27 +158,37 @@ static inline void inode_put(struct inode *inode)
 /* An open-file object: what a gate's badge leads to. */
 struct file {
     struct inode *inode;
-    uint32_t flags;     /* Linux O_*: access mode, O_APPEND, O_PATH, O_NOATIME, O_DIRECTORY; FILE_EXEC */
+    /* Linux O_*: access mode, O_APPEND, O_PATH, O_NOATIME, O_DIRECTORY; FILE_EXEC */
+    uint32_t flags;
     uint64_t badge;
     void *private_data; /* of the file system; freed by its close */
 };
 #define FILE_EXEC (1u << 31) /* opened by IO_EXEC: may be read and mapped for execution */
 
-/* An error of walks and opens that is none: the path led to descriptor n of the caller itself; see IO_OWN_FD in io.h. */
+/*
+ * An error of walks and opens that is none: the path led to descriptor n of the caller itself; see
+ * IO_OWN_FD in io.h.
+ */
 #define FS_OWN_FD(n) (-(int)(IO_OWN_FD + (n)))
 
-/* ---- vfs.c ------------------------------------------------------------------------------------------------- */
+/* ---- vfs.c ---- */
 
 #define WALK_NOFOLLOW (1u << 0) /* a symlink as last component is the result */
-#define WALK_PARENT (1u << 1)   /* stop at the last component: see struct walk */
+#define WALK_PARENT   (1u << 1) /* stop at the last component: see struct walk */
 
 struct walk {
-    struct inode *inode;  /* result, with a reference; with WALK_PARENT: the last component's inode, NULL if it does not exist */
-    struct inode *parent; /* WALK_PARENT: the directory that holds, or would hold, the last component; with a reference */
-    const char *name;     /* WALK_PARENT: last component */
+    /*
+     * result, with a reference; with WALK_PARENT: the last component's inode, NULL if it does not
+     * exist
+     */
+    struct inode *inode;
+    /* WALK_PARENT: the directory that holds, or would hold, the last component; with a reference */
+    struct inode *parent;
+    const char *name; /* WALK_PARENT: last component */
     size_t length;
-    bool slash;           /* the path ended in '/' */
-    int error;            /* WALK_PARENT: why the last component could not be looked up; 0 when it only does not exist */
+    bool slash; /* the path ended in '/' */
+    /* WALK_PARENT: why the last component could not be looked up; 0 when it only does not exist */
+    int error;
     enum { LAST_NORMAL, LAST_DOT, LAST_DOTDOT, LAST_ROOT } last;
     char buffer[2 * IO_PATH_MAX];
 };
@@ -164,75 +197,106 @@ extern struct mount *mounts; /* the root mount first */
 
 int vfs_mount(struct mount *m, const char *path); /* "/": the first */
 /* base: where relative paths start. 0, or an errno with nothing to release. */
-int vfs_walk(struct walk *w, struct inode *base, const struct cred *who, const char *path, size_t size, uint32_t flags);
+int vfs_walk(struct walk *w, struct inode *base, const struct cred *who, const char *path,
+             size_t size, uint32_t flags);
 void walk_done(struct walk *w);
-#define MAY_READ 4u
+#define MAY_READ  4u
 #define MAY_WRITE 2u
-#define MAY_EXEC 1u
+#define MAY_EXEC  1u
 int vfs_permission(const struct inode *inode, const struct cred *who, uint32_t want);
 
 /* Names. These take paths, check everything, and change the tree. */
-int vfs_create(struct inode *base, const struct cred *who, const char *path, size_t size, struct create_args *args, struct inode **out);
-int vfs_unlink(struct inode *base, const struct cred *who, const char *path, size_t size, bool directory);
-int vfs_rename(struct inode *old_base, const char *old_path, size_t old_size, struct inode *new_base, const char *new_path,
-               size_t new_size, const struct cred *who, uint32_t flags);
-int vfs_link(struct inode *old_base, const char *old_path, size_t old_size, struct inode *new_base, const char *new_path,
-             size_t new_size, const struct cred *who, uint32_t flags);
-/* O_* as in open(2): finds or makes the inode and checks permissions. created: it is new (no further check, no truncation). */
-int vfs_open(struct inode *base, const struct cred *who, const char *path, size_t size, uint32_t flags, uint32_t mode,
-             struct inode **out, bool *created);
-int vfs_open_check(struct inode *inode, const struct cred *who, uint32_t flags); /* the same for an inode found already */
-/* Absolute path of an object into buffer; its length, -ENOENT if it was removed, -ENAMETOOLONG. removed_too: with " (deleted)" then. */
+int vfs_create(struct inode *base, const struct cred *who, const char *path, size_t size,
+               struct create_args *args, struct inode **out);
+int vfs_unlink(struct inode *base, const struct cred *who, const char *path, size_t size,
+               bool directory);
+int vfs_rename(struct inode *old_base, const char *old_path, size_t old_size,
+               struct inode *new_base, const char *new_path, size_t new_size,
+               const struct cred *who, uint32_t flags);
+int vfs_link(struct inode *old_base, const char *old_path, size_t old_size, struct inode *new_base,
+             const char *new_path, size_t new_size, const struct cred *who, uint32_t flags);
+/*
+ * O_* as in open(2): finds or makes the inode and checks permissions. created: it is new (no
+ * further check, no truncation).
+ */
+int vfs_open(struct inode *base, const struct cred *who, const char *path, size_t size,
+             uint32_t flags, uint32_t mode, struct inode **out, bool *created);
+/* the same for an inode found already */
+int vfs_open_check(struct inode *inode, const struct cred *who, uint32_t flags);
+/*
+ * Absolute path of an object into buffer; its length, -ENOENT if it was removed, -ENAMETOOLONG.
+ * removed_too: with " (deleted)" then.
+ */
 int64_t vfs_path(const struct inode *inode, char *buffer, size_t size, bool removed_too);
 
-int vfs_setattr_check(const struct inode *inode, const struct cred *who); /* owner or root; not read-only */
+/* owner or root; not read-only */
+int vfs_setattr_check(const struct inode *inode, const struct cred *who);
 struct inode *vfs_parent(struct inode *dir); /* "..", with a reference */
-void inode_drop_privileges(struct inode *inode, const struct cred *who); /* its contents changed: set-id bits go, but for root */
+/* its contents changed: set-id bits go, but for root */
+void inode_drop_privileges(struct inode *inode, const struct cred *who);
 void inode_stat(struct inode *inode, struct io_stat *out);
 void inode_touch(struct inode *inode, bool data); /* ctime, and mtime when data changed: now */
 void inode_accessed(struct inode *inode, uint32_t flags); /* relatime */
 struct timespec fs_now(void);
 
-/* ---- the file systems ----------------------------------------------------------------------------------------- */
+/* ---- the file systems ---- */
 
 void tmpfs_limits(uint64_t bytes, uint64_t inodes); /* of all tmpfs mounts together */
 bool tmpfs_init(struct mount *m, const char *source, uint32_t mode);
-/* A regular file whose bytes are part of the bundle, in place until it is written; size is its length. */
-int tmpfs_add_bundle_file(struct inode *dir, const char *name, size_t length, const struct create_args *args, uint64_t offset,
-                          uint64_t size, uint64_t hash, struct inode **out);
+/*
+ * A regular file whose bytes are part of the bundle, in place until it is written; size is its
+ * length.
+ */
+int tmpfs_add_bundle_file(struct inode *dir, const char *name, size_t length,
+                          const struct create_args *args, uint64_t offset, uint64_t size,
+                          uint64_t hash, struct inode **out);
 extern uint64_t tmpfs_bytes_used;
 bool devfs_init(struct mount *m);
 bool procfs_init(struct mount *m);
 
-/* ---- bundle.c ------------------------------------------------------------------------------------------------ */
+/* ---- bundle.c ---- */
 
 /*
- * Fills the tree from a bundle of `size` mapped bytes; every field is checked. Problems are logged; result: entries added, or -EINVAL when
- * nothing of it can be used.
+ * Fills the tree from a bundle of `size` mapped bytes; every field is checked. Problems are logged;
+ * result: entries added, or -EINVAL when nothing of it can be used.
  */
 int64_t bundle_fill(const void *bundle, uint64_t size);
 /* Finds one regular file of the bundle; NULL if there is none or its extent is wrong. */
 const struct motor_bundle_entry *bundle_find(const void *bundle, uint64_t size, const char *path);
 
-/* ---- file.c ---------------------------------------------------------------------------------------------------- */
+/* ---- file.c ---- */
 
-/* Opens an inode (its reference is taken over, also on failure) and answers with a gate and its io_stat. */
-void file_open_reply(struct engine *e, struct motor_event *ev, const struct cred *who, struct inode *inode, uint32_t flags, bool created);
-struct file *file_new(struct inode *inode, uint32_t flags); /* takes the reference over when it succeeds */
+/*
+ * Opens an inode (its reference is taken over, also on failure) and answers with a gate and its
+ * io_stat.
+ */
+void file_open_reply(struct engine *e, struct motor_event *ev, const struct cred *who,
+                     struct inode *inode, uint32_t flags, bool created);
+/* takes the reference over when it succeeds */
+struct file *file_new(struct inode *inode, uint32_t flags);
 void file_free(struct file *file);
-int64_t file_readdir(struct file *file, const struct cred *who, uint64_t cookie, struct motor_event *ev);
+int64_t file_readdir(struct file *file, const struct cred *who, uint64_t cookie,
+                     struct motor_event *ev);
 
-/* ---- procfs.c ---------------------------------------------------------------------------------------------------- */
+/* ---- procfs.c ---- */
 
-/* Makes /proc/<pid> of a process. The strings are copied; cmdline: arguments with their NULs. The handle is kept. */
-void procfs_add_process(uint32_t pid, motor_handle process, const char *exe, const char *cmdline, size_t cmdline_size);
+/*
+ * Makes /proc/<pid> of a process. The strings are copied; cmdline: arguments with their NULs. The
+ * handle is kept.
+ */
+void procfs_add_process(uint32_t pid, motor_handle process, const char *exe, const char *cmdline,
+                        size_t cmdline_size);
 void procfs_remove_process(uint32_t pid);
 
-/* ---- engine.c ------------------------------------------------------------------------------------------------ */
+/* ---- engine.c ---- */
 
 extern struct engine fs_engine;
-bool fs_init(const void *bundle, uint64_t bundle_size, motor_handle bundle_vmo); /* everything but the thread */
-/* A handle to an open-file object, for the process that sysio starts. Before the engine's thread runs. */
+/* everything but the thread */
+bool fs_init(const void *bundle, uint64_t bundle_size, motor_handle bundle_vmo);
+/*
+ * A handle to an open-file object, for the process that sysio starts. Before the engine's thread
+ * runs.
+ */
 int64_t fs_open_handle(const char *path, uint32_t flags, bool exec);
 
 #endif

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /proc: texts made when they are read. One table describes the tree; an inode exists while somebody uses it. The text of an open
- * file is made at offset 0 and kept for the reads that follow, so that a reader sees one moment.
+ * /proc: texts made when they are read. One table describes the tree; an inode exists while
+ * somebody uses it. The text of an open file is made at offset 0 and kept for the reads that
+ * follow, so that a reader sees one moment.
  *
- * Processes are in a small registry of their own: the kernel's labels are only known through a process handle.
+ * Processes are in a small registry of their own: the kernel's labels are only known through a
+ * process handle.
  */
 #include "fs.h"
 
@@ -15,7 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* ---- processes -------------------------------------------------------------------------------------------------- */
+/* ---- processes ---- */
 
 struct process {
     struct process *next;
@@ -35,7 +37,8 @@ static struct process *process_find(uint32_t pid)
     return p;
 }
 
-void procfs_add_process(uint32_t pid, motor_handle handle, const char *exe, const char *cmdline, size_t cmdline_size)
+void procfs_add_process(uint32_t pid, motor_handle handle, const char *exe, const char *cmdline,
+                        size_t cmdline_size)
 {
     struct process *p = calloc(1, sizeof *p);
     if (!p)
@@ -78,7 +81,7 @@ static struct motor_process_info process_info(uint32_t pid)
     return info;
 }
 
-/* ---- texts ------------------------------------------------------------------------------------------------------- */
+/* ---- texts ---- */
 
 struct text {
     char *bytes;
@@ -117,12 +120,13 @@ static void text_meminfo(struct text *t, uint32_t pid)
     (void)pid;
     struct motor_memory_info m = {0};
     motor_system_info(MOTOR_SINFO_MEMORY, &m, sizeof m);
-    put(t, "MemTotal:       %8llu kB\nMemFree:        %8llu kB\nMemAvailable:   %8llu kB\nBuffers:               0 kB\n"
-           "Cached:         %8llu kB\nShmem:          %8llu kB\nSlab:           %8llu kB\nSwapTotal:             0 kB\n"
-           "SwapFree:              0 kB\n",
-        (unsigned long long)m.total / 1024, (unsigned long long)m.free / 1024, (unsigned long long)m.free / 1024,
-        (unsigned long long)tmpfs_bytes_used / 1024, (unsigned long long)tmpfs_bytes_used / 1024,
-        (unsigned long long)m.kernel / 1024);
+    put(t,
+        "MemTotal:       %8llu kB\nMemFree:        %8llu kB\nMemAvailable:   %8llu kB\nBuffers:               0 kB\n"
+        "Cached:         %8llu kB\nShmem:          %8llu kB\nSlab:           %8llu kB\nSwapTotal:             0 kB\n"
+        "SwapFree:              0 kB\n",
+        (unsigned long long)m.total / 1024, (unsigned long long)m.free / 1024,
+        (unsigned long long)m.free / 1024, (unsigned long long)tmpfs_bytes_used / 1024,
+        (unsigned long long)tmpfs_bytes_used / 1024, (unsigned long long)m.kernel / 1024);
 }
 
 static void text_cpuinfo(struct text *t, uint32_t pid)
@@ -133,11 +137,15 @@ static void text_cpuinfo(struct text *t, uint32_t pid)
     __asm__("cpuid" : "=a"(a), "=b"(vendor[0]), "=c"(vendor[2]), "=d"(vendor[1]) : "a"(0));
     __asm__("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "a"(0x80000000u));
     for (uint32_t i = 0; i < 3 && a >= 0x80000004u; i++)
-        __asm__("cpuid" : "=a"(regs[i * 4]), "=b"(regs[i * 4 + 1]), "=c"(regs[i * 4 + 2]), "=d"(regs[i * 4 + 3])
+        __asm__("cpuid"
+                : "=a"(regs[i * 4]), "=b"(regs[i * 4 + 1]), "=c"(regs[i * 4 + 2]),
+                  "=d"(regs[i * 4 + 3])
                 : "a"(0x80000002u + i));
     for (uint32_t i = 0; i < k->cpus; i++)
-        put(t, "processor\t: %u\nvendor_id\t: %.12s\nmodel name\t: %.47s\ncpu MHz\t\t: %llu.%03llu\n\n", i, (char *)vendor,
-            regs[0] ? (char *)regs : "x86-64", (unsigned long long)k->tsc_hz / 1000000u,
+        put(t,
+            "processor\t: %u\nvendor_id\t: %.12s\nmodel name\t: %.47s\ncpu MHz\t\t: %llu.%03llu\n\n",
+            i, (char *)vendor, regs[0] ? (char *)regs : "x86-64",
+            (unsigned long long)k->tsc_hz / 1000000u,
             (unsigned long long)k->tsc_hz / 1000u % 1000u);
 }
 
@@ -145,7 +153,8 @@ static void text_uptime(struct text *t, uint32_t pid)
 {
     (void)pid;
     uint64_t hundredths = clock_monotonic_ns() / 10000000u;
-    put(t, "%llu.%02llu 0.00\n", (unsigned long long)hundredths / 100, (unsigned long long)hundredths % 100);
+    put(t, "%llu.%02llu 0.00\n", (unsigned long long)hundredths / 100,
+        (unsigned long long)hundredths % 100);
 }
 
 static void text_loadavg(struct text *t, uint32_t pid)
@@ -168,9 +177,11 @@ static void text_stat(struct text *t, uint32_t pid)
         user += i.user_ns;
         system += i.system_ns;
     }
-    put(t, "cpu  %llu 0 %llu 0 0 0 0 0 0 0\nintr %llu\nctxt %llu\nbtime %llu\nprocesses %u\nprocs_running 1\nprocs_blocked 0\n",
-        (unsigned long long)ticks(user), (unsigned long long)ticks(system), (unsigned long long)c.interrupts,
-        (unsigned long long)c.switches, (unsigned long long)((clock_realtime_ns() - clock_monotonic_ns()) / 1000000000u),
+    put(t,
+        "cpu  %llu 0 %llu 0 0 0 0 0 0 0\nintr %llu\nctxt %llu\nbtime %llu\nprocesses %u\nprocs_running 1\nprocs_blocked 0\n",
+        (unsigned long long)ticks(user), (unsigned long long)ticks(system),
+        (unsigned long long)c.interrupts, (unsigned long long)c.switches,
+        (unsigned long long)((clock_realtime_ns() - clock_monotonic_ns()) / 1000000000u),
         processes ? processes->pid : 0);
 }
 
@@ -181,7 +192,8 @@ static void text_mounts(struct text *t, uint32_t pid)
         char path[256];
         int64_t n = vfs_path(m->root, path, sizeof path, true);
         if (n > 0)
-            put(t, "%s %.*s %s %s,relatime 0 0\n", m->source, (int)n, path, m->type, m->read_only ? "ro" : "rw");
+            put(t, "%s %.*s %s %s,relatime 0 0\n", m->source, (int)n, path, m->type,
+                m->read_only ? "ro" : "rw");
     }
 }
 
@@ -198,11 +210,32 @@ static void text_counters(struct text *t, uint32_t pid)
     motor_system_info(MOTOR_SINFO_COUNTERS, &c, sizeof c);
     motor_system_info(MOTOR_SINFO_MEMORY, &m, sizeof m);
 #define SHOW(where, field) put(t, "kernel.%s %llu\n", #field, (unsigned long long)where.field)
-    SHOW(c, syscalls); SHOW(c, switches); SHOW(c, space_switches); SHOW(c, ipis); SHOW(c, faults); SHOW(c, tlb_flushes);
-    SHOW(c, interrupts); SHOW(c, timer_interrupts); SHOW(c, calls); SHOW(c, direct_switches); SHOW(c, notifies);
-    SHOW(c, futex_waits); SHOW(c, futex_wakes); SHOW(c, upcalls); SHOW(c, copied_bytes); SHOW(c, frames_zeroed);
-    SHOW(m, total); SHOW(m, free); SHOW(m, kernel); SHOW(m, processes); SHOW(m, threads); SHOW(m, vmos);
-    SHOW(m, endpoints); SHOW(m, gates); SHOW(m, handles); SHOW(m, regions);
+    SHOW(c, syscalls);
+    SHOW(c, switches);
+    SHOW(c, space_switches);
+    SHOW(c, ipis);
+    SHOW(c, faults);
+    SHOW(c, tlb_flushes);
+    SHOW(c, interrupts);
+    SHOW(c, timer_interrupts);
+    SHOW(c, calls);
+    SHOW(c, direct_switches);
+    SHOW(c, notifies);
+    SHOW(c, futex_waits);
+    SHOW(c, futex_wakes);
+    SHOW(c, upcalls);
+    SHOW(c, copied_bytes);
+    SHOW(c, frames_zeroed);
+    SHOW(m, total);
+    SHOW(m, free);
+    SHOW(m, kernel);
+    SHOW(m, processes);
+    SHOW(m, threads);
+    SHOW(m, vmos);
+    SHOW(m, endpoints);
+    SHOW(m, gates);
+    SHOW(m, handles);
+    SHOW(m, regions);
 #undef SHOW
     put(t, "fs.objects %u\n", fs_engine.badges.used);
     counters_each(show_counter, t);
@@ -210,8 +243,9 @@ static void text_counters(struct text *t, uint32_t pid)
 
 static void put_uuid(struct text *t, const uint8_t *u)
 {
-    put(t, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x\n", u[0], u[1], u[2], u[3], u[4], u[5],
-        (u[6] & 15) | 64, u[7], (u[8] & 63) | 128, u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
+    put(t, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x\n", u[0], u[1],
+        u[2], u[3], u[4], u[5], (u[6] & 15) | 64, u[7], (u[8] & 63) | 128, u[9], u[10], u[11],
+        u[12], u[13], u[14], u[15]);
 }
 
 static void text_uuid(struct text *t, uint32_t pid)
@@ -262,27 +296,32 @@ static char state_letter(const struct motor_process_info *i)
 static void text_pid_stat(struct text *t, uint32_t pid)
 {
     struct motor_process_info i = process_info(pid);
-    put(t, "%u (%.15s) %c %u %u %u 0 -1 0 0 0 0 0 %llu %llu 0 0 20 0 %u 0 %llu %llu %llu 18446744073709551615 0 0 0 0 0 0 0 0 0 0 0 0 "
-           "17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
+    put(t,
+        "%u (%.15s) %c %u %u %u 0 -1 0 0 0 0 0 %llu %llu 0 0 20 0 %u 0 %llu %llu %llu 18446744073709551615 0 0 0 0 0 0 0 0 0 0 0 0 "
+        "17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
         pid, i.name, state_letter(&i), i.ppid, i.pgid, i.sid, (unsigned long long)ticks(i.user_ns),
         (unsigned long long)ticks(i.system_ns), i.threads, (unsigned long long)ticks(i.start_ns),
-        (unsigned long long)i.memory_virtual, (unsigned long long)i.memory_private / MOTOR_PAGE_SIZE);
+        (unsigned long long)i.memory_virtual,
+        (unsigned long long)i.memory_private / MOTOR_PAGE_SIZE);
 }
 
 static void text_pid_statm(struct text *t, uint32_t pid)
 {
     struct motor_process_info i = process_info(pid);
     put(t, "%llu %llu 0 0 0 %llu 0\n", (unsigned long long)i.memory_virtual / MOTOR_PAGE_SIZE,
-        (unsigned long long)i.memory_private / MOTOR_PAGE_SIZE, (unsigned long long)i.memory_private / MOTOR_PAGE_SIZE);
+        (unsigned long long)i.memory_private / MOTOR_PAGE_SIZE,
+        (unsigned long long)i.memory_private / MOTOR_PAGE_SIZE);
 }
 
 static void text_pid_status(struct text *t, uint32_t pid)
 {
     struct motor_process_info i = process_info(pid);
-    put(t, "Name:\t%.15s\nState:\t%c\nTgid:\t%u\nPid:\t%u\nPPid:\t%u\nUid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nVmSize:\t%8llu kB\n"
-           "VmRSS:\t%8llu kB\nThreads:\t%u\n",
-        i.name, state_letter(&i), pid, pid, i.ppid, i.uid, i.uid, i.uid, i.uid, i.gid, i.gid, i.gid, i.gid,
-        (unsigned long long)i.memory_virtual / 1024, (unsigned long long)i.memory_private / 1024, i.threads);
+    put(t,
+        "Name:\t%.15s\nState:\t%c\nTgid:\t%u\nPid:\t%u\nPPid:\t%u\nUid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nVmSize:\t%8llu kB\n"
+        "VmRSS:\t%8llu kB\nThreads:\t%u\n",
+        i.name, state_letter(&i), pid, pid, i.ppid, i.uid, i.uid, i.uid, i.uid, i.gid, i.gid, i.gid,
+        i.gid, (unsigned long long)i.memory_virtual / 1024,
+        (unsigned long long)i.memory_private / 1024, i.threads);
 }
 
 static void text_pid_comm(struct text *t, uint32_t pid)
@@ -290,9 +329,25 @@ static void text_pid_comm(struct text *t, uint32_t pid)
     put(t, "%.15s\n", process_info(pid).name);
 }
 
-/* ---- the tree ----------------------------------------------------------------------------------------------------- */
+/* ---- the tree ---- */
 
-enum place { ROOT, PROCESS, FD, SYS, KERNEL, RANDOM, VM, NET, CORE, MOTOR, FILE_, CONSTANT, LINK_SELF, LINK_EXE, LINK_CWD_ROOT };
+enum place {
+    ROOT,
+    PROCESS,
+    FD,
+    SYS,
+    KERNEL,
+    RANDOM,
+    VM,
+    NET,
+    CORE,
+    MOTOR,
+    FILE_,
+    CONSTANT,
+    LINK_SELF,
+    LINK_EXE,
+    LINK_CWD_ROOT
+};
 
 static const struct row {
     enum place dir;
@@ -354,11 +409,12 @@ static struct node *of(struct inode *inode)
     return (struct node *)inode;
 }
 
-static int node_new(struct inode *dir, const char *name, size_t length, enum place what, const struct row *row, uint32_t pid,
-                    struct inode **out)
+static int node_new(struct inode *dir, const char *name, size_t length, enum place what,
+                    const struct row *row, uint32_t pid, struct inode **out)
 {
-    static const uint32_t modes[] = {[FILE_] = S_IFREG | 0444, [CONSTANT] = S_IFREG | 0444, [LINK_SELF] = S_IFLNK | 0777,
-                                     [LINK_EXE] = S_IFLNK | 0777, [LINK_CWD_ROOT] = S_IFLNK | 0777, [FD] = S_IFDIR | 0500};
+    static const uint32_t modes[] = {
+        [FILE_] = S_IFREG | 0444,    [CONSTANT] = S_IFREG | 0444,      [LINK_SELF] = S_IFLNK | 0777,
+        [LINK_EXE] = S_IFLNK | 0777, [LINK_CWD_ROOT] = S_IFLNK | 0777, [FD] = S_IFDIR | 0500};
     struct node *n = calloc(1, sizeof *n);
     char *copy = n ? strndup(name, length) : NULL;
     if (!copy) {
@@ -368,8 +424,14 @@ static int node_new(struct inode *dir, const char *name, size_t length, enum pla
     n->what = what;
     n->row = row;
     n->pid = pid;
-    n->inode = (struct inode){.ops = &procfs_ops, .mount = dir->mount, .mode = modes[what] ? modes[what] : S_IFDIR | 0555,
-                              .nlink = 1, .refs = 1, .parent = inode_get(dir), .name = copy, .linked = true};
+    n->inode = (struct inode){.ops = &procfs_ops,
+                              .mount = dir->mount,
+                              .mode = modes[what] ? modes[what] : S_IFDIR | 0555,
+                              .nlink = 1,
+                              .refs = 1,
+                              .parent = inode_get(dir),
+                              .name = copy,
+                              .linked = true};
     n->inode.ino = (uint64_t)pid << 16 | (row ? (uint64_t)(row - rows) + 2 : 1);
     if (S_ISDIR(n->inode.mode))
         n->inode.nlink = 2;
@@ -405,7 +467,8 @@ static int64_t number(const char *name, size_t length)
     return n;
 }
 
-static int procfs_lookup(struct inode *dir, const struct cred *who, const char *name, size_t length, struct inode **out)
+static int procfs_lookup(struct inode *dir, const struct cred *who, const char *name, size_t length,
+                         struct inode **out)
 {
     struct node *d = of(dir);
     int64_t n = number(name, length);
@@ -416,14 +479,16 @@ static int procfs_lookup(struct inode *dir, const struct cred *who, const char *
     if (d->pid && !process_find(d->pid))
         return -ENOENT;
     for (size_t i = 0; i < ROWS; i++)
-        if (rows[i].dir == d->what && strlen(rows[i].name) == length && !memcmp(rows[i].name, name, length))
+        if (rows[i].dir == d->what && strlen(rows[i].name) == length &&
+            !memcmp(rows[i].name, name, length))
             return node_new(dir, name, length, rows[i].what, &rows[i], d->pid, out);
     return -ENOENT;
 }
 
 #define FIRST_PID_COOKIE 4096u /* of /proc: after the rows */
 
-static int procfs_readdir(struct inode *dir, const struct cred *who, uint64_t cookie, struct dir_sink *sink)
+static int procfs_readdir(struct inode *dir, const struct cred *who, uint64_t cookie,
+                          struct dir_sink *sink)
 {
     struct node *d = of(dir);
     if (d->what == FD)
@@ -431,8 +496,11 @@ static int procfs_readdir(struct inode *dir, const struct cred *who, uint64_t co
     for (size_t i = cookie - 2; i < ROWS; i++) {
         if (rows[i].dir != d->what)
             continue;
-        uint32_t mode = rows[i].what >= LINK_SELF ? S_IFLNK : rows[i].what >= FILE_ ? S_IFREG : S_IFDIR;
-        if (!sink->entry(sink, (uint64_t)d->pid << 16 | (i + 2), i + 3, mode, rows[i].name, strlen(rows[i].name)))
+        uint32_t mode = rows[i].what >= LINK_SELF ? S_IFLNK
+                        : rows[i].what >= FILE_   ? S_IFREG
+                                                  : S_IFDIR;
+        if (!sink->entry(sink, (uint64_t)d->pid << 16 | (i + 2), i + 3, mode, rows[i].name,
+                         strlen(rows[i].name)))
             return 0;
     }
     for (struct process *p = d->what == ROOT ? processes : NULL; p; p = p->next) {
@@ -440,13 +508,15 @@ static int procfs_readdir(struct inode *dir, const struct cred *who, uint64_t co
         if (p->pid + FIRST_PID_COOKIE < cookie)
             continue;
         int n = snprintf(name, sizeof name, "%u", p->pid);
-        if (!sink->entry(sink, (uint64_t)p->pid << 16 | 1, p->pid + FIRST_PID_COOKIE + 1, S_IFDIR, name, (size_t)n))
+        if (!sink->entry(sink, (uint64_t)p->pid << 16 | 1, p->pid + FIRST_PID_COOKIE + 1, S_IFDIR,
+                         name, (size_t)n))
             return 0;
     }
     return 0;
 }
 
-static int64_t procfs_readlink(struct inode *inode, const struct cred *who, char *buffer, size_t size)
+static int64_t procfs_readlink(struct inode *inode, const struct cred *who, char *buffer,
+                               size_t size)
 {
     struct node *n = of(inode);
     char number[16];
@@ -472,7 +542,8 @@ static int64_t procfs_read(struct file *file, struct transfer *t, uint64_t offse
     struct text *text = file->private_data;
     if (n->what == CONSTANT) {
         size_t size = strlen(n->row->constant);
-        return offset < size ? transfer_from_buffer(t, n->row->constant + offset, size - offset) : 0;
+        return offset < size ? transfer_from_buffer(t, n->row->constant + offset, size - offset)
+                             : 0;
     }
     if (n->what != FILE_)
         return -EINVAL;
@@ -487,7 +558,8 @@ static int64_t procfs_read(struct file *file, struct transfer *t, uint64_t offse
         text->size = 0;
         n->row->text(text, n->pid);
     }
-    return offset < text->size ? transfer_from_buffer(t, text->bytes + offset, text->size - offset) : 0;
+    return offset < text->size ? transfer_from_buffer(t, text->bytes + offset, text->size - offset)
+                               : 0;
 }
 
 static void procfs_close(struct file *file)
@@ -512,16 +584,28 @@ static void procfs_statfs(struct inode *inode, struct io_statfs *out)
 }
 
 static const struct inode_ops procfs_ops = {
-    .lookup = procfs_lookup, .readdir = procfs_readdir, .readlink = procfs_readlink, .close = procfs_close,
-    .read = procfs_read, .setattr = procfs_setattr, .statfs = procfs_statfs, .release = procfs_release,
+    .lookup = procfs_lookup,
+    .readdir = procfs_readdir,
+    .readlink = procfs_readlink,
+    .close = procfs_close,
+    .read = procfs_read,
+    .setattr = procfs_setattr,
+    .statfs = procfs_statfs,
+    .release = procfs_release,
 };
 
 bool procfs_init(struct mount *m)
 {
     root_node.what = ROOT;
-    root_node.inode = (struct inode){.ops = &procfs_ops, .mount = m, .mode = S_IFDIR | 0555, .nlink = 2, .refs = 1,
-                                     .ino = 1, .linked = true};
-    root_node.inode.atime = root_node.inode.mtime = root_node.inode.ctime = root_node.inode.btime = fs_now();
+    root_node.inode = (struct inode){.ops = &procfs_ops,
+                                     .mount = m,
+                                     .mode = S_IFDIR | 0555,
+                                     .nlink = 2,
+                                     .refs = 1,
+                                     .ino = 1,
+                                     .linked = true};
+    root_node.inode.atime = root_node.inode.mtime = root_node.inode.ctime = root_node.inode.btime =
+        fs_now();
     m->type = m->source = "proc";
     m->root = &root_node.inode;
     return vfs_mount(m, "/proc") == 0;

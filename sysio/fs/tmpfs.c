@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The file system in memory: the root, filled from the bundle. An inode lives while it has links, or references from
- * open files; its bytes are a memory object (data.h), its names a hash table (directory.h).
+ * The file system in memory: the root, filled from the bundle. An inode lives while it has links,
+ * or references from open files; its bytes are a memory object (data.h), its names a hash table
+ * (directory.h).
  *
- * Limits: bytes of file pages, and inodes; each write is charged with the pages it may need before it is done, and the
- * charge is corrected afterwards.
+ * Limits: bytes of file pages, and inodes; each write is charged with the pages it may need before
+ * it is done, and the charge is corrected afterwards.
  */
 #include "data.h"
 #include "directory.h"
@@ -16,9 +17,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define PAGE MOTOR_PAGE_SIZE
-#define TMPFS_MAGIC 0x01021994u
-#define FALLOC_KEEP_SIZE 1u
+#define PAGE              MOTOR_PAGE_SIZE
+#define TMPFS_MAGIC       0x01021994u
+#define FALLOC_KEEP_SIZE  1u
 #define FALLOC_PUNCH_HOLE 2u
 #define FALLOC_ZERO_RANGE 0x10u
 
@@ -28,7 +29,7 @@ struct tmpfs_inode {
     union {
         struct {
             struct data data;
-            uint64_t hash;   /* of a bundle file, checked at its first open */
+            uint64_t hash; /* of a bundle file, checked at its first open */
             bool unverified;
         };
         struct directory directory;
@@ -45,9 +46,12 @@ static struct tmpfs_inode *of(struct inode *inode)
     return (struct tmpfs_inode *)inode;
 }
 
-/* ---- inodes -------------------------------------------------------------------------------------------------- */
+/* ---- inodes ---- */
 
-/* An inode's name refers to the directory it is, or was, in; so the end of one may be the end of a chain of removed directories. */
+/*
+ * An inode's name refers to the directory it is, or was, in; so the end of one may be the end of a
+ * chain of removed directories.
+ */
 static void inode_destroy(struct inode *inode)
 {
     while (inode) {
@@ -112,7 +116,7 @@ static struct tmpfs_inode *inode_new(struct mount *m, const struct create_args *
     return n;
 }
 
-/* ---- names --------------------------------------------------------------------------------------------------- */
+/* ---- names ---- */
 
 static char *name_copy(const char *name, size_t length)
 {
@@ -137,7 +141,8 @@ static void name_assign(struct inode *inode, struct inode *dir, char *copy)
 
 static void name_gone(struct inode *inode, struct inode *dir, const char *name, size_t length)
 {
-    if (inode->parent == dir && inode->name && strlen(inode->name) == length && !memcmp(inode->name, name, length))
+    if (inode->parent == dir && inode->name && strlen(inode->name) == length &&
+        !memcmp(inode->name, name, length))
         inode->linked = false;
 }
 
@@ -147,7 +152,8 @@ static void dir_changed(struct inode *dir)
     inode_touch(dir, true);
 }
 
-static int tmpfs_lookup(struct inode *dir, const struct cred *who, const char *name, size_t length, struct inode **out)
+static int tmpfs_lookup(struct inode *dir, const struct cred *who, const char *name, size_t length,
+                        struct inode **out)
 {
     (void)who;
     struct entry *e = directory_find(&of(dir)->directory, name, length);
@@ -174,7 +180,8 @@ static int tmpfs_link(struct inode *dir, const char *name, size_t length, struct
     return 0;
 }
 
-static int tmpfs_create(struct inode *dir, const char *name, size_t length, const struct create_args *args, struct inode **out)
+static int tmpfs_create(struct inode *dir, const char *name, size_t length,
+                        const struct create_args *args, struct inode **out)
 {
     struct tmpfs_inode *n = inode_new(dir->mount, args);
     if (!n)
@@ -266,7 +273,8 @@ static int exchange(struct inode *old_dir, struct entry *a, struct inode *new_di
 }
 
 /* The entry t gets the inode of e, which goes; t's inode loses a link. Cannot fail. */
-static void replace(struct inode *old_dir, struct entry *e, struct inode *new_dir, struct entry *t, char *copy)
+static void replace(struct inode *old_dir, struct entry *e, struct inode *new_dir, struct entry *t,
+                    char *copy)
 {
     struct inode *inode = e->inode, *target = t->inode;
     name_gone(target, new_dir, t->name, t->length);
@@ -278,7 +286,8 @@ static void replace(struct inode *old_dir, struct entry *e, struct inode *new_di
     unlinked(new_dir, target);
 }
 
-static int move(struct inode *old_dir, struct entry *e, struct inode *new_dir, const char *name, size_t length, char *copy)
+static int move(struct inode *old_dir, struct entry *e, struct inode *new_dir, const char *name,
+                size_t length, char *copy)
 {
     struct inode *inode = e->inode;
     if (!directory_add(&of(new_dir)->directory, name, length, inode))
@@ -290,8 +299,9 @@ static int move(struct inode *old_dir, struct entry *e, struct inode *new_dir, c
     return 0;
 }
 
-static int tmpfs_rename(struct inode *old_dir, const char *old_name, size_t old_length, struct inode *inode,
-                        struct inode *new_dir, const char *new_name, size_t new_length, struct inode *target, bool swap)
+static int tmpfs_rename(struct inode *old_dir, const char *old_name, size_t old_length,
+                        struct inode *inode, struct inode *new_dir, const char *new_name,
+                        size_t new_length, struct inode *target, bool swap)
 {
     struct entry *e = directory_find(&of(old_dir)->directory, old_name, old_length);
     struct entry *t = target ? directory_find(&of(new_dir)->directory, new_name, new_length) : NULL;
@@ -323,7 +333,8 @@ static bool tmpfs_empty(struct inode *dir)
     return of(dir)->directory.count == 0;
 }
 
-static int tmpfs_readdir(struct inode *dir, const struct cred *who, uint64_t cookie, struct dir_sink *sink)
+static int tmpfs_readdir(struct inode *dir, const struct cred *who, uint64_t cookie,
+                         struct dir_sink *sink)
 {
     (void)who;
     struct entry *e;
@@ -335,7 +346,8 @@ static int tmpfs_readdir(struct inode *dir, const struct cred *who, uint64_t coo
     return 0;
 }
 
-static int64_t tmpfs_readlink(struct inode *inode, const struct cred *who, char *buffer, size_t size)
+static int64_t tmpfs_readlink(struct inode *inode, const struct cred *who, char *buffer,
+                              size_t size)
 {
     (void)who;
     size_t n = inode->size < size ? inode->size : size;
@@ -343,7 +355,7 @@ static int64_t tmpfs_readlink(struct inode *inode, const struct cred *who, char 
     return (int64_t)n;
 }
 
-/* ---- bytes --------------------------------------------------------------------------------------------------- */
+/* ---- bytes ---- */
 
 static uint64_t page_up(uint64_t n)
 {
@@ -362,7 +374,8 @@ static uint64_t affordable(struct tmpfs_inode *n, uint64_t offset, uint64_t coun
 {
     uint64_t room = tmpfs_bytes_used < bytes_limit ? bytes_limit - tmpfs_bytes_used : 0;
     uint64_t first = offset & ~(uint64_t)(PAGE - 1);
-    uint64_t own = n->data.dense && n->data.vmo ? page_up(n->inode.size) : 0; /* these pages are paid for */
+    /* these pages are paid for */
+    uint64_t own = n->data.dense && n->data.vmo ? page_up(n->inode.size) : 0;
     if (offset + count <= own)
         return count;
     uint64_t begin = first > own ? first : own;
@@ -489,7 +502,8 @@ static int tmpfs_map(struct inode *inode, bool writable, motor_handle *vmo, uint
     return 0;
 }
 
-static int64_t tmpfs_copy(struct inode *from, uint64_t offset, struct inode *to, uint64_t to_offset, uint64_t count)
+static int64_t tmpfs_copy(struct inode *from, uint64_t offset, struct inode *to, uint64_t to_offset,
+                          uint64_t count)
 {
     struct tmpfs_inode *source = of(from), *target = of(to);
     if (offset >= from->size)
@@ -528,20 +542,38 @@ static void tmpfs_statfs(struct inode *inode, struct io_statfs *out)
 {
     (void)inode;
     uint64_t used = tmpfs_bytes_used / PAGE, limit = bytes_limit / PAGE;
-    *out = (struct io_statfs){.type = TMPFS_MAGIC, .bsize = PAGE, .blocks = limit, .files = inodes_limit,
-                              .ffree = inodes_limit - inodes_used, .namelen = FS_NAME_MAX};
+    *out = (struct io_statfs){.type = TMPFS_MAGIC,
+                              .bsize = PAGE,
+                              .blocks = limit,
+                              .files = inodes_limit,
+                              .ffree = inodes_limit - inodes_used,
+                              .namelen = FS_NAME_MAX};
     out->bfree = out->bavail = used < limit ? limit - used : 0;
 }
 
 static const struct inode_ops tmpfs_ops = {
-    .lookup = tmpfs_lookup, .create = tmpfs_create, .link = tmpfs_link, .unlink = tmpfs_unlink, .rename = tmpfs_rename,
-    .empty = tmpfs_empty, .readdir = tmpfs_readdir, .tmpfile = tmpfs_tmpfile, .readlink = tmpfs_readlink,
-    .open = tmpfs_open, .read = tmpfs_read, .write = tmpfs_write, .truncate = tmpfs_truncate,
-    .allocate = tmpfs_allocate, .map = tmpfs_map, .copy = tmpfs_copy, .blocks = tmpfs_blocks, .statfs = tmpfs_statfs,
+    .lookup = tmpfs_lookup,
+    .create = tmpfs_create,
+    .link = tmpfs_link,
+    .unlink = tmpfs_unlink,
+    .rename = tmpfs_rename,
+    .empty = tmpfs_empty,
+    .readdir = tmpfs_readdir,
+    .tmpfile = tmpfs_tmpfile,
+    .readlink = tmpfs_readlink,
+    .open = tmpfs_open,
+    .read = tmpfs_read,
+    .write = tmpfs_write,
+    .truncate = tmpfs_truncate,
+    .allocate = tmpfs_allocate,
+    .map = tmpfs_map,
+    .copy = tmpfs_copy,
+    .blocks = tmpfs_blocks,
+    .statfs = tmpfs_statfs,
     .release = tmpfs_release,
 };
 
-/* ---- start --------------------------------------------------------------------------------------------------- */
+/* ---- start ---- */
 
 void tmpfs_limits(uint64_t bytes, uint64_t inodes)
 {
@@ -564,8 +596,9 @@ bool tmpfs_init(struct mount *m, const char *source, uint32_t mode)
     return true;
 }
 
-int tmpfs_add_bundle_file(struct inode *dir, const char *name, size_t length, const struct create_args *args, uint64_t offset,
-                          uint64_t size, uint64_t hash, struct inode **out)
+int tmpfs_add_bundle_file(struct inode *dir, const char *name, size_t length,
+                          const struct create_args *args, uint64_t offset, uint64_t size,
+                          uint64_t hash, struct inode **out)
 {
     int error = tmpfs_create(dir, name, length, args, out);
     if (error)
@@ -585,7 +618,8 @@ static int verify(struct tmpfs_inode *n)
 {
     if (!n->unverified)
         return 0;
-    if (n->data.in_bundle && motor_bundle_hash((const char *)bundle_bytes + n->data.offset, n->inode.size) != n->hash) {
+    if (n->data.in_bundle &&
+        motor_bundle_hash((const char *)bundle_bytes + n->data.offset, n->inode.size) != n->hash) {
         log_error("fs", "bundle file %s is damaged", n->inode.name ? n->inode.name : "?");
         return -EIO;
     }

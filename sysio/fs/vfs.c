@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Names: the walk along a path, permissions, and the operations that change the tree. What is checked here is what Linux checks, in its
- * order, so that the errno is the same when several apply.
+ * Names: the walk along a path, permissions, and the operations that change the tree. What is
+ * checked here is what Linux checks, in its order, so that the errno is the same when several
+ * apply.
  */
 #include "fs.h"
 
@@ -14,12 +15,12 @@
 
 #ifndef RENAME_NOREPLACE /* not in musl 1.2.5 */
 #define RENAME_NOREPLACE 1u
-#define RENAME_EXCHANGE 2u
+#define RENAME_EXCHANGE  2u
 #endif
 
 struct mount *mounts;
 
-/* ---- inodes -------------------------------------------------------------------------------------------------- */
+/* ---- inodes ---- */
 
 struct timespec fs_now(void)
 {
@@ -44,28 +45,42 @@ void inode_accessed(struct inode *inode, uint32_t flags)
     if (flags & O_NOATIME)
         return;
     struct timespec now = fs_now();
-    if (!before(inode->mtime, inode->atime) || !before(inode->ctime, inode->atime) || now.tv_sec - inode->atime.tv_sec >= 86400)
+    if (!before(inode->mtime, inode->atime) || !before(inode->ctime, inode->atime) ||
+        now.tv_sec - inode->atime.tv_sec >= 86400)
         inode->atime = now;
 }
 
 void inode_stat(struct inode *i, struct io_stat *out)
 {
     *out = (struct io_stat){
-        .dev = i->mount->id, .ino = i->ino, .mode = i->mode, .nlink = i->nlink, .uid = i->uid, .gid = i->gid,
-        .rdev = i->rdev, .size = (int64_t)i->size, .blksize = MOTOR_PAGE_SIZE,
+        .dev = i->mount->id,
+        .ino = i->ino,
+        .mode = i->mode,
+        .nlink = i->nlink,
+        .uid = i->uid,
+        .gid = i->gid,
+        .rdev = i->rdev,
+        .size = (int64_t)i->size,
+        .blksize = MOTOR_PAGE_SIZE,
         .blocks = i->ops->blocks ? (int64_t)i->ops->blocks(i) : 0,
-        .atime = i->atime.tv_sec, .mtime = i->mtime.tv_sec, .ctime = i->ctime.tv_sec, .btime = i->btime.tv_sec,
-        .atime_ns = (uint32_t)i->atime.tv_nsec, .mtime_ns = (uint32_t)i->mtime.tv_nsec,
-        .ctime_ns = (uint32_t)i->ctime.tv_nsec, .btime_ns = (uint32_t)i->btime.tv_nsec,
+        .atime = i->atime.tv_sec,
+        .mtime = i->mtime.tv_sec,
+        .ctime = i->ctime.tv_sec,
+        .btime = i->btime.tv_sec,
+        .atime_ns = (uint32_t)i->atime.tv_nsec,
+        .mtime_ns = (uint32_t)i->mtime.tv_nsec,
+        .ctime_ns = (uint32_t)i->ctime.tv_nsec,
+        .btime_ns = (uint32_t)i->btime.tv_nsec,
     };
 }
 
-/* ---- permissions --------------------------------------------------------------------------------------------- */
+/* ---- permissions ---- */
 
 int vfs_permission(const struct inode *inode, const struct cred *who, uint32_t want)
 {
     uint32_t mode = inode->mode;
-    if ((want & MAY_WRITE) && inode->mount->read_only && (S_ISREG(mode) || S_ISDIR(mode) || S_ISLNK(mode)))
+    if ((want & MAY_WRITE) && inode->mount->read_only &&
+        (S_ISREG(mode) || S_ISDIR(mode) || S_ISLNK(mode)))
         return -EROFS;
     if (who->uid == 0) {
         if ((want & MAY_EXEC) && !S_ISDIR(mode) && !(mode & 0111))
@@ -106,7 +121,7 @@ static int may_delete(const struct inode *dir, const struct inode *inode, const 
     return 0;
 }
 
-/* ---- mounts -------------------------------------------------------------------------------------------------- */
+/* ---- mounts ---- */
 
 int vfs_mount(struct mount *m, const char *path)
 {
@@ -151,10 +166,11 @@ static struct inode *dot_dot(struct inode *dir)
     return cross_mount(parent);
 }
 
-/* ---- the walk ------------------------------------------------------------------------------------------------- */
+/* ---- the walk ---- */
 
 /* Puts a symlink's target before the rest of the path. */
-static int follow(struct walk *w, struct inode *link, const struct cred *who, char **path, size_t *size)
+static int follow(struct walk *w, struct inode *link, const struct cred *who, char **path,
+                  size_t *size)
 {
     char target[IO_PATH_MAX];
     if (!link->ops->readlink)
@@ -166,7 +182,10 @@ static int follow(struct walk *w, struct inode *link, const struct cred *who, ch
         return -ENOENT;
     if ((size_t)n + *size >= IO_PATH_MAX)
         return -ENAMETOOLONG;
-    /* `rest` starts at its '/' if it has one, so the two join correctly. It lies at the end of the buffer. */
+    /*
+     * `rest` starts at its '/' if it has one, so the two join correctly. It lies at the end of the
+     * buffer.
+     */
     char *to = w->buffer + sizeof w->buffer - *size - (size_t)n;
     memmove(w->buffer + sizeof w->buffer - *size, *path, *size);
     memcpy(to, target, (size_t)n);
@@ -176,7 +195,8 @@ static int follow(struct walk *w, struct inode *link, const struct cred *who, ch
     return 0;
 }
 
-static int lookup(struct inode *dir, const struct cred *who, const char *name, size_t length, struct inode **out)
+static int lookup(struct inode *dir, const struct cred *who, const char *name, size_t length,
+                  struct inode **out)
 {
     *out = NULL;
     if (!dir->ops->lookup)
@@ -202,7 +222,8 @@ static int walk_fail(struct inode *at, int error)
     return error;
 }
 
-int vfs_walk(struct walk *w, struct inode *base, const struct cred *who, const char *text, size_t size, uint32_t flags)
+int vfs_walk(struct walk *w, struct inode *base, const struct cred *who, const char *text,
+             size_t size, uint32_t flags)
 {
     unsigned links = 0;
     w->inode = w->parent = NULL;
@@ -238,7 +259,8 @@ int vfs_walk(struct walk *w, struct inode *base, const struct cred *who, const c
         path += length;
         size -= length;
         bool last = all_slashes(path, size), slash = last && size;
-        bool dot = length == 1 && name[0] == '.', dots = length == 2 && name[0] == '.' && name[1] == '.';
+        bool dot = length == 1 && name[0] == '.',
+             dots = length == 2 && name[0] == '.' && name[1] == '.';
         if (last && (flags & WALK_PARENT)) {
             w->name = name;
             w->length = length;
@@ -257,7 +279,8 @@ int vfs_walk(struct walk *w, struct inode *base, const struct cred *who, const c
         }
         struct inode *next;
         error = lookup(at, who, name, length, &next);
-        if (last && (flags & WALK_PARENT)) { /* the caller decides about symlinks, and when an error counts */
+        /* the caller decides about symlinks, and when an error counts */
+        if (last && (flags & WALK_PARENT)) {
             w->parent = at;
             w->inode = next;
             w->error = error == -ENOENT ? 0 : error;
@@ -336,7 +359,7 @@ int64_t vfs_path(const struct inode *inode, char *buffer, size_t size, bool remo
     return (int64_t)length;
 }
 
-/* ---- create and open ------------------------------------------------------------------------------------------ */
+/* ---- create and open ---- */
 
 /* Owner and group of what is made in dir. */
 static void inherit(const struct inode *dir, const struct cred *who, struct create_args *args)
@@ -347,13 +370,14 @@ static void inherit(const struct inode *dir, const struct cred *who, struct crea
         args->gid = dir->gid;
         if (S_ISDIR(args->mode))
             args->mode |= S_ISGID;
-        else if (who->uid && who->gid != args->gid && (args->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
+        else if (who->uid && who->gid != args->gid &&
+                 (args->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
             args->mode &= ~(uint32_t)S_ISGID;
     }
 }
 
-static int create_at(struct inode *dir, const struct cred *who, const char *name, size_t length, struct create_args *args,
-                     struct inode **out)
+static int create_at(struct inode *dir, const struct cred *who, const char *name, size_t length,
+                     struct create_args *args, struct inode **out)
 {
     if (dir->nlink == 0)
         return -ENOENT;
@@ -366,8 +390,8 @@ static int create_at(struct inode *dir, const struct cred *who, const char *name
     return dir->ops->create(dir, name, length, args, out);
 }
 
-int vfs_create(struct inode *base, const struct cred *who, const char *path, size_t size, struct create_args *args,
-               struct inode **out)
+int vfs_create(struct inode *base, const struct cred *who, const char *path, size_t size,
+               struct create_args *args, struct inode **out)
 {
     static struct walk w;
     int error = vfs_walk(&w, base, who, path, size, WALK_PARENT);
@@ -408,8 +432,8 @@ int vfs_open_check(struct inode *inode, const struct cred *who, uint32_t flags)
     return 0;
 }
 
-static int open_tmpfile(struct inode *base, const struct cred *who, const char *path, size_t size, uint32_t flags, uint32_t mode,
-                        struct inode **out)
+static int open_tmpfile(struct inode *base, const struct cred *who, const char *path, size_t size,
+                        uint32_t flags, uint32_t mode, struct inode **out)
 {
     static struct walk w;
     if ((flags & O_ACCMODE) == O_RDONLY)
@@ -429,18 +453,26 @@ static int open_tmpfile(struct inode *base, const struct cred *who, const char *
     return error;
 }
 
-/* O_CREAT of what is there, in a sticky directory that all may write, is for its owner; files and FIFOs are excepted, as by default in Linux. */
-static int may_create_in_sticky(const struct inode *dir, const struct inode *inode, const struct cred *who)
+/*
+ * O_CREAT of what is there, in a sticky directory that all may write, is for its owner; files and
+ * FIFOs are excepted, as by default in Linux.
+ */
+static int may_create_in_sticky(const struct inode *dir, const struct inode *inode,
+                                const struct cred *who)
 {
     uint32_t mode = inode->mode;
-    if (!(dir->mode & S_ISVTX) || !(dir->mode & 0002) || S_ISREG(mode) || S_ISFIFO(mode) || S_ISDIR(mode))
+    if (!(dir->mode & S_ISVTX) || !(dir->mode & 0002) || S_ISREG(mode) || S_ISFIFO(mode) ||
+        S_ISDIR(mode))
         return 0;
     return inode->uid == dir->uid || inode->uid == who->uid ? 0 : -EACCES;
 }
 
-/* O_CREAT: the last component may be a symlink to a name that does not exist yet, so links are followed here, name by name. */
-static int open_create(struct inode *base, const struct cred *who, const char *path, size_t size, uint32_t flags, uint32_t mode,
-                       struct inode **out, bool *created)
+/*
+ * O_CREAT: the last component may be a symlink to a name that does not exist yet, so links are
+ * followed here, name by name.
+ */
+static int open_create(struct inode *base, const struct cred *who, const char *path, size_t size,
+                       uint32_t flags, uint32_t mode, struct inode **out, bool *created)
 {
     static struct walk w;
     char target[IO_PATH_MAX];
@@ -465,9 +497,10 @@ static int open_create(struct inode *base, const struct cred *who, const char *p
             if (!error)
                 *out = inode_get(w.inode);
         } else {
-            int64_t n = links >= FS_SYMLINKS_MAX     ? -ELOOP
-                        : !w.inode->ops->readlink ? -EINVAL
-                                                  : w.inode->ops->readlink(w.inode, who, target, sizeof target - 1);
+            int64_t n = links >= FS_SYMLINKS_MAX ? -ELOOP
+                        : !w.inode->ops->readlink
+                            ? -EINVAL
+                            : w.inode->ops->readlink(w.inode, who, target, sizeof target - 1);
             if (n > 0) {
                 struct inode *next = inode_get(w.parent);
                 walk_done(&w);
@@ -484,8 +517,8 @@ static int open_create(struct inode *base, const struct cred *who, const char *p
     }
 }
 
-int vfs_open(struct inode *base, const struct cred *who, const char *path, size_t size, uint32_t flags, uint32_t mode,
-             struct inode **out, bool *created)
+int vfs_open(struct inode *base, const struct cred *who, const char *path, size_t size,
+             uint32_t flags, uint32_t mode, struct inode **out, bool *created)
 {
     static struct walk w;
     int error;
@@ -511,7 +544,7 @@ int vfs_open(struct inode *base, const struct cred *who, const char *path, size_
     return error ? walk_fail(*out, error) : 0;
 }
 
-/* ---- unlink, link, rename --------------------------------------------------------------------------------------- */
+/* ---- unlink, link, rename ---- */
 
 static int unlink_check(const struct walk *w, const struct cred *who, bool directory)
 {
@@ -545,7 +578,8 @@ static int unlink_check(const struct walk *w, const struct cred *who, bool direc
     return w->parent->ops->unlink ? 0 : -EPERM;
 }
 
-int vfs_unlink(struct inode *base, const struct cred *who, const char *path, size_t size, bool directory)
+int vfs_unlink(struct inode *base, const struct cred *who, const char *path, size_t size,
+               bool directory)
 {
     static struct walk w;
     int error = vfs_walk(&w, base, who, path, size, WALK_PARENT);
@@ -569,8 +603,8 @@ static int may_link(const struct inode *inode, const struct cred *who)
     return vfs_permission(inode, who, MAY_READ | MAY_WRITE) ? -EPERM : 0;
 }
 
-int vfs_link(struct inode *old_base, const char *old_path, size_t old_size, struct inode *new_base, const char *new_path,
-             size_t new_size, const struct cred *who, uint32_t flags)
+int vfs_link(struct inode *old_base, const char *old_path, size_t old_size, struct inode *new_base,
+             const char *new_path, size_t new_size, const struct cred *who, uint32_t flags)
 {
     static struct walk w, n;
     int error = 0;
@@ -579,7 +613,8 @@ int vfs_link(struct inode *old_base, const char *old_path, size_t old_size, stru
     if (!old_size && (flags & AT_EMPTY_PATH))
         w.inode = inode_get(old_base);
     else
-        error = vfs_walk(&w, old_base, who, old_path, old_size, flags & AT_SYMLINK_FOLLOW ? 0 : WALK_NOFOLLOW);
+        error = vfs_walk(&w, old_base, who, old_path, old_size,
+                         flags & AT_SYMLINK_FOLLOW ? 0 : WALK_NOFOLLOW);
     if (error)
         return error;
     w.parent = NULL;
@@ -593,14 +628,16 @@ int vfs_link(struct inode *old_base, const char *old_path, size_t old_size, stru
             error = -ENOENT;
         else if (n.parent->mount != w.inode->mount)
             error = -EXDEV;
-        else if ((error = may_link(w.inode, who)) || (error = vfs_permission(n.parent, who, MAY_WRITE | MAY_EXEC)))
+        else if ((error = may_link(w.inode, who)) ||
+                 (error = vfs_permission(n.parent, who, MAY_WRITE | MAY_EXEC)))
             ;
         else if (S_ISDIR(w.inode->mode))
             error = -EPERM;
         else if (w.inode->nlink >= FS_LINK_MAX)
             error = -EMLINK;
         else
-            error = n.parent->ops->link ? n.parent->ops->link(n.parent, n.name, n.length, w.inode) : -EPERM;
+            error = n.parent->ops->link ? n.parent->ops->link(n.parent, n.name, n.length, w.inode)
+                                        : -EPERM;
         if (!error)
             inode_touch(w.inode, false);
     }
@@ -620,7 +657,8 @@ static bool is_ancestor(const struct inode *ancestor, const struct inode *of)
     }
 }
 
-static int rename_check(const struct walk *o, const struct walk *n, const struct cred *who, uint32_t flags)
+static int rename_check(const struct walk *o, const struct walk *n, const struct cred *who,
+                        uint32_t flags)
 {
     int error;
     if (o->parent->mount != n->parent->mount)
@@ -668,7 +706,8 @@ static int rename_check(const struct walk *o, const struct walk *n, const struct
     if (o->parent != n->parent) {
         if (S_ISDIR(o->inode->mode) && (error = vfs_permission(o->inode, who, MAY_WRITE)))
             return error;
-        if ((flags & RENAME_EXCHANGE) && S_ISDIR(n->inode->mode) && (error = vfs_permission(n->inode, who, MAY_WRITE)))
+        if ((flags & RENAME_EXCHANGE) && S_ISDIR(n->inode->mode) &&
+            (error = vfs_permission(n->inode, who, MAY_WRITE)))
             return error;
     }
     if (o->inode->mount != o->parent->mount || (n->inode && n->inode->mount != n->parent->mount))
@@ -679,11 +718,13 @@ static int rename_check(const struct walk *o, const struct walk *n, const struct
     return 0;
 }
 
-int vfs_rename(struct inode *old_base, const char *old_path, size_t old_size, struct inode *new_base, const char *new_path,
-               size_t new_size, const struct cred *who, uint32_t flags)
+int vfs_rename(struct inode *old_base, const char *old_path, size_t old_size,
+               struct inode *new_base, const char *new_path, size_t new_size,
+               const struct cred *who, uint32_t flags)
 {
     static struct walk o, n;
-    if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) || flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
+    if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) ||
+        flags == (RENAME_NOREPLACE | RENAME_EXCHANGE))
         return -EINVAL;
     int error = vfs_walk(&o, old_base, who, old_path, old_size, WALK_PARENT);
     if (error)
@@ -695,8 +736,8 @@ int vfs_rename(struct inode *old_base, const char *old_path, size_t old_size, st
     }
     error = rename_check(&o, &n, who, flags);
     if (!error && o.inode != n.inode)
-        error = o.parent->ops->rename(o.parent, o.name, o.length, o.inode, n.parent, n.name, n.length, n.inode,
-                                      flags & RENAME_EXCHANGE);
+        error = o.parent->ops->rename(o.parent, o.name, o.length, o.inode, n.parent, n.name,
+                                      n.length, n.inode, flags & RENAME_EXCHANGE);
     walk_done(&o);
     walk_done(&n);
     return error;

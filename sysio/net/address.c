@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Linux socket addresses and lwIP's. On an AF_INET6 socket, IPv4 peers appear as ::ffff:a.b.c.d. */
-#include "socket.h"
 #include "lwip/netif.h"
+#include "socket.h"
 #include <errno.h>
 #include <string.h>
 
-#define LINUX_AF_INET 2
+#define LINUX_AF_INET  2
 #define LINUX_AF_INET6 10
 
 static void from_v6_bytes(const uint8_t *bytes, ip_addr_t *address)
@@ -32,7 +32,8 @@ static void to_v6_bytes(const ip_addr_t *address, uint8_t *bytes)
     }
 }
 
-int address_read(const struct socket *s, const uint8_t *bytes, uint32_t size, ip_addr_t *address, uint16_t *port)
+int address_read(const struct socket *s, const uint8_t *bytes, uint32_t size, ip_addr_t *address,
+                 uint16_t *port)
 {
     uint16_t family, port_be;
     if (size < 8)
@@ -66,7 +67,8 @@ int address_read(const struct socket *s, const uint8_t *bytes, uint32_t size, ip
     from_v6_bytes(bytes + 8, address);
     if (IP_IS_V4_VAL(*address) && s->v6only)
         return -ENETUNREACH;
-    if (IP_IS_V6_VAL(*address) && size >= 28 && ip6_addr_has_scope(ip_2_ip6(address), IP6_UNKNOWN)) {
+    if (IP_IS_V6_VAL(*address) && size >= 28 &&
+        ip6_addr_has_scope(ip_2_ip6(address), IP6_UNKNOWN)) {
         uint32_t scope;
         memcpy(&scope, bytes + 24, 4);
         ip6_addr_set_zone(ip_2_ip6(address), (uint8_t)scope);
@@ -74,7 +76,8 @@ int address_read(const struct socket *s, const uint8_t *bytes, uint32_t size, ip
     return 0;
 }
 
-uint32_t address_write(const struct socket *s, const ip_addr_t *address, uint16_t port, uint8_t *bytes)
+uint32_t address_write(const struct socket *s, const ip_addr_t *address, uint16_t port,
+                       uint8_t *bytes)
 {
     uint16_t port_be = lwip_htons(port);
     if (s->family == LINUX_AF_INET) {
@@ -94,7 +97,8 @@ uint32_t address_write(const struct socket *s, const ip_addr_t *address, uint16_
     return 28;
 }
 
-void address_pack(const struct socket *s, const ip_addr_t *address, uint8_t bytes[16], uint16_t *family)
+void address_pack(const struct socket *s, const ip_addr_t *address, uint8_t bytes[16],
+                  uint16_t *family)
 {
     *family = s->family;
     if (s->family == LINUX_AF_INET6) {
@@ -106,7 +110,8 @@ void address_pack(const struct socket *s, const ip_addr_t *address, uint8_t byte
         memcpy(bytes, &ip_2_ip4(address)->addr, 4);
 }
 
-bool address_unpack(const struct socket *s, const uint8_t bytes[16], uint16_t family, ip_addr_t *address)
+bool address_unpack(const struct socket *s, const uint8_t bytes[16], uint16_t family,
+                    ip_addr_t *address)
 {
     memset(address, 0, sizeof *address);
     if (family == LINUX_AF_INET6 && s->family == LINUX_AF_INET6) {
@@ -138,9 +143,11 @@ bool address_is_own(const ip_addr_t *address)
     struct netif *n;
     if (IP_IS_V4_VAL(*address) && ip4_addr_isloopback(ip_2_ip4(address)))
         return true;
-    NETIF_FOREACH(n) {
+    NETIF_FOREACH(n)
+    {
         if (IP_IS_V4_VAL(*address)) {
-            if (!ip4_addr_isany_val(*netif_ip4_addr(n)) && ip4_addr_eq(netif_ip4_addr(n), ip_2_ip4(address)))
+            if (!ip4_addr_isany_val(*netif_ip4_addr(n)) &&
+                ip4_addr_eq(netif_ip4_addr(n), ip_2_ip4(address)))
                 return true;
         } else if (netif_get_ip6_addr_match(n, ip_2_ip6(address)) >= 0) {
             return true;

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define RIGHTS_GATE (MOTOR_RIGHT_CALL | MOTOR_RIGHT_DUP)
+#define RIGHTS_GATE  (MOTOR_RIGHT_CALL | MOTOR_RIGHT_DUP)
 #define RIGHTS_ARENA (MOTOR_RIGHT_READ | MOTOR_RIGHT_WRITE)
 
 static void give(struct net_reply *r, motor_handle h, uint32_t rights)
@@ -18,7 +18,8 @@ static void give(struct net_reply *r, motor_handle h, uint32_t rights)
 
 static int64_t session_open(const struct motor_event *ev, struct net_reply *r)
 {
-    motor_handle process = ev->nhandles > 0 ? port_take_handle(ev, 0) : 0, bell = ev->nhandles > 1 ? port_take_handle(ev, 1) : 0;
+    motor_handle process = ev->nhandles > 0 ? port_take_handle(ev, 0) : 0,
+                 bell = ev->nhandles > 1 ? port_take_handle(ev, 1) : 0;
     if (!process || !bell) {
         port_handle_close(process);
         port_handle_close(bell);
@@ -47,10 +48,12 @@ static int64_t session_open(const struct motor_event *ev, struct net_reply *r)
     return 0;
 }
 
-static int64_t open_socket(struct session *session, const struct motor_event *ev, struct net_reply *r)
+static int64_t open_socket(struct session *session, const struct motor_event *ev,
+                           struct net_reply *r)
 {
     int error;
-    struct socket *s = socket_create(session, (uint32_t)ev->word[0], (uint32_t)ev->word[1] & 0xf, (uint32_t)ev->word[2], &error);
+    struct socket *s = socket_create(session, (uint32_t)ev->word[0], (uint32_t)ev->word[1] & 0xf,
+                                     (uint32_t)ev->word[2], &error);
     if (!s)
         return error;
     s->uid = ev->uid;
@@ -69,7 +72,8 @@ static int64_t open_socket(struct session *session, const struct motor_event *ev
     return 0;
 }
 
-static int read_address(struct socket *s, const struct motor_event *ev, ip_addr_t *address, uint16_t *port, bool *unspecified)
+static int read_address(struct socket *s, const struct motor_event *ev, ip_addr_t *address,
+                        uint16_t *port, bool *unspecified)
 {
     uint8_t bytes[128] = {0};
     uint64_t size = ev->in_size < sizeof bytes ? ev->in_size : sizeof bytes;
@@ -94,7 +98,8 @@ static int64_t bind_socket(struct socket *s, const struct motor_event *ev)
         return -EINVAL;
     bool group = ip_addr_ismulticast(&address), any = ip_addr_isany(&address);
     if (!any && !(group && s->type != 1) && !address_is_own(&address) &&
-        !(s->type == 2 && IP_IS_V4_VAL(address) && ip4_addr_isbroadcast(ip_2_ip4(&address), &net_eth)))
+        !(s->type == 2 && IP_IS_V4_VAL(address) &&
+          ip4_addr_isbroadcast(ip_2_ip4(&address), &net_eth)))
         return -EADDRNOTAVAIL;
     if (port && port < 1024 && s->uid)
         return -EACCES;
@@ -137,7 +142,8 @@ static int64_t connect_socket(struct socket *s, const struct motor_event *ev)
         return error;
     if (unspecified)
         return disconnect(s);
-    return s->type == 1 ? tcp_socket_connect(s, &address, port) : datagram_connect(s, &address, port);
+    return s->type == 1 ? tcp_socket_connect(s, &address, port)
+                        : datagram_connect(s, &address, port);
 }
 
 static int64_t shutdown_socket(struct socket *s, uint64_t how)
@@ -160,7 +166,8 @@ static int64_t get_name(struct socket *s, bool peer, struct net_reply *r)
     ip_addr_t address = s->binding.address;
     uint16_t port = s->binding.port;
     if (peer) {
-        if (!s->peer_set || (s->type == 1 && s->state != SOCKET_CONNECTED && s->state != SOCKET_ENDED))
+        if (!s->peer_set ||
+            (s->type == 1 && s->state != SOCKET_CONNECTED && s->state != SOCKET_ENDED))
             return -ENOTCONN;
         address = s->peer;
         port = s->peer_port;
@@ -174,13 +181,15 @@ static int64_t get_name(struct socket *s, bool peer, struct net_reply *r)
 static int64_t set_option(struct socket *s, const struct motor_event *ev)
 {
     uint8_t value[256] = {0};
-    int64_t n = port_call_read(ev, 0, value, ev->in_size < sizeof value ? ev->in_size : sizeof value);
+    int64_t n =
+        port_call_read(ev, 0, value, ev->in_size < sizeof value ? ev->in_size : sizeof value);
     return n < 0 ? n : option_set(s, (int)ev->word[0], (int)ev->word[1], value, (uint32_t)n);
 }
 
 static int64_t get_option(struct socket *s, const struct motor_event *ev, struct net_reply *r)
 {
-    int n = option_get(s, (int)ev->word[0], (int)ev->word[1], r->data, ev->out_size > 240 ? 240 : (uint32_t)ev->out_size);
+    int n = option_get(s, (int)ev->word[0], (int)ev->word[1], r->data,
+                       ev->out_size > 240 ? 240 : (uint32_t)ev->out_size);
     if (n > 0)
         r->size = (uint32_t)n;
     return n;
@@ -189,21 +198,31 @@ static int64_t get_option(struct socket *s, const struct motor_event *ev, struct
 static int64_t call_socket(struct socket *s, const struct motor_event *ev, struct net_reply *r)
 {
     switch (ev->op) {
-    case IO_BIND: return bind_socket(s, ev);
-    case IO_LISTEN: return s->type == 1 ? tcp_socket_listen(s, (uint32_t)ev->word[0]) : -EOPNOTSUPP;
-    case IO_CONNECT: return connect_socket(s, ev);
-    case IO_SHUTDOWN: return shutdown_socket(s, ev->word[0]);
-    case IO_GETNAME: return get_name(s, ev->word[0], r);
-    case IO_SETSOCKOPT: return set_option(s, ev);
-    case IO_GETSOCKOPT: return get_option(s, ev, r);
+    case IO_BIND:
+        return bind_socket(s, ev);
+    case IO_LISTEN:
+        return s->type == 1 ? tcp_socket_listen(s, (uint32_t)ev->word[0]) : -EOPNOTSUPP;
+    case IO_CONNECT:
+        return connect_socket(s, ev);
+    case IO_SHUTDOWN:
+        return shutdown_socket(s, ev->word[0]);
+    case IO_GETNAME:
+        return get_name(s, ev->word[0], r);
+    case IO_SETSOCKOPT:
+        return set_option(s, ev);
+    case IO_GETSOCKOPT:
+        return get_option(s, ev, r);
     case IO_ATTACH: { /* its own home: the slot it has. Another: when fork comes */
-        struct session *home = ev->nhandles && ev->handle[0] == MOTOR_HANDLE_OWN ? port_gate_object(ev->own_badge[0]) : NULL;
+        struct session *home = ev->nhandles && ev->handle[0] == MOTOR_HANDLE_OWN
+                                   ? port_gate_object(ev->own_badge[0])
+                                   : NULL;
         if (home != s->session)
             return -EOPNOTSUPP;
         r->word[0] = s->slot;
         return 0;
     }
-    default: return -EOPNOTSUPP; /* IO_SENDFILE: the runtime copies */
+    default:
+        return -EOPNOTSUPP; /* IO_SENDFILE: the runtime copies */
     }
 }
 

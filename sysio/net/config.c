@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
-#include "netif.h"
-#include "pcb.h"
-#include "socket.h"
 #include "lwip/dhcp.h"
 #include "lwip/dns.h"
 #include "lwip/ip6_addr.h"
 #include "net_hooks.h"
+#include "netif.h"
+#include "pcb.h"
+#include "socket.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +69,8 @@ bool net_config_parse(struct net_config *config, const char *text)
     }
     unsigned long bits = strtoul(prefix, &end, 10);
     if (*end || !*prefix || bits > 32 || !ip4addr_aton(copy, &config->address) ||
-        (gateway && *gateway && !ip4addr_aton(gateway, &config->gateway)) || (dns && *dns && !ip4addr_aton(dns, &config->dns)))
+        (gateway && *gateway && !ip4addr_aton(gateway, &config->gateway)) ||
+        (dns && *dns && !ip4addr_aton(dns, &config->dns)))
         return false;
     config->netmask.addr = bits ? lwip_htonl(0xffffffffu << (32 - bits)) : 0;
     config->is_static = true;
@@ -92,7 +93,7 @@ uint32_t net_resolver_text(char *buffer, uint32_t size)
     return used;
 }
 
-/* ---- routes ------------------------------------------------------------------------------------------ */
+/* ---- routes ---- */
 
 struct netif *net_route4(const ip4_addr_t *source, const ip4_addr_t *destination)
 {

@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * UDP, ping (SOCK_DGRAM with ICMP) and raw sockets. Both directions are rings of records (struct io_datagram). What is sent is
- * copied out of the ring at once; what is received is dropped when the receive buffer is full.
+ * UDP, ping (SOCK_DGRAM with ICMP) and raw sockets. Both directions are rings of records (struct
+ * io_datagram). What is sent is copied out of the ring at once; what is received is dropped when
+ * the receive buffer is full.
  */
 #include "engine.h"
 #include "heap.h"
-#include "netif.h"
-#include "ports.h"
-#include "socket.h"
 #include "lwip/icmp.h"
 #include "lwip/igmp.h"
 #include "lwip/inet_chksum.h"
 #include "lwip/mld6.h"
 #include "lwip/prot/ip4.h"
 #include "lwip/prot/ip6.h"
+#include "netif.h"
+#include "ports.h"
+#include "socket.h"
 #include <errno.h>
 #include <string.h>
 
-#define DATAGRAM_MAX 65507u
-#define ICMP_ECHO_REQUEST 8u
+#define DATAGRAM_MAX       65507u
+#define ICMP_ECHO_REQUEST  8u
 #define ICMP6_ECHO_REQUEST 128u
 
 static bool is_ping(const struct socket *s)
@@ -31,9 +32,10 @@ static bool is_udp(const struct socket *s)
     return s->type == 2 && s->protocol == IP_PROTO_UDP;
 }
 
-/* ---- receiving --------------------------------------------------------------------------------------- */
+/* ---- receiving ---- */
 
-static void deliver(struct socket *s, struct pbuf *p, uint32_t offset, const ip_addr_t *from, uint16_t port)
+static void deliver(struct socket *s, struct pbuf *p, uint32_t offset, const ip_addr_t *from,
+                    uint16_t port)
 {
     struct io_datagram record = {.length = p->tot_len - offset, .port = lwip_htons(port)};
     address_pack(s, from, record.address, &record.family);
@@ -42,7 +44,8 @@ static void deliver(struct socket *s, struct pbuf *p, uint32_t offset, const ip_
         net_counters.rx_dropped++;
 }
 
-static void on_udp(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *from, uint16_t port)
+static void on_udp(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *from,
+                   uint16_t port)
 {
     (void)pcb;
     deliver(arg, p, 0, from, port);
@@ -61,7 +64,8 @@ static u8_t on_raw(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip_addr
         return 0;
     }
     uint8_t icmp[8];
-    if (pbuf_copy_partial(p, icmp, 8, (uint16_t)header) != 8 || (uint16_t)(icmp[4] << 8 | icmp[5]) != s->icmp_id)
+    if (pbuf_copy_partial(p, icmp, 8, (uint16_t)header) != 8 ||
+        (uint16_t)(icmp[4] << 8 | icmp[5]) != s->icmp_id)
         return 0;
     if (icmp[0] == ICMP_ECHO_REQUEST || icmp[0] == ICMP6_ECHO_REQUEST)
         return 0;
@@ -69,11 +73,13 @@ static u8_t on_raw(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip_addr
     return 0;
 }
 
-/* ---- life -------------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 int datagram_open(struct socket *s)
 {
-    uint8_t type = s->family == 2 ? IPADDR_TYPE_V4 : s->v6only || s->type == 3 ? IPADDR_TYPE_V6 : IPADDR_TYPE_ANY;
+    uint8_t type = s->family == 2              ? IPADDR_TYPE_V4
+                   : s->v6only || s->type == 3 ? IPADDR_TYPE_V6
+                                               : IPADDR_TYPE_ANY;
     if (s->pcb)
         return 0;
     if (is_udp(s)) {
@@ -170,7 +176,7 @@ void datagram_close(struct socket *s)
     s->pcb = NULL;
 }
 
-/* ---- sending ----------------------------------------------------------------------------------------- */
+/* ---- sending ---- */
 
 static bool copy_out(struct socket *s, uint32_t at, void *to, uint32_t size)
 {
@@ -205,7 +211,8 @@ static void finish_ping(struct socket *s, struct pbuf *p)
 
 static bool is_broadcast(const ip_addr_t *to)
 {
-    return IP_IS_V4_VAL(*to) && (ip_2_ip4(to)->addr == 0xffffffffu || ip4_addr_isbroadcast(ip_2_ip4(to), &net_eth));
+    return IP_IS_V4_VAL(*to) &&
+           (ip_2_ip4(to)->addr == 0xffffffffu || ip4_addr_isbroadcast(ip_2_ip4(to), &net_eth));
 }
 
 static int transmit(struct socket *s, struct pbuf *p, const ip_addr_t *to, uint16_t port)
@@ -243,7 +250,8 @@ static int transmit(struct socket *s, struct pbuf *p, const ip_addr_t *to, uint1
         pcb->mcast_ttl = s->multicast_ttl;
         pcb->tos = s->family == 2 ? s->tos : s->traffic_class;
         pcb->so_options = s->broadcast ? SOF_BROADCAST : 0;
-        udp_setflags(pcb, (u8_t)((pcb->flags & ~UDP_FLAGS_MULTICAST_LOOP) | (s->multicast_loop ? UDP_FLAGS_MULTICAST_LOOP : 0)));
+        udp_setflags(pcb, (u8_t)((pcb->flags & ~UDP_FLAGS_MULTICAST_LOOP) |
+                                 (s->multicast_loop ? UDP_FLAGS_MULTICAST_LOOP : 0)));
         err = udp_sendto_if_src(pcb, p, to, port, out, &from);
     } else {
         if (is_ping(s))
@@ -252,7 +260,8 @@ static int transmit(struct socket *s, struct pbuf *p, const ip_addr_t *to, uint1
         s->raw->so_options = s->broadcast ? SOF_BROADCAST : 0;
         err = raw_sendto_if_src(s->raw, p, to, out, &from);
     }
-    return err == ERR_MEM || err == ERR_BUF ? 0 : -net_errno(err); /* no room: as if lost on the wire */
+    /* no room: as if lost on the wire */
+    return err == ERR_MEM || err == ERR_BUF ? 0 : -net_errno(err);
 }
 
 /* One record at tx_sent. false: the ring makes no sense, or there is no memory to read it. */
@@ -261,7 +270,8 @@ static bool send_one(struct socket *s)
     struct io_datagram record;
     uint32_t available = s->tx_seen - s->tx_sent;
     ip_addr_t to;
-    if (available < sizeof record || !copy_out(s, s->tx_sent, &record, sizeof record) || record.length > DATAGRAM_MAX)
+    if (available < sizeof record || !copy_out(s, s->tx_sent, &record, sizeof record) ||
+        record.length > DATAGRAM_MAX)
         return false;
     uint32_t total = (uint32_t)sizeof record + ((record.length + 15) & ~15u);
     if (total > available)
@@ -305,12 +315,14 @@ void datagram_changed(struct socket *s)
     }
     s->tx_tail = s->tx_sent;
     __atomic_store_n(&s->shared->tx_tail, s->tx_tail, __ATOMIC_SEQ_CST);
-    if (before != s->tx_sent && __atomic_load_n(&s->shared->client_flags, __ATOMIC_SEQ_CST) & IO_CLIENT_WANT_SPACE)
+    if (before != s->tx_sent &&
+        __atomic_load_n(&s->shared->client_flags, __ATOMIC_SEQ_CST) & IO_CLIENT_WANT_SPACE)
         socket_signal(s);
     receive_release(s);
 }
 
-int datagram_membership(struct socket *s, bool join, const ip_addr_t *group, const ip_addr_t *interface_address, uint8_t netif)
+int datagram_membership(struct socket *s, bool join, const ip_addr_t *group,
+                        const ip_addr_t *interface_address, uint8_t netif)
 {
     struct netif *n = netif ? netif_get_by_index(netif) : net_eth.input ? &net_eth : &net_loop;
     err_t err;
@@ -320,7 +332,8 @@ int datagram_membership(struct socket *s, bool join, const ip_addr_t *group, con
     if (!netif && IP_IS_V4_VAL(*group) && interface_address && !ip_addr_isany(interface_address)) {
         struct netif *m;
         n = NULL;
-        NETIF_FOREACH(m) {
+        NETIF_FOREACH(m)
+        {
             if (ip4_addr_eq(netif_ip4_addr(m), ip_2_ip4(interface_address)))
                 n = m;
         }
@@ -328,8 +341,10 @@ int datagram_membership(struct socket *s, bool join, const ip_addr_t *group, con
     if (!n)
         return -ENODEV;
     if (IP_IS_V6_VAL(*group))
-        err = join ? mld6_joingroup_netif(n, ip_2_ip6(group)) : mld6_leavegroup_netif(n, ip_2_ip6(group));
+        err = join ? mld6_joingroup_netif(n, ip_2_ip6(group))
+                   : mld6_leavegroup_netif(n, ip_2_ip6(group));
     else
-        err = join ? igmp_joingroup_netif(n, ip_2_ip4(group)) : igmp_leavegroup_netif(n, ip_2_ip4(group));
+        err = join ? igmp_joingroup_netif(n, ip_2_ip4(group))
+                   : igmp_leavegroup_netif(n, ip_2_ip4(group));
     return err == ERR_OK ? 0 : err == ERR_VAL ? -EADDRNOTAVAIL : -net_errno(err);
 }

@@ -3,11 +3,7 @@
 #include "engine.h"
 #include "config.h"
 #include "heap.h"
-#include "netif.h"
-#include "pcb.h"
-#include "socket.h"
 #include "lwip/dhcp.h"
-#include "lwip/prot/dhcp.h"
 #include "lwip/etharp.h"
 #include "lwip/igmp.h"
 #include "lwip/init.h"
@@ -15,11 +11,15 @@
 #include "lwip/ip6_frag.h"
 #include "lwip/mld6.h"
 #include "lwip/nd6.h"
+#include "lwip/prot/dhcp.h"
+#include "netif.h"
+#include "pcb.h"
+#include "socket.h"
 #include <stddef.h>
 #include <string.h>
 
-#define MS 1000000ull
-#define TCP_TICK (TCP_TMR_INTERVAL * MS)
+#define MS          1000000ull
+#define TCP_TICK    (TCP_TMR_INTERVAL * MS)
 #define RETRY_DELAY (10 * MS)
 #define WATCH_TURNS 64u /* a session quiet for so many turns is left to its notifications */
 
@@ -32,7 +32,7 @@ static struct session *watched, *dead; /* by next; a session is in one of the li
 static struct socket *later, *retired;
 static uint64_t retry_at = UINT64_MAX;
 
-/* ---- sockets that wait for us ------------------------------------------------------------------------ */
+/* ---- sockets that wait for us ---- */
 
 void net_retry_later(struct socket *s)
 {
@@ -115,7 +115,7 @@ static void reap_retired(void)
     }
 }
 
-/* ---- sessions ---------------------------------------------------------------------------------------- */
+/* ---- sessions ---- */
 
 static void changed(void *object)
 {
@@ -190,7 +190,7 @@ static bool poll_sessions(void)
     return any;
 }
 
-/* ---- timers ------------------------------------------------------------------------------------------ */
+/* ---- timers ---- */
 
 static uint64_t tcp_at, second_at, dhcp_at, coarse_at;
 static bool slow_tick;
@@ -266,7 +266,7 @@ uint64_t net_deadline(void)
     return retry_at < at ? retry_at : at;
 }
 
-/* ---- turns ------------------------------------------------------------------------------------------- */
+/* ---- turns ---- */
 
 bool net_turn(void)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The net engine: sessions, sockets, interfaces and lwIP in one loop, without knowing what system it runs on. The port
- * calls in: events one by one, then net_turn(), then net_before_sleep(), and sleeps until net_deadline().
+ * The net engine: sessions, sockets, interfaces and lwIP in one loop, without knowing what system
+ * it runs on. The port calls in: events one by one, then net_turn(), then net_before_sleep(), and
+ * sleeps until net_deadline().
  */
 #ifndef NET_ENGINE_H
 #define NET_ENGINE_H
@@ -31,7 +32,8 @@ struct net_reply {
 };
 
 struct net_counters {
-    uint64_t sockets, sessions, accepted, connected, resets_sent, syns_dropped, rx_frames, tx_frames, rx_bytes, tx_bytes;
+    uint64_t sockets, sessions, accepted, connected, resets_sent, syns_dropped, rx_frames,
+        tx_frames, rx_bytes, tx_bytes;
     uint64_t rx_dropped, tx_dropped, rx_copied, broken_streams, turns, loop_packets;
 };
 extern struct net_counters net_counters;
@@ -47,7 +49,10 @@ bool net_before_sleep(void);   /* true: there is work after all */
 void net_after_sleep(void);    /* always, after the wait, slept or not */
 uint64_t net_deadline(void);
 
-/* A socket that cannot go on now: tried again in the next turn; or reset, once lwIP is not looking at it. */
+/*
+ * A socket that cannot go on now: tried again in the next turn; or reset, once lwIP is not looking
+ * at it.
+ */
 void net_retry_later(struct socket *s);
 void net_break_later(struct socket *s);
 void net_forget(struct socket *s);

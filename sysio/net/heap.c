@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A slab is one 64 KiB-aligned window: a header, then cells. Pages are committed (and pinned, for the device) a few at a
- * time as the bump pointer reaches them. What is larger than a slab's cells takes a span of its own.
+ * A slab is one 64 KiB-aligned window: a header, then cells. Pages are committed (and pinned, for
+ * the device) a few at a time as the bump pointer reaches them. What is larger than a slab's cells
+ * takes a span of its own.
  */
 #include "heap.h"
 #include "port.h"
 #include <stdlib.h>
 #include <string.h>
 
-#define SLAB_SIZE 65536u
-#define SLAB_PAGES (SLAB_SIZE / 4096u)
-#define SPAN_SIZE 131072u
+#define SLAB_SIZE   65536u
+#define SLAB_PAGES  (SLAB_SIZE / 4096u)
+#define SPAN_SIZE   131072u
 #define COMMIT_STEP 16384u
-#define HEADER 256u
+#define HEADER      256u
 
-static const uint32_t class_size[] = {32,   48,   64,   96,   128,  192,  256,  320,  384,  448,  512,
-                                      768,  1024, 1536, 2048, 4096, 8192, 16384, 61440};
+static const uint32_t class_size[] = {32,  48,  64,   96,   128,  192,  256,  320,   384,  448,
+                                      512, 768, 1024, 1536, 2048, 4096, 8192, 16384, 61440};
 #define CLASSES (sizeof class_size / sizeof *class_size)
-#define SPAN CLASSES
+#define SPAN    CLASSES
 
 struct cell {
     struct cell *next;
@@ -47,7 +48,9 @@ static uint64_t heap_limit, heap_used;
 static uint32_t first_cell(uint32_t class)
 {
     uint32_t size = class_size[class];
-    return size >= 4096 ? 4096 : size >= HEADER ? (HEADER + size - 1) / size * size : (HEADER + 15) & ~15u;
+    return size >= 4096     ? 4096
+           : size >= HEADER ? (HEADER + size - 1) / size * size
+                            : (HEADER + 15) & ~15u;
 }
 
 bool net_heap_init(uint64_t limit)
@@ -56,18 +59,19 @@ bool net_heap_init(uint64_t limit)
     uint32_t class = 0;
     for (uint32_t i = 0; i < sizeof class_of; i++) {
         while (class_size[class] < i * 32)
-            class++;
-        class_of[i] = (uint8_t)class;
+            class ++;
+        class_of[i] = (uint8_t) class;
     }
     return true;
 }
 
-/* ---- slabs ------------------------------------------------------------------------------------------- */
+/* ---- slabs ---- */
 
 static int slab_commit(struct slab *s, uint32_t upto)
 {
     while (s->committed < upto) {
-        uint32_t step = SLAB_SIZE - s->committed < COMMIT_STEP ? SLAB_SIZE - s->committed : COMMIT_STEP;
+        uint32_t step =
+            SLAB_SIZE - s->committed < COMMIT_STEP ? SLAB_SIZE - s->committed : COMMIT_STEP;
         if (heap_used + step > heap_limit ||
             port_window_pin(&s->window, s->committed, step, &s->physical[s->committed / 4096]) < 0)
             return -1;
@@ -143,7 +147,7 @@ static void *slab_take(struct slab *s)
     return c;
 }
 
-/* ---- spans ------------------------------------------------------------------------------------------- */
+/* ---- spans ---- */
 
 static void *span_alloc(void)
 {
@@ -174,9 +178,9 @@ void *net_heap_alloc(size_t size)
     if (size <= 2048) {
         class = class_of[(size + 31) / 32];
         while (class_size[class] < size)
-            class++;
+            class ++;
     } else {
-        for (class = 15; class_size[class] < size; class++)
+        for (class = 15; class_size[class] < size; class ++)
             ;
     }
     struct slab *s = with_room[class];

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lo: packets to ourselves. Headers are copied, because both ends write to them; payload is not: the receiver reads the sender's tx
- * ring. That is safe because the sender's bytes stay until they are acknowledged, the receiver copies what it accepts while it handles
- * the packet, and a segment out of order is dropped (see net_tcp_filter), so nobody keeps a reference.
+ * lo: packets to ourselves. Headers are copied, because both ends write to them; payload is not:
+ * the receiver reads the sender's tx ring. That is safe because the sender's bytes stay until they
+ * are acknowledged, the receiver copies what it accepts while it handles the packet, and a segment
+ * out of order is dropped (see net_tcp_filter), so nobody keeps a reference.
  */
 #include "engine.h"
 #include "heap.h"
-#include "netif.h"
 #include "lwip/ip.h"
 #include "lwip/prot/ip4.h"
 #include "lwip/prot/ip6.h"
+#include "netif.h"
 #include <string.h>
 
-#define PACKETS_MAX 16384u
+#define PACKETS_MAX      16384u
 #define PACKETS_PER_TURN 1024u
 
 struct packet {
@@ -35,7 +36,8 @@ static void reference_free(struct pbuf *p)
 static struct pbuf *copy_or_refer(struct pbuf *q)
 {
     uint64_t physical;
-    if (q->len >= 64 && !(q->type_internal & PBUF_TYPE_FLAG_STRUCT_DATA_CONTIGUOUS) && session_of_address(q->payload, &physical)) {
+    if (q->len >= 64 && !(q->type_internal & PBUF_TYPE_FLAG_STRUCT_DATA_CONTIGUOUS) &&
+        session_of_address(q->payload, &physical)) {
         struct reference *r = net_heap_alloc(sizeof *r);
         if (!r)
             return NULL;
@@ -144,7 +146,8 @@ void net_loop_start(void)
     IP4_ADDR(&address, 127, 0, 0, 1);
     IP4_ADDR(&mask, 255, 0, 0, 0);
     netif_add(&net_loop, &address, &mask, IP4_ADDR_ANY4, NULL, loop_init, ip_input);
-    net_loop.chksum_flags = NETIF_CHECKSUM_GEN_IP | NETIF_CHECKSUM_GEN_ICMP | NETIF_CHECKSUM_GEN_ICMP6;
+    net_loop.chksum_flags =
+        NETIF_CHECKSUM_GEN_IP | NETIF_CHECKSUM_GEN_ICMP | NETIF_CHECKSUM_GEN_ICMP6;
     IP_ADDR6_HOST(&net_loop.ip6_addr[0], 0, 0, 0, 1);
     net_loop.ip6_addr_state[0] = IP6_ADDR_PREFERRED;
     netif_set_up(&net_loop);

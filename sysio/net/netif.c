@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * eth0: frames between lwIP and the device without copying. A sent pbuf chain is handed to the device piece by piece and held until
- * the device is done; a received buffer is a pbuf, offered again when lwIP and the sockets let go of it.
+ * eth0: frames between lwIP and the device without copying. A sent pbuf chain is handed to the
+ * device piece by piece and held until the device is done; a received buffer is a pbuf, offered
+ * again when lwIP and the sockets let go of it.
  */
 #include "netif.h"
 #include "engine.h"
 #include "heap.h"
-#include "port.h"
 #include "lwip/etharp.h"
 #include "lwip/ethip6.h"
 #include "lwip/ip.h"
@@ -15,13 +15,15 @@
 #include "lwip/prot/ip6.h"
 #include "lwip/prot/tcp.h"
 #include "netif/ethernet.h"
+#include "port.h"
 #include <string.h>
 
-#define PARTS_MAX 64u
-#define BACKLOG_MAX 4096u
+#define PARTS_MAX       64u
+#define BACKLOG_MAX     4096u
 #define FRAMES_PER_TURN 256u
 #define CHECKSUMS_GENERATED \
-    (NETIF_CHECKSUM_GEN_IP | NETIF_CHECKSUM_GEN_UDP | NETIF_CHECKSUM_GEN_ICMP | NETIF_CHECKSUM_GEN_ICMP6)
+    (NETIF_CHECKSUM_GEN_IP | NETIF_CHECKSUM_GEN_UDP | NETIF_CHECKSUM_GEN_ICMP | \
+     NETIF_CHECKSUM_GEN_ICMP6)
 
 struct rx_buffer {
     struct pbuf_custom custom; /* first: lwIP gives it back by this address */
@@ -46,7 +48,7 @@ static uint32_t backlog_count, tx_in_flight;
 static uint64_t epoch;
 static uint32_t epoch_frames[2]; /* not finished, by the parity of their epoch */
 
-/* ---- sending ----------------------------------------------------------------------------------------- */
+/* ---- sending ---- */
 
 static void frame_done(struct tx_frame *f)
 {
@@ -82,11 +84,16 @@ static void gather_add(struct gather *g, uint64_t physical, uint32_t size)
     g->part[g->count++] = (struct net_part){physical, size};
 }
 
-/* The pieces of a pbuf's payload, page by page. false: it lies where the device cannot be told to look. */
+/*
+ * The pieces of a pbuf's payload, page by page. false: it lies where the device cannot be told to
+ * look.
+ */
 static bool gather_pbuf(struct gather *g, struct tx_frame *f, const struct pbuf *q, uint32_t before)
 {
-    const uint8_t *at = (const uint8_t *)q->payload - before, *end = (const uint8_t *)q->payload + q->len;
-    bool custom = q->flags & PBUF_FLAG_IS_CUSTOM, inside = q->type_internal & PBUF_TYPE_FLAG_STRUCT_DATA_CONTIGUOUS;
+    const uint8_t *at = (const uint8_t *)q->payload - before,
+                  *end = (const uint8_t *)q->payload + q->len;
+    bool custom = q->flags & PBUF_FLAG_IS_CUSTOM,
+         inside = q->type_internal & PBUF_TYPE_FLAG_STRUCT_DATA_CONTIGUOUS;
     const struct rx_buffer *rx = (const struct rx_buffer *)q;
     while (at < end) {
         uint32_t n = 4096 - (uint32_t)((uintptr_t)at & 4095);
@@ -161,7 +168,8 @@ static void offload_checksum(const struct pbuf *p, struct net_header *h)
 static bool has_headroom(const struct pbuf *p, uint32_t size)
 {
     const uint8_t *first = (const uint8_t *)p + LWIP_MEM_ALIGN_SIZE(sizeof(struct pbuf));
-    return p->type_internal & PBUF_TYPE_FLAG_STRUCT_DATA_CONTIGUOUS && !(p->flags & PBUF_FLAG_IS_CUSTOM) &&
+    return p->type_internal & PBUF_TYPE_FLAG_STRUCT_DATA_CONTIGUOUS &&
+           !(p->flags & PBUF_FLAG_IS_CUSTOM) &&
            (const uint8_t *)p->payload - first >= (ptrdiff_t)size;
 }
 
@@ -254,7 +262,7 @@ static void reap_sent(void)
     }
 }
 
-/* ---- receiving --------------------------------------------------------------------------------------- */
+/* ---- receiving ---- */
 
 static void buffer_free(struct pbuf *p)
 {
@@ -288,17 +296,19 @@ static struct rx_buffer *buffer_take(uint32_t *size)
 static struct pbuf *as_pbuf(struct rx_buffer *b, uint32_t skip, uint32_t size)
 {
     b->custom.custom_free_function = buffer_free;
-    return pbuf_alloced_custom(PBUF_RAW, (uint16_t)(size - skip), PBUF_REF, &b->custom, b->data + skip,
-                               (uint16_t)(rx_buffer_size - skip));
+    return pbuf_alloced_custom(PBUF_RAW, (uint16_t)(size - skip), PBUF_REF, &b->custom,
+                               b->data + skip, (uint16_t)(rx_buffer_size - skip));
 }
 
 static void input(struct pbuf *p, const uint8_t *frame, bool valid)
 {
     const struct eth_hdr *eth = (const struct eth_hdr *)frame;
     uint16_t type = eth->type;
-    net_eth.chksum_flags = (uint16_t)(CHECKSUMS_GENERATED | (device->tx_checksum ? 0 : NETIF_CHECKSUM_GEN_TCP) |
-                                      (valid ? NETIF_CHECKSUM_CHECK_IP | NETIF_CHECKSUM_CHECK_ICMP | NETIF_CHECKSUM_CHECK_ICMP6
-                                             : 0xff00));
+    net_eth.chksum_flags =
+        (uint16_t)(CHECKSUMS_GENERATED | (device->tx_checksum ? 0 : NETIF_CHECKSUM_GEN_TCP) |
+                   (valid ? NETIF_CHECKSUM_CHECK_IP | NETIF_CHECKSUM_CHECK_ICMP |
+                                NETIF_CHECKSUM_CHECK_ICMP6
+                          : 0xff00));
     if (type != PP_HTONS(ETHTYPE_IP) && type != PP_HTONS(ETHTYPE_IPV6)) {
         if (ethernet_input(p, &net_eth) != ERR_OK)
             pbuf_free(p);
@@ -328,7 +338,8 @@ static bool receive_frame(void)
     memcpy(&header, b->data, sizeof header);
     uint32_t buffers = device->merge ? header.buffers : 1;
     uint32_t skip = sizeof header;
-    bool bad = size < sizeof header + SIZEOF_ETH_HDR || !buffers || buffers > 65536 / rx_buffer_size + 2;
+    bool bad =
+        size < sizeof header + SIZEOF_ETH_HDR || !buffers || buffers > 65536 / rx_buffer_size + 2;
     const uint8_t *frame = b->data + sizeof header;
     if (!bad) {
         const struct eth_hdr *eth = (const struct eth_hdr *)frame;
@@ -361,7 +372,8 @@ static bool receive_frame(void)
         pbuf_free(p);
         return true;
     }
-    bool valid = device->rx_checksum && header.flags & (NET_HEADER_NEEDS_CHECKSUM | NET_HEADER_DATA_VALID);
+    bool valid =
+        device->rx_checksum && header.flags & (NET_HEADER_NEEDS_CHECKSUM | NET_HEADER_DATA_VALID);
     input(p, frame, valid);
     return true;
 }
@@ -384,7 +396,8 @@ static bool add_buffers(uint32_t count)
 
 bool net_eth_owns(const struct pbuf *p)
 {
-    return p->flags & PBUF_FLAG_IS_CUSTOM && ((const struct pbuf_custom *)p)->custom_free_function == buffer_free;
+    return p->flags & PBUF_FLAG_IS_CUSTOM &&
+           ((const struct pbuf_custom *)p)->custom_free_function == buffer_free;
 }
 
 bool net_eth_scarce(void)
@@ -392,7 +405,7 @@ bool net_eth_scarce(void)
     return device && rx_offered < rx_total / 4;
 }
 
-/* ---- turns ------------------------------------------------------------------------------------------- */
+/* ---- turns ---- */
 
 bool net_eth_turn(void)
 {
@@ -421,7 +434,10 @@ uint64_t net_eth_epoch(void)
     return epoch;
 }
 
-/* An epoch ends when nothing of the one before it is left; what was sent in it is gone when the next has ended, too. */
+/*
+ * An epoch ends when nothing of the one before it is left; what was sent in it is gone when the
+ * next has ended, too.
+ */
 bool net_eth_epoch_over(uint64_t since)
 {
     while (epoch < since + 2 && !epoch_frames[(epoch + 1) & 1])
@@ -444,7 +460,8 @@ static err_t eth_init(struct netif *n)
     n->mtu = device->mtu;
     n->hwaddr_len = 6;
     memcpy(n->hwaddr, device->mac, 6);
-    n->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_IGMP | NETIF_FLAG_MLD6;
+    n->flags = NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_IGMP |
+               NETIF_FLAG_MLD6;
     return ERR_OK;
 }
 
@@ -453,7 +470,8 @@ bool net_eth_start(struct net_device *d, uint64_t memory)
     device = d;
     rx_buffer_size = memory < 64ull << 20 || !d->merge ? 2048 : 4096;
     uint32_t wanted = (uint32_t)(memory / 256 / rx_buffer_size);
-    if (d->rx_large && !d->merge) /* each buffer would have to hold 64 KiB: the driver does not negotiate that */
+    /* each buffer would have to hold 64 KiB: the driver does not negotiate that */
+    if (d->rx_large && !d->merge)
         return false;
     if (wanted > 512)
         wanted = 512;
@@ -463,7 +481,8 @@ bool net_eth_start(struct net_device *d, uint64_t memory)
         wanted = d->rx_slots;
     if (!add_buffers(wanted))
         return false;
-    if (!netif_add(&net_eth, IP4_ADDR_ANY4, IP4_ADDR_ANY4, IP4_ADDR_ANY4, NULL, eth_init, ethernet_input))
+    if (!netif_add(&net_eth, IP4_ADDR_ANY4, IP4_ADDR_ANY4, IP4_ADDR_ANY4, NULL, eth_init,
+                   ethernet_input))
         return false;
     net_eth.chksum_flags = CHECKSUMS_GENERATED | 0xff00;
     if (!d->tx_checksum)

@@ -1,34 +1,105 @@
 /* SPDX-License-Identifier: MIT */
 /* Socket options, with Linux's numbers, sizes and errnos. */
 #include "engine.h"
+#include "lwip/priv/tcp_priv.h"
 #include "netif.h"
 #include "socket.h"
-#include "lwip/priv/tcp_priv.h"
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
-enum { SOL_SOCKET_ = 1, SOL_IP_ = 0, SOL_TCP_ = 6, SOL_IPV6_ = 41, SOL_ICMP6_ = 58, SOL_RAW_ = 255 };
 enum {
-    SO_DEBUG_ = 1, SO_REUSEADDR_, SO_TYPE_, SO_ERROR_, SO_DONTROUTE_, SO_BROADCAST_, SO_SNDBUF_, SO_RCVBUF_, SO_KEEPALIVE_,
-    SO_OOBINLINE_, SO_NO_CHECK_, SO_PRIORITY_, SO_LINGER_, SO_BSDCOMPAT_, SO_REUSEPORT_, SO_PASSCRED_, SO_PEERCRED_,
-    SO_RCVLOWAT_, SO_SNDLOWAT_, SO_RCVTIMEO_, SO_SNDTIMEO_, SO_BINDTODEVICE_ = 25, SO_TIMESTAMP_ = 29, SO_ACCEPTCONN_ = 30,
-    SO_SNDBUFFORCE_ = 32, SO_RCVBUFFORCE_ = 33, SO_MARK_ = 36, SO_PROTOCOL_ = 38, SO_DOMAIN_ = 39, SO_BUSY_POLL_ = 46,
-    SO_INCOMING_CPU_ = 49, SO_ZEROCOPY_ = 60,
+    SOL_SOCKET_ = 1,
+    SOL_IP_ = 0,
+    SOL_TCP_ = 6,
+    SOL_IPV6_ = 41,
+    SOL_ICMP6_ = 58,
+    SOL_RAW_ = 255
 };
 enum {
-    TCP_NODELAY_ = 1, TCP_MAXSEG_, TCP_CORK_, TCP_KEEPIDLE_, TCP_KEEPINTVL_, TCP_KEEPCNT_, TCP_SYNCNT_, TCP_LINGER2_,
-    TCP_DEFER_ACCEPT_, TCP_WINDOW_CLAMP_, TCP_INFO_, TCP_QUICKACK_, TCP_CONGESTION_, TCP_USER_TIMEOUT_ = 18, TCP_FASTOPEN_ = 23,
+    SO_DEBUG_ = 1,
+    SO_REUSEADDR_,
+    SO_TYPE_,
+    SO_ERROR_,
+    SO_DONTROUTE_,
+    SO_BROADCAST_,
+    SO_SNDBUF_,
+    SO_RCVBUF_,
+    SO_KEEPALIVE_,
+    SO_OOBINLINE_,
+    SO_NO_CHECK_,
+    SO_PRIORITY_,
+    SO_LINGER_,
+    SO_BSDCOMPAT_,
+    SO_REUSEPORT_,
+    SO_PASSCRED_,
+    SO_PEERCRED_,
+    SO_RCVLOWAT_,
+    SO_SNDLOWAT_,
+    SO_RCVTIMEO_,
+    SO_SNDTIMEO_,
+    SO_BINDTODEVICE_ = 25,
+    SO_TIMESTAMP_ = 29,
+    SO_ACCEPTCONN_ = 30,
+    SO_SNDBUFFORCE_ = 32,
+    SO_RCVBUFFORCE_ = 33,
+    SO_MARK_ = 36,
+    SO_PROTOCOL_ = 38,
+    SO_DOMAIN_ = 39,
+    SO_BUSY_POLL_ = 46,
+    SO_INCOMING_CPU_ = 49,
+    SO_ZEROCOPY_ = 60,
+};
+enum {
+    TCP_NODELAY_ = 1,
+    TCP_MAXSEG_,
+    TCP_CORK_,
+    TCP_KEEPIDLE_,
+    TCP_KEEPINTVL_,
+    TCP_KEEPCNT_,
+    TCP_SYNCNT_,
+    TCP_LINGER2_,
+    TCP_DEFER_ACCEPT_,
+    TCP_WINDOW_CLAMP_,
+    TCP_INFO_,
+    TCP_QUICKACK_,
+    TCP_CONGESTION_,
+    TCP_USER_TIMEOUT_ = 18,
+    TCP_FASTOPEN_ = 23,
     TCP_NOTSENT_LOWAT_ = 25,
 };
 enum {
-    IP_TOS_ = 1, IP_TTL_, IP_HDRINCL_, IP_OPTIONS_, IP_PKTINFO_ = 8, IP_MTU_DISCOVER_ = 10, IP_RECVERR_ = 11, IP_RECVTTL_ = 12,
-    IP_MTU_ = 14, IP_FREEBIND_ = 15, IP_BIND_ADDRESS_NO_PORT_ = 24, IP_MULTICAST_IF_ = 32, IP_MULTICAST_TTL_, IP_MULTICAST_LOOP_,
-    IP_ADD_MEMBERSHIP_, IP_DROP_MEMBERSHIP_, IP_MULTICAST_ALL_ = 49,
+    IP_TOS_ = 1,
+    IP_TTL_,
+    IP_HDRINCL_,
+    IP_OPTIONS_,
+    IP_PKTINFO_ = 8,
+    IP_MTU_DISCOVER_ = 10,
+    IP_RECVERR_ = 11,
+    IP_RECVTTL_ = 12,
+    IP_MTU_ = 14,
+    IP_FREEBIND_ = 15,
+    IP_BIND_ADDRESS_NO_PORT_ = 24,
+    IP_MULTICAST_IF_ = 32,
+    IP_MULTICAST_TTL_,
+    IP_MULTICAST_LOOP_,
+    IP_ADD_MEMBERSHIP_,
+    IP_DROP_MEMBERSHIP_,
+    IP_MULTICAST_ALL_ = 49,
 };
 enum {
-    IPV6_CHECKSUM_ = 7, IPV6_UNICAST_HOPS_ = 16, IPV6_MULTICAST_IF_, IPV6_MULTICAST_HOPS_, IPV6_MULTICAST_LOOP_, IPV6_JOIN_GROUP_,
-    IPV6_LEAVE_GROUP_, IPV6_MTU_DISCOVER_ = 23, IPV6_MTU_ = 24, IPV6_RECVERR_ = 25, IPV6_V6ONLY_ = 26, IPV6_RECVPKTINFO_ = 49,
+    IPV6_CHECKSUM_ = 7,
+    IPV6_UNICAST_HOPS_ = 16,
+    IPV6_MULTICAST_IF_,
+    IPV6_MULTICAST_HOPS_,
+    IPV6_MULTICAST_LOOP_,
+    IPV6_JOIN_GROUP_,
+    IPV6_LEAVE_GROUP_,
+    IPV6_MTU_DISCOVER_ = 23,
+    IPV6_MTU_ = 24,
+    IPV6_RECVERR_ = 25,
+    IPV6_V6ONLY_ = 26,
+    IPV6_RECVPKTINFO_ = 49,
     IPV6_TCLASS_ = 67,
 };
 #define BUFFER_MIN 4608u
@@ -74,7 +145,8 @@ static const struct simple simple[] = {
 static const struct simple *find(const struct socket *s, int level, int name)
 {
     for (size_t i = 0; i < sizeof simple / sizeof *simple; i++)
-        if (simple[i].level == level && simple[i].name == name && (!simple[i].stream_only || s->type == 1))
+        if (simple[i].level == level && simple[i].name == name &&
+            (!simple[i].stream_only || s->type == 1))
             return &simple[i];
     return NULL;
 }
@@ -83,7 +155,9 @@ static int set_simple(struct socket *s, const struct simple *o, int value)
 {
     uint8_t *field = (uint8_t *)s + o->offset;
     if (value == -1 && o->kind == BYTE) /* the default */
-        value = o->name == IP_MULTICAST_TTL_ && o->level == SOL_IP_ ? 1 : o->max == 255 && o->min == 0 ? 0 : 64;
+        value = o->name == IP_MULTICAST_TTL_ && o->level == SOL_IP_ ? 1
+                : o->max == 255 && o->min == 0                      ? 0
+                                                                    : 64;
     if (o->kind == FLAG) {
         *(bool *)field = value;
         return 0;
@@ -143,12 +217,16 @@ static int set_socket(struct socket *s, int name, const uint8_t *value, uint32_t
     switch (name) {
     case SO_SNDBUF_:
     case SO_SNDBUFFORCE_:
-        s->send_buffer = number < 0 || doubled > BUFFER_MAX ? BUFFER_MAX : doubled < BUFFER_MIN ? BUFFER_MIN : doubled;
+        s->send_buffer = number < 0 || doubled > BUFFER_MAX ? BUFFER_MAX
+                         : doubled < BUFFER_MIN             ? BUFFER_MIN
+                                                            : doubled;
         set_buffers(s);
         return 0;
     case SO_RCVBUF_:
     case SO_RCVBUFFORCE_:
-        s->receive_buffer = number < 0 || doubled > BUFFER_MAX ? BUFFER_MAX : doubled < BUFFER_MIN ? BUFFER_MIN : doubled;
+        s->receive_buffer = number < 0 || doubled > BUFFER_MAX ? BUFFER_MAX
+                            : doubled < BUFFER_MIN             ? BUFFER_MIN
+                                                               : doubled;
         set_buffers(s);
         return 0;
     case SO_LINGER_:
@@ -185,7 +263,9 @@ static int set_tcp(struct socket *s, int name, const uint8_t *value, uint32_t si
         s->max_segment = (uint32_t)number;
         return 0;
     case TCP_CONGESTION_:
-        if (size < 1 || size > 15 || (strncmp((const char *)value, "reno", size) && strncmp((const char *)value, "cubic", size)))
+        if (size < 1 || size > 15 ||
+            (strncmp((const char *)value, "reno", size) &&
+             strncmp((const char *)value, "cubic", size)))
             return -ENOENT;
         memset(s->congestion, 0, sizeof s->congestion);
         memcpy(s->congestion, value, size);
@@ -236,7 +316,8 @@ static int set_multicast_interface(struct socket *s, const uint8_t *value, uint3
         memcpy(&address, value, 4);
     }
     s->multicast_netif = (uint8_t)index;
-    NETIF_FOREACH(n) {
+    NETIF_FOREACH(n)
+    {
         if (!index && address && netif_ip4_addr(n)->addr == address)
             s->multicast_netif = netif_get_index(n);
     }
@@ -319,12 +400,14 @@ int option_set(struct socket *s, int level, int name, const uint8_t *value, uint
     return result;
 }
 
-/* ---- reading ----------------------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 static uint8_t linux_state(const struct socket *s)
 {
-    static const uint8_t states[] = {[CLOSED] = 7, [LISTEN] = 10, [SYN_SENT] = 2, [SYN_RCVD] = 3, [ESTABLISHED] = 1, [FIN_WAIT_1] = 4,
-                                     [FIN_WAIT_2] = 5, [CLOSE_WAIT] = 8, [CLOSING] = 11, [LAST_ACK] = 9, [TIME_WAIT] = 6};
+    static const uint8_t states[] = {
+        [CLOSED] = 7,      [LISTEN] = 10,    [SYN_SENT] = 2,   [SYN_RCVD] = 3,
+        [ESTABLISHED] = 1, [FIN_WAIT_1] = 4, [FIN_WAIT_2] = 5, [CLOSE_WAIT] = 8,
+        [CLOSING] = 11,    [LAST_ACK] = 9,   [TIME_WAIT] = 6};
     if (s->state == SOCKET_LISTENING)
         return 10;
     return s->tcp ? states[s->tcp->state] : 7;
@@ -338,13 +421,14 @@ static int get_info(const struct socket *s, uint8_t *value, uint32_t size)
     if (s->type == 1 && s->state != SOCKET_LISTENING && s->tcp) {
         const struct tcp_pcb *p = s->tcp;
         uint32_t tick_us = TCP_SLOW_INTERVAL * 1000u, rtt = (uint32_t)(p->sa >> 3) * tick_us;
-        info[2] = p->nrtx;                                                 /* retransmits */
-        info[5] = (uint8_t)((p->flags & TF_TIMESTAMP ? 1 : 0) | (p->flags & TF_SACK ? 2 : 0) | (p->flags & TF_WND_SCALE ? 4 : 0));
+        info[2] = p->nrtx; /* retransmits */
+        info[5] = (uint8_t)((p->flags & TF_TIMESTAMP ? 1 : 0) | (p->flags & TF_SACK ? 2 : 0) |
+                            (p->flags & TF_WND_SCALE ? 4 : 0));
         info[6] = (uint8_t)(p->snd_scale | p->rcv_scale << 4);
         w[0] = (uint32_t)p->rto * tick_us;
-        w[1] = 40000;                                                      /* ato */
+        w[1] = 40000; /* ato */
         w[2] = p->mss;
-        w[3] = p->mss;                                                     /* receive */
+        w[3] = p->mss; /* receive */
         w[4] = p->unacked ? p->snd_queuelen / 2u + 1 : 0;
         w[15] = rtt ? rtt : 1000;
         w[16] = (uint32_t)(p->sv >> 2) * tick_us;
@@ -381,26 +465,37 @@ static int put_bytes(const void *bytes, uint32_t n, uint8_t *value, uint32_t siz
 static int get_socket(struct socket *s, int name, uint8_t *value, uint32_t size)
 {
     switch (name) {
-    case SO_TYPE_: return put_int(s->type, value, size);
-    case SO_PROTOCOL_: return put_int(s->protocol, value, size);
-    case SO_DOMAIN_: return put_int(s->family, value, size);
-    case SO_ACCEPTCONN_: return put_int(s->state == SOCKET_LISTENING, value, size);
+    case SO_TYPE_:
+        return put_int(s->type, value, size);
+    case SO_PROTOCOL_:
+        return put_int(s->protocol, value, size);
+    case SO_DOMAIN_:
+        return put_int(s->family, value, size);
+    case SO_ACCEPTCONN_:
+        return put_int(s->state == SOCKET_LISTENING, value, size);
     case SO_ERROR_: {
-        uint32_t error = s->shared ? __atomic_exchange_n(&s->shared->error, 0, __ATOMIC_SEQ_CST) : 0;
+        uint32_t error =
+            s->shared ? __atomic_exchange_n(&s->shared->error, 0, __ATOMIC_SEQ_CST) : 0;
         socket_set_state(s, 0, IO_STATE_ERROR);
         return put_int((int)(error & 0xfff), value, size);
     }
-    case SO_SNDBUF_: return put_int((int)s->send_buffer, value, size);
-    case SO_RCVBUF_: return put_int((int)s->receive_buffer, value, size);
-    case SO_SNDLOWAT_: return put_int(1, value, size);
+    case SO_SNDBUF_:
+        return put_int((int)s->send_buffer, value, size);
+    case SO_RCVBUF_:
+        return put_int((int)s->receive_buffer, value, size);
+    case SO_SNDLOWAT_:
+        return put_int(1, value, size);
     case SO_LINGER_: {
         int both[2] = {s->linger_on, (int)s->linger};
         return put_bytes(both, 8, value, size);
     }
     case SO_BINDTODEVICE_:
-        return s->netif ? s->netif == netif_get_index(&net_loop) ? put_bytes("lo", 3, value, size) : put_bytes("eth0", 5, value, size) : 0;
+        return s->netif ? s->netif == netif_get_index(&net_loop) ? put_bytes("lo", 3, value, size)
+                                                                 : put_bytes("eth0", 5, value, size)
+                        : 0;
     case SO_RCVTIMEO_:
-    case SO_SNDTIMEO_: return put_bytes(s->receive_timeout, 16, value, size);
+    case SO_SNDTIMEO_:
+        return put_bytes(s->receive_timeout, 16, value, size);
     case SO_DEBUG_:
     case SO_DONTROUTE_:
     case SO_OOBINLINE_:
@@ -408,23 +503,37 @@ static int get_socket(struct socket *s, int name, uint8_t *value, uint32_t size)
     case SO_TIMESTAMP_:
     case SO_BUSY_POLL_:
     case SO_INCOMING_CPU_:
-    case SO_MARK_: return put_int(0, value, size);
-    default: return -ENOPROTOOPT;
+    case SO_MARK_:
+        return put_int(0, value, size);
+    default:
+        return -ENOPROTOOPT;
     }
 }
 
 static int get_tcp(struct socket *s, int name, uint8_t *value, uint32_t size)
 {
     switch (name) {
-    case TCP_MAXSEG_: return put_int(s->state == SOCKET_CONNECTED && s->tcp ? s->tcp->mss : s->max_segment ? (int)s->max_segment : 536, value, size);
-    case TCP_INFO_: return get_info(s, value, size);
-    case TCP_CONGESTION_: return put_bytes(s->congestion, 16, value, size);
-    case TCP_SYNCNT_: return put_int(6, value, size);
-    case TCP_LINGER2_: return put_int(60, value, size);
-    case TCP_QUICKACK_: return put_int(1, value, size);
-    case TCP_WINDOW_CLAMP_: return put_int((int)net_tcp_window, value, size);
-    case TCP_NOTSENT_LOWAT_: return put_int(0, value, size);
-    default: return -ENOPROTOOPT;
+    case TCP_MAXSEG_:
+        return put_int(s->state == SOCKET_CONNECTED && s->tcp ? s->tcp->mss
+                       : s->max_segment                       ? (int)s->max_segment
+                                                              : 536,
+                       value, size);
+    case TCP_INFO_:
+        return get_info(s, value, size);
+    case TCP_CONGESTION_:
+        return put_bytes(s->congestion, 16, value, size);
+    case TCP_SYNCNT_:
+        return put_int(6, value, size);
+    case TCP_LINGER2_:
+        return put_int(60, value, size);
+    case TCP_QUICKACK_:
+        return put_int(1, value, size);
+    case TCP_WINDOW_CLAMP_:
+        return put_int((int)net_tcp_window, value, size);
+    case TCP_NOTSENT_LOWAT_:
+        return put_int(0, value, size);
+    default:
+        return -ENOPROTOOPT;
     }
 }
 
@@ -448,10 +557,18 @@ int option_get(struct socket *s, int level, int name, uint8_t *value, uint32_t s
     }
     if (level == SOL_IP_) {
         if (name == IP_MTU_)
-            return s->peer_set ? put_int(IP_IS_V4_VAL(s->peer) && ip4_addr_isloopback(ip_2_ip4(&s->peer)) ? 65535 : net_eth.mtu, value, size) : -ENOTCONN;
+            return s->peer_set
+                       ? put_int(IP_IS_V4_VAL(s->peer) && ip4_addr_isloopback(ip_2_ip4(&s->peer))
+                                     ? 65535
+                                     : net_eth.mtu,
+                                 value, size)
+                       : -ENOTCONN;
         if (name == IP_OPTIONS_)
             return 0;
-        return name == IP_MTU_DISCOVER_ ? put_int(1, value, size) : name == IP_RECVERR_ || name == IP_FREEBIND_ || name == IP_MULTICAST_ALL_ ? put_int(0, value, size) : -ENOPROTOOPT;
+        return name == IP_MTU_DISCOVER_ ? put_int(1, value, size)
+               : name == IP_RECVERR_ || name == IP_FREEBIND_ || name == IP_MULTICAST_ALL_
+                   ? put_int(0, value, size)
+                   : -ENOPROTOOPT;
     }
     return -ENOPROTOOPT;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What is kept for each connection lies in the PCB's own ext_args, so no lookup allocates:
- *   [0] callback at destruction, and the PCB itself   [1] previous in lwIP's list or the parked list
- *   [2] next in the hash chain   [3] what points to it in the chain   [4] where it is listed
+ *   [0] callback at destruction, and the PCB itself   [1] previous in lwIP's list or the parked
+ * list [2] next in the hash chain   [3] what points to it in the chain   [4] where it is listed
  *
- * lwIP's slow timer unlinks a PCB from the active list by hand and then frees it; the destruction callback repairs the
- * back link of its successor.
+ * lwIP's slow timer unlinks a PCB from the active list by hand and then frees it; the destruction
+ * callback repairs the back link of its successor.
  */
 #include "pcb.h"
 #include "heap.h"
@@ -18,9 +18,9 @@
 enum { NOWHERE, ACTIVE, PARKED, TIME_WAITING };
 enum { X_SELF, X_PREV, X_HASH_NEXT, X_HASH_LINK, X_WHERE };
 #define EXT(pcb, x) ((pcb)->ext_args[x].data)
-#define WHERE(pcb) ((uintptr_t)EXT(pcb, X_WHERE))
+#define WHERE(pcb)  ((uintptr_t)EXT(pcb, X_WHERE))
 
-#define TIME_WAIT_NS (30ull * 1000000000)
+#define TIME_WAIT_NS       (30ull * 1000000000)
 #define TIME_WAIT_REUSE_NS 1000000000ull
 
 struct time_wait {
@@ -60,7 +60,7 @@ bool net_pcb_init(uint64_t memory)
     return table && tw_table && port_connections;
 }
 
-/* ---- hashing ----------------------------------------------------------------------------------------- */
+/* ---- hashing ---- */
 
 static uint64_t mix(uint64_t h, uint64_t word)
 {
@@ -78,14 +78,16 @@ static uint64_t mix_address(uint64_t h, const ip_addr_t *a)
     return mix(h, ip_2_ip4(a)->addr);
 }
 
-static uint32_t hash_of(const ip_addr_t *local, uint16_t local_port, const ip_addr_t *remote, uint16_t remote_port)
+static uint32_t hash_of(const ip_addr_t *local, uint16_t local_port, const ip_addr_t *remote,
+                        uint16_t remote_port)
 {
     uint64_t h = mix(hash_key[0], (uint64_t)local_port << 16 | remote_port);
     h = mix_address(mix_address(h, local), remote);
     return (uint32_t)(h ^ h >> 32) & table_mask;
 }
 
-uint32_t net_tcp_isn(const ip_addr_t *local, uint16_t local_port, const ip_addr_t *remote, uint16_t remote_port)
+uint32_t net_tcp_isn(const ip_addr_t *local, uint16_t local_port, const ip_addr_t *remote,
+                     uint16_t remote_port)
 {
     uint64_t h = mix(hash_key[1], (uint64_t)local_port << 16 | remote_port);
     h = mix(mix_address(mix_address(h, local), remote), hash_key[0]);
@@ -94,7 +96,8 @@ uint32_t net_tcp_isn(const ip_addr_t *local, uint16_t local_port, const ip_addr_
 
 static void hash_insert(struct tcp_pcb *pcb)
 {
-    struct tcp_pcb **bucket = &table[hash_of(&pcb->local_ip, pcb->local_port, &pcb->remote_ip, pcb->remote_port)];
+    struct tcp_pcb **bucket =
+        &table[hash_of(&pcb->local_ip, pcb->local_port, &pcb->remote_ip, pcb->remote_port)];
     EXT(pcb, X_HASH_NEXT) = *bucket;
     EXT(pcb, X_HASH_LINK) = bucket;
     if (*bucket)
@@ -111,17 +114,19 @@ static void hash_remove(struct tcp_pcb *pcb)
     EXT(pcb, X_HASH_NEXT) = EXT(pcb, X_HASH_LINK) = NULL;
 }
 
-static struct tcp_pcb *find_pcb(const ip_addr_t *local, uint16_t lport, const ip_addr_t *remote, uint16_t rport)
+static struct tcp_pcb *find_pcb(const ip_addr_t *local, uint16_t lport, const ip_addr_t *remote,
+                                uint16_t rport)
 {
     struct tcp_pcb *pcb = table[hash_of(local, lport, remote, rport)];
     for (; pcb; pcb = EXT(pcb, X_HASH_NEXT))
-        if (pcb->local_port == lport && pcb->remote_port == rport && ip_addr_eq(&pcb->remote_ip, remote) &&
-            ip_addr_eq(&pcb->local_ip, local))
+        if (pcb->local_port == lport && pcb->remote_port == rport &&
+            ip_addr_eq(&pcb->remote_ip, remote) && ip_addr_eq(&pcb->local_ip, local))
             return pcb;
     return NULL;
 }
 
-static struct time_wait *find_time_wait(const ip_addr_t *local, uint16_t lport, const ip_addr_t *remote, uint16_t rport)
+static struct time_wait *find_time_wait(const ip_addr_t *local, uint16_t lport,
+                                        const ip_addr_t *remote, uint16_t rport)
 {
     struct time_wait *t = tw_table[hash_of(local, lport, remote, rport)];
     for (; t; t = t->hash_next)
@@ -131,7 +136,7 @@ static struct time_wait *find_time_wait(const ip_addr_t *local, uint16_t lport, 
     return NULL;
 }
 
-/* ---- lwIP's lists ------------------------------------------------------------------------------------ */
+/* ---- lwIP's lists ---- */
 
 static void list_push(struct tcp_pcb **head, struct tcp_pcb *pcb)
 {
@@ -170,7 +175,10 @@ static void set_where(struct tcp_pcb *pcb, uintptr_t where)
     EXT(pcb, X_WHERE) = (void *)where;
 }
 
-/* The PCB is being freed. If it is still in the tables, the slow timer has unlinked it from its list. */
+/*
+ * The PCB is being freed. If it is still in the tables, the slow timer has unlinked it from its
+ * list.
+ */
 static void pcb_destroyed(uint8_t id, void *data)
 {
     struct tcp_pcb *pcb = data;
@@ -254,10 +262,13 @@ void net_pcb_touch(struct tcp_pcb *pcb)
 
 static bool is_idle(const struct tcp_pcb *pcb)
 {
-    if (pcb->state != ESTABLISHED && pcb->state != CLOSE_WAIT && !(pcb->state == FIN_WAIT_2 && !(pcb->flags & TF_RXCLOSED)))
+    if (pcb->state != ESTABLISHED && pcb->state != CLOSE_WAIT &&
+        !(pcb->state == FIN_WAIT_2 && !(pcb->flags & TF_RXCLOSED)))
         return false;
-    return !pcb->unsent && !pcb->unacked && !pcb->ooseq && !pcb->refused_data && !(pcb->so_options & SOF_KEEPALIVE) &&
-           !(pcb->flags & (TF_ACK_DELAY | TF_ACK_NOW | TF_CLOSEPEND | TF_NAGLEMEMERR)) && tcp_ticks - pcb->tmr >= 2;
+    return !pcb->unsent && !pcb->unacked && !pcb->ooseq && !pcb->refused_data &&
+           !(pcb->so_options & SOF_KEEPALIVE) &&
+           !(pcb->flags & (TF_ACK_DELAY | TF_ACK_NOW | TF_CLOSEPEND | TF_NAGLEMEMERR)) &&
+           tcp_ticks - pcb->tmr >= 2;
 }
 
 void net_pcb_park_idle(void)
@@ -299,7 +310,7 @@ uint32_t net_pcb_port_connections(uint16_t port)
     return port_connections[port];
 }
 
-/* ---- TIME-WAIT --------------------------------------------------------------------------------------- */
+/* ---- TIME-WAIT ---- */
 
 static void tw_remove(struct time_wait *t)
 {
@@ -326,9 +337,16 @@ static void tw_add(const struct tcp_pcb *pcb)
     if (!t)
         return;
     *t = (struct time_wait){
-        .local = pcb->local_ip, .remote = pcb->remote_ip, .local_port = pcb->local_port, .remote_port = pcb->remote_port,
-        .snd_nxt = pcb->snd_nxt, .rcv_nxt = pcb->rcv_nxt, .window = pcb->rcv_wnd, .ts_recent = pcb->ts_recent,
-        .timestamps = pcb->flags & TF_TIMESTAMP, .since = port_now(),
+        .local = pcb->local_ip,
+        .remote = pcb->remote_ip,
+        .local_port = pcb->local_port,
+        .remote_port = pcb->remote_port,
+        .snd_nxt = pcb->snd_nxt,
+        .rcv_nxt = pcb->rcv_nxt,
+        .window = pcb->rcv_wnd,
+        .ts_recent = pcb->ts_recent,
+        .timestamps = pcb->flags & TF_TIMESTAMP,
+        .since = port_now(),
     };
     t->hash_link = &tw_table[hash_of(&t->local, t->local_port, &t->remote, t->remote_port)];
     t->hash_next = *t->hash_link;
@@ -357,14 +375,16 @@ uint64_t net_pcb_next_expiry(void)
     return tw_oldest ? tw_oldest->since + TIME_WAIT_NS : UINT64_MAX;
 }
 
-bool net_pcb_tuple_used(const ip_addr_t *local, uint16_t local_port, const ip_addr_t *remote, uint16_t remote_port)
+bool net_pcb_tuple_used(const ip_addr_t *local, uint16_t local_port, const ip_addr_t *remote,
+                        uint16_t remote_port)
 {
     if (find_pcb(local, local_port, remote, remote_port))
         return true;
     struct time_wait *t = find_time_wait(local, local_port, remote, remote_port);
     if (!t)
         return false;
-    if (t->timestamps && port_now() - t->since >= TIME_WAIT_REUSE_NS) { /* RFC 6191, from our side */
+    /* RFC 6191, from our side */
+    if (t->timestamps && port_now() - t->since >= TIME_WAIT_REUSE_NS) {
         net_pcb_counts.time_wait_recycled++;
         tw_remove(t);
         return false;
@@ -373,15 +393,17 @@ bool net_pcb_tuple_used(const ip_addr_t *local, uint16_t local_port, const ip_ad
 }
 
 /*
- * A segment for a connection in TIME-WAIT. A SYN beyond what was received is a new connection (RFC 1122 4.2.2.13); a reset
- * is ignored (RFC 1337); everything else that occupies sequence space is acknowledged again.
+ * A segment for a connection in TIME-WAIT. A SYN beyond what was received is a new connection (RFC
+ * 1122 4.2.2.13); a reset is ignored (RFC 1337); everything else that occupies sequence space is
+ * acknowledged again.
  */
 static bool tw_input(struct time_wait *t, const struct tcp_hdr *header, uint16_t size)
 {
     uint8_t flags = TCPH_FLAGS(header);
     if (flags & TCP_RST)
         return true;
-    if ((flags & TCP_SYN) && !(flags & TCP_ACK) && TCP_SEQ_GT(lwip_ntohl(header->seqno), t->rcv_nxt)) {
+    if ((flags & TCP_SYN) && !(flags & TCP_ACK) &&
+        TCP_SEQ_GT(lwip_ntohl(header->seqno), t->rcv_nxt)) {
         net_pcb_counts.time_wait_recycled++;
         tw_remove(t);
         return false;
@@ -420,14 +442,15 @@ static bool tw_input(struct time_wait *t, const struct tcp_hdr *header, uint16_t
     return true;
 }
 
-/* ---- input ------------------------------------------------------------------------------------------- */
+/* ---- input ---- */
 
 void net_pcb_match(const struct tcp_hdr *header, struct pbuf *p, struct net_pcb_match *match)
 {
     const ip_addr_t *local = ip_current_dest_addr(), *remote = ip_current_src_addr();
     uint16_t local_port = lwip_ntohs(header->dest), remote_port = lwip_ntohs(header->src);
     struct tcp_pcb *pcb = find_pcb(local, local_port, remote, remote_port);
-    if (pcb && pcb->netif_idx != NETIF_NO_INDEX && pcb->netif_idx != netif_get_index(ip_current_input_netif()))
+    if (pcb && pcb->netif_idx != NETIF_NO_INDEX &&
+        pcb->netif_idx != netif_get_index(ip_current_input_netif()))
         pcb = NULL;
     if (pcb) {
         if (pcb->state == TIME_WAIT) {

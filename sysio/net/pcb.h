@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which PCB does a TCP segment belong to: a keyed hash table of connections, compact records of connections in
- * TIME-WAIT, and listeners by port. lwIP's own lists remain as what its timers walk: idle connections are taken off
- * them ("parked") until something happens, so that ten thousand of them cost nothing.
+ * Which PCB does a TCP segment belong to: a keyed hash table of connections, compact records of
+ * connections in TIME-WAIT, and listeners by port. lwIP's own lists remain as what its timers walk:
+ * idle connections are taken off them ("parked") until something happens, so that ten thousand of
+ * them cost nothing.
  */
 #ifndef NET_PCB_H
 #define NET_PCB_H
@@ -22,7 +23,10 @@ struct net_pcb_match {
 bool net_pcb_init(uint64_t memory);
 /* Finds the candidates for a segment; the header is still in network order. */
 void net_pcb_match(const struct tcp_hdr *header, struct pbuf *p, struct net_pcb_match *match);
-/* Puts a parked PCB back where lwIP's timers see it. To be called before anything is done with a connection. */
+/*
+ * Puts a parked PCB back where lwIP's timers see it. To be called before anything is done with a
+ * connection.
+ */
 void net_pcb_touch(struct tcp_pcb *pcb);
 /* Turns what is in TIME-WAIT into records, and drops records that have expired. */
 void net_pcb_reap(uint64_t now);
@@ -33,7 +37,8 @@ bool net_pcb_timer_needed(void);
 uint64_t net_pcb_next_expiry(void);
 
 /* Is this 4-tuple taken? (A TIME-WAIT record that may be reused is removed instead.) */
-bool net_pcb_tuple_used(const ip_addr_t *local, uint16_t local_port, const ip_addr_t *remote, uint16_t remote_port);
+bool net_pcb_tuple_used(const ip_addr_t *local, uint16_t local_port, const ip_addr_t *remote,
+                        uint16_t remote_port);
 /* Connections (TIME-WAIT included) that use a local port. */
 uint32_t net_pcb_port_connections(uint16_t port);
 /* An address has gone: aborts parked connections that had it (lwIP aborts those it sees). */

@@ -14,8 +14,8 @@
 #include <string.h>
 
 #define WINDOWS_BASE 0x100000000000ull /* of heap slabs */
-#define ARENAS_BASE 0x200000000000ull
-#define STACK_SIZE (128u << 10)
+#define ARENAS_BASE  0x200000000000ull
+#define STACK_SIZE   (128u << 10)
 
 static struct engine engine;
 static struct engine_timer timer;
@@ -28,7 +28,10 @@ uint64_t port_now(void)
     return engine.now;
 }
 
-/* SplitMix over a seed of the kernel's, renewed now and then: cheap enough for every port and sequence number. */
+/*
+ * SplitMix over a seed of the kernel's, renewed now and then: cheap enough for every port and
+ * sequence number.
+ */
 uint32_t port_random(void)
 {
     static uint64_t state, left;
@@ -54,7 +57,7 @@ void port_log(const char *format, ...)
     log_info("net", "%s", line);
 }
 
-/* ---- windows ----------------------------------------------------------------------------------------- */
+/* ---- windows ---- */
 
 /* Addresses are given out once and reused by size: slabs, spans, arenas. */
 struct addresses {
@@ -113,7 +116,8 @@ int port_window_create(struct window *w, uint64_t size, uint64_t align)
     *w = (struct window){0};
     if (vmo < 0)
         return -ENOMEM;
-    int64_t at = motor_map(0, (motor_handle)vmo, 0, address, size, MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_NOREPLACE);
+    int64_t at = motor_map(0, (motor_handle)vmo, 0, address, size,
+                           MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_NOREPLACE);
     if (at < 0) {
         motor_handle_close((motor_handle)vmo);
         return -ENOMEM;
@@ -123,7 +127,8 @@ int port_window_create(struct window *w, uint64_t size, uint64_t align)
 }
 
 /*
- * The page is pinned, so that its owner can neither shrink the object nor take the page away under us.
+ * The page is pinned, so that its owner can neither shrink the object nor take the page away under
+ * us.
  */
 int port_window_adopt(struct window *w, motor_handle vmo)
 {
@@ -175,7 +180,7 @@ uint64_t port_memory_total(void)
     return motor_system_info(MOTOR_SINFO_MEMORY, &info, sizeof info) < 0 ? 64u << 20 : info.total;
 }
 
-/* ---- objects ----------------------------------------------------------------------------------------- */
+/* ---- objects ---- */
 
 int64_t port_gate_create(void *object, uint64_t *badge)
 {
@@ -221,7 +226,8 @@ int64_t port_call_read(const struct motor_event *ev, uint64_t offset, void *buff
     return event_read(ev, offset, buffer, size);
 }
 
-int64_t port_call_write(const struct motor_event *ev, uint64_t offset, const void *buffer, uint64_t size)
+int64_t port_call_write(const struct motor_event *ev, uint64_t offset, const void *buffer,
+                        uint64_t size)
 {
     return event_write(ev, offset, buffer, size);
 }
@@ -231,7 +237,7 @@ void port_wake(uint32_t *const *words, uint32_t count)
     motor_futex_wake_list(words, count, MOTOR_FUTEX_SHARED);
 }
 
-/* ---- the loop ---------------------------------------------------------------------------------------- */
+/* ---- the loop ---- */
 
 static void answer(struct motor_event *ev, void *object)
 {
@@ -320,12 +326,15 @@ motor_handle net_start(void)
     if (gate >= 0)
         card = virtio_net_open((motor_handle)gate, config.memory);
     config.device = card;
-    if (boot_option("ip", text, sizeof text) && strcmp(text, "dhcp") && !net_config_parse(&config, text))
+    if (boot_option("ip", text, sizeof text) && strcmp(text, "dhcp") &&
+        !net_config_parse(&config, text))
         log_error("net", "ip=%s: expected ADDRESS/PREFIX[:GATEWAY[:DNS]]; using DHCP", text);
     if (boot_option("hostname", text, sizeof text))
         snprintf(config.hostname, sizeof config.hostname, "%.63s", text);
     if (!card)
         log_info("net", "no virtio-net device: loopback only");
     engine.again = true;
-    return connector > 0 && net_init(&config) && engine_start(&engine, STACK_SIZE) ? (motor_handle)connector : 0;
+    return connector > 0 && net_init(&config) && engine_start(&engine, STACK_SIZE)
+               ? (motor_handle)connector
+               : 0;
 }

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <stddef.h>
 
-#define BUCKETS 1024u
+#define BUCKETS         1024u
 #define EPHEMERAL_FIRST 32768u
 #define EPHEMERAL_COUNT 28232u /* to 60999, as on Linux */
 
@@ -21,9 +21,11 @@ static struct binding **bucket(uint8_t protocol, uint16_t port)
     return &table[(port ^ (uint32_t)protocol * 97) & (BUCKETS - 1)];
 }
 
-static bool overlap(const struct socket *a, const ip_addr_t *x, const struct socket *b, const ip_addr_t *y)
+static bool overlap(const struct socket *a, const ip_addr_t *x, const struct socket *b,
+                    const ip_addr_t *y)
 {
-    bool any_x = ip_addr_isany(x) || IP_IS_ANY_TYPE_VAL(*x), any_y = ip_addr_isany(y) || IP_IS_ANY_TYPE_VAL(*y);
+    bool any_x = ip_addr_isany(x) || IP_IS_ANY_TYPE_VAL(*x),
+         any_y = ip_addr_isany(y) || IP_IS_ANY_TYPE_VAL(*y);
     bool both_x = IP_IS_ANY_TYPE_VAL(*x), both_y = IP_IS_ANY_TYPE_VAL(*y);
     (void)a, (void)b;
     if (!both_x && !both_y && IP_IS_V6(x) != IP_IS_V6(y))
@@ -34,16 +36,19 @@ static bool overlap(const struct socket *a, const ip_addr_t *x, const struct soc
 static bool conflicts(const struct socket *s, const ip_addr_t *address, struct binding *b)
 {
     struct socket *other = socket_of(b);
-    if (s == other || (s->netif && b->netif && s->netif != b->netif) || !overlap(s, address, other, &b->address))
+    if (s == other || (s->netif && b->netif && s->netif != b->netif) ||
+        !overlap(s, address, other, &b->address))
         return false;
     if (s->reuse_port && other->reuse_port && s->uid == other->uid)
         return false;
-    if (s->reuse_address && other->reuse_address && (s->type != 1 || other->state != SOCKET_LISTENING))
+    if (s->reuse_address && other->reuse_address &&
+        (s->type != 1 || other->state != SOCKET_LISTENING))
         return false;
     return true;
 }
 
-static bool free_for(const struct socket *s, uint8_t protocol, const ip_addr_t *address, uint16_t port)
+static bool free_for(const struct socket *s, uint8_t protocol, const ip_addr_t *address,
+                     uint16_t port)
 {
     for (struct binding *b = *bucket(protocol, port); b; b = b->next)
         if (b->port == port && b->protocol == protocol && conflicts(s, address, b))
@@ -94,10 +99,12 @@ int port_bind(struct socket *s, uint8_t protocol, const ip_addr_t *address, uint
     } else {
         uint16_t first = next_ephemeral();
         for (uint32_t i = 0; i < EPHEMERAL_COUNT && !port; i++) {
-            uint16_t candidate = (uint16_t)(EPHEMERAL_FIRST + (first - EPHEMERAL_FIRST + i) % EPHEMERAL_COUNT);
+            uint16_t candidate =
+                (uint16_t)(EPHEMERAL_FIRST + (first - EPHEMERAL_FIRST + i) % EPHEMERAL_COUNT);
             bool taken = protocol == IP_PROTO_TCP && net_pcb_port_connections(candidate);
             for (struct binding *b = *bucket(protocol, candidate); b && !taken; b = b->next)
-                taken = b->port == candidate && b->protocol == protocol && overlap(s, address, socket_of(b), &b->address);
+                taken = b->port == candidate && b->protocol == protocol &&
+                        overlap(s, address, socket_of(b), &b->address);
             if (!taken)
                 port = candidate;
         }
@@ -110,15 +117,21 @@ int port_bind(struct socket *s, uint8_t protocol, const ip_addr_t *address, uint
     return 0;
 }
 
-/* A port that only connections use may be shared by many of them, as long as their other ends differ. */
-int port_bind_connect(struct socket *s, const ip_addr_t *local, const ip_addr_t *remote, uint16_t remote_port)
+/*
+ * A port that only connections use may be shared by many of them, as long as their other ends
+ * differ.
+ */
+int port_bind_connect(struct socket *s, const ip_addr_t *local, const ip_addr_t *remote,
+                      uint16_t remote_port)
 {
     uint16_t first = next_ephemeral();
     for (uint32_t i = 0; i < EPHEMERAL_COUNT; i++) {
-        uint16_t port = (uint16_t)(EPHEMERAL_FIRST + (first - EPHEMERAL_FIRST + i) % EPHEMERAL_COUNT);
+        uint16_t port =
+            (uint16_t)(EPHEMERAL_FIRST + (first - EPHEMERAL_FIRST + i) % EPHEMERAL_COUNT);
         bool taken = false;
         for (struct binding *b = *bucket(IP_PROTO_TCP, port); b && !taken; b = b->next)
-            taken = b->port == port && b->protocol == IP_PROTO_TCP && (b->explicit_port || socket_of(b)->state == SOCKET_LISTENING);
+            taken = b->port == port && b->protocol == IP_PROTO_TCP &&
+                    (b->explicit_port || socket_of(b)->state == SOCKET_LISTENING);
         if (taken || net_pcb_tuple_used(local, port, remote, remote_port))
             continue;
         insert(s, IP_PROTO_TCP, local, port);
@@ -131,8 +144,10 @@ int port_may_listen(const struct socket *s)
 {
     for (struct binding *b = *bucket(IP_PROTO_TCP, s->binding.port); b; b = b->next) {
         struct socket *other = socket_of(b);
-        if (other != s && b->port == s->binding.port && b->protocol == IP_PROTO_TCP && other->state == SOCKET_LISTENING &&
-            overlap(s, &s->binding.address, other, &b->address) && !(s->reuse_port && other->reuse_port))
+        if (other != s && b->port == s->binding.port && b->protocol == IP_PROTO_TCP &&
+            other->state == SOCKET_LISTENING &&
+            overlap(s, &s->binding.address, other, &b->address) &&
+            !(s->reuse_port && other->reuse_port))
             return -EADDRINUSE;
     }
     return 0;
@@ -147,24 +162,27 @@ static uint32_t score(const struct binding *b, const ip_addr_t *local)
     return ip_addr_isany(&b->address) ? 2 : ip_addr_eq(&b->address, local) ? 3 : 0;
 }
 
-struct tcp_pcb_listen *net_listener_find(const ip_addr_t *local, uint16_t local_port, const ip_addr_t *remote,
-                                         uint16_t remote_port)
+struct tcp_pcb_listen *net_listener_find(const ip_addr_t *local, uint16_t local_port,
+                                         const ip_addr_t *remote, uint16_t remote_port)
 {
     struct socket *best = NULL;
     uint32_t best_score = 0, equal = 0;
-    uint32_t hash = (uint32_t)remote_port * 0x9e3779b1u ^ (IP_IS_V6(remote) ? ip_2_ip6(remote)->addr[3] : ip_2_ip4(remote)->addr) * 0x85ebca77u;
+    uint32_t hash =
+        (uint32_t)remote_port * 0x9e3779b1u ^
+        (IP_IS_V6(remote) ? ip_2_ip6(remote)->addr[3] : ip_2_ip4(remote)->addr) * 0x85ebca77u;
     uint8_t netif = netif_get_index(ip_current_input_netif());
     for (struct binding *b = *bucket(IP_PROTO_TCP, local_port); b; b = b->next) {
         struct socket *s = socket_of(b);
-        if (b->port != local_port || b->protocol != IP_PROTO_TCP || s->state != SOCKET_LISTENING || !s->listen ||
-            (b->netif && b->netif != netif))
+        if (b->port != local_port || b->protocol != IP_PROTO_TCP || s->state != SOCKET_LISTENING ||
+            !s->listen || (b->netif && b->netif != netif))
             continue;
         uint32_t points = score(b, local);
         if (points > best_score) {
             best = s;
             best_score = points;
             equal = 1;
-        } else if (points && points == best_score) { /* SO_REUSEPORT: each of n with chance 1/n, fixed by the peer */
+        } else if (points && points == best_score) { /* SO_REUSEPORT: each of n with chance 1/n,
+                                                        fixed by the peer */
             equal++;
             if ((uint64_t)(hash * 2654435761u * equal) * equal >> 32 == 0)
                 best = s;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bytes (or records) towards the client. The ring is placed when there is something to put into it, sized for what waits, and
- * given back when it is found drained; whenever it is empty it begins again at its first byte, so little memory is
- * touched. What finds no room waits in pbufs, which the window (or SO_RCVBUF) bounds.
+ * Bytes (or records) towards the client. The ring is placed when there is something to put into it,
+ * sized for what waits, and given back when it is found drained; whenever it is empty it begins
+ * again at its first byte, so little memory is touched. What finds no room waits in pbufs, which
+ * the window (or SO_RCVBUF) bounds.
  */
-#include "socket.h"
 #include "engine.h"
 #include "heap.h"
 #include "netif.h"
+#include "socket.h"
 #include <string.h>
 
 static uint32_t order_for(const struct socket *s, uint32_t size)
@@ -130,7 +131,8 @@ static bool push_once(struct socket *s, bool *changed)
             return false;
         }
     }
-    bool want = s->rx_pending || (s->type == 1 && s->tcp && s->rx_unacknowledged >= net_tcp_window / 4);
+    bool want =
+        s->rx_pending || (s->type == 1 && s->tcp && s->rx_unacknowledged >= net_tcp_window / 4);
     want_space(s, want);
     if (!want)
         return false;
@@ -179,8 +181,12 @@ bool receive_add(struct socket *s, struct pbuf *p)
     return true;
 }
 
-/* A record of a datagram socket or an accept queue: header, then length bytes of p from offset on, padded to 16. */
-bool receive_record(struct socket *s, const void *header, uint32_t size, struct pbuf *p, uint32_t offset, uint32_t length)
+/*
+ * A record of a datagram socket or an accept queue: header, then length bytes of p from offset on,
+ * padded to 16.
+ */
+bool receive_record(struct socket *s, const void *header, uint32_t size, struct pbuf *p,
+                    uint32_t offset, uint32_t length)
 {
     uint32_t total = (size + length + 15) & ~15u, consumed;
     if (!s->shared || s->closed || s->rx_shut)

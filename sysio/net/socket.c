@@ -7,17 +7,29 @@
 #include <errno.h>
 #include <string.h>
 
-#define LINUX_AF_INET 2
+#define LINUX_AF_INET  2
 #define LINUX_AF_INET6 10
 enum { STREAM = 1, DGRAM = 2, RAW = 3 };
 
 int net_errno(err_t e)
 {
     static const int numbers[] = {
-        [-ERR_OK] = 0,          [-ERR_MEM] = ENOBUFS,      [-ERR_BUF] = ENOBUFS,        [-ERR_TIMEOUT] = ETIMEDOUT,
-        [-ERR_RTE] = ENETUNREACH, [-ERR_INPROGRESS] = EINPROGRESS, [-ERR_VAL] = EINVAL, [-ERR_WOULDBLOCK] = EAGAIN,
-        [-ERR_USE] = EADDRINUSE, [-ERR_ALREADY] = EALREADY, [-ERR_ISCONN] = EISCONN,    [-ERR_CONN] = ENOTCONN,
-        [-ERR_IF] = ENETDOWN,   [-ERR_ABRT] = ECONNABORTED, [-ERR_RST] = ECONNRESET,    [-ERR_CLSD] = ENOTCONN,
+        [-ERR_OK] = 0,
+        [-ERR_MEM] = ENOBUFS,
+        [-ERR_BUF] = ENOBUFS,
+        [-ERR_TIMEOUT] = ETIMEDOUT,
+        [-ERR_RTE] = ENETUNREACH,
+        [-ERR_INPROGRESS] = EINPROGRESS,
+        [-ERR_VAL] = EINVAL,
+        [-ERR_WOULDBLOCK] = EAGAIN,
+        [-ERR_USE] = EADDRINUSE,
+        [-ERR_ALREADY] = EALREADY,
+        [-ERR_ISCONN] = EISCONN,
+        [-ERR_CONN] = ENOTCONN,
+        [-ERR_IF] = ENETDOWN,
+        [-ERR_ABRT] = ECONNABORTED,
+        [-ERR_RST] = ECONNRESET,
+        [-ERR_CLSD] = ENOTCONN,
         [-ERR_ARG] = EIO,
     };
     uint32_t index = (uint32_t)-e;
@@ -38,7 +50,9 @@ static int check_kind(uint32_t family, uint32_t type, uint32_t *protocol)
     case DGRAM:
         if (!*protocol)
             *protocol = IP_PROTO_UDP;
-        return *protocol == IP_PROTO_UDP || *protocol == (v6 ? IP6_NEXTH_ICMP6 : IP_PROTO_ICMP) ? 0 : -EPROTONOSUPPORT;
+        return *protocol == IP_PROTO_UDP || *protocol == (v6 ? IP6_NEXTH_ICMP6 : IP_PROTO_ICMP)
+                   ? 0
+                   : -EPROTONOSUPPORT;
     case RAW:
         return *protocol && *protocol < 256 ? 0 : -EPROTONOSUPPORT;
     default:
@@ -46,7 +60,8 @@ static int check_kind(uint32_t family, uint32_t type, uint32_t *protocol)
     }
 }
 
-struct socket *socket_create(struct session *session, uint32_t family, uint32_t type, uint32_t protocol, int *error)
+struct socket *socket_create(struct session *session, uint32_t family, uint32_t type,
+                             uint32_t protocol, int *error)
 {
     *error = check_kind(family, type, &protocol);
     if (*error)
@@ -78,7 +93,8 @@ struct socket *socket_create(struct session *session, uint32_t family, uint32_t 
 
 int64_t socket_expose(struct socket *s)
 {
-    int64_t slot = session_slot_alloc(s->session, s->type == STREAM ? IO_SLOT_STREAM : IO_SLOT_DATAGRAM, s);
+    int64_t slot =
+        session_slot_alloc(s->session, s->type == STREAM ? IO_SLOT_STREAM : IO_SLOT_DATAGRAM, s);
     if (slot < 0)
         return slot;
     s->slot = (uint32_t)slot;
@@ -114,7 +130,8 @@ bool socket_read_head(struct socket *s)
         if (!ring_check(__atomic_load_n(&s->shared->tx_place, __ATOMIC_ACQUIRE), &s->tx))
             return false;
     }
-    if (!s->tx.page || head - s->tx_tail > ring_size(&s->tx) || head - s->tx_tail < s->tx_seen - s->tx_tail)
+    if (!s->tx.page || head - s->tx_tail > ring_size(&s->tx) ||
+        head - s->tx_tail < s->tx_seen - s->tx_tail)
         return false;
     s->tx_seen = head;
     return true;

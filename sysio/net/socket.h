@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sockets. A socket has a slot in its session's arena (what the client sees), and when it needs one, a PCB of lwIP's. It
- * lives from IO_SOCKET (or accept) until its gate is closed and its last byte is acknowledged or given up.
+ * Sockets. A socket has a slot in its session's arena (what the client sees), and when it needs
+ * one, a PCB of lwIP's. It lives from IO_SOCKET (or accept) until its gate is closed and its last
+ * byte is acknowledged or given up.
  *
  * States of a stream:
  *   NEW -> CONNECTING -> CONNECTED -> ENDED        NEW -> LISTENING
- * ENDED: no PCB any more; what was received can still be read. `closed` (the client is gone) is apart from the
- * state: a closed socket lingers in CONNECTED until its tx ring is drained.
+ * ENDED: no PCB any more; what was received can still be read. `closed` (the client is gone) is
+ * apart from the state: a closed socket lingers in CONNECTED until its tx ring is drained.
  */
 #ifndef NET_SOCKET_H
 #define NET_SOCKET_H
@@ -25,7 +26,13 @@ struct object { /* what the port knows of: the first fields of sessions, sockets
     uint64_t badge;
 };
 
-enum socket_state { SOCKET_NEW, SOCKET_LISTENING, SOCKET_CONNECTING, SOCKET_CONNECTED, SOCKET_ENDED };
+enum socket_state {
+    SOCKET_NEW,
+    SOCKET_LISTENING,
+    SOCKET_CONNECTING,
+    SOCKET_CONNECTED,
+    SOCKET_ENDED
+};
 
 struct binding { /* see ports.h */
     struct binding *next, **link;
@@ -58,11 +65,11 @@ struct socket {
 
     /* receiving */
     struct ring rx;
-    uint32_t rx_head, rx_tail;   /* tail: as last read and checked */
-    uint32_t rx_unacknowledged;  /* bytes put into the ring that the window still counts */
-    struct pbuf *rx_pending;     /* what the ring has no room for. Datagrams: whole records */
-    uint32_t rx_pending_size;    /* sum of it */
-    uint32_t rx_pending_offset;  /* taken from the first pbuf */
+    uint32_t rx_head, rx_tail;  /* tail: as last read and checked */
+    uint32_t rx_unacknowledged; /* bytes put into the ring that the window still counts */
+    struct pbuf *rx_pending;    /* what the ring has no room for. Datagrams: whole records */
+    uint32_t rx_pending_size;   /* sum of it */
+    uint32_t rx_pending_offset; /* taken from the first pbuf */
     struct pbuf *rx_pending_last;
     bool rx_eof, rx_shut;
 
@@ -71,10 +78,11 @@ struct socket {
     uint32_t tx_tail, tx_sent; /* acknowledged; handed to lwIP */
     uint32_t tx_seen;          /* head as last read and checked */
     bool tx_shut, fin_sent;
-    bool started;   /* the first byte has been handed to lwIP */
+    bool started;       /* the first byte has been handed to lwIP */
     uint32_t small_end; /* where the last segment ends that was sent less than full (Nagle) */
-    bool ping_pong; /* data goes back and forth: acknowledgements may wait for an answer to ride on */
-    uint8_t received; /* segments since the last byte was sent */
+    /* data goes back and forth: acknowledgements may wait for an answer to ride on */
+    bool ping_pong;
+    uint8_t received;        /* segments since the last byte was sent */
     bool later, break_later; /* on the engine's list: try again, or reset */
     struct socket *later_next;
     struct socket *retired_next; /* freed but for its slot: see net_retire() */
@@ -86,54 +94,67 @@ struct socket {
 
     /* listening */
     uint32_t backlog, syn_pending, deferred_count;
-    struct socket *listener;            /* of a connection whose accept record waits (deferred or no room) */
+    /* of a connection whose accept record waits (deferred or no room) */
+    struct socket *listener;
     struct socket *waiting, *waiting_next; /* its list, oldest first */
     struct socket **waiting_last;
 
     /* options */
-    bool v6only, reuse_address, reuse_port, broadcast, keepalive, no_delay, cork, linger_on, recv_ttl, packet_info;
+    bool v6only, reuse_address, reuse_port, broadcast, keepalive, no_delay, cork, linger_on,
+        recv_ttl, packet_info;
     bool multicast_loop, accept_filter;
-    uint32_t linger, defer_accept, send_buffer, receive_buffer, low_water, user_timeout, max_segment;
+    uint32_t linger, defer_accept, send_buffer, receive_buffer, low_water, user_timeout,
+        max_segment;
     uint32_t keep_idle, keep_interval, keep_count, priority, fast_open;
-    uint32_t receive_timeout[4]; /* kept for getsockopt: SO_RCVTIMEO, SO_SNDTIMEO are the runtime's */
+    /* kept for getsockopt: SO_RCVTIMEO, SO_SNDTIMEO are the runtime's */
+    uint32_t receive_timeout[4];
     uint8_t tos, traffic_class, ttl, hops, multicast_ttl, multicast_netif, netif;
     uint8_t congestion[16];
     uint16_t icmp_id;
 };
 
 /* ---- socket.c: life ---- */
-struct socket *socket_create(struct session *s, uint32_t family, uint32_t type, uint32_t protocol, int *error);
-int64_t socket_expose(struct socket *s); /* a slot, in shared memory. Result: slot or negated errno */
-void socket_free(struct socket *s);      /* everything of it, at once */
-void socket_closed(struct socket *s);    /* the last handle is gone */
-void socket_changed(struct socket *s);   /* the client has set its to_engine bit */
+struct socket *socket_create(struct session *s, uint32_t family, uint32_t type, uint32_t protocol,
+                             int *error);
+/* a slot, in shared memory. Result: slot or negated errno */
+int64_t socket_expose(struct socket *s);
+void socket_free(struct socket *s);    /* everything of it, at once */
+void socket_closed(struct socket *s);  /* the last handle is gone */
+void socket_changed(struct socket *s); /* the client has set its to_engine bit */
 void socket_signal(struct socket *s);
 void socket_set_state(struct socket *s, uint32_t set, uint32_t clear);
 void socket_set_error(struct socket *s, int error);
 int net_errno(err_t e); /* positive Linux errno */
-bool socket_read_head(struct socket *s); /* of the tx ring, into tx_seen; false: the client broke the rules */
-int socket_choose_source(const struct socket *s, const ip_addr_t *to, ip_addr_t *from); /* 0 or negated errno */
+/* of the tx ring, into tx_seen; false: the client broke the rules */
+bool socket_read_head(struct socket *s);
+/* 0 or negated errno */
+int socket_choose_source(const struct socket *s, const ip_addr_t *to, ip_addr_t *from);
 
 /* ---- receive.c: rings towards the client ---- */
-void receive_push(struct socket *s);                          /* moves what is pending as far as there is room */
-bool receive_add(struct socket *s, struct pbuf *p);           /* takes the reference */
-bool receive_record(struct socket *s, const void *header, uint32_t size, struct pbuf *p, uint32_t offset, uint32_t length);
-void receive_release(struct socket *s);                       /* gives the ring back if it is drained */
-void receive_drop(struct socket *s);                          /* forgets all */
-uint32_t receive_unread(struct socket *s);                    /* bytes the client has not taken */
-bool receive_tail(struct socket *s, uint32_t *consumed);      /* reads the client's tail; false: broken (and reset) */
+/* moves what is pending as far as there is room */
+void receive_push(struct socket *s);
+bool receive_add(struct socket *s, struct pbuf *p); /* takes the reference */
+bool receive_record(struct socket *s, const void *header, uint32_t size, struct pbuf *p,
+                    uint32_t offset, uint32_t length);
+/* gives the ring back if it is drained */
+void receive_release(struct socket *s);
+void receive_drop(struct socket *s);       /* forgets all */
+uint32_t receive_unread(struct socket *s); /* bytes the client has not taken */
+/* reads the client's tail; false: broken (and reset) */
+bool receive_tail(struct socket *s, uint32_t *consumed);
 
 /* ---- tcp.c ---- */
 int tcp_socket_connect(struct socket *s, const ip_addr_t *address, uint16_t port);
 int tcp_socket_listen(struct socket *s, uint32_t backlog);
 int tcp_socket_shutdown(struct socket *s, int how);
-void tcp_socket_pump(struct socket *s);     /* tx ring -> lwIP */
+void tcp_socket_pump(struct socket *s); /* tx ring -> lwIP */
 void tcp_socket_changed(struct socket *s);
-void tcp_socket_close(struct socket *s);    /* may free it */
-void tcp_socket_break(struct socket *s);    /* the client broke the rules, or memory is out: reset */
-void tcp_socket_options(struct socket *s);  /* options -> PCB */
-void tcp_listener_drain(struct socket *s);  /* pushes accept records that wait */
-void net_pcb_gone(struct tcp_pcb *pcb);     /* from pcb.c: being freed */
+void tcp_socket_close(struct socket *s); /* may free it */
+/* the client broke the rules, or memory is out: reset */
+void tcp_socket_break(struct socket *s);
+void tcp_socket_options(struct socket *s); /* options -> PCB */
+void tcp_listener_drain(struct socket *s); /* pushes accept records that wait */
+void net_pcb_gone(struct tcp_pcb *pcb);    /* from pcb.c: being freed */
 
 /* ---- datagram.c: UDP, ping and raw sockets ---- */
 int datagram_open(struct socket *s); /* makes the PCB */
@@ -141,19 +162,26 @@ int datagram_bind(struct socket *s);
 int datagram_connect(struct socket *s, const ip_addr_t *address, uint16_t port);
 void datagram_changed(struct socket *s);
 void datagram_close(struct socket *s);
-int datagram_membership(struct socket *s, bool join, const ip_addr_t *group, const ip_addr_t *interface_address, uint8_t netif);
+int datagram_membership(struct socket *s, bool join, const ip_addr_t *group,
+                        const ip_addr_t *interface_address, uint8_t netif);
 
 /* ---- options.c ---- */
 int option_set(struct socket *s, int level, int name, const uint8_t *value, uint32_t size);
-int option_get(struct socket *s, int level, int name, uint8_t *value, uint32_t size); /* length or negated errno */
+/* length or negated errno */
+int option_get(struct socket *s, int level, int name, uint8_t *value, uint32_t size);
 
 /* ---- address.c ---- */
 /* Linux sockaddr bytes -> address, for this socket's family; 0 or negated errno. */
-int address_read(const struct socket *s, const uint8_t *bytes, uint32_t size, ip_addr_t *address, uint16_t *port);
-uint32_t address_write(const struct socket *s, const ip_addr_t *address, uint16_t port, uint8_t *bytes); /* -> length */
+int address_read(const struct socket *s, const uint8_t *bytes, uint32_t size, ip_addr_t *address,
+                 uint16_t *port);
+/* -> length */
+uint32_t address_write(const struct socket *s, const ip_addr_t *address, uint16_t port,
+                       uint8_t *bytes);
 /* Fills address[16] and family as in struct io_accept and io_datagram; port is in host order. */
-void address_pack(const struct socket *s, const ip_addr_t *address, uint8_t bytes[16], uint16_t *family);
-bool address_unpack(const struct socket *s, const uint8_t bytes[16], uint16_t family, ip_addr_t *address);
+void address_pack(const struct socket *s, const ip_addr_t *address, uint8_t bytes[16],
+                  uint16_t *family);
+bool address_unpack(const struct socket *s, const uint8_t bytes[16], uint16_t family,
+                    ip_addr_t *address);
 void address_any(const struct socket *s, ip_addr_t *address);
 bool address_is_own(const ip_addr_t *address);
 

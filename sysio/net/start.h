@@ -7,7 +7,8 @@
 #include <stdbool.h>
 
 /*
- * Starts the engine in a thread of its own, with the first virtio-net device there is (virtio_scan() has run). Reads ip=ADDR/PREFIX
+ * Starts the engine in a thread of its own, with the first virtio-net device there is
+ * (virtio_scan() has run). Reads ip=ADDR/PREFIX
  * [:GATEWAY[:DNS]] and hostname= from the command line. Result: a gate of the connector
  * (IO_SESSION_OPEN, IO_NETINFO), or 0: no memory.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What lwIP asks of its platform. */
-#include "port.h"
 #include "lwip/arch.h"
 #include "lwip/sys.h"
+#include "port.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stream sockets on lwIP's TCP. Data goes from the client's tx ring into segments without a copy; tx_tail follows the
- * acknowledgements. lwIP frees PCBs on its own terms, and says so: through the error callback (with the reason), and through
- * net_pcb_gone() in every case, so a socket never keeps a dangling PCB.
+ * Stream sockets on lwIP's TCP. Data goes from the client's tx ring into segments without a copy;
+ * tx_tail follows the acknowledgements. lwIP frees PCBs on its own terms, and says so: through the
+ * error callback (with the reason), and through net_pcb_gone() in every case, so a socket never
+ * keeps a dangling PCB.
  */
 #include "engine.h"
 #include "heap.h"
@@ -13,7 +14,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define CHUNK 32768u /* one tcp_write */
+#define CHUNK          32768u /* one tcp_write */
 #define INITIAL_WINDOW 10u
 
 static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err);
@@ -22,7 +23,7 @@ static void on_error(void *arg, err_t err);
 static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err);
 static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err);
 
-/* ---- the PCB ----------------------------------------------------------------------------------------- */
+/* ---- the PCB ---- */
 
 static void attach(struct socket *s, struct tcp_pcb *pcb)
 {
@@ -82,7 +83,7 @@ void tcp_socket_options(struct socket *s)
         pcb->mss = (uint16_t)s->max_segment;
 }
 
-/* ---- the end of a connection ------------------------------------------------------------------------- */
+/* ---- the end of a connection ---- */
 
 /* No PCB any more. The client sees end of file, and an error if there is one. */
 static void ended(struct socket *s, int error)
@@ -169,7 +170,7 @@ static void on_error(void *arg, err_t err)
         finish_closed(s);
 }
 
-/* ---- receiving --------------------------------------------------------------------------------------- */
+/* ---- receiving ---- */
 
 /* Pending data that lies in someone else's ring or in scarce device buffers becomes our own. */
 static bool keep_pending(struct socket *s)
@@ -199,8 +200,9 @@ static void push_accept(struct socket *s);
 static uint32_t segment_payload(const struct tcp_pcb *pcb);
 
 /*
- * A small pushed segment on a connection that only receives is acknowledged at once: the peer's Nagle waits for that, and no answer
- * will come to carry it. (Over loopback nobody waits: see sendable().)
+ * A small pushed segment on a connection that only receives is acknowledged at once: the peer's
+ * Nagle waits for that, and no answer will come to carry it. (Over loopback nobody waits: see
+ * sendable().)
  */
 static void acknowledge_early(struct socket *s, struct tcp_pcb *pcb, const struct pbuf *p)
 {
@@ -208,7 +210,8 @@ static void acknowledge_early(struct socket *s, struct tcp_pcb *pcb, const struc
         s->received++;
     if (s->received > 1)
         s->ping_pong = false;
-    if (!s->ping_pong && p->flags & PBUF_FLAG_PUSH && p->tot_len < segment_payload(pcb) && !address_is_own(&pcb->remote_ip))
+    if (!s->ping_pong && p->flags & PBUF_FLAG_PUSH && p->tot_len < segment_payload(pcb) &&
+        !address_is_own(&pcb->remote_ip))
         tcp_ack_now(pcb);
 }
 
@@ -239,7 +242,7 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
     return ERR_OK;
 }
 
-/* ---- sending ----------------------------------------------------------------------------------------- */
+/* ---- sending ---- */
 
 static bool may_send(const struct socket *s)
 {
@@ -263,19 +266,22 @@ static uint32_t segment_payload(const struct tcp_pcb *pcb)
 }
 
 /*
- * How much of what is there may go now. The part of a segment at the end waits while the socket is corked, or, unless
- * TCP_NODELAY is set, while an earlier such part is not acknowledged (Minshall's Nagle, as on Linux: full segments in flight do
- * not hold it back). Over loopback there is no wire to be spared.
+ * How much of what is there may go now. The part of a segment at the end waits while the socket is
+ * corked, or, unless TCP_NODELAY is set, while an earlier such part is not acknowledged (Minshall's
+ * Nagle, as on Linux: full segments in flight do not hold it back). Over loopback there is no wire
+ * to be spared.
  */
 static uint32_t sendable(struct socket *s, const struct tcp_pcb *pcb, uint32_t available)
 {
-    uint32_t flags = __atomic_load_n(&s->shared->client_flags, __ATOMIC_RELAXED), tail = available % segment_payload(pcb);
+    uint32_t flags = __atomic_load_n(&s->shared->client_flags, __ATOMIC_RELAXED),
+             tail = available % segment_payload(pcb);
     bool small_in_flight = (int32_t)(s->small_end - s->tx_tail) > 0;
     if (!tail || s->tx_shut)
         return available;
     if (s->cork || flags & IO_CLIENT_CORK)
         return available - tail;
-    if (small_in_flight && !s->no_delay && !(flags & IO_CLIENT_NODELAY) && !address_is_own(&pcb->remote_ip))
+    if (small_in_flight && !s->no_delay && !(flags & IO_CLIENT_NODELAY) &&
+        !address_is_own(&pcb->remote_ip))
         return available - tail;
     s->small_end = s->tx_sent + available;
     return available;
@@ -327,7 +333,8 @@ void tcp_socket_pump(struct socket *s)
 /* The tail has moved on by `size`: tell the client, if it waits, when a third has become free. */
 static void offer_space(struct socket *s, uint32_t size)
 {
-    uint32_t limit = s->send_buffer, queued = __atomic_load_n(&s->shared->tx_head, __ATOMIC_SEQ_CST) - s->tx_tail;
+    uint32_t limit = s->send_buffer,
+             queued = __atomic_load_n(&s->shared->tx_head, __ATOMIC_SEQ_CST) - s->tx_tail;
     if (limit > ring_size(&s->tx))
         limit = ring_size(&s->tx);
     limit -= limit / 3;
@@ -401,7 +408,7 @@ int tcp_socket_shutdown(struct socket *s, int how)
     return 0;
 }
 
-/* ---- connecting -------------------------------------------------------------------------------------- */
+/* ---- connecting ---- */
 
 static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err)
 {
@@ -426,7 +433,8 @@ int socket_choose_source(const struct socket *s, const ip_addr_t *to, ip_addr_t 
         *from = s->binding.address;
         return IP_IS_V6_VAL(*from) == IP_IS_V6_VAL(*to) ? 0 : -EINVAL;
     }
-    if (IP_IS_V4_VAL(*to) ? !ip4_addr_isloopback(ip_2_ip4(to)) && address_is_own(to) : address_is_own(to)) {
+    if (IP_IS_V4_VAL(*to) ? !ip4_addr_isloopback(ip_2_ip4(to)) && address_is_own(to)
+                          : address_is_own(to)) {
         *from = *to;
         return 0;
     }
@@ -491,7 +499,7 @@ int tcp_socket_connect(struct socket *s, const ip_addr_t *address, uint16_t port
     return -EINPROGRESS;
 }
 
-/* ---- listening --------------------------------------------------------------------------------------- */
+/* ---- listening ---- */
 
 static err_t on_passive_open(uint8_t id, struct tcp_pcb_listen *listener, struct tcp_pcb *pcb)
 {
@@ -507,7 +515,8 @@ static uint32_t accept_queue(struct socket *s)
     uint32_t consumed;
     if (!receive_tail(s, &consumed))
         return UINT32_MAX;
-    return (s->rx_head - s->rx_tail + s->rx_pending_size) / (uint32_t)sizeof(struct io_accept) + s->deferred_count;
+    return (s->rx_head - s->rx_tail + s->rx_pending_size) / (uint32_t)sizeof(struct io_accept) +
+           s->deferred_count;
 }
 
 err_t net_tcp_filter(struct tcp_pcb *pcb, struct tcp_hdr *header, struct pbuf *p)
@@ -515,13 +524,14 @@ err_t net_tcp_filter(struct tcp_pcb *pcb, struct tcp_hdr *header, struct pbuf *p
     struct socket *s = pcb->callback_arg;
     uint8_t flags = TCPH_FLAGS(header);
     if (pcb->state != LISTEN) /* loopback data out of order: nobody may keep a reference to it */
-        return p->tot_len && ip_current_input_netif() == &net_loop && header->seqno != pcb->rcv_nxt &&
-                       TCP_SEQ_GT(header->seqno, pcb->rcv_nxt)
+        return p->tot_len && ip_current_input_netif() == &net_loop &&
+                       header->seqno != pcb->rcv_nxt && TCP_SEQ_GT(header->seqno, pcb->rcv_nxt)
                    ? ERR_BUF
                    : ERR_OK;
     if (!(flags & TCP_SYN) || flags & (TCP_ACK | TCP_RST))
         return ERR_OK;
-    if (!s || s->rx_shut || s->closed || s->syn_pending > 2 * s->backlog + 128 || accept_queue(s) > s->backlog) {
+    if (!s || s->rx_shut || s->closed || s->syn_pending > 2 * s->backlog + 128 ||
+        accept_queue(s) > s->backlog) {
         net_counters.syns_dropped++;
         return ERR_BUF;
     }
@@ -625,10 +635,13 @@ static void unlink_waiting(struct socket *s)
     s->listener = NULL;
 }
 
-/* Makes the connection the client's: a gate, installed in it, and a record in the listener's ring. */
+/*
+ * Makes the connection the client's: a gate, installed in it, and a record in the listener's ring.
+ */
 static bool make_record(struct socket *listener, struct socket *s)
 {
-    struct io_accept record = {.slot = s->slot, .port = lwip_htons(s->peer_port), .own_port = lwip_htons(s->binding.port)};
+    struct io_accept record = {
+        .slot = s->slot, .port = lwip_htons(s->peer_port), .own_port = lwip_htons(s->binding.port)};
     uint16_t family;
     int64_t gate = port_gate_create(s, &s->object.badge);
     if (gate < 0)
@@ -643,7 +656,10 @@ static bool make_record(struct socket *listener, struct socket *s)
     record.handle = (motor_handle)handle;
     address_pack(s, &s->peer, record.address, &record.family);
     address_pack(s, &s->binding.address, record.own_address, &family);
-    /* Once installed the client owns it; when no record can be pushed it is lost to the client until it exits. */
+    /*
+     * Once installed the client owns it; when no record can be pushed it is lost to the client
+     * until it exits.
+     */
     bool pushed = receive_record(listener, &record, sizeof record, NULL, 0, 0);
     port_handle_close((motor_handle)gate);
     return pushed;
@@ -705,7 +721,7 @@ void tcp_listener_drain(struct socket *s)
     receive_release(s);
 }
 
-/* ---- closing ----------------------------------------------------------------------------------------- */
+/* ---- closing ---- */
 
 static void close_listener(struct socket *s)
 {
@@ -750,7 +766,8 @@ void tcp_socket_close(struct socket *s)
     }
     receive_drop(s);
     if (s->rx_unacknowledged) { /* read, but not yet told to lwIP */
-        tcp_recved(s->tcp, (uint16_t)(s->rx_unacknowledged > 0xffff ? 0xffff : s->rx_unacknowledged));
+        tcp_recved(s->tcp,
+                   (uint16_t)(s->rx_unacknowledged > 0xffff ? 0xffff : s->rx_unacknowledged));
         s->rx_unacknowledged = 0;
     }
     s->tx_shut = true;

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lwIP's tcp_in.c, compiled so that its three searches (active, TIME-WAIT and listening PCBs, each a linear list) look at one
- * candidate each, which tcp_input() below has found in pcb.c's tables. Nothing else of it changes. What still
- * registers and removes PCBs "in tcp_active_pcbs" does so through pcb.c, which goes by the PCB's state.
+ * lwIP's tcp_in.c, compiled so that its three searches (active, TIME-WAIT and listening PCBs, each
+ * a linear list) look at one candidate each, which tcp_input() below has found in pcb.c's tables.
+ * Nothing else of it changes. What still registers and removes PCBs "in tcp_active_pcbs" does so
+ * through pcb.c, which goes by the PCB's state.
  */
+#include "lwip/ip.h"
 #include "lwip/opt.h"
 #include "lwip/priv/tcp_priv.h"
-#include "lwip/ip.h"
 #include "pcb.h"
 
 static struct tcp_pcb *candidate_active, *candidate_time_wait;
 static union tcp_listen_pcbs_t candidate_listen;
 
 #define tcp_active_pcbs candidate_active
-#define tcp_tw_pcbs candidate_time_wait
+#define tcp_tw_pcbs     candidate_time_wait
 #define tcp_listen_pcbs candidate_listen
-#define tcp_input lwip_tcp_input
+#define tcp_input       lwip_tcp_input
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 void lwip_tcp_input(struct pbuf *p, struct netif *inp);

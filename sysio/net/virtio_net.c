@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* virtio-net: one queue pair. Offloads are taken when offered; large receive needs mergeable buffers. */
+/*
+ * virtio-net: one queue pair. Offloads are taken when offered; large receive needs mergeable
+ * buffers.
+ */
 #include "virtio_net.h"
-#include "port.h"
 #include "../virtio/virtio.h"
+#include "port.h"
 
-#define F_CSUM (1ull << 0)
+#define F_CSUM       (1ull << 0)
 #define F_GUEST_CSUM (1ull << 1)
-#define F_MTU (1ull << 3)
-#define F_MAC (1ull << 5)
+#define F_MTU        (1ull << 3)
+#define F_MAC        (1ull << 5)
 #define F_GUEST_TSO4 (1ull << 7)
 #define F_GUEST_TSO6 (1ull << 8)
-#define F_HOST_TSO4 (1ull << 11)
-#define F_HOST_TSO6 (1ull << 12)
-#define F_MRG_RXBUF (1ull << 15)
-#define F_STATUS (1ull << 16)
+#define F_HOST_TSO4  (1ull << 11)
+#define F_HOST_TSO6  (1ull << 12)
+#define F_MRG_RXBUF  (1ull << 15)
+#define F_STATUS     (1ull << 16)
 
 enum { RX = 0, TX = 1 };
 enum { CONFIG_MAC = 0, CONFIG_STATUS = 6, CONFIG_MTU = 10 };
@@ -88,8 +91,8 @@ static void net_busy(struct net_device *d)
 struct net_device *virtio_net_open(motor_handle gate, uint64_t memory)
 {
     struct virtio_net *c = &the_card;
-    uint64_t agreed, wanted = F_CSUM | F_GUEST_CSUM | F_MTU | F_MAC | F_GUEST_TSO4 | F_GUEST_TSO6 | F_HOST_TSO4 | F_HOST_TSO6 |
-                              F_MRG_RXBUF | F_STATUS;
+    uint64_t agreed, wanted = F_CSUM | F_GUEST_CSUM | F_MTU | F_MAC | F_GUEST_TSO4 | F_GUEST_TSO6 |
+                              F_HOST_TSO4 | F_HOST_TSO6 | F_MRG_RXBUF | F_STATUS;
     struct virtio_device *v = virtio_find(VIRTIO_NET, 0);
     if (!v)
         return NULL;
@@ -104,7 +107,8 @@ struct net_device *virtio_net_open(motor_handle gate, uint64_t memory)
     uint32_t size = memory < 64ull << 20 ? 64 : 256;
     c->virtio = v;
     c->has_status = agreed & F_STATUS;
-    if (virtio_interrupts(v, gate) < 0 || virtio_queue(v, RX, memory < 64ull << 20 ? 64 : 512, &c->rx) < 0 ||
+    if (virtio_interrupts(v, gate) < 0 ||
+        virtio_queue(v, RX, memory < 64ull << 20 ? 64 : 512, &c->rx) < 0 ||
         virtio_queue(v, TX, size, &c->tx) < 0) {
         port_log("%s: no queues or no interrupt\n", virtio_name(v));
         virtio_reset(v);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* virtio-rng: some bytes for the kernel's generator when the machine starts, and some more now and then. */
+/*
+ * virtio-rng: some bytes for the kernel's generator when the machine starts, and some more now and
+ * then.
+ */
 #include "start.h"
 
 #include "../virtio/virtio.h"
 
-#define BYTES 64u
+#define BYTES    64u
 #define EVERY_NS (300ull * 1000000000u)
 
 static struct virtio_device *device;
@@ -42,8 +45,9 @@ void entropy_init(struct engine *e, uint64_t badge)
     uint64_t features;
     struct virtio_device *d = virtio_find(VIRTIO_RNG, 0);
     int64_t gate = d ? engine_gate(e, badge) : -1;
-    if (gate < 0 || virtio_dma_alloc(&memory, MOTOR_PAGE_SIZE) < 0 || virtio_negotiate(d, 0, 0, &features) < 0 ||
-        virtio_interrupts(d, (motor_handle)gate) < 0 || virtio_queue(d, 0, 2, &queue) < 0)
+    if (gate < 0 || virtio_dma_alloc(&memory, MOTOR_PAGE_SIZE) < 0 ||
+        virtio_negotiate(d, 0, 0, &features) < 0 || virtio_interrupts(d, (motor_handle)gate) < 0 ||
+        virtio_queue(d, 0, 2, &queue) < 0)
         return;
     engine = e;
     device = d;

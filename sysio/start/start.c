@@ -19,7 +19,7 @@ enum { BADGE_EXIT = 1, BADGE_ENTROPY = 2 };
 
 static struct engine engine;
 
-/* ---- what to run ----------------------------------------------------------------------------------------------- */
+/* ---- what to run ---- */
 
 const char *start_read(const void *bundle, uint64_t size, const char *name, struct start_run *run)
 {
@@ -34,7 +34,8 @@ const char *start_read(const void *bundle, uint64_t size, const char *name, stru
     at += sizeof head;
     if (head.magic != MOTOR_RUN_MAGIC || head.argc > e->size || head.envc > e->size)
         return "damaged: " MOTOR_BUNDLE_RUN;
-    *run = (struct start_run){.flags = head.flags, .argc = head.argc, .envc = head.envc, .path = at};
+    *run =
+        (struct start_run){.flags = head.flags, .argc = head.argc, .envc = head.envc, .path = at};
     for (uint64_t i = 0; i < 1ull + head.argc + head.envc; i++) {
         const char *nul = memchr(at, 0, (size_t)(end - at));
         if (!nul)
@@ -47,12 +48,13 @@ const char *start_read(const void *bundle, uint64_t size, const char *name, stru
     return NULL;
 }
 
-/* ---- the end ----------------------------------------------------------------------------------------------------- */
+/* ---- the end ---- */
 
 /* All output out, the last frame sent, the machine off. */
 static _Noreturn void finish(uint32_t frame, const void *data, uint32_t size, bool failed)
 {
-    struct motor_msg m = {.op = TTY_FINISH, .word = {frame}, .in = data, .in_size = size, .deadline = MOTOR_NEVER};
+    struct motor_msg m = {
+        .op = TTY_FINISH, .word = {frame}, .in = data, .in_size = size, .deadline = MOTOR_NEVER};
     int64_t gate = engine_gate(&tty_engine, TTY_CONTROL + 1);
     if (gate >= 0)
         motor_call((motor_handle)gate, &m);
@@ -88,7 +90,7 @@ static _Noreturn void program_ended(motor_handle process)
     finish(MOTOR_FRAME_EXIT, &status, sizeof status, !tty_has_channel() && status);
 }
 
-/* ---- the start block ----------------------------------------------------------------------------------------------- */
+/* ---- the start block ---- */
 
 struct block {
     uint8_t *bytes;
@@ -143,8 +145,13 @@ static int64_t standard_fds(motor_handle process, struct block *b)
     int64_t error = 0;
     struct motor_start_fd fds[3];
     for (int i = 0; i < 3; i++)
-        fds[i] = (struct motor_start_fd){.fd = i, .protocol = MOTOR_FD_TTY, .flags = i == 0 && tty_has_channel() ? O_RDONLY : i == 0 ? O_RDWR : O_WRONLY,
-                                         .handle = give(process, tty_open(IO_TTY_STDIN + (uint32_t)i), GATE_RIGHTS, &error)};
+        fds[i] = (struct motor_start_fd){
+            .fd = i,
+            .protocol = MOTOR_FD_TTY,
+            .flags = i == 0 && tty_has_channel() ? O_RDONLY
+                     : i == 0                    ? O_RDWR
+                                                 : O_WRONLY,
+            .handle = give(process, tty_open(IO_TTY_STDIN + (uint32_t)i), GATE_RIGHTS, &error)};
     if (!tty_has_channel())
         fds[1].flags = fds[2].flags = O_RDWR;
     uint32_t at = block_add(b, fds, sizeof fds, 8);
@@ -153,8 +160,9 @@ static int64_t standard_fds(motor_handle process, struct block *b)
     return error;
 }
 
-static int64_t fill_block(struct block *b, motor_handle process, const struct start_run *run, motor_handle runtime,
-                          uint64_t runtime_size, motor_handle net, motor_handle exec)
+static int64_t fill_block(struct block *b, motor_handle process, const struct start_run *run,
+                          motor_handle runtime, uint64_t runtime_size, motor_handle net,
+                          motor_handle exec)
 {
     static const char cwd[] = "/";
     int64_t error = 0;
@@ -171,17 +179,29 @@ static int64_t fill_block(struct block *b, motor_handle process, const struct st
     struct motor_start s = {
         .magic = MOTOR_START_MAGIC,
         .flags = run->flags & MOTOR_RUN_MISSING ? MOTOR_START_REPORT_MISSING : 0,
-        .runtime = give(process, motor_handle_dup(runtime, MOTOR_RIGHT_READ | MOTOR_RIGHT_EXEC | MOTOR_RIGHT_DUP),
-                        MOTOR_RIGHT_READ | MOTOR_RIGHT_EXEC | MOTOR_RIGHT_DUP, &error),
-        .root = give(process, fs_open_handle("/", O_PATH | O_DIRECTORY, false), GATE_RIGHTS, &error),
+        .runtime =
+            give(process,
+                 motor_handle_dup(runtime, MOTOR_RIGHT_READ | MOTOR_RIGHT_EXEC | MOTOR_RIGHT_DUP),
+                 MOTOR_RIGHT_READ | MOTOR_RIGHT_EXEC | MOTOR_RIGHT_DUP, &error),
+        .root =
+            give(process, fs_open_handle("/", O_PATH | O_DIRECTORY, false), GATE_RIGHTS, &error),
         .cwd = give(process, fs_open_handle("/", O_PATH | O_DIRECTORY, false), GATE_RIGHTS, &error),
         .net = net ? give(process, motor_handle_dup(net, GATE_RIGHTS), GATE_RIGHTS, &error) : 0,
         .tty = give(process, engine_gate(&tty_engine, TTY_CONNECTOR + 1), GATE_RIGHTS, &error),
         .exec = give(process, exec, GATE_RIGHTS, &error),
-        .trace = run->flags & MOTOR_RUN_TRACE ? give(process, tty_open(IO_TTY_TRACE), GATE_RIGHTS, &error) : 0,
-        .argc = run->argc, .argv = argv, .envc = run->envc, .envp = envp,
-        .exec_path = exec_path, .cwd_path = cwd_path,
-        .pid = info.pid, .ppid = info.ppid, .pgid = info.pgid, .sid = info.sid,
+        .trace = run->flags & MOTOR_RUN_TRACE
+                     ? give(process, tty_open(IO_TTY_TRACE), GATE_RIGHTS, &error)
+                     : 0,
+        .argc = run->argc,
+        .argv = argv,
+        .envc = run->envc,
+        .envp = envp,
+        .exec_path = exec_path,
+        .cwd_path = cwd_path,
+        .pid = info.pid,
+        .ppid = info.ppid,
+        .pgid = info.pgid,
+        .sid = info.sid,
         .umask = 022,
         .runtime_size = (uint32_t)runtime_size,
     };
@@ -194,7 +214,7 @@ static int64_t fill_block(struct block *b, motor_handle process, const struct st
     return b->failed ? -ENOMEM : error;
 }
 
-/* ---- the program ----------------------------------------------------------------------------------------------------- */
+/* ---- the program ---- */
 
 /* Says what is wrong with the program file, if anything is. The runtime checks all of it again. */
 static const char *program_check(const struct start_run *run, char *message, size_t size)
@@ -205,7 +225,8 @@ static const char *program_check(const struct start_run *run, char *message, siz
     Elf64_Ehdr h = {0};
     const char *why = NULL;
     if (error) {
-        snprintf(message, size, "127: %s: %s", run->path, error == -ENOENT ? "not found" : strerror(-error));
+        snprintf(message, size, "127: %s: %s", run->path,
+                 error == -ENOENT ? "not found" : strerror(-error));
         return message;
     }
     motor_handle vmo;
@@ -262,7 +283,8 @@ static _Noreturn void no_start(const struct start_run *run, const char *what, in
 {
     char message[128];
     snprintf(message, sizeof message, "125: the program could not be started: %s (%s)", what,
-             status == -MOTOR_ENOMEM || status == -ENOMEM ? "not enough memory" : strerror((int)-to_errno(status)));
+             status == -MOTOR_ENOMEM || status == -ENOMEM ? "not enough memory"
+                                                          : strerror((int)-to_errno(status)));
     start_failed(run->flags, message);
 }
 
@@ -272,15 +294,19 @@ struct program {
     struct motor_thread_start thread;
 };
 
-static void program_describe(const struct program *p, const struct start_run *run, const struct block *b)
+static void program_describe(const struct program *p, const struct start_run *run,
+                             const struct block *b)
 {
     const struct motor_start *s = (const struct motor_start *)b->bytes;
     const char *name = strrchr(run->path, '/');
-    procfs_add_process(s->pid, p->process, run->path, (const char *)b->bytes + s->argv, strings_size(run->args, run->argc));
-    motor_process_set(p->process, MOTOR_PSET_NAME, (uint64_t)(uintptr_t)(name ? name + 1 : run->path));
+    procfs_add_process(s->pid, p->process, run->path, (const char *)b->bytes + s->argv,
+                       strings_size(run->args, run->argc));
+    motor_process_set(p->process, MOTOR_PSET_NAME,
+                      (uint64_t)(uintptr_t)(name ? name + 1 : run->path));
 }
 
-static struct program program_prepare(const struct start_run *run, motor_handle runtime, uint64_t runtime_size, motor_handle net)
+static struct program program_prepare(const struct start_run *run, motor_handle runtime,
+                                      uint64_t runtime_size, motor_handle net)
 {
     char message[512];
     struct program p;
@@ -298,7 +324,8 @@ static struct program program_prepare(const struct start_run *run, motor_handle 
     int64_t block = write_block(&b);
     if (block < 0)
         no_start(run, "its start block", block);
-    status = motor_process_prepare(p.process, runtime, runtime_size, (motor_handle)block, b.size, &p.thread);
+    status = motor_process_prepare(p.process, runtime, runtime_size, (motor_handle)block, b.size,
+                                   &p.thread);
     if (status < 0)
         no_start(run, "its memory", status);
     program_describe(&p, run, &b);
@@ -324,7 +351,8 @@ static void program_go(const struct start_run *run, const struct program *p)
     motor_handle_close((motor_handle)thread);
 }
 
-void start_program(const void *bundle, uint64_t bundle_size, const struct start_run *run, motor_handle net)
+void start_program(const void *bundle, uint64_t bundle_size, const struct start_run *run,
+                   motor_handle net)
 {
     uint64_t runtime_size = 0;
     struct start_run runs[1 + MOTOR_RUN_COMPANIONS] = {*run};
@@ -336,7 +364,8 @@ void start_program(const void *bundle, uint64_t bundle_size, const struct start_
     int64_t runtime = runtime_open(bundle, bundle_size, &runtime_size);
     if (runtime < 0)
         no_start(run, MOTOR_BUNDLE_RUNTIME, runtime);
-    for (char name[] = MOTOR_BUNDLE_RUN ".1"; count <= MOTOR_RUN_COMPANIONS; name[sizeof name - 2]++, count++)
+    for (char name[] = MOTOR_BUNDLE_RUN ".1"; count <= MOTOR_RUN_COMPANIONS;
+         name[sizeof name - 2]++, count++)
         if (start_read(bundle, bundle_size, name, &runs[count]))
             break;
     for (uint32_t i = 0; i < count; i++)
@@ -353,7 +382,8 @@ void start_program(const void *bundle, uint64_t bundle_size, const struct start_
     for (;;) {
         struct motor_process_info info;
         engine_turn(&engine, true);
-        if (motor_process_info(programs[0].process, MOTOR_PINFO_BASIC, &info, sizeof info) >= 0 && info.state == 2)
+        if (motor_process_info(programs[0].process, MOTOR_PINFO_BASIC, &info, sizeof info) >= 0 &&
+            info.state == 2)
             program_ended(programs[0].process);
     }
 }

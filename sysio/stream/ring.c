@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rings in an arena. The engine's come from stacks, one for each size, so that the memory used last is used next. What lies
- * idle beyond a bound is given back to the system at once: its pages are forgotten, its place is kept.
+ * Rings in an arena. The engine's come from stacks, one for each size, so that the memory used last
+ * is used next. What lies idle beyond a bound is given back to the system at once: its pages are
+ * forgotten, its place is kept.
  */
 #include "session.h"
 #include <stdlib.h>
 
 #define IDLE_BYTES_MAX (512u << 10)
-#define ENGINE_FIRST (IO_ARENA_ENGINE_RINGS / 4096)
-#define ENGINE_END (IO_ARENA_CLIENT_RINGS / 4096)
-#define CLIENT_END (IO_ARENA_SIZE / 4096)
+#define ENGINE_FIRST   (IO_ARENA_ENGINE_RINGS / 4096)
+#define ENGINE_END     (IO_ARENA_CLIENT_RINGS / 4096)
+#define CLIENT_END     (IO_ARENA_SIZE / 4096)
 
 bool ring_alloc(struct session *s, uint32_t order, struct ring *r)
 {

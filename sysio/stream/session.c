@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WAKES MOTOR_WAKE_LIST_MAX
-#define ARENA_ALIGN (32ull << 30)
+#define WAKES        MOTOR_WAKE_LIST_MAX
+#define ARENA_ALIGN  (32ull << 30)
 #define CLIENT_PAGES (IO_ARENA_RINGS_SIZE / 4096)
 
 static struct session *sessions; /* all, most recently used first */
@@ -17,7 +17,8 @@ static uint32_t rung_count;
 
 _Static_assert(sizeof(struct io_bitmap) <= 3 * 4096, "bitmaps fit in their pages");
 _Static_assert(IO_ARENA_TO_ENGINE + 3 * 4096 <= IO_ARENA_SLOTS, "and come before the slots");
-_Static_assert(IO_ARENA_SLOTS + IO_SLOTS * sizeof(struct io_slot) <= IO_ARENA_ENGINE_RINGS, "and these before the rings");
+_Static_assert(IO_ARENA_SLOTS + IO_SLOTS * sizeof(struct io_slot) <= IO_ARENA_ENGINE_RINGS,
+               "and these before the rings");
 
 struct session *session_create(motor_handle process, motor_handle doorbell)
 {
@@ -32,7 +33,8 @@ struct session *session_create(motor_handle process, motor_handle doorbell)
     s->process = process;
     if (port_window_create(&s->arena, IO_ARENA_SIZE, ARENA_ALIGN) < 0)
         goto fail;
-    s->physical = calloc(CLIENT_PAGES, sizeof *s->physical); /* sparse: pages of it appear as they are used */
+    /* sparse: pages of it appear as they are used */
+    s->physical = calloc(CLIENT_PAGES, sizeof *s->physical);
     s->committed = calloc(CLIENT_PAGES, 1);
     if (!s->physical || !s->committed || port_window_commit(&s->arena, 0, IO_ARENA_SLOTS) < 0)
         goto fail;
@@ -78,7 +80,7 @@ void session_destroy(struct session *s)
     free(s);
 }
 
-/* ---- slots ------------------------------------------------------------------------------------------- */
+/* ---- slots ---- */
 
 static bool grow_slots(struct session *s)
 {
@@ -112,7 +114,9 @@ int64_t session_slot_alloc(struct session *s, uint32_t kind, void *object)
             return -ENFILE;
         if (slot >= s->objects_size && !grow_slots(s))
             return -ENOMEM;
-        if (slot % 32 == 0 && port_window_commit(&s->arena, IO_ARENA_SLOTS + (uint64_t)slot * sizeof(struct io_slot), 4096) < 0)
+        if (slot % 32 == 0 &&
+            port_window_commit(&s->arena, IO_ARENA_SLOTS + (uint64_t)slot * sizeof(struct io_slot),
+                               4096) < 0)
             return -ENOMEM;
         s->header->slots_used = ++s->slots_used;
     }
@@ -137,7 +141,7 @@ void session_slot_free(struct session *s, uint32_t slot)
     s->slots_live--;
 }
 
-/* ---- signals ----------------------------------------------------------------------------------------- */
+/* ---- signals ---- */
 
 static void bitmap_set(struct io_bitmap *map, uint32_t slot)
 {
@@ -161,7 +165,8 @@ static void ring_doorbell(struct session *s)
     if (s->dead)
         return;
     __atomic_fetch_add(&s->doorbell->seq, 1, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&s->doorbell->waiting, __ATOMIC_SEQ_CST) && __atomic_exchange_n(&s->doorbell->waiting, 0, __ATOMIC_SEQ_CST))
+    if (__atomic_load_n(&s->doorbell->waiting, __ATOMIC_SEQ_CST) &&
+        __atomic_exchange_n(&s->doorbell->waiting, 0, __ATOMIC_SEQ_CST))
         wake(&s->doorbell->seq);
 }
 

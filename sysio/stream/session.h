@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The engine's side of sessions: arenas, slots, signals and rings (see <motor/io.h>). What a client can write is read
- * once into a local copy and checked; nothing here is harmed by what it finds there.
+ * The engine's side of sessions: arenas, slots, signals and rings (see <motor/io.h>). What a client
+ * can write is read once into a local copy and checked; nothing here is harmed by what it finds
+ * there.
  *
  * Each slot has an object, the engine's (a socket). One thread owns all of it.
  */
@@ -43,12 +44,13 @@ struct session {
     struct ring_stack free_rings[RING_CLASSES];
     uint32_t rings_end;       /* page after the last ring ever placed */
     uint32_t free_ring_bytes; /* committed and idle */
-    uint64_t *physical;       /* by page of the client's region: what the device reads from; 0: not known yet */
-    uint8_t *committed;       /* by page of the engine's region, one byte each */
-    uint32_t device_reads;    /* frames in flight that read the arena */
-    bool watched;             /* looked at in every turn */
-    bool rung;                /* something was signalled in this turn */
-    bool dead;                /* the client is gone */
+    /* by page of the client's region: what the device reads from; 0: not known yet */
+    uint64_t *physical;
+    uint8_t *committed;    /* by page of the engine's region, one byte each */
+    uint32_t device_reads; /* frames in flight that read the arena */
+    bool watched;          /* looked at in every turn */
+    bool rung;             /* something was signalled in this turn */
+    bool dead;             /* the client is gone */
     uint64_t last_active;
 };
 
@@ -56,7 +58,8 @@ struct session {
 struct session *session_create(motor_handle process, motor_handle doorbell);
 void session_destroy(struct session *s); /* nobody uses its memory any more */
 
-int64_t session_slot_alloc(struct session *s, uint32_t kind, void *object); /* slot, or -ENOMEM, -ENFILE */
+/* slot, or -ENOMEM, -ENFILE */
+int64_t session_slot_alloc(struct session *s, uint32_t kind, void *object);
 void session_slot_free(struct session *s, uint32_t slot);
 /* A change that the client may wait for. */
 void session_signal(struct session *s, uint32_t slot);
@@ -82,7 +85,8 @@ static inline uint64_t ring_place(const struct ring *r)
 /* Commits the bytes [index, index + size) of a ring of ours; false: no memory. */
 bool ring_commit(struct session *s, const struct ring *r, uint32_t index, uint32_t size);
 /* Where a byte is, and how many follow it without wrapping. */
-static inline uint8_t *ring_at(struct session *s, const struct ring *r, uint32_t index, uint32_t *contiguous)
+static inline uint8_t *ring_at(struct session *s, const struct ring *r, uint32_t index,
+                               uint32_t *contiguous)
 {
     uint32_t at = (index - r->base) & (ring_size(r) - 1);
     *contiguous = ring_size(r) - at;
@@ -90,7 +94,10 @@ static inline uint8_t *ring_at(struct session *s, const struct ring *r, uint32_t
 }
 /* A place that the client wrote: false if it does not lie in the client's region. */
 bool ring_check(uint64_t place, struct ring *r);
-/* Makes sure that the bytes of a client's ring are there, and can be read by the device. false: no memory. */
+/*
+ * Makes sure that the bytes of a client's ring are there, and can be read by the device. false: no
+ * memory.
+ */
 bool ring_pin(struct session *s, const struct ring *r, uint32_t index, uint32_t size);
 
 /* Physical address of a byte of a pinned ring; the session it belongs to, or NULL. */

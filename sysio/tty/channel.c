@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The channel to motor-run: frames over port 0 of a virtio-console. Writers fill a buffer, bytes of one kind sharing a
- * frame; the buffer goes to the device when the device has nothing else to do or the buffer is well filled, so that many small
- * writes become few transfers. When every buffer is full or under way, writers wait. Received buffers are given back to the device as
- * their bytes find room, so a program that does not read stops motor-run, not us.
+ * The channel to motor-run: frames over port 0 of a virtio-console. Writers fill a buffer, bytes of
+ * one kind sharing a frame; the buffer goes to the device when the device has nothing else to do or
+ * the buffer is well filled, so that many small writes become few transfers. When every buffer is
+ * full or under way, writers wait. Received buffers are given back to the device as their bytes
+ * find room, so a program that does not read stops motor-run, not us.
  */
-#include "tty.h"
 #include "../virtio/virtio.h"
+#include "tty.h"
 
 #include <errno.h>
 #include <motor/channel.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <poll.h>
 
-#define BUFFERS 4u
-#define TX_SIZE 32768u
-#define RX_SIZE 8192u
+#define BUFFERS    4u
+#define TX_SIZE    32768u
+#define RX_SIZE    8192u
 #define STDIN_SIZE 65536u
-#define NO_FRAME UINT32_MAX
+#define NO_FRAME   UINT32_MAX
 
 struct tx_buffer {
     uint8_t *bytes;
@@ -43,7 +44,7 @@ static struct motor_frame header; /* of the frame being received */
 static uint32_t header_got, payload_left;
 static struct bytes stdin_bytes;
 static bool stdin_eof, broken;
-static int32_t last_write;      /* bytes that undo takes back */
+static int32_t last_write; /* bytes that undo takes back */
 static uint32_t last_read_tail;
 static uint64_t frames_out, bytes_in;
 
@@ -92,7 +93,10 @@ static void last_header_set(struct motor_frame f)
     memcpy(filling->bytes + last_frame, &f, sizeof f);
 }
 
-/* Room for more payload of this kind; 0: none now. Opens a frame if the last one is of another kind. */
+/*
+ * Room for more payload of this kind; 0: none now. Opens a frame if the last one is of another
+ * kind.
+ */
 static uint32_t frame_room(uint32_t type)
 {
     if (broken || !have_filling())
@@ -276,7 +280,8 @@ int64_t channel_read(uint64_t token, uint64_t size, bool *eof)
         *eof = stdin_eof;
         return 0;
     }
-    return bytes_to_caller(&stdin_bytes, token, size); /* what follows it comes in at the end of the turn */
+    /* what follows it comes in at the end of the turn */
+    return bytes_to_caller(&stdin_bytes, token, size);
 }
 
 uint32_t channel_ready(struct tty_object *o)
@@ -322,16 +327,20 @@ bool channel_init(void)
     }
     int64_t gate = engine_gate(&tty_engine, TTY_CHANNEL_IRQ + 1);
     stdin_bytes = (struct bytes){.at = malloc(STDIN_SIZE), .size = STDIN_SIZE};
-    if (gate < 0 || !stdin_bytes.at || virtio_dma_alloc(&memory, BUFFERS * (TX_SIZE + RX_SIZE)) < 0 ||
-        virtio_negotiate(device, 0, 0, &features) < 0 || virtio_interrupts(device, (motor_handle)gate) < 0 ||
-        virtio_queue(device, 0, 8, &rx) < 0 || virtio_queue(device, 1, 8, &tx) < 0) {
+    if (gate < 0 || !stdin_bytes.at ||
+        virtio_dma_alloc(&memory, BUFFERS * (TX_SIZE + RX_SIZE)) < 0 ||
+        virtio_negotiate(device, 0, 0, &features) < 0 ||
+        virtio_interrupts(device, (motor_handle)gate) < 0 || virtio_queue(device, 0, 8, &rx) < 0 ||
+        virtio_queue(device, 1, 8, &tx) < 0) {
         log_error("tty", "the virtio-console does not work");
         return false;
     }
     for (uint32_t i = 0; i < BUFFERS; i++) {
         uint64_t at = i * (uint64_t)(TX_SIZE + RX_SIZE);
-        tx_buffers[i] = (struct tx_buffer){.bytes = (uint8_t *)memory.va + at, .pa = memory.pa + at};
-        rx_buffers[i] = (struct rx_buffer){.bytes = (uint8_t *)memory.va + at + TX_SIZE, .pa = memory.pa + at + TX_SIZE};
+        tx_buffers[i] =
+            (struct tx_buffer){.bytes = (uint8_t *)memory.va + at, .pa = memory.pa + at};
+        rx_buffers[i] = (struct rx_buffer){.bytes = (uint8_t *)memory.va + at + TX_SIZE,
+                                           .pa = memory.pa + at + TX_SIZE};
     }
     virtio_start(device);
     for (uint32_t i = 0; i < BUFFERS; i++)

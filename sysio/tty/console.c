@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The serial console: a 16550 at 0x3f8. Output goes to a ring and from there to the transmitter as its FIFO empties;
- * with no room in the ring, callers wait. Input goes through the line discipline.
+ * The serial console: a 16550 at 0x3f8. Output goes to a ring and from there to the transmitter as
+ * its FIFO empties; with no room in the ring, callers wait. Input goes through the line discipline.
  */
 #include "line.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <poll.h>
 #include <termios.h>
 
-#define UART 0x3f8u
+#define UART         0x3f8u
 #define UART_ISA_IRQ 4u
 enum { RBR = 0, IER = 1, FCR = 2, LCR = 3, MCR = 4, LSR = 5, SCR = 7 };
-#define IER_RX 1u
-#define IER_TX 2u
-#define LSR_DATA 1u
-#define LSR_THRE 0x20u
-#define LSR_TEMT 0x40u
-#define FIFO_SIZE 16
-#define OUT_SIZE 65536u
-#define ECHO_RESERVE 64u /* of the ring, kept for echo */
+#define IER_RX             1u
+#define IER_TX             2u
+#define LSR_DATA           1u
+#define LSR_THRE           0x20u
+#define LSR_TEMT           0x40u
+#define FIFO_SIZE          16
+#define OUT_SIZE           65536u
+#define ECHO_RESERVE       64u /* of the ring, kept for echo */
 #define KERNEL_FLUSH_LIMIT 1000000u
 
 static struct bytes out;
@@ -217,9 +217,9 @@ bool console_init(void)
     present = true;
     counter_register("tty", "console_out", &bytes_out);
     counter_register("tty", "console_in", &bytes_in);
-    port_write(LCR, 3);       /* 8 bits, no parity, one stop bit; the speed is the firmware's */
-    port_write(FCR, 0x07);    /* FIFOs on and emptied, receive at one byte */
-    port_write(MCR, 0x0b);    /* DTR, RTS, and OUT2, which gates the interrupt */
+    port_write(LCR, 3);    /* 8 bits, no parity, one stop bit; the speed is the firmware's */
+    port_write(FCR, 0x07); /* FIFOs on and emptied, receive at one byte */
+    port_write(MCR, 0x0b); /* DTR, RTS, and OUT2, which gates the interrupt */
     interrupts_set(IER_RX);
     return true;
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <termios.h>
 
-#define READY_SIZE 4096u
+#define READY_SIZE            4096u
 #define LINE_COUNT_NEWLINE(b) ((b) == '\n')
 
 bool line_init(struct line *l, void (*echo)(uint8_t byte))
@@ -60,7 +60,10 @@ static void erase_one(struct line *l)
     }
 }
 
-/* The typed line becomes readable. What has no room is lost, as on any terminal whose reader never reads. */
+/*
+ * The typed line becomes readable. What has no room is lost, as on any terminal whose reader never
+ * reads.
+ */
 static void commit(struct line *l)
 {
     if (l->edited <= bytes_free(&l->ready)) {
@@ -133,7 +136,8 @@ int64_t line_read(struct line *l, uint64_t token, uint64_t size, bool *eof)
     while (length < bytes_used(&l->ready) && length < size)
         if (LINE_COUNT_NEWLINE(l->ready.at[(l->ready.tail + length++) & (l->ready.size - 1)]))
             break;
-    bool ended = l->ready.at[(l->ready.tail + length - 1) & (l->ready.size - 1)] == '\n' || length == bytes_used(&l->ready);
+    bool ended = l->ready.at[(l->ready.tail + length - 1) & (l->ready.size - 1)] == '\n' ||
+                 length == bytes_used(&l->ready);
     int64_t n = bytes_to_caller(&l->ready, token, length);
     if (n == (int64_t)length && ended && l->ends)
         l->ends--;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The line discipline of a terminal's input: editing and echo in canonical mode, bytes as they come in raw mode. */
+/*
+ * The line discipline of a terminal's input: editing and echo in canonical mode, bytes as they come
+ * in raw mode.
+ */
 #ifndef SYSIO_LINE_H
 #define SYSIO_LINE_H
 
@@ -15,9 +18,9 @@ struct line {
     struct line_termios termios;
     uint8_t edit[1024]; /* the line being typed */
     uint32_t edited;
-    struct bytes ready; /* what may be read */
-    uint32_t ends;      /* canonical lines and EOFs in it: see line_read */
-    bool eof;           /* the next read says end of file */
+    struct bytes ready;         /* what may be read */
+    uint32_t ends;              /* canonical lines and EOFs in it: see line_read */
+    bool eof;                   /* the next read says end of file */
     void (*echo)(uint8_t byte); /* goes through output processing */
 };
 

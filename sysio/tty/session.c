@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Sessions of terminals: see session.h. What the client can write is never read here, but for `waiting`, which is only compared with 0. */
+/*
+ * Sessions of terminals: see session.h. What the client can write is never read here, but for
+ * `waiting`, which is only compared with 0.
+ */
 #include "session.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #define ARENA_BYTES IO_ARENA_TO_ENGINE
-#define ARMED_MAX 4096u /* of one session: as many terminals as it may watch */
+#define ARMED_MAX   4096u /* of one session: as many terminals as it may watch */
 
 struct session {
     uint64_t badge;
@@ -24,7 +27,7 @@ struct armed {
 
 static struct armed *armed;
 
-/* ---- life ------------------------------------------------------------------------------------------------------ */
+/* ---- life ---- */
 
 static void session_free(struct session *s)
 {
@@ -38,8 +41,8 @@ static void session_free(struct session *s)
 }
 
 /*
- * The client's page is pinned, so that its owner can neither shrink the object nor take the page away under us. The object goes with
- * the mapping.
+ * The client's page is pinned, so that its owner can neither shrink the object nor take the page
+ * away under us. The object goes with the mapping.
  */
 static bool adopt_doorbell(struct session *s, motor_handle vmo)
 {
@@ -111,7 +114,7 @@ bool session_closed(uint64_t badge)
     return true;
 }
 
-/* ---- bits ------------------------------------------------------------------------------------------------------ */
+/* ---- bits ---- */
 
 int64_t session_arm(uint64_t badge, uint64_t bit, uint32_t object, uint32_t mask)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who waits for a terminal in poll or epoll: a session (see <motor/io.h>) whose bits the client gives out itself, and for each armed
- * IO_POLL a note of which bit to set once. There are no slots and no rings: bytes move by calls.
+ * Who waits for a terminal in poll or epoll: a session (see <motor/io.h>) whose bits the client
+ * gives out itself, and for each armed IO_POLL a note of which bit to set once. There are no slots
+ * and no rings: bytes move by calls.
  */
 #ifndef SYSIO_TTY_SESSION_H
 #define SYSIO_TTY_SESSION_H
@@ -12,7 +13,10 @@
 void session_open(struct motor_event *ev);
 /* The gate of a session was closed; false: the badge is no session's. */
 bool session_closed(uint64_t badge);
-/* Sets `bit` of the session when one of `mask` becomes ready at an object; once. 0 or a negated errno. */
+/*
+ * Sets `bit` of the session when one of `mask` becomes ready at an object; once. 0 or a negated
+ * errno.
+ */
 int64_t session_arm(uint64_t badge, uint64_t bit, uint32_t object, uint32_t mask);
 /* At the end of a turn: sets the bits of what has become ready. */
 void session_turn_end(uint32_t (*ready)(uint32_t object));

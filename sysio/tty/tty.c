@@ -6,9 +6,9 @@
 #include <fcntl.h>
 #include <motor/channel.h>
 #include <motor/start.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <poll.h>
 #include <sys/stat.h>
 
 struct engine tty_engine;
@@ -57,7 +57,7 @@ int64_t bytes_to_caller(struct bytes *b, uint64_t token, uint64_t size)
     return (int64_t)done;
 }
 
-/* ---- reads and writes --------------------------------------------------------------------------------------- */
+/* ---- reads and writes ---- */
 
 /* Tries a read or write; false: it must wait. */
 static bool attempt(uint32_t object, uint32_t op, uint64_t token, uint64_t size)
@@ -102,7 +102,9 @@ static void read_or_write(struct motor_event *ev, uint32_t object)
     *link = w;
 }
 
-/* Those who wait, in order; each object and direction stops at its first that must go on waiting. */
+/*
+ * Those who wait, in order; each object and direction stops at its first that must go on waiting.
+ */
 static void retry_waiting(void)
 {
     uint32_t blocked = 0;
@@ -125,20 +127,26 @@ static void cancel(uint64_t token)
             continue;
         *link = w->next;
         free(w);
-        engine_reply(&tty_engine, token, -EINTR); /* MOTOR_CALL_CONFIRM: it wants to know that nothing happened */
+        /* MOTOR_CALL_CONFIRM: it wants to know that nothing happened */
+        engine_reply(&tty_engine, token, -EINTR);
         return;
     }
 }
 
-/* ---- the other calls ------------------------------------------------------------------------------------------ */
+/* ---- the other calls ---- */
 
 static void stat_object(struct motor_event *ev, uint32_t object)
 {
     uint64_t now = clock_realtime_ns();
-    struct io_stat st = {.dev = 0xff, .ino = object + 1, .mode = objects[object].mode, .nlink = 1, .rdev = objects[object].rdev,
+    struct io_stat st = {.dev = 0xff,
+                         .ino = object + 1,
+                         .mode = objects[object].mode,
+                         .nlink = 1,
+                         .rdev = objects[object].rdev,
                          .blksize = 4096};
     st.atime = st.mtime = st.ctime = st.btime = (int64_t)(now / 1000000000u);
-    engine_reply_data(engine_reply(&tty_engine, ev->token, ev->in_size ? -ENOTDIR : 0), &tty_engine, &st, sizeof st);
+    engine_reply_data(engine_reply(&tty_engine, ev->token, ev->in_size ? -ENOTDIR : 0), &tty_engine,
+                      &st, sizeof st);
 }
 
 static void open_object(struct motor_event *ev)
@@ -173,7 +181,8 @@ static int64_t poll_object(struct motor_event *ev, uint32_t object)
 static void call_object(struct motor_event *ev, uint32_t object)
 {
     struct tty_object *o = &objects[object];
-    static const char paths[][16] = {"/dev/console", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/trace", "/dev/missing"};
+    static const char paths[][16] = {"/dev/console", "/dev/stdin", "/dev/stdout",
+                                     "/dev/stderr",  "/dev/trace", "/dev/missing"};
     int64_t status = -ENOSYS;
     switch (ev->op) {
     case IO_READ:
@@ -213,7 +222,7 @@ static void call_object(struct motor_event *ev, uint32_t object)
     engine_reply(&tty_engine, ev->token, status);
 }
 
-/* ---- the end --------------------------------------------------------------------------------------------------- */
+/* ---- the end ---- */
 
 static void finish_begin(struct motor_event *ev)
 {
@@ -239,7 +248,7 @@ static void finish_try(void)
     }
 }
 
-/* ---- the engine ------------------------------------------------------------------------------------------------ */
+/* ---- the engine ---- */
 
 static void tty_event(struct engine *e, struct motor_event *ev)
 {
@@ -281,22 +290,32 @@ static void tty_turn_end(struct engine *e)
 
 /* What an object is when there is no channel: all of them are the console. */
 static const struct tty_object console_object = {
-    .read = console_read, .write = console_write, .undo = console_undo, .control = console_control, .ready = console_ready,
-    .mode = S_IFCHR | 0620, .rdev = 5 << 8 | 1,
+    .read = console_read,
+    .write = console_write,
+    .undo = console_undo,
+    .control = console_control,
+    .ready = console_ready,
+    .mode = S_IFCHR | 0620,
+    .rdev = 5 << 8 | 1,
 };
 
 static void objects_set(void)
 {
     static const uint32_t frames[TTY_OBJECTS] = {
-        [IO_TTY_STDOUT] = MOTOR_FRAME_STDOUT, [IO_TTY_STDERR] = MOTOR_FRAME_STDERR,
-        [IO_TTY_TRACE] = MOTOR_FRAME_TRACE, [IO_TTY_MISSING] = MOTOR_FRAME_MISSING,
+        [IO_TTY_STDOUT] = MOTOR_FRAME_STDOUT,
+        [IO_TTY_STDERR] = MOTOR_FRAME_STDERR,
+        [IO_TTY_TRACE] = MOTOR_FRAME_TRACE,
+        [IO_TTY_MISSING] = MOTOR_FRAME_MISSING,
     };
     for (uint32_t i = 0; i < TTY_OBJECTS; i++)
         objects[i] = console_object;
     for (uint32_t i = IO_TTY_STDIN; channel && i < TTY_OBJECTS; i++)
         objects[i] = (struct tty_object){.read = i == IO_TTY_STDIN ? channel_read : NULL,
                                          .write = i == IO_TTY_STDIN ? NULL : channel_write,
-                                         .undo = channel_undo, .ready = channel_ready, .mode = S_IFIFO | 0600, .channel_frame = frames[i]};
+                                         .undo = channel_undo,
+                                         .ready = channel_ready,
+                                         .mode = S_IFIFO | 0600,
+                                         .channel_frame = frames[i]};
     objects[IO_TTY_TRACE].read = objects[IO_TTY_MISSING].read = NULL;
 }
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The few ACPI tables that tell where devices are. Firmware tables are not trusted: sizes are bounded, checksums checked,
- * and the search gives up rather than follow nonsense.
+ * The few ACPI tables that tell where devices are. Firmware tables are not trusted: sizes are
+ * bounded, checksums checked, and the search gives up rather than follow nonsense.
  */
 #include "virtio_impl.h"
 #include <string.h>
 
-#define TABLES_MAX 64u
+#define TABLES_MAX     64u
 #define TABLE_SIZE_MAX (1u << 20)
-#define HEADER_SIZE 36u
+#define HEADER_SIZE    36u
 
 static uint32_t read32(const uint8_t *p)
 {

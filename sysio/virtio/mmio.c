@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * virtio over MMIO (version 2). Where the devices are is told by the DSDT (LNRO0005, with one Memory32Fixed and
- * one Extended Interrupt descriptor each), or by virtio_mmio.device=SIZE@ADDRESS:IRQ on the command line.
+ * virtio over MMIO (version 2). Where the devices are is told by the DSDT (LNRO0005, with one
+ * Memory32Fixed and one Extended Interrupt descriptor each), or by
+ * virtio_mmio.device=SIZE@ADDRESS:IRQ on the command line.
  */
 #include "virtio_impl.h"
 #include <motor/syscall.h>
@@ -31,10 +32,10 @@ enum {
     R_GENERATION = 0x0fc,
     R_CONFIG = 0x100,
 };
-#define WINDOW_SIZE 0x200u
-#define MICROVM_BASE 0xfeb00000ull
+#define WINDOW_SIZE   0x200u
+#define MICROVM_BASE  0xfeb00000ull
 #define MICROVM_SLOTS 24u
-#define MICROVM_GSI 24u /* with the second IOAPIC; without ACPI, the command line tells */
+#define MICROVM_GSI   24u /* with the second IOAPIC; without ACPI, the command line tells */
 
 static uint32_t get(struct virtio_device *d, uint32_t r)
 {
@@ -100,7 +101,8 @@ static int mmio_queue_enable(struct virtio_device *d, struct virtq *q)
 
 static int mmio_interrupts(struct virtio_device *d, motor_handle gate)
 {
-    int64_t irq = motor_irq_create(MOTOR_BOOT_HARDWARE, d->edge ? MOTOR_IRQ_LINE_EDGE : MOTOR_IRQ_LINE_LEVEL, d->gsi, NULL);
+    int64_t irq = motor_irq_create(
+        MOTOR_BOOT_HARDWARE, d->edge ? MOTOR_IRQ_LINE_EDGE : MOTOR_IRQ_LINE_LEVEL, d->gsi, NULL);
     if (irq < 0)
         return (int)irq;
     d->irq = (motor_handle)irq;
@@ -150,9 +152,10 @@ static void probe(uint64_t pa, uint64_t size, uint32_t gsi, bool edge)
         goto out_unmap;
     if (version != 2) {
         if (!legacy_told)
-            virtio_log("virtio: mmio %llx is a legacy device (version %u), which is not supported; on QEMU's microvm "
-                       "add: -global virtio-mmio.force-legacy=false",
-                       (unsigned long long)pa, version);
+            virtio_log(
+                "virtio: mmio %llx is a legacy device (version %u), which is not supported; on QEMU's microvm "
+                "add: -global virtio-mmio.force-legacy=false",
+                (unsigned long long)pa, version);
         legacy_told = true;
         goto out_unmap;
     }
@@ -181,7 +184,8 @@ static void probe_dsdt_device(const uint8_t *p, uint32_t n)
             memcpy(&size, p + i + 8, 4);
             have_memory = true;
             i += 11;
-        } else if (have_memory && p[i] == 0x89 && p[i + 1] == 6 && p[i + 2] == 0 && p[i + 4] == 1) { /* Interrupt */
+        } else if (have_memory && p[i] == 0x89 && p[i + 1] == 6 && p[i + 2] == 0 &&
+                   p[i + 4] == 1) { /* Interrupt */
             memcpy(&gsi, p + i + 5, 4);
             edge = p[i + 3] & 2;
             have_irq = true;
@@ -238,7 +242,8 @@ void virtio_mmio_scan(uint64_t rsdp, const char *cmdline)
     }
     if (!found)
         found = scan_cmdline(cmdline);
-    if (!found && !rsdp) /* neither ACPI nor a command line: the only machine that is so is microvm */
+    /* neither ACPI nor a command line: the only machine that is so is microvm */
+    if (!found && !rsdp)
         for (uint32_t i = 0; i < MICROVM_SLOTS; i++)
             probe(MICROVM_BASE + i * WINDOW_SIZE, WINDOW_SIZE, MICROVM_GSI + i, true);
 }

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * virtio over PCI. Configuration space is reached through the MCFG's ECAM window, else through ports 0xcf8 and 0xcfc. Buses are
- * found from bus 0 on, through bridges, each at most once. Firmware has assigned the BARs.
+ * virtio over PCI. Configuration space is reached through the MCFG's ECAM window, else through
+ * ports 0xcf8 and 0xcfc. Buses are found from bus 0 on, through bridges, each at most once.
+ * Firmware has assigned the BARs.
  */
 #include "virtio_impl.h"
 #include <motor/syscall.h>
 #include <stdio.h>
 #include <string.h>
 
-#define VENDOR_VIRTIO 0x1af4u
+#define VENDOR_VIRTIO    0x1af4u
 #define CAPABILITIES_MAX 48u
-#define CAP_MSIX 0x11u
-#define CAP_VENDOR 0x09u
-#define NO_VECTOR 0xffffu
+#define CAP_MSIX         0x11u
+#define CAP_VENDOR       0x09u
+#define NO_VECTOR        0xffffu
 
 enum { CFG_COMMON = 1, CFG_NOTIFY = 2, CFG_ISR = 3, CFG_DEVICE = 4 };
 
@@ -37,7 +38,7 @@ enum {
     C_SIZE = 56,
 };
 
-/* ---- configuration space ----------------------------------------------------------------------------- */
+/* ---- configuration space ---- */
 
 static volatile uint8_t *ecam;
 static uint8_t ecam_first, ecam_last;
@@ -59,7 +60,8 @@ static uint32_t config_read(uint32_t address, uint32_t offset)
 {
     uint32_t bus = address >> 8;
     if (ecam && bus >= ecam_first && bus <= ecam_last)
-        return *(volatile uint32_t *)(ecam + ((uint64_t)(address - (ecam_first << 8)) << 12) + offset);
+        return *(volatile uint32_t *)(ecam + ((uint64_t)(address - (ecam_first << 8)) << 12) +
+                                      offset);
     port_write32(0xcf8, 0x80000000u | address << 8 | offset);
     return port_read32(0xcfc);
 }
@@ -68,7 +70,8 @@ static void config_write(uint32_t address, uint32_t offset, uint32_t value)
 {
     uint32_t bus = address >> 8;
     if (ecam && bus >= ecam_first && bus <= ecam_last) {
-        *(volatile uint32_t *)(ecam + ((uint64_t)(address - (ecam_first << 8)) << 12) + offset) = value;
+        *(volatile uint32_t *)(ecam + ((uint64_t)(address - (ecam_first << 8)) << 12) + offset) =
+            value;
         return;
     }
     port_write32(0xcf8, 0x80000000u | address << 8 | offset);
@@ -94,12 +97,13 @@ static void find_ecam(uint64_t rsdp)
         ecam_last = mcfg[55];
         if (!segment && base && ecam_first <= ecam_last)
             ecam = virtio_map_physical(base + ((uint64_t)ecam_first << 20),
-                                       ((uint64_t)ecam_last - ecam_first + 1) << 20, MOTOR_VMO_UNCACHED);
+                                       ((uint64_t)ecam_last - ecam_first + 1) << 20,
+                                       MOTOR_VMO_UNCACHED);
     }
     acpi_table_done(mcfg, size);
 }
 
-/* ---- the transport ----------------------------------------------------------------------------------- */
+/* ---- the transport ---- */
 
 static uint16_t common16(struct virtio_device *d, uint32_t r)
 {
@@ -200,7 +204,8 @@ static int pci_interrupts(struct virtio_device *d, motor_handle gate)
     entry[2] = msi.data;
     entry[3] = 0;
     uint32_t control = config_read(d->address, d->msix_capability);
-    config_write(d->address, d->msix_capability, (control | 0x80000000u) & ~0x40000000u); /* enabled, not masked */
+    /* enabled, not masked */
+    config_write(d->address, d->msix_capability, (control | 0x80000000u) & ~0x40000000u);
     common16_set(d, C_MSIX_CONFIG, 0);
     return 0;
 }
@@ -231,7 +236,7 @@ static const struct virtio_transport pci_transport = {
     .doorbell_bits = 16,
 };
 
-/* ---- discovery --------------------------------------------------------------------------------------- */
+/* ---- discovery ---- */
 
 struct bar {
     uint64_t base, size;
@@ -313,8 +318,11 @@ static void add_function(uint32_t address)
         return;
     if (!(config_read(address, 4) >> 16 & 0x10)) /* no capabilities: legacy only */
         return;
-    static const uint8_t transitional[] = {VIRTIO_NET, VIRTIO_BLOCK, 5, VIRTIO_CONSOLE, 8, VIRTIO_RNG};
-    uint32_t type = device >= 0x1040 ? device - 0x1040 : device - 0x1000 < sizeof transitional ? transitional[device - 0x1000] : 0;
+    static const uint8_t transitional[] = {VIRTIO_NET, VIRTIO_BLOCK, 5, VIRTIO_CONSOLE,
+                                           8,          VIRTIO_RNG};
+    uint32_t type = device >= 0x1040                        ? device - 0x1040
+                    : device - 0x1000 < sizeof transitional ? transitional[device - 0x1000]
+                                                            : 0;
     struct virtio_device found = {.address = address};
     uint32_t at = config_read8(address, 0x34) & ~3u;
     for (uint32_t n = 0; at >= 0x40 && n < CAPABILITIES_MAX; n++) {
@@ -326,11 +334,12 @@ static void add_function(uint32_t address)
         at = config_read8(address, at + 1) & ~3u;
     }
     if (!found.common || !found.notify) {
-        virtio_log("virtio: pci %02x:%02x.%x has no modern interface and is ignored", address >> 8, address >> 3 & 31,
-                   address & 7);
+        virtio_log("virtio: pci %02x:%02x.%x has no modern interface and is ignored", address >> 8,
+                   address >> 3 & 31, address & 7);
         return;
     }
-    config_write(address, 4, (config_read(address, 4) & 0xffff) | 0x406); /* memory, bus master, no INTx */
+    /* memory, bus master, no INTx */
+    config_write(address, 4, (config_read(address, 4) & 0xffff) | 0x406);
     struct virtio_device *d = virtio_add(type, &pci_transport);
     if (!d)
         return;
@@ -338,7 +347,8 @@ static void add_function(uint32_t address)
     *d = found;
     d->transport = t;
     d->type = type;
-    snprintf(d->name, sizeof d->name, "pci %02x:%02x.%x", address >> 8, address >> 3 & 31, address & 7);
+    snprintf(d->name, sizeof d->name, "pci %02x:%02x.%x", address >> 8, address >> 3 & 31,
+             address & 7);
 }
 
 static uint8_t bus_seen[256 / 8];

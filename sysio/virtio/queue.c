@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Split virtqueues. The driver's own state (free list, chain lengths, capacities) lives in memory that the device
- * cannot reach; descriptors are only written, never read back.
+ * Split virtqueues. The driver's own state (free list, chain lengths, capacities) lives in memory
+ * that the device cannot reach; descriptors are only written, never read back.
  */
 #include "virtio_impl.h"
 #include <stdlib.h>
 #include <string.h>
 
-#define DESC_NEXT 1u
-#define DESC_WRITE 2u
+#define DESC_NEXT          1u
+#define DESC_WRITE         2u
 #define AVAIL_NO_INTERRUPT 1u
-#define USED_NO_NOTIFY 1u
+#define USED_NO_NOTIFY     1u
 
 static inline void barrier_full(void)
 {
@@ -69,7 +69,8 @@ bool virtq_broken(const struct virtq *q)
     return q->broken;
 }
 
-int virtq_add(struct virtq *q, const struct virtio_buffer *buffers, uint32_t out, uint32_t in, void *token)
+int virtq_add(struct virtq *q, const struct virtio_buffer *buffers, uint32_t out, uint32_t in,
+              void *token)
 {
     uint32_t count = out + in;
     uint64_t capacity = 0;

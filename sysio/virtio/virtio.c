@@ -50,7 +50,7 @@ const char *virtio_name(const struct virtio_device *d)
     return d->name;
 }
 
-/* ---- memory ------------------------------------------------------------------------------------------ */
+/* ---- memory ---- */
 
 int virtio_dma_alloc(struct virtio_dma *dma, uint64_t size)
 {
@@ -63,7 +63,8 @@ int virtio_dma_alloc(struct virtio_dma *dma, uint64_t size)
     uint64_t pages[512];
     int64_t status = motor_vmo_control((motor_handle)vmo, MOTOR_VMO_PHYSICAL, 0, size, pages);
     if (status >= 0)
-        status = motor_map(0, (motor_handle)vmo, 0, 0, size, MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_POPULATE);
+        status = motor_map(0, (motor_handle)vmo, 0, 0, size,
+                           MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_POPULATE);
     if (status < 0) {
         motor_handle_close((motor_handle)vmo);
         return (int)status;
@@ -93,10 +94,12 @@ volatile void *virtio_map_physical(uint64_t pa, uint64_t size, uint32_t flags)
 void virtio_unmap_physical(const volatile void *va, uint64_t size)
 {
     uint64_t start = (uint64_t)va & ~(uint64_t)(MOTOR_PAGE_SIZE - 1);
-    motor_unmap(0, start, ((uint64_t)va - start + size + MOTOR_PAGE_SIZE - 1) & ~(uint64_t)(MOTOR_PAGE_SIZE - 1));
+    motor_unmap(0, start,
+                ((uint64_t)va - start + size + MOTOR_PAGE_SIZE - 1) &
+                    ~(uint64_t)(MOTOR_PAGE_SIZE - 1));
 }
 
-/* ---- life of a device -------------------------------------------------------------------------------- */
+/* ---- life of a device ---- */
 
 void virtio_reset(struct virtio_device *d)
 {
@@ -119,7 +122,8 @@ int virtio_negotiate(struct virtio_device *d, uint64_t wanted, uint64_t required
     uint64_t features = offered & (wanted | required | VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_IDX);
     required |= VIRTIO_F_VERSION_1;
     if (~features & required) {
-        virtio_log("virtio: %s lacks features %llx", d->name, (unsigned long long)(~features & required));
+        virtio_log("virtio: %s lacks features %llx", d->name,
+                   (unsigned long long)(~features & required));
         add_status(d, STATUS_FAILED);
         return -MOTOR_ENOENT;
     }
@@ -185,7 +189,10 @@ void virtio_notify(struct virtq *q)
         *(volatile uint32_t *)q->doorbell = q->index;
 }
 
-/* Configuration is read again when the device changed it meanwhile; a device that never stops changing is not waited for. */
+/*
+ * Configuration is read again when the device changed it meanwhile; a device that never stops
+ * changing is not waited for.
+ */
 void virtio_config_read(struct virtio_device *d, uint32_t offset, void *buffer, uint32_t size)
 {
     uint8_t *bytes = buffer;
@@ -198,7 +205,8 @@ void virtio_config_read(struct virtio_device *d, uint32_t offset, void *buffer, 
     }
 }
 
-void virtio_config_write(struct virtio_device *d, uint32_t offset, const void *buffer, uint32_t size)
+void virtio_config_write(struct virtio_device *d, uint32_t offset, const void *buffer,
+                         uint32_t size)
 {
     const uint8_t *bytes = buffer;
     for (uint32_t i = 0; i < size; i++)

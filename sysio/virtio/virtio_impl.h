@@ -7,10 +7,10 @@
 
 /* Device status */
 #define STATUS_ACKNOWLEDGE 1u
-#define STATUS_DRIVER 2u
-#define STATUS_DRIVER_OK 4u
+#define STATUS_DRIVER      2u
+#define STATUS_DRIVER_OK   4u
 #define STATUS_FEATURES_OK 8u
-#define STATUS_FAILED 128u
+#define STATUS_FAILED      128u
 
 struct virtq_desc {
     uint64_t address;
@@ -28,7 +28,8 @@ struct virtq_used {
     uint16_t flags, index;
     struct virtq_used_element ring[];
 };
-_Static_assert(sizeof(struct virtq_desc) == 16 && sizeof(struct virtq_used_element) == 8, "virtio 1.2, 2.7");
+_Static_assert(sizeof(struct virtq_desc) == 16 && sizeof(struct virtq_used_element) == 8,
+               "virtio 1.2, 2.7");
 
 struct virtq_chain {
     void *token; /* of the head of a chain in flight, else NULL */
@@ -94,10 +95,12 @@ struct virtio_device {
 };
 
 extern void (*virtio_log)(const char *format, ...);
-struct virtio_device *virtio_add(uint32_t type, const struct virtio_transport *t); /* NULL: too many */
+/* NULL: too many */
+struct virtio_device *virtio_add(uint32_t type, const struct virtio_transport *t);
 struct virtq *virtq_create(struct virtio_device *d, uint32_t index, uint32_t size);
 void virtio_notify(struct virtq *q);
-volatile void *virtio_map_physical(uint64_t pa, uint64_t size, uint32_t flags); /* NULL: refused; any alignment */
+/* NULL: refused; any alignment */
+volatile void *virtio_map_physical(uint64_t pa, uint64_t size, uint32_t flags);
 void virtio_unmap_physical(const volatile void *va, uint64_t size);
 
 void virtio_pci_scan(uint64_t rsdp);

@@ -38,7 +38,8 @@ static void check_leaks(const struct motor_memory_info *before)
     CHECK_EQ(after.handles, before->handles);
     CHECK_EQ(after.regions, before->regions);
     if (after.free + 512 * 1024 < before->free) {
-        check_failed(__FILE__, __LINE__, "free memory fell by (bytes)", (int64_t)(before->free - after.free));
+        check_failed(__FILE__, __LINE__, "free memory fell by (bytes)",
+                     (int64_t)(before->free - after.free));
     }
 }
 
@@ -71,7 +72,8 @@ __attribute__((used)) static void begin(void)
         run(t);
     }
     say("ktest: %s\n", failures ? "FAILED" : "passed");
-    motor_power(MOTOR_BOOT_HARDWARE, failures ? MOTOR_POWER_EXIT : MOTOR_POWER_OFF, failures ? 1 : 0);
+    motor_power(MOTOR_BOOT_HARDWARE, failures ? MOTOR_POWER_EXIT : MOTOR_POWER_OFF,
+                failures ? 1 : 0);
     for (;;) {
     }
 }

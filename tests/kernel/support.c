@@ -67,7 +67,9 @@ void say(const char *format, ...)
             }
             continue;
         }
-        int64_t n = wide ? va_arg(list, int64_t) : *format == 'd' ? va_arg(list, int) : va_arg(list, unsigned);
+        int64_t n = wide             ? va_arg(list, int64_t)
+                    : *format == 'd' ? va_arg(list, int)
+                                     : va_arg(list, unsigned);
         if (*format == 'd' && n < 0) {
             *p++ = '-';
             n = -n;
@@ -102,7 +104,8 @@ uint64_t random_next(uint64_t *state)
 
 void *allocate(uint64_t size)
 {
-    return (void *)CHECK_OK(motor_map(0, 0, 0, 0, size, MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_PRIVATE));
+    return (void *)CHECK_OK(
+        motor_map(0, 0, 0, 0, size, MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_PRIVATE));
 }
 
 void pause_ns(uint64_t ns)
@@ -145,7 +148,10 @@ void worker_join(struct worker *w)
     while ((value = __atomic_load_n(&w->done, __ATOMIC_SEQ_CST))) {
         motor_futex_wait(&w->done, value, 0, NEVER, 0);
     }
-    /* It may still be on its way out, but no longer on its stack: thread_exit wakes us from the kernel. */
+    /*
+     * It may still be on its way out, but no longer on its stack: thread_exit wakes us from the
+     * kernel.
+     */
     CHECK_EQ(motor_handle_close(w->handle), 0);
     CHECK_EQ(motor_unmap(0, (uint64_t)w->stack, WORKER_STACK), 0);
 }
@@ -172,11 +178,11 @@ __asm__(".globl upcall_entry\n"
         "upcall_entry:\n"
         "    call upcall_c\n"
         "    mov %gs:0, %rax\n"
-        "    mov 64+56(%rax), %rcx\n"       /* rsp */
+        "    mov 64+56(%rax), %rcx\n" /* rsp */
         "    lea -144(%rcx), %rcx\n"
-        "    mov 64+136(%rax), %rdx\n"      /* rflags */
+        "    mov 64+136(%rax), %rdx\n" /* rflags */
         "    mov %rdx, (%rcx)\n"
-        "    mov 64+128(%rax), %rdx\n"      /* rip */
+        "    mov 64+128(%rax), %rdx\n" /* rip */
         "    mov %rdx, 8(%rcx)\n"
         "    mov %rcx, %rsp\n"
         "    mov 64+8(%rax), %rbx\n"
@@ -194,7 +200,7 @@ __asm__(".globl upcall_entry\n"
         "    mov 64+112(%rax), %r14\n"
         "    mov 64+120(%rax), %r15\n"
         "    mov 64(%rax), %rax\n"
-        "    movl $0, %gs:8\n"              /* busy */
+        "    movl $0, %gs:8\n" /* busy */
         "    popfq\n"
         "    ret $128\n");
 
@@ -205,10 +211,12 @@ extern char text_start[], text_end[], data_start[], data_end[];
 
 static void copy_segment(motor_handle child, char *start, char *end, uint32_t prot)
 {
-    uint64_t from = (uint64_t)start & ~(PAGE - 1), size = (((uint64_t)end + PAGE - 1) & ~(PAGE - 1)) - from;
+    uint64_t from = (uint64_t)start & ~(PAGE - 1),
+             size = (((uint64_t)end + PAGE - 1) & ~(PAGE - 1)) - from;
     motor_handle v = (motor_handle)CHECK_OK(motor_vmo_create(size, 0));
     CHECK_EQ(motor_vmo_control(v, MOTOR_VMO_WRITE, 0, size, (void *)from), size);
-    CHECK_EQ(motor_map(child, v, 0, from, size, prot | MOTOR_MAP_NOREPLACE | MOTOR_MAP_PRIVATE), from);
+    CHECK_EQ(motor_map(child, v, 0, from, size, prot | MOTOR_MAP_NOREPLACE | MOTOR_MAP_PRIVATE),
+             from);
     CHECK_EQ(motor_handle_close(v), 0);
 }
 
@@ -218,17 +226,20 @@ motor_handle make_embryo(uint64_t *stack_top)
     copy_segment(child, text_start, text_end, MOTOR_PROT_READ | MOTOR_PROT_EXEC);
     copy_segment(child, data_start, data_end, MOTOR_PROT_READ | MOTOR_PROT_WRITE);
     *stack_top = CHILD_STACK + (uint64_t)CHECK_OK(motor_map(child, 0, 0, 0, CHILD_STACK,
-                                                            MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_PRIVATE));
+                                                            MOTOR_PROT_READ | MOTOR_PROT_WRITE |
+                                                                MOTOR_MAP_PRIVATE));
     return child;
 }
 
-motor_handle spawn(void (*run)(uint64_t, motor_handle), uint64_t argument, motor_handle send, motor_handle *thread)
+motor_handle spawn(void (*run)(uint64_t, motor_handle), uint64_t argument, motor_handle send,
+                   motor_handle *thread)
 {
     struct motor_thread_start start = {.rip = (uint64_t)run, .arg = {argument}};
     motor_handle child = make_embryo(&start.rsp);
     start.rsp -= 8;
     if (send) {
-        start.arg[1] = (uint64_t)CHECK_OK(motor_handle_install(child, send, MOTOR_RIGHT_CALL | MOTOR_RIGHT_DUP));
+        start.arg[1] = (uint64_t)CHECK_OK(
+            motor_handle_install(child, send, MOTOR_RIGHT_CALL | MOTOR_RIGHT_DUP));
     }
     motor_handle t = (motor_handle)CHECK_OK(motor_thread_create(child, &start));
     if (thread) {

@@ -7,7 +7,7 @@ const struct test tests[] = {
 #define X(name) {#name, test_##name},
     TEST_LIST(X)
 #undef X
-    {0}};
+        {0}};
 
 void test_handles(void)
 {
@@ -98,16 +98,19 @@ static void in_child(uint64_t argument, motor_handle h)
     (void)h;
     uint64_t word = 1;
     static struct motor_boot_info boot;
-    int64_t a = motor_random(&word, 8, 1), b = motor_system_info(MOTOR_SINFO_BOOT, &boot, sizeof(boot));
+    int64_t a = motor_random(&word, 8, 1),
+            b = motor_system_info(MOTOR_SINFO_BOOT, &boot, sizeof(boot));
     motor_process_exit(0, a == -MOTOR_EACCESS && b == -MOTOR_EACCESS ? 0 : 1);
 }
 
 void test_bad_arguments(void)
 {
-    void *kernel = (void *)0xffffffff80000000, *hole = (void *)0x1000, *strange = (void *)0x8000000000000000;
+    void *kernel = (void *)0xffffffff80000000, *hole = (void *)0x1000,
+         *strange = (void *)0x8000000000000000;
     void *bad[] = {kernel, hole, strange, (void *)-1};
     for (int i = 0; i < 4; i++) {
-        CHECK_EQ(motor_system_info(MOTOR_SINFO_COUNTERS, bad[i], sizeof(struct motor_counters)), -MOTOR_EFAULT);
+        CHECK_EQ(motor_system_info(MOTOR_SINFO_COUNTERS, bad[i], sizeof(struct motor_counters)),
+                 -MOTOR_EFAULT);
         CHECK_EQ(motor_debug_write(bad[i], 10), -MOTOR_EFAULT);
         CHECK_EQ(motor_random(bad[i], 10, 0), -MOTOR_EFAULT);
         CHECK_EQ(motor_thread_create(0, bad[i]), -MOTOR_EFAULT);
@@ -132,7 +135,8 @@ void test_interrupt(void)
     CHECK_EQ(motor_irq_create(MOTOR_BOOT_SELF, MOTOR_IRQ_LINE_ISA, 4, NULL), -MOTOR_ETYPE);
     CHECK_EQ(motor_irq_create(MOTOR_BOOT_HARDWARE, 9, 4, NULL), -MOTOR_EINVAL);
     CHECK(motor_irq_create(MOTOR_BOOT_HARDWARE, MOTOR_IRQ_LINE_ISA, 1000, NULL) < 0);
-    motor_handle irq = (motor_handle)CHECK_OK(motor_irq_create(MOTOR_BOOT_HARDWARE, MOTOR_IRQ_LINE_ISA, 4, NULL));
+    motor_handle irq =
+        (motor_handle)CHECK_OK(motor_irq_create(MOTOR_BOOT_HARDWARE, MOTOR_IRQ_LINE_ISA, 4, NULL));
     motor_handle endpoint = (motor_handle)CHECK_OK(motor_endpoint_create());
     motor_handle gate = (motor_handle)CHECK_OK(motor_gate_create(endpoint, 4, 0));
     CHECK_EQ(motor_bind(irq, gate), 0);

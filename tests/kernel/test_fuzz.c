@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A child process with several threads makes random system calls; whatever it does, only it may suffer. Then costs. */
+/*
+ * A child process with several threads makes random system calls; whatever it does, only it may
+ * suffer. Then costs.
+ */
 #include "ktest.h"
 #include "tests.h"
 
@@ -17,19 +20,30 @@ static uint64_t pick(uint64_t *state)
     case 0:
     case 1:
     case 2:
-    case 3: return v % 24;                                      /* handles, operations, flags */
+    case 3:
+        return v % 24; /* handles, operations, flags */
     case 4:
     case 5:
-    case 6: return (uint64_t)&scratch[v % 4000];
-    case 7: return (v % 64) * PAGE;
-    case 8: return 1ull << (v % 64);
-    case 9: return (uint64_t)scratch + v % sizeof(scratch);
-    case 10: return v & 1 ? v % 4096 : 0x10000000 + v % (16 * PAGE);
-    case 11: return (1ull << (v % 48)) - PAGE;
-    case 12: return v;
-    case 13: return 0xffff800000000000 | v;
-    case 14: return now() + v % (2 * MS);
-    default: return ~0ull - v % 16;
+    case 6:
+        return (uint64_t)&scratch[v % 4000];
+    case 7:
+        return (v % 64) * PAGE;
+    case 8:
+        return 1ull << (v % 64);
+    case 9:
+        return (uint64_t)scratch + v % sizeof(scratch);
+    case 10:
+        return v & 1 ? v % 4096 : 0x10000000 + v % (16 * PAGE);
+    case 11:
+        return (1ull << (v % 48)) - PAGE;
+    case 12:
+        return v;
+    case 13:
+        return 0xffff800000000000 | v;
+    case 14:
+        return now() + v % (2 * MS);
+    default:
+        return ~0ull - v % 16;
     }
 }
 
@@ -43,20 +57,31 @@ static bool expendable(uint64_t address, uint64_t length)
 static bool allowed(uint64_t n, const uint64_t *a, bool seldom)
 {
     switch (n + MOTOR_SYSCALL_BASE) {
-    case MOTOR_SYS_debug_write: return false; /* noise */
+    case MOTOR_SYS_debug_write:
+        return false; /* noise */
     case MOTOR_SYS_thread_exit:
     case MOTOR_SYS_thread_resume:
     case MOTOR_SYS_process_exec:
-    case MOTOR_SYS_process_exit: return seldom;
-    case MOTOR_SYS_process_set: return seldom || ((uint32_t)a[1] > MOTOR_PSET_LINUX_ENTRY && (uint32_t)a[1] != MOTOR_PSET_MEMORY_LIMIT);
-    case MOTOR_SYS_thread_control: return seldom || (uint32_t)a[1] != MOTOR_THREAD_SET_FS;
-    case MOTOR_SYS_thread_create: return seldom;
-    case MOTOR_SYS_map: return seldom || !(a[5] & MOTOR_MAP_FIXED) || expendable(a[3], a[4]);
+    case MOTOR_SYS_process_exit:
+        return seldom;
+    case MOTOR_SYS_process_set:
+        return seldom || ((uint32_t)a[1] > MOTOR_PSET_LINUX_ENTRY &&
+                          (uint32_t)a[1] != MOTOR_PSET_MEMORY_LIMIT);
+    case MOTOR_SYS_thread_control:
+        return seldom || (uint32_t)a[1] != MOTOR_THREAD_SET_FS;
+    case MOTOR_SYS_thread_create:
+        return seldom;
+    case MOTOR_SYS_map:
+        return seldom || !(a[5] & MOTOR_MAP_FIXED) || expendable(a[3], a[4]);
     case MOTOR_SYS_unmap:
-    case MOTOR_SYS_protect: return seldom || expendable(a[1], a[2]);
-    case MOTOR_SYS_advise: return seldom || expendable(a[0], a[1]);
-    case MOTOR_SYS_remap: return seldom || (expendable(a[0], a[1]) && expendable(a[2], a[3]));
-    default: return true;
+    case MOTOR_SYS_protect:
+        return seldom || expendable(a[1], a[2]);
+    case MOTOR_SYS_advise:
+        return seldom || expendable(a[0], a[1]);
+    case MOTOR_SYS_remap:
+        return seldom || (expendable(a[0], a[1]) && expendable(a[2], a[3]));
+    default:
+        return true;
     }
 }
 
@@ -71,8 +96,10 @@ static void fuzz_loop(void *argument)
         for (int k = 0; k < 8; k++) {
             scratch[random_next(&state) % 4096] = pick(&state);
         }
-        if (n + MOTOR_SYSCALL_BASE == MOTOR_SYS_serve || n + MOTOR_SYSCALL_BASE == MOTOR_SYS_futex_wait) {
-            a[n + MOTOR_SYSCALL_BASE == MOTOR_SYS_serve ? 5 : 3] = now() + MS; /* let it come back */
+        if (n + MOTOR_SYSCALL_BASE == MOTOR_SYS_serve ||
+            n + MOTOR_SYSCALL_BASE == MOTOR_SYS_futex_wait) {
+            /* let it come back */
+            a[n + MOTOR_SYSCALL_BASE == MOTOR_SYS_serve ? 5 : 3] = now() + MS;
         }
         if (allowed(n, a, random_next(&state) % 512 == 0)) {
             motor_raw_syscall(MOTOR_SYSCALL_BASE + n, a[0], a[1], a[2], a[3], a[4], a[5]);
@@ -85,7 +112,8 @@ static void fuzz_child(uint64_t seed, motor_handle gate)
     static struct worker w[THREADS];
     (void)gate;
     motor_process_set(0, MOTOR_PSET_MEMORY_LIMIT, 8 << 20);
-    motor_handle endpoint = (motor_handle)motor_endpoint_create(); /* handles 2 to 9: one of each kind */
+    /* handles 2 to 9: one of each kind */
+    motor_handle endpoint = (motor_handle)motor_endpoint_create();
     motor_gate_create(endpoint, 1, 0);
     motor_handle v = (motor_handle)motor_vmo_create(16 * PAGE, 0);
     motor_vmo_clone(v, 0, 8 * PAGE);

@@ -10,7 +10,7 @@ struct server {
     struct worker worker;
     uint32_t cancels, closed; /* events seen */
     uint64_t cancelled_token, stuck_token;
-    motor_handle given;       /* handle that OP_HANDLES received */
+    motor_handle given; /* handle that OP_HANDLES received */
     uint64_t own_badge;
 };
 
@@ -114,7 +114,8 @@ void test_notify(void)
     }
     CHECK_EQ(motor_notify(b), 0);
     CHECK_EQ(motor_serve(endpoint, NULL, 0, e, 4, NEVER), 2);
-    CHECK(e[0].kind == MOTOR_EVENT_NOTIFY && e[0].badge == 1 && e[1].kind == MOTOR_EVENT_NOTIFY && e[1].badge == 2);
+    CHECK(e[0].kind == MOTOR_EVENT_NOTIFY && e[0].badge == 1 && e[1].kind == MOTOR_EVENT_NOTIFY &&
+          e[1].badge == 2);
     CHECK_EQ(motor_notify(a), 0);
     motor_handle_close(a);
     CHECK_EQ(motor_serve(endpoint, NULL, 0, e, 4, NEVER), 2);
@@ -165,18 +166,21 @@ void test_call_sizes(void)
             in[k] = (char)(k * 7 + i);
             out[k] = 0;
         }
-        struct motor_msg m = {.op = OP_ECHO, .in = in, .in_size = n, .out = out, .out_size = n, .deadline = NEVER};
+        struct motor_msg m = {
+            .op = OP_ECHO, .in = in, .in_size = n, .out = out, .out_size = n, .deadline = NEVER};
         CHECK_EQ(motor_call(s.gate, &m), 0);
         CHECK_EQ(m.status, n);
         CHECK_EQ(memcmp(in, out, n), 0);
     }
     big[0] = 'x';
     big[1] = 'y';
-    struct motor_msg m = {.op = OP_FILL, .out = out, .out_size = 10, .word = {9, 100}, .deadline = NEVER};
+    struct motor_msg m = {
+        .op = OP_FILL, .out = out, .out_size = 10, .word = {9, 100}, .deadline = NEVER};
     CHECK_EQ(motor_call(s.gate, &m), 0);
     CHECK_EQ(m.status, 1);
     CHECK_EQ(out[9], 'x');
-    m = (struct motor_msg){.op = OP_FILL, .out = (void *)4096, .out_size = 10, .word = {0, 10}, .deadline = NEVER};
+    m = (struct motor_msg){
+        .op = OP_FILL, .out = (void *)4096, .out_size = 10, .word = {0, 10}, .deadline = NEVER};
     CHECK_EQ(motor_call(s.gate, &m), 0);
     CHECK(m.status == -MOTOR_EFAULT); /* the server is told, the caller lives */
     (void)copy;

@@ -146,33 +146,77 @@ static void misbehave(uint64_t how, motor_handle unused)
     (void)unused;
     volatile int zero = 0;
     switch (how) {
-    case 0: *(volatile int *)8 = 1; break;
-    case 1: __asm__ volatile("ud2"); break;
-    case 2: zero = 1000 / zero; break;
-    case 3: __asm__ volatile("hlt"); break;
-    case 4: __asm__ volatile("int3"); break;
-    case 5: *(volatile char *)misbehave = 1; break;                   /* text */
-    case 6: ((void (*)(void))allocate(PAGE))(); break;                /* not executable */
-    case 7: *(volatile int *)0xffffffff80000000 = 1; break;
-    case 8: *(volatile int *)0x8000000000000000 = 1; break;           /* not canonical */
-    case 9: __asm__ volatile("mov %0, %%rsp; push %%rax" : : "r"(0x8000000000000000)); break;
-    case 10: __asm__ volatile("cli"); break;
-    case 11: __asm__ volatile("mov %%cr3, %%rax" : : : "rax"); break;
-    case 12: __asm__ volatile("out %%al, $0x80" : : "a"(0)); break;
-    case 13: __asm__ volatile("mov %0, %%ds" : : "r"(0x10)); break;
-    case 14: __asm__ volatile("pushf; orq $0x100, (%rsp); popf; nop"); break; /* single step */
-    case 15: __asm__ volatile("jmp *%0" : : "r"(0xffff888000000000)); break;
-    case 16: ((void (*)(void))MOTOR_KINFO_ADDRESS)(); break;
-    case 17: __asm__ volatile("mov %0, %%rsp; syscall" : : "r"(0xffff888000000000), "a"(MOTOR_SYS_thread_yield)); *(volatile int *)8 = 1; break;
-    case 18: __asm__ volatile("int $0x20"); break;
-    case 19: __asm__ volatile("int $0x80"); break;
+    case 0:
+        *(volatile int *)8 = 1;
+        break;
+    case 1:
+        __asm__ volatile("ud2");
+        break;
+    case 2:
+        zero = 1000 / zero;
+        break;
+    case 3:
+        __asm__ volatile("hlt");
+        break;
+    case 4:
+        __asm__ volatile("int3");
+        break;
+    case 5:
+        *(volatile char *)misbehave = 1;
+        break; /* text */
+    case 6:
+        ((void (*)(void))allocate(PAGE))();
+        break; /* not executable */
+    case 7:
+        *(volatile int *)0xffffffff80000000 = 1;
+        break;
+    case 8:
+        *(volatile int *)0x8000000000000000 = 1;
+        break; /* not canonical */
+    case 9:
+        __asm__ volatile("mov %0, %%rsp; push %%rax" : : "r"(0x8000000000000000));
+        break;
+    case 10:
+        __asm__ volatile("cli");
+        break;
+    case 11:
+        __asm__ volatile("mov %%cr3, %%rax" : : : "rax");
+        break;
+    case 12:
+        __asm__ volatile("out %%al, $0x80" : : "a"(0));
+        break;
+    case 13:
+        __asm__ volatile("mov %0, %%ds" : : "r"(0x10));
+        break;
+    case 14:
+        __asm__ volatile("pushf; orq $0x100, (%rsp); popf; nop");
+        break; /* single step */
+    case 15:
+        __asm__ volatile("jmp *%0" : : "r"(0xffff888000000000));
+        break;
+    case 16:
+        ((void (*)(void))MOTOR_KINFO_ADDRESS)();
+        break;
+    case 17:
+        __asm__ volatile("mov %0, %%rsp; syscall"
+                         :
+                         : "r"(0xffff888000000000), "a"(MOTOR_SYS_thread_yield));
+        *(volatile int *)8 = 1;
+        break;
+    case 18:
+        __asm__ volatile("int $0x20");
+        break;
+    case 19:
+        __asm__ volatile("int $0x80");
+        break;
     }
     motor_process_exit(0, 0x7700);
 }
 
 void test_faults(void)
 {
-    static const uint32_t signal[] = {11, 4, 8, 11, 5, 11, 11, 11, 11, 11, 11, 11, 11, 11, 5, 11, 11, 11, 11, 11};
+    static const uint32_t signal[] = {11, 4,  8,  11, 5, 11, 11, 11, 11, 11,
+                                      11, 11, 11, 11, 5, 11, 11, 11, 11, 11};
     for (uint32_t i = 0; i < sizeof(signal) / sizeof(signal[0]); i++) {
         motor_handle p = spawn(misbehave, i, 0, NULL);
         uint32_t status = wait_dead(p);
@@ -190,8 +234,9 @@ static void after_exec(uint64_t kept, uint64_t dropped)
 {
     struct motor_process_info info;
     motor_process_info(0, MOTOR_PINFO_BASIC, &info, sizeof(info));
-    bool good = motor_notify((motor_handle)kept) == 0 && motor_notify((motor_handle)dropped) == -MOTOR_EHANDLE &&
-                info.threads == 1 && forever == 0;
+    bool good = motor_notify((motor_handle)kept) == 0 &&
+                motor_notify((motor_handle)dropped) == -MOTOR_EHANDLE && info.threads == 1 &&
+                forever == 0;
     motor_process_exit(0, good ? 0x1100 : 0x2200);
 }
 
@@ -202,7 +247,8 @@ static void execs(uint64_t unused, motor_handle gate)
     for (int i = 0; i < 4; i++) {
         worker_start(&w[i], i & 1 ? spinner : sleeper, NULL);
     }
-    motor_handle dropped = (motor_handle)motor_handle_dup(gate, MOTOR_RIGHT_CALL | MOTOR_HANDLE_CLOEXEC);
+    motor_handle dropped =
+        (motor_handle)motor_handle_dup(gate, MOTOR_RIGHT_CALL | MOTOR_HANDLE_CLOEXEC);
     struct motor_thread_start start = {.rip = (uint64_t)after_exec, .arg = {gate, dropped}};
     forever = 0;
     motor_handle embryo = make_embryo(&start.rsp);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A thread's registers are its own: x87, SSE and AVX state and bases survive other threads' turns, moves between CPUs and
- * system calls; a new thread starts with the initial state and sees nothing of another's.
+ * A thread's registers are its own: x87, SSE and AVX state and bases survive other threads' turns,
+ * moves between CPUs and system calls; a new thread starts with the initial state and sees nothing
+ * of another's.
  */
 #include "ktest.h"
 #include "tests.h"
@@ -20,7 +21,8 @@ struct registers {
     uint16_t fcw;
 };
 
-#define EACH(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+#define EACH(X) \
+    X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
 
 static void load(const struct registers *r)
 {

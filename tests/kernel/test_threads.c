@@ -225,7 +225,10 @@ static void run_until_stopped(void *argument)
     }
 }
 
-/* Hogs share; a sleeper among them still wakes in time; an urgent thread gets much more than a lazy one. */
+/*
+ * Hogs share; a sleeper among them still wakes in time; an urgent thread gets much more than a lazy
+ * one.
+ */
 void test_fairness(void)
 {
     volatile struct motor_kinfo *kinfo = (void *)MOTOR_KINFO_ADDRESS;
@@ -243,7 +246,11 @@ void test_fairness(void)
         uint64_t late = now() - before - 2 * MS;
         worst = late > worst ? late : worst;
     }
-    bool all_ran = false; /* several virtual CPUs may have fewer real ones, which others use as well: then it takes a while */
+    /*
+     * several virtual CPUs may have fewer real ones, which others use as well: then it takes a
+     * while
+     */
+    bool all_ran = false;
     for (uint64_t limit = now() + 30000 * MS; !all_ran && now() < limit; pause_ns(2 * MS)) {
         all_ran = true;
         for (uint32_t i = 0; i < hogs; i++) {
@@ -260,7 +267,8 @@ void test_fairness(void)
     for (uint32_t i = 0; i < hogs; i++) {
         worker_join(&w[i]);
     }
-    say("  hogs ran %ld to %ld us, a sleeper was at most %lu us late\n", least / 1000, most / 1000, worst / 1000);
+    say("  hogs ran %ld to %ld us, a sleeper was at most %lu us late\n", least / 1000, most / 1000,
+        worst / 1000);
     CHECK(all_ran);
     CHECK(kinfo->cpus > 1 || least * 4 > most);
 }

@@ -3,7 +3,7 @@
 #include "ktest.h"
 #include "tests.h"
 
-static uint32_t seen;        /* reason bits */
+static uint32_t seen; /* reason bits */
 static uint32_t upcalls;
 static struct motor_fault seen_fault;
 static uint32_t seen_busy;
@@ -32,7 +32,10 @@ static void expect(void)
 static uint64_t load_guarded(uint64_t address)
 {
     uint64_t value = 0x600d;
-    __asm__ volatile("lea 1f(%%rip), %%r15\n mov (%1), %0\n1:" : "+r"(value) : "r"(address) : "r15", "memory");
+    __asm__ volatile("lea 1f(%%rip), %%r15\n mov (%1), %0\n1:"
+                     : "+r"(value)
+                     : "r"(address)
+                     : "r15", "memory");
     return value;
 }
 
@@ -75,7 +78,8 @@ static void spin(void *argument)
     uint64_t a = 1, b = 2;
     __atomic_store_n(&started, 1, __ATOMIC_SEQ_CST);
     while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
-        __asm__ volatile("add $1, %0; add $2, %1" : "+r"(a), "+r"(b)); /* registers survive upcalls */
+        /* registers survive upcalls */
+        __asm__ volatile("add $1, %0; add $2, %1" : "+r"(a), "+r"(b));
         if (2 * a != b) {
             CHECK(!"registers changed");
             return;
@@ -117,7 +121,8 @@ void test_upcall(void)
     for (uint32_t i = 1; i <= 50; i++) {
         CHECK_EQ(motor_thread_control(w.handle, MOTOR_THREAD_INTERRUPT, 0), 0);
         for (int k = 0; k < 2000 && (__atomic_load_n(&upcalls, __ATOMIC_SEQ_CST) != i ||
-                                     __atomic_load_n(&w.tcb->busy, __ATOMIC_SEQ_CST)); k++) {
+                                     __atomic_load_n(&w.tcb->busy, __ATOMIC_SEQ_CST));
+             k++) {
             pause_ns(MS);
         }
         CHECK_EQ(upcalls, i);
@@ -134,7 +139,8 @@ void test_upcall(void)
     CHECK_EQ(second_wait, -MOTOR_EINTR);
     CHECK_EQ(upcalls, 0);
 
-    CHECK_EQ(motor_thread_control(0, MOTOR_THREAD_INTERRUPT, 0), 0); /* to itself: on the way out of this call */
+    /* to itself: on the way out of this call */
+    CHECK_EQ(motor_thread_control(0, MOTOR_THREAD_INTERRUPT, 0), 0);
     CHECK_EQ(upcalls, 1);
     on_upcall = NULL;
 }

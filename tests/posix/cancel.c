@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Cancellation: of calls that wait, of calls that finished just in time, of loops, with clean-up in order. */
+/*
+ * Cancellation: of calls that wait, of calls that finished just in time, of loops, with clean-up in
+ * order.
+ */
 #include "check.h"
 
 #include <pthread.h>
@@ -190,8 +193,9 @@ static void test_no_loss(void)
 
 int main(void)
 {
-    void *(*const bodies[])(void *) = {in_sleep, in_nanosleep, in_condition, in_semaphore, in_sigwait,
-                                       in_pause, in_join,      in_loop,      in_testcancel, disabled};
+    void *(*const bodies[])(void *) = {in_sleep,      in_nanosleep, in_condition, in_semaphore,
+                                       in_sigwait,    in_pause,     in_join,      in_loop,
+                                       in_testcancel, disabled};
     CHECK(sem_init(&semaphore, 0, 0) == 0);
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
         cancel_one(bodies[i], 10);

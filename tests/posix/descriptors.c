@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The descriptor table: lowest free, duplicates, limits, close_range, fcntl, many threads opening and closing. */
+/*
+ * The descriptor table: lowest free, duplicates, limits, close_range, fcntl, many threads opening
+ * and closing.
+ */
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
@@ -46,14 +49,18 @@ static void duplicates(void)
     CHECK_ERRNO(dup3(a, a, 0), EINVAL);
     CHECK_ERRNO(dup3(a, 51, 1), EINVAL);
     CHECK(dup3(a, 51, O_CLOEXEC) == 51 && fcntl(51, F_GETFD) == FD_CLOEXEC);
-    CHECK(fcntl(a, F_DUPFD, 50) == 52 && fcntl(a, F_DUPFD_CLOEXEC, 50) == 53 && fcntl(53, F_GETFD) == FD_CLOEXEC);
+    CHECK(fcntl(a, F_DUPFD, 50) == 52 && fcntl(a, F_DUPFD_CLOEXEC, 50) == 53 &&
+          fcntl(53, F_GETFD) == FD_CLOEXEC);
     CHECK_ERRNO(fcntl(a, F_DUPFD, 1 << 30), EINVAL);
     CHECK(close(a) == 0 && read(53, &n, 8) == 8 && n == 7);
-    CHECK(fcntl(50, F_SETFL, O_NONBLOCK) == 0 && fcntl(52, F_GETFL) & O_NONBLOCK); /* of the description */
-    CHECK(fcntl(50, F_SETFD, FD_CLOEXEC) == 0 && fcntl(52, F_GETFD) == 0);        /* of the descriptor */
+    /* of the description */
+    CHECK(fcntl(50, F_SETFL, O_NONBLOCK) == 0 && fcntl(52, F_GETFL) & O_NONBLOCK);
+    /* of the descriptor */
+    CHECK(fcntl(50, F_SETFD, FD_CLOEXEC) == 0 && fcntl(52, F_GETFD) == 0);
     int off = 0;
     CHECK(ioctl(52, FIONBIO, &off) == 0 && !(fcntl(50, F_GETFL) & O_NONBLOCK));
-    CHECK(ioctl(52, FIOCLEX) == 0 && fcntl(52, F_GETFD) == FD_CLOEXEC && ioctl(52, FIONCLEX) == 0 && fcntl(52, F_GETFD) == 0);
+    CHECK(ioctl(52, FIOCLEX) == 0 && fcntl(52, F_GETFD) == FD_CLOEXEC && ioctl(52, FIONCLEX) == 0 &&
+          fcntl(52, F_GETFD) == 0);
     CHECK_ERRNO(ioctl(998, FIONBIO, &off), EBADF);
     close(b);
     for (int fd = 50; fd <= 53; fd++)
@@ -135,7 +142,10 @@ static void *churn(void *arg)
     return NULL;
 }
 
-/* Reads and polls of descriptors that others close and reuse: any result, but no crash and no wrong type. */
+/*
+ * Reads and polls of descriptors that others close and reuse: any result, but no crash and no wrong
+ * type.
+ */
 static volatile int stop;
 static void *disturb(void *arg)
 {

@@ -92,7 +92,8 @@ static void links(void)
     struct stat st;
     char text[PATH_MAX];
     touch("f");
-    CHECK(link("f", "g") == 0 && inode("f") == inode("g") && stat("f", &st) == 0 && st.st_nlink == 2);
+    CHECK(link("f", "g") == 0 && inode("f") == inode("g") && stat("f", &st) == 0 &&
+          st.st_nlink == 2);
     CHECK_ERRNO(link("f", "g"), EEXIST);
     CHECK_ERRNO(link("none", "h"), ENOENT);
     CHECK(unlink("g") == 0 && stat("f", &st) == 0 && st.st_nlink == 1);
@@ -106,7 +107,8 @@ static void links(void)
     CHECK_ERRNO(open("loop1", O_RDONLY), ELOOP);
     CHECK(symlink("nowhere", "dangling") == 0);
     CHECK_ERRNO(stat("dangling", &st), ENOENT);
-    CHECK(unlink("s") == 0 && unlink("loop1") == 0 && unlink("loop2") == 0 && unlink("dangling") == 0 && unlink("f") == 0);
+    CHECK(unlink("s") == 0 && unlink("loop1") == 0 && unlink("loop2") == 0 &&
+          unlink("dangling") == 0 && unlink("f") == 0);
 }
 
 static void renames(void)
@@ -123,7 +125,8 @@ static void renames(void)
     CHECK_ERRNO(rename("d1", "c"), ENOTDIR);
     CHECK_ERRNO(rename("d1", "d2"), ENOTEMPTY);
     CHECK_ERRNO(rename("d2", "d2/sub/x"), EINVAL);
-    CHECK(rename("d1", "d2/moved") == 0 && rename("c", "d2/moved/c") == 0 && inode("d2/moved/c") == ino);
+    CHECK(rename("d1", "d2/moved") == 0 && rename("c", "d2/moved/c") == 0 &&
+          inode("d2/moved/c") == ino);
     int fd = open("d2", O_RDONLY | O_DIRECTORY), other = open("d2/moved", O_RDONLY | O_DIRECTORY);
     CHECK(renameat(other, "c", fd, "back") == 0 && inode("d2/back") == ino);
     touch("d2/other");
@@ -131,7 +134,8 @@ static void renames(void)
     CHECK(result == -1 && (errno == EEXIST || errno == ENOSYS || errno == EINVAL));
     close(fd);
     close(other);
-    CHECK(unlink("d2/back") == 0 && unlink("d2/other") == 0 && rmdir("d2/moved") == 0 && rmdir("d2/sub") == 0 && rmdir("d2") == 0);
+    CHECK(unlink("d2/back") == 0 && unlink("d2/other") == 0 && rmdir("d2/moved") == 0 &&
+          rmdir("d2/sub") == 0 && rmdir("d2") == 0);
 }
 
 static void at_forms(void)
@@ -141,16 +145,20 @@ static void at_forms(void)
     CHECK(mkdir("at", 0755) == 0);
     int d = open("at", O_RDONLY | O_DIRECTORY);
     int fd = openat(d, "f", O_RDWR | O_CREAT, 0600);
-    CHECK(d >= 0 && fd >= 0 && fstatat(d, "f", &st, 0) == 0 && stat("at/f", &other) == 0 && st.st_ino == other.st_ino);
+    CHECK(d >= 0 && fd >= 0 && fstatat(d, "f", &st, 0) == 0 && stat("at/f", &other) == 0 &&
+          st.st_ino == other.st_ino);
     CHECK(fstatat(fd, "", &other, AT_EMPTY_PATH) == 0 && st.st_ino == other.st_ino);
     CHECK_ERRNO(openat(fd, "x", O_RDONLY), ENOTDIR);
     CHECK_ERRNO(openat(-5, "x", O_RDONLY), EBADF);
     CHECK(openat(-5, "/dev/null", O_RDONLY) >= 0);
     CHECK(mkdirat(d, "sub", 0755) == 0 && symlinkat("f", d, "s") == 0);
     CHECK(readlinkat(d, "s", text, sizeof text) == 1);
-    CHECK(linkat(d, "f", d, "h", 0) == 0 && fstatat(d, "h", &other, 0) == 0 && st.st_ino == other.st_ino);
-    CHECK(faccessat(d, "f", W_OK, 0) == 0 && fchmodat(d, "f", 0400, 0) == 0 && fchownat(d, "f", -1, -1, 0) == 0);
-    CHECK(unlinkat(d, "sub", AT_REMOVEDIR) == 0 && unlinkat(d, "s", 0) == 0 && unlinkat(d, "h", 0) == 0 && unlinkat(d, "f", 0) == 0);
+    CHECK(linkat(d, "f", d, "h", 0) == 0 && fstatat(d, "h", &other, 0) == 0 &&
+          st.st_ino == other.st_ino);
+    CHECK(faccessat(d, "f", W_OK, 0) == 0 && fchmodat(d, "f", 0400, 0) == 0 &&
+          fchownat(d, "f", -1, -1, 0) == 0);
+    CHECK(unlinkat(d, "sub", AT_REMOVEDIR) == 0 && unlinkat(d, "s", 0) == 0 &&
+          unlinkat(d, "h", 0) == 0 && unlinkat(d, "f", 0) == 0);
     CHECK_ERRNO(unlinkat(d, "f", 0x4000), EINVAL);
     close(fd);
     CHECK(rmdir("at") == 0);
@@ -163,7 +171,8 @@ static void working_directory(void)
     char here[PATH_MAX], text[PATH_MAX];
     CHECK(getcwd(here, sizeof here) && !strncmp(here, "/tmp/dirs", 9));
     CHECK(mkdir("w", 0755) == 0 && mkdir("w/w2", 0755) == 0 && chdir("w/w2") == 0);
-    CHECK(getcwd(text, sizeof text) && !strncmp(text, here, strlen(here)) && !strcmp(text + strlen(here), "/w/w2"));
+    CHECK(getcwd(text, sizeof text) && !strncmp(text, here, strlen(here)) &&
+          !strcmp(text + strlen(here), "/w/w2"));
     CHECK(!getcwd(text, 5) && errno == ERANGE);
     touch("inside");
     int fd = open("../..", O_RDONLY);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* eventfd, timerfd, poll, select and epoll on them: counters, blocking, readiness, edges, one-shot, nesting, many threads. */
+/*
+ * eventfd, timerfd, poll, select and epoll on them: counters, blocking, readiness, edges, one-shot,
+ * nesting, many threads.
+ */
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -85,7 +88,8 @@ static void timers(void)
     int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
     double start = seconds_now();
     CHECK(fd >= 0 && timerfd_settime(fd, 0, &t, NULL) == 0);
-    CHECK(timerfd_gettime(fd, &now) == 0 && now.it_value.tv_sec == 0 && now.it_value.tv_nsec > 0 && now.it_value.tv_nsec <= 20000000);
+    CHECK(timerfd_gettime(fd, &now) == 0 && now.it_value.tv_sec == 0 && now.it_value.tv_nsec > 0 &&
+          now.it_value.tv_nsec <= 20000000);
     CHECK(take(fd) == 1 && seconds_now() - start >= 0.02);
     CHECK(timerfd_gettime(fd, &now) == 0 && now.it_value.tv_nsec == 0);
     t.it_interval.tv_nsec = 5000000;
@@ -108,7 +112,8 @@ static void timers(void)
     struct timespec at;
     clock_gettime(CLOCK_MONOTONIC, &at);
     t.it_value = at; /* now: expires at once */
-    CHECK(timerfd_settime(fd, TFD_TIMER_ABSTIME, &t, NULL) == 0 && poll(&p, 1, 1000) == 1 && take(fd) == 1);
+    CHECK(timerfd_settime(fd, TFD_TIMER_ABSTIME, &t, NULL) == 0 && poll(&p, 1, 1000) == 1 &&
+          take(fd) == 1);
     t.it_value.tv_nsec = 1000000000;
     CHECK_ERRNO(timerfd_settime(fd, 0, &t, NULL), EINVAL);
     close(fd);
@@ -171,13 +176,15 @@ static void polling(void)
     FD_SET(b, &in);
     FD_SET(a, &out);
     struct timeval tv = {1, 0};
-    CHECK(select((a > b ? a : b) + 1, &in, &out, NULL, &tv) == 2 && !FD_ISSET(a, &in) && FD_ISSET(b, &in) && FD_ISSET(a, &out));
+    CHECK(select((a > b ? a : b) + 1, &in, &out, NULL, &tv) == 2 && !FD_ISSET(a, &in) &&
+          FD_ISSET(b, &in) && FD_ISSET(a, &out));
     take(b);
     FD_ZERO(&in);
     FD_SET(a, &in);
     tv = (struct timeval){0, 20000};
     start = seconds_now();
-    CHECK(select(a + 1, &in, NULL, NULL, &tv) == 0 && !FD_ISSET(a, &in) && seconds_now() - start >= 0.02);
+    CHECK(select(a + 1, &in, NULL, NULL, &tv) == 0 && !FD_ISSET(a, &in) &&
+          seconds_now() - start >= 0.02);
     FD_SET(30, &in);
     CHECK_ERRNO(select(31, &in, NULL, NULL, NULL), EBADF);
     tv.tv_sec = -1;
@@ -240,7 +247,8 @@ static void signals(void)
 static void epolls(void)
 {
     struct epoll_event e = {.events = EPOLLIN, .data.u64 = 0x123456789abcdef0}, out[8];
-    int ep = epoll_create1(EPOLL_CLOEXEC), a = eventfd(0, EFD_NONBLOCK), b = eventfd(0, EFD_NONBLOCK);
+    int ep = epoll_create1(EPOLL_CLOEXEC), a = eventfd(0, EFD_NONBLOCK),
+        b = eventfd(0, EFD_NONBLOCK);
     CHECK(epoll_ctl(ep, EPOLL_CTL_ADD, a, &e) == 0);
     CHECK_ERRNO(epoll_ctl(ep, EPOLL_CTL_ADD, a, &e), EEXIST);
     CHECK_ERRNO(epoll_ctl(ep, EPOLL_CTL_MOD, b, &e), ENOENT);
@@ -257,7 +265,8 @@ static void epolls(void)
     CHECK(epoll_wait(ep, out, 8, 25) == 0 && seconds_now() - start >= 0.025);
     put(a, 1); /* level: again and again */
     for (int i = 0; i < 3; i++)
-        CHECK(epoll_wait(ep, out, 8, -1) == 1 && out[0].events == EPOLLIN && out[0].data.u64 == 0x123456789abcdef0);
+        CHECK(epoll_wait(ep, out, 8, -1) == 1 && out[0].events == EPOLLIN &&
+              out[0].data.u64 == 0x123456789abcdef0);
     take(a);
     CHECK(epoll_wait(ep, out, 8, 0) == 0);
     e.events = EPOLLIN | EPOLLET; /* edge: once for each change */
@@ -273,7 +282,8 @@ static void epolls(void)
     CHECK(epoll_wait(ep, out, 8, 0) == 0);
     CHECK(epoll_ctl(ep, EPOLL_CTL_MOD, a, &e) == 0 && epoll_wait(ep, out, 8, 100) == 1);
     e.events = EPOLLIN | EPOLLOUT;
-    CHECK(epoll_ctl(ep, EPOLL_CTL_ADD, b, &e) == 0 && epoll_wait(ep, out, 8, 100) == 1 && out[0].events == EPOLLOUT);
+    CHECK(epoll_ctl(ep, EPOLL_CTL_ADD, b, &e) == 0 && epoll_wait(ep, out, 8, 100) == 1 &&
+          out[0].events == EPOLLOUT);
     CHECK(epoll_ctl(ep, EPOLL_CTL_DEL, b, NULL) == 0 && epoll_wait(ep, out, 8, 0) == 0);
     /* Closing the last descriptor removes it, closing a duplicate does not. */
     e.events = EPOLLIN;
@@ -286,7 +296,8 @@ static void epolls(void)
     /* Nested. */
     int inner = epoll_create1(0);
     e.data.u32 = 1;
-    CHECK(epoll_ctl(inner, EPOLL_CTL_ADD, b, &e) == 0 && epoll_ctl(ep, EPOLL_CTL_ADD, inner, &e) == 0);
+    CHECK(epoll_ctl(inner, EPOLL_CTL_ADD, b, &e) == 0 &&
+          epoll_ctl(ep, EPOLL_CTL_ADD, inner, &e) == 0);
     CHECK_ERRNO(epoll_ctl(inner, EPOLL_CTL_ADD, ep, &e), ELOOP);
     CHECK(epoll_wait(ep, out, 8, 0) == 0);
     put(b, 1);

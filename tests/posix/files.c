@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Regular files: open flags, offsets, vectors, append, holes, truncation, status, times, modes, errors. */
+/*
+ * Regular files: open flags, offsets, vectors, append, holes, truncation, status, times, modes,
+ * errors.
+ */
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <signal.h>
 
 #include "check.h"
 
@@ -41,7 +44,8 @@ static void open_flags(void)
     close(fd);
     fd = open("a", O_WRONLY | O_TRUNC);
     struct stat st;
-    CHECK(fstat(fd, &st) == 0 && st.st_size == 0 && S_ISREG(st.st_mode) && (st.st_mode & 0777) == 0640 && st.st_nlink == 1);
+    CHECK(fstat(fd, &st) == 0 && st.st_size == 0 && S_ISREG(st.st_mode) &&
+          (st.st_mode & 0777) == 0640 && st.st_nlink == 1);
     close(fd);
     CHECK_ERRNO(open(".", O_WRONLY), EISDIR);
     CHECK_ERRNO(open("a", O_RDONLY | O_DIRECTORY), ENOTDIR);
@@ -111,7 +115,8 @@ static void offsets(void)
 static void vectors(void)
 {
     char a[4], b[7], c[100];
-    struct iovec out[] = {{"one", 3}, {"", 0}, {"two", 3}, {"three", 5}}, in[] = {{a, 4}, {b, 7}, {c, 100}};
+    struct iovec out[] = {{"one", 3}, {"", 0}, {"two", 3}, {"three", 5}},
+                 in[] = {{a, 4}, {b, 7}, {c, 100}};
     int fd = open("v", O_RDWR | O_CREAT | O_TRUNC, 0600);
     CHECK(writev(fd, out, 4) == 11);
     CHECK(lseek(fd, 0, SEEK_SET) == 0);
@@ -141,10 +146,12 @@ static void big(void)
     CHECK(write(fd, data, SIZE) == SIZE);
     CHECK(pread(fd, back, SIZE, 0) == SIZE && !memcmp(data, back, SIZE));
     for (int at = 0; at < SIZE; at += 100003)
-        CHECK(pread(fd, back, 5000, at) == (SIZE - at < 5000 ? SIZE - at : 5000) && !memcmp((char *)data + at, back, SIZE - at < 5000 ? SIZE - at : 5000));
+        CHECK(pread(fd, back, 5000, at) == (SIZE - at < 5000 ? SIZE - at : 5000) &&
+              !memcmp((char *)data + at, back, SIZE - at < 5000 ? SIZE - at : 5000));
     CHECK(ftruncate(fd, 1000) == 0);
     CHECK(ftruncate(fd, 9000) == 0);
-    CHECK(pread(fd, back, 10000, 0) == 9000 && !memcmp(data, back, 1000) && back[250] == 0 && back[2249] == 0);
+    CHECK(pread(fd, back, 10000, 0) == 9000 && !memcmp(data, back, 1000) && back[250] == 0 &&
+          back[2249] == 0);
     struct stat st;
     CHECK(stat("big", &st) == 0 && st.st_size == 9000);
     CHECK(truncate("big", 3) == 0 && stat("big", &st) == 0 && st.st_size == 3);
@@ -167,13 +174,15 @@ static void big(void)
 static void copies(void)
 {
     char buf[100];
-    int in = open("in", O_RDWR | O_CREAT | O_TRUNC, 0600), out = open("out", O_RDWR | O_CREAT | O_TRUNC, 0600);
+    int in = open("in", O_RDWR | O_CREAT | O_TRUNC, 0600),
+        out = open("out", O_RDWR | O_CREAT | O_TRUNC, 0600);
     CHECK(write(in, "abcdefghij", 10) == 10);
     off_t at = 2;
     CHECK(sendfile(out, in, &at, 5) == 5 && at == 7 && lseek(in, 0, SEEK_CUR) == 10);
     CHECK(sendfile(out, in, &at, 100) == 3 && at == 10);
     CHECK(sendfile(out, in, &at, 100) == 0);
-    CHECK(lseek(in, 0, SEEK_SET) == 0 && sendfile(out, in, NULL, 4) == 4 && lseek(in, 0, SEEK_CUR) == 4);
+    CHECK(lseek(in, 0, SEEK_SET) == 0 && sendfile(out, in, NULL, 4) == 4 &&
+          lseek(in, 0, SEEK_CUR) == 4);
     CHECK(pread(out, buf, 100, 0) == 12 && !memcmp(buf, "cdefghijabcd", 12));
     CHECK_ERRNO(sendfile(out, -1, NULL, 4), EBADF);
     off_t from = 1, to = 50;
@@ -181,7 +190,8 @@ static void copies(void)
     if (n < 0)
         CHECK(errno == ENOSYS || errno == EXDEV || errno == EOPNOTSUPP);
     else
-        CHECK(n == 3 && from == 4 && to == 53 && pread(out, buf, 100, 50) == 3 && !memcmp(buf, "bcd", 3));
+        CHECK(n == 3 && from == 4 && to == 53 && pread(out, buf, 100, 50) == 3 &&
+              !memcmp(buf, "bcd", 3));
     close(in);
     close(out);
 }
@@ -192,7 +202,8 @@ static void attributes(void)
     int fd = open("t", O_RDWR | O_CREAT, 0600);
     struct timespec times[2] = {{1000000000, 123456789}, {1100000000, 5}};
     CHECK(futimens(fd, times) == 0 && fstat(fd, &st) == 0);
-    CHECK(st.st_atim.tv_sec == 1000000000 && st.st_atim.tv_nsec == 123456789 && st.st_mtim.tv_sec == 1100000000 && st.st_mtim.tv_nsec == 5);
+    CHECK(st.st_atim.tv_sec == 1000000000 && st.st_atim.tv_nsec == 123456789 &&
+          st.st_mtim.tv_sec == 1100000000 && st.st_mtim.tv_nsec == 5);
     times[0].tv_nsec = UTIME_OMIT;
     times[1].tv_nsec = UTIME_NOW;
     CHECK(utimensat(AT_FDCWD, "t", times, 0) == 0 && stat("t", &st) == 0);

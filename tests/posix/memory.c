@@ -63,22 +63,35 @@ static void test_anonymous(void)
     CHECK(munmap(p, 64 * PAGE) == 0);
     CHECK_ERRNO(munmap(p, 0), EINVAL);
     CHECK_ERRNO(munmap(p + 1, PAGE), EINVAL);
-    CHECK_ERRNO(mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? -1 : 0, EINVAL);
+    CHECK_ERRNO(mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? -1 : 0,
+                EINVAL);
     CHECK_ERRNO(mmap(NULL, PAGE, PROT_READ, MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? -1 : 0, EINVAL);
     CHECK_ERRNO(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, -1, 0) == MAP_FAILED ? -1 : 0, EBADF);
-    CHECK_ERRNO(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 1) == MAP_FAILED ? -1 : 0, EINVAL);
-    CHECK_ERRNO(mmap(NULL, (size_t)1 << 60, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? -1 : 0, ENOMEM);
+    CHECK_ERRNO(mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 1) == MAP_FAILED ? -1
+                                                                                              : 0,
+                EINVAL);
+    CHECK_ERRNO(mmap(NULL, (size_t)1 << 60, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+                        MAP_FAILED
+                    ? -1
+                    : 0,
+                ENOMEM);
 }
 
 static void test_fixed(void)
 {
     char *p = map(8 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE);
     memset(p, 1, 8 * PAGE);
-    CHECK(mmap(p + 2 * PAGE, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p + 2 * PAGE);
+    CHECK(mmap(p + 2 * PAGE, 2 * PAGE, PROT_READ | PROT_WRITE,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == p + 2 * PAGE);
     CHECK(p[2 * PAGE - 1] == 1 && p[2 * PAGE] == 0 && p[4 * PAGE - 1] == 0 && p[4 * PAGE] == 1);
-    CHECK_ERRNO(mmap(p, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == MAP_FAILED ? -1 : 0, EEXIST);
+    CHECK_ERRNO(mmap(p, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+                     0) == MAP_FAILED
+                    ? -1
+                    : 0,
+                EEXIST);
     CHECK(munmap(p + PAGE, PAGE) == 0);
-    CHECK(mmap(p + PAGE, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == p + PAGE);
+    CHECK(mmap(p + PAGE, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+               0) == p + PAGE);
     munmap(p, 8 * PAGE);
 }
 
@@ -199,7 +212,8 @@ static void test_file(void)
     }
     CHECK(write(fd, "tail", 4) == 4);
     char *p = mmap(NULL, 3 * PAGE + 4, PROT_READ, MAP_PRIVATE, fd, 0);
-    CHECK(p != MAP_FAILED && p[0] == 'a' && p[PAGE] == 'b' && p[3 * PAGE + 3] == 'l' && p[3 * PAGE + 4] == 0);
+    CHECK(p != MAP_FAILED && p[0] == 'a' && p[PAGE] == 'b' && p[3 * PAGE + 3] == 'l' &&
+          p[3 * PAGE + 4] == 0);
     char *w = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, PAGE);
     CHECK(w != MAP_FAILED && w[0] == 'b');
     w[0] = 'X';
@@ -217,7 +231,8 @@ static void test_file(void)
     munmap(w, 2 * PAGE);
     munmap(s, 4 * PAGE);
     fd = open(name, O_RDONLY);
-    CHECK_ERRNO(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED ? -1 : 0, EACCES);
+    CHECK_ERRNO(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED ? -1 : 0,
+                EACCES);
     /* beyond the last page of the file */
     p = mmap(NULL, 8 * PAGE, PROT_READ, MAP_PRIVATE, fd, 0);
     CHECK(p != MAP_FAILED && faults(p + 5 * PAGE, 0) == SIGBUS);
@@ -234,7 +249,11 @@ static void test_limits(void)
     r.rlim_cur = (rlim_t)600 << 20;
     if (old.rlim_max >= r.rlim_cur) {
         CHECK(setrlimit(RLIMIT_AS, &r) == 0);
-        CHECK_ERRNO(mmap(NULL, (size_t)700 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? -1 : 0, ENOMEM);
+        CHECK_ERRNO(mmap(NULL, (size_t)700 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+                            MAP_FAILED
+                        ? -1
+                        : 0,
+                    ENOMEM);
         CHECK(setrlimit(RLIMIT_AS, &old) == 0);
     }
     r = (struct rlimit){10, 5};

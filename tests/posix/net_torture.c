@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * TCP under stress over loopback, client and server in one program: partial writes into full windows, half-close, resets, refusal, many
- * short connections, 10,000 idle connections beside active ones. Every byte that arrives is checked against the sequence
- * that was sent.
+ * TCP under stress over loopback, client and server in one program: partial writes into full
+ * windows, half-close, resets, refusal, many short connections, 10,000 idle connections beside
+ * active ones. Every byte that arrives is checked against the sequence that was sent.
  */
 #include "check.h"
 
@@ -27,7 +27,8 @@ static int listener;
 static void listener_open(void)
 {
     socklen_t size = sizeof address;
-    address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    address =
+        (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     CHECK(listener >= 0);
     CHECK(bind(listener, (struct sockaddr *)&address, size) == 0);
@@ -56,7 +57,10 @@ static void pair_close(int pair[2])
     CHECK(close(pair[1]) == 0);
 }
 
-/* The n-th byte of a stream with a seed: neighbours differ, and a shift by a page or a ring does too. */
+/*
+ * The n-th byte of a stream with a seed: neighbours differ, and a shift by a page or a ring does
+ * too.
+ */
 static unsigned char stream_byte(uint64_t n, unsigned seed)
 {
     return (unsigned char)((n * 2654435761u >> 13) + (n >> 12) * 7 + seed);
@@ -72,8 +76,8 @@ static void verify(const unsigned char *bytes, size_t n, uint64_t at, unsigned s
 {
     for (size_t i = 0; i < n; i++)
         if (bytes[i] != stream_byte(at + i, seed))
-            FAILED("byte %llu of stream %u is %u, not %u", (unsigned long long)(at + i), seed, bytes[i],
-                   stream_byte(at + i, seed));
+            FAILED("byte %llu of stream %u is %u, not %u", (unsigned long long)(at + i), seed,
+                   bytes[i], stream_byte(at + i, seed));
 }
 
 /* ---- bulk through a full window, odd sizes, both directions at once ---- */
@@ -143,7 +147,10 @@ static void test_bulk(void)
     pair_close(pair);
 }
 
-/* ---- non-blocking: EAGAIN when the window is full, partial writes, poll tells when there is room ---- */
+/*
+ * ---- non-blocking: EAGAIN when the window is full, partial writes, poll tells when there is room
+ * ----
+ */
 
 static void test_full_window(void)
 {
@@ -220,7 +227,8 @@ static void test_reset(void)
     while (!(p.revents & POLLERR)) /* the data may be seen before the reset */
         CHECK(poll(&p, 1, 5000) == 1);
     CHECK(p.revents & POLLHUP);
-    CHECK(recv(pair[1], bytes, sizeof bytes, 0) == 4); /* what had arrived is read first, as on Linux */
+    /* what had arrived is read first, as on Linux */
+    CHECK(recv(pair[1], bytes, sizeof bytes, 0) == 4);
     CHECK_ERRNO(recv(pair[1], bytes, sizeof bytes, 0), ECONNRESET);
     CHECK(recv(pair[1], bytes, sizeof bytes, 0) == 0); /* the error is told once */
     CHECK_ERRNO(send(pair[1], "x", 1, MSG_NOSIGNAL), EPIPE);
@@ -240,7 +248,8 @@ static void test_refused(void)
     int error = 0;
     socklen_t size = sizeof address;
     struct sockaddr_in nobody = address;
-    int fd = socket(AF_INET, SOCK_STREAM, 0); /* bound but not listening: nobody else has the port */
+    /* bound but not listening: nobody else has the port */
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
     nobody.sin_port = 0;
     CHECK(bind(fd, (struct sockaddr *)&nobody, size) == 0);
     CHECK(getsockname(fd, (struct sockaddr *)&nobody, &size) == 0);
@@ -252,7 +261,8 @@ static void test_refused(void)
         struct pollfd p = {client, POLLOUT, 0};
         CHECK(poll(&p, 1, 5000) == 1);
         size = sizeof error;
-        CHECK(getsockopt(client, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == ECONNREFUSED);
+        CHECK(getsockopt(client, SOL_SOCKET, SO_ERROR, &error, &size) == 0 &&
+              error == ECONNREFUSED);
         CHECK(getsockopt(client, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0);
     } else {
         CHECK(errno == ECONNREFUSED);
@@ -264,7 +274,7 @@ static void test_refused(void)
 /* ---- many short connections from several threads, an echo of one line each ---- */
 
 #define SHORT_THREADS 4
-#define SHORT_EACH 400
+#define SHORT_EACH    400
 
 static void *short_client(void *argument)
 {

@@ -37,7 +37,7 @@ static void check_slist(void)
         SLIST_INSERT_HEAD(&one, &a[i], s);
     SLIST_REMOVE(&one, &a[2], item, s);
     SLIST_REMOVE_HEAD(&one, s);
-    CHECK_WALK("310", SLIST_FOREACH(x, &one, s));
+    CHECK_WALK("310", SLIST_FOREACH (x, &one, s));
     SLIST_INSERT_AFTER(&a[3], &a[4], s);
     SLIST_REMOVE_AFTER(&a[4], s);
     SLIST_SWAP(&one, &two, item);
@@ -56,13 +56,13 @@ static void check_list(void)
     LIST_INSERT_BEFORE(&a[0], &a[2], l);
     LIST_REMOVE(&a[4], l);
     LIST_INSERT_AFTER(&a[0], &a[4], l);
-    CHECK_WALK("31204", LIST_FOREACH_SAFE(x, &one, l, next));
+    CHECK_WALK("31204", LIST_FOREACH_SAFE (x, &one, l, next));
     CHECK(LIST_PREV(&a[4], &one, item, l) == &a[0]);
     CHECK(LIST_PREV(&a[3], &one, item, l) == NULL);
     LIST_SWAP(&one, &two, item, l);
     LIST_REPLACE(&a[3], &other, l);
     CHECK(LIST_EMPTY(&one));
-    CHECK_WALK("91204", LIST_FOREACH(x, &two, l));
+    CHECK_WALK("91204", LIST_FOREACH (x, &two, l));
 }
 
 static void check_stailq(void)
@@ -84,7 +84,7 @@ static void check_stailq(void)
     STAILQ_INSERT_AFTER(&two, &a[4], &a[2], q);
     CHECK(STAILQ_EMPTY(&one));
     CHECK(STAILQ_LAST(&two, item, q) == &a[2]);
-    CHECK_WALK("01342", STAILQ_FOREACH(x, &two, q));
+    CHECK_WALK("01342", STAILQ_FOREACH (x, &two, q));
 }
 
 static void check_tailq(void)
@@ -100,7 +100,7 @@ static void check_tailq(void)
     TAILQ_INSERT_BEFORE(&a[3], &a[1], t);
     TAILQ_REMOVE(&one, &a[0], t);
     TAILQ_INSERT_AFTER(&one, &a[3], &a[0], t);
-    CHECK_WALK("42130", TAILQ_FOREACH(x, &one, t));
+    CHECK_WALK("42130", TAILQ_FOREACH (x, &one, t));
     CHECK_WALK("03124", TAILQ_FOREACH_REVERSE(x, &one, tailq, t));
     CHECK_WALK("03124", TAILQ_FOREACH_REVERSE_SAFE(x, &one, tailq, t, next));
     CHECK(TAILQ_LAST(&one, tailq) == &a[0] && TAILQ_LAST(&two, tailq) == NULL);
@@ -109,7 +109,7 @@ static void check_tailq(void)
     TAILQ_CONCAT(&one, &two, t);
     TAILQ_REPLACE(&one, &a[0], &other, t);
     CHECK(TAILQ_LAST(&one, tailq) == &other && TAILQ_EMPTY(&two));
-    CHECK_WALK("42139", TAILQ_FOREACH_SAFE(x, &one, t, next));
+    CHECK_WALK("42139", TAILQ_FOREACH_SAFE (x, &one, t, next));
 }
 
 int main(void)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * No signal is lost: queued ones in every direction between threads that compute, call, sleep, wait on locks, block and
- * unblock; and to a process whose threads come and go. Counts must agree to the last one.
+ * No signal is lost: queued ones in every direction between threads that compute, call, sleep, wait
+ * on locks, block and unblock; and to a process whose threads come and go. Counts must agree to the
+ * last one.
  */
 #include "check.h"
 
@@ -11,7 +12,7 @@
 #include <sys/syscall.h>
 
 #define THREADS 6
-#define EACH 2000
+#define EACH    2000
 
 static atomic_int received[THREADS], to_process, tid[THREADS], finished;
 static _Thread_local int self = -1;
@@ -41,7 +42,8 @@ static void send(int to)
     info.si_pid = getpid();
     info.si_uid = getuid();
     info.si_value.sival_int = to;
-    while (syscall(SYS_rt_tgsigqueueinfo, getpid(), atomic_load(&tid[to]), info.si_signo, &info) < 0) {
+    while (syscall(SYS_rt_tgsigqueueinfo, getpid(), atomic_load(&tid[to]), info.si_signo, &info) <
+           0) {
         CHECK(errno == EAGAIN);
         sched_yield();
     }
@@ -58,7 +60,9 @@ static void *storm(void *argument)
     for (int i = 0; i < EACH; i++) {
         send((self + 1 + i % (THREADS - 1)) % THREADS);
         switch (i % 7) {
-        case 0: sched_yield(); break;
+        case 0:
+            sched_yield();
+            break;
         case 1:
             pthread_sigmask(SIG_BLOCK, &set, NULL);
             for (volatile int k = 0; k < 100; k++)
@@ -75,7 +79,9 @@ static void *storm(void *argument)
             sched_yield();
             pthread_mutex_unlock(&lock);
             break;
-        case 4: syscall(SYS_getpid); break;
+        case 4:
+            syscall(SYS_getpid);
+            break;
         default:
             for (volatile int k = 0; k < 300; k++)
                 ;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Signals within one process: actions, masks, queues, stacks, contexts, faults, waiting, restarting. */
+/*
+ * Signals within one process: actions, masks, queues, stacks, contexts, faults, waiting,
+ * restarting.
+ */
 #include "check.h"
 
 #include <pthread.h>
@@ -82,7 +85,8 @@ static void test_actions(void)
     CHECK_ERRNO(sigaction(65, &a, NULL), EINVAL);
     handle(SIGUSR1, note, SA_RESTART | SA_NODEFER);
     CHECK(sigaction(SIGUSR1, NULL, &old) == 0);
-    CHECK(old.sa_sigaction == note && (old.sa_flags & (SA_RESTART | SA_NODEFER | SA_SIGINFO)) == (SA_RESTART | SA_NODEFER | SA_SIGINFO));
+    CHECK(old.sa_sigaction == note && (old.sa_flags & (SA_RESTART | SA_NODEFER | SA_SIGINFO)) ==
+                                          (SA_RESTART | SA_NODEFER | SA_SIGINFO));
     handle(SIGUSR1, note, SA_RESETHAND);
     count = 0;
     raise(SIGUSR1);
@@ -99,7 +103,8 @@ static void test_masks(void)
     raise(SIGUSR1);
     raise(SIGUSR1);
     CHECK(count == 0);
-    CHECK(sigpending(&pending) == 0 && sigismember(&pending, SIGUSR1) && !sigismember(&pending, SIGUSR2));
+    CHECK(sigpending(&pending) == 0 && sigismember(&pending, SIGUSR1) &&
+          !sigismember(&pending, SIGUSR2));
     CHECK(sigprocmask(SIG_UNBLOCK, &set, NULL) == 0);
     CHECK(count == 1); /* a standard signal is kept once */
     CHECK_ERRNO(sigprocmask(99, &set, NULL), EINVAL);
@@ -163,11 +168,15 @@ static void test_queue(void)
     raise(SIGUSR2);
     siginfo_t info;
     sigset_t one = set_of(rt);
-    CHECK(sigwaitinfo(&one, &info) == rt && info.si_value.sival_int == 100 && info.si_code == SI_QUEUE);
+    CHECK(sigwaitinfo(&one, &info) == rt && info.si_value.sival_int == 100 &&
+          info.si_code == SI_QUEUE);
     CHECK(info.si_pid == getpid() && info.si_uid == getuid());
     sigprocmask(SIG_SETMASK, &old, NULL);
     CHECK(count == 6);
-    /* Delivered lowest first, so the handlers run highest first (each interrupts the one before at its start). */
+    /*
+     * Delivered lowest first, so the handlers run highest first (each interrupts the one before at
+     * its start).
+     */
     CHECK(last_signal == SIGUSR2 || last_signal == rt);
     int seen[3] = {0};
     for (int i = 0; i < ordered; i++)
@@ -288,7 +297,8 @@ static void test_faults(void)
         }
         CHECK(last_signal == SIGSEGV && last_address == read_only + 9 && last_code == SEGV_ACCERR);
         if (!sigsetjmp(jump, 1)) {
-            __asm__ volatile("xorl %%edx, %%edx; movl $1, %%eax; xorl %%ecx, %%ecx; divl %%ecx" ::: "eax", "ecx", "edx");
+            __asm__ volatile("xorl %%edx, %%edx; movl $1, %%eax; xorl %%ecx, %%ecx; divl %%ecx" ::
+                                 : "eax", "ecx", "edx");
             FAILED("no fault");
         }
         CHECK(last_signal == SIGFPE && last_code == FPE_INTDIV);
@@ -360,7 +370,10 @@ static void test_overflow(void)
     default_action(SIGSEGV);
 }
 
-/* The handler sees and may change every register; what it does not change survives, floating point included. */
+/*
+ * The handler sees and may change every register; what it does not change survives, floating point
+ * included.
+ */
 static void step_over(int sig, siginfo_t *info, void *context)
 {
     ucontext_t *u = context;
@@ -372,7 +385,9 @@ static void step_over(int sig, siginfo_t *info, void *context)
     CHECK(u->uc_mcontext.gregs[REG_RBX] == 0x1122334455667788ll);
     u->uc_mcontext.gregs[REG_RCX] = 99;
     u->uc_mcontext.gregs[REG_RIP] += 2; /* ud2 */
-    __asm__ volatile("pcmpeqd %%xmm0, %%xmm0; pcmpeqd %%xmm7, %%xmm7; pcmpeqd %%xmm15, %%xmm15; fninit" ::: "xmm0", "xmm7", "xmm15");
+    __asm__ volatile(
+        "pcmpeqd %%xmm0, %%xmm0; pcmpeqd %%xmm7, %%xmm7; pcmpeqd %%xmm15, %%xmm15; fninit" ::
+            : "xmm0", "xmm7", "xmm15");
 }
 
 static void test_context(void)
@@ -385,8 +400,8 @@ static void test_context(void)
                      "stc; ud2; pushfq; popq %[flags]\n\t"
                      "movq %%rbx, %[rbx]; movq %%rcx, %[rcx]; movq %%r15, %[r15]\n\t"
                      "movdqu %%xmm0, %[o0]; movdqu %%xmm7, %[o1]; movdqu %%xmm15, %[o2]"
-                     : [flags] "=&r"(flags), [rbx] "=m"(rbx), [rcx] "=m"(rcx), [r15] "=m"(r15), [o0] "=m"(out[0]),
-                       [o1] "=m"(out[1]), [o2] "=m"(out[2])
+                     : [flags] "=&r"(flags), [rbx] "=m"(rbx), [rcx] "=m"(rcx), [r15] "=m"(r15),
+                       [o0] "=m"(out[0]), [o1] "=m"(out[1]), [o2] "=m"(out[2])
                      : [in] "m"(in)
                      : "rbx", "rcx", "r15", "xmm0", "xmm7", "xmm15", "cc", "memory");
     CHECK(rbx == 0x1122334455667788 && rcx == 99 && r15 == 15 && (flags & 1));
@@ -521,7 +536,9 @@ static void note_control(int sig)
     __asm__ volatile("fnstcw %0; stmxcsr %1" : "=m"(handler_x87), "=m"(handler_mxcsr));
 }
 
-/* A handler gets the usual control words and an empty x87; what was interrupted gets its own back. */
+/*
+ * A handler gets the usual control words and an empty x87; what was interrupted gets its own back.
+ */
 static void test_floating_point(void)
 {
     uint16_t usual_x87 = 0x37f, x87 = 0xc7f;
@@ -533,7 +550,8 @@ static void test_floating_point(void)
     result = kill((pid_t)pid, SIGUSR1);
     x87 = 0;
     mxcsr = 0;
-    __asm__ volatile("fstpt %[t]; fnstcw %[x]; stmxcsr %[m]" : [t] "=m"(top), [x] "=m"(x87), [m] "=m"(mxcsr));
+    __asm__ volatile("fstpt %[t]; fnstcw %[x]; stmxcsr %[m]"
+                     : [t] "=m"(top), [x] "=m"(x87), [m] "=m"(mxcsr));
     __asm__ volatile("fldcw %0; ldmxcsr %1" : : "m"(usual_x87), "m"(usual_mxcsr));
     CHECK(result == 0 && handler_x87 == 0x37f && handler_mxcsr == 0x1f80);
     CHECK(top > 3.14159L && top < 3.1416L && x87 == 0xc7f && mxcsr == 0x7f80);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The socket calls over loopback, one property after the other: names, refusal, waiting, partial transfers, ends, errors, options,
- * signals, readiness, sendfile, datagrams. Stress is in net_torture.c.
+ * The socket calls over loopback, one property after the other: names, refusal, waiting, partial
+ * transfers, ends, errors, options, signals, readiness, sendfile, datagrams. Stress is in
+ * net_torture.c.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -32,7 +33,8 @@ static int listen_on(int backlog)
 {
     int one = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
     socklen_t size = sizeof address;
-    address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    address =
+        (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     CHECK(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0);
     CHECK(bind(fd, sa(&address), sizeof address) == 0 && listen(fd, backlog) == 0);
     CHECK(getsockname(fd, sa(&address), &size) == 0 && size == sizeof address && address.sin_port);
@@ -70,7 +72,8 @@ static void creation(void)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     CHECK(fcntl(fd, F_GETFL) & O_NONBLOCK && fcntl(fd, F_GETFD) == FD_CLOEXEC);
     CHECK(fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode));
-    CHECK(getsockopt(fd, SOL_SOCKET, SO_TYPE, &value, &size) == 0 && value == SOCK_STREAM && size == sizeof value);
+    CHECK(getsockopt(fd, SOL_SOCKET, SO_TYPE, &value, &size) == 0 && value == SOCK_STREAM &&
+          size == sizeof value);
     CHECK(getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &value, &size) == 0 && value == 0);
     CHECK_ERRNO(lseek(fd, 0, SEEK_CUR), ESPIPE);
     CHECK_ERRNO(read(fd, &value, 1), ENOTCONN);
@@ -98,12 +101,15 @@ static void names(void)
     c = socket(AF_INET, SOCK_STREAM, 0);
     CHECK(connect(c, sa(&address), sizeof address) == 0);
     s = accept4(l, sa(&a), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    CHECK(s >= 0 && size == sizeof a && a.sin_family == AF_INET && a.sin_addr.s_addr == htonl(INADDR_LOOPBACK));
+    CHECK(s >= 0 && size == sizeof a && a.sin_family == AF_INET &&
+          a.sin_addr.s_addr == htonl(INADDR_LOOPBACK));
     CHECK(fcntl(s, F_GETFL) & O_NONBLOCK && fcntl(s, F_GETFD) == FD_CLOEXEC);
-    CHECK(getsockname(c, sa(&b), &bsize) == 0 && b.sin_port == a.sin_port && b.sin_addr.s_addr == a.sin_addr.s_addr);
+    CHECK(getsockname(c, sa(&b), &bsize) == 0 && b.sin_port == a.sin_port &&
+          b.sin_addr.s_addr == a.sin_addr.s_addr);
     CHECK(getpeername(c, sa(&b), &bsize) == 0 && b.sin_port == address.sin_port);
     CHECK(getpeername(s, sa(&b), &bsize) == 0 && b.sin_port == a.sin_port);
-    CHECK(getsockname(s, sa(&b), &bsize) == 0 && b.sin_port == address.sin_port && b.sin_addr.s_addr == htonl(INADDR_LOOPBACK));
+    CHECK(getsockname(s, sa(&b), &bsize) == 0 && b.sin_port == address.sin_port &&
+          b.sin_addr.s_addr == htonl(INADDR_LOOPBACK));
     bsize = 3;
     CHECK(getsockname(s, sa(&b), &bsize) == 0 && bsize == sizeof b);
     CHECK_ERRNO(connect(c, sa(&address), sizeof address), EISCONN);
@@ -180,10 +186,12 @@ static void transfers(int l)
     struct msghdr m = {.msg_iov = in, .msg_iovlen = 2};
     while (ioctl(c, FIONREAD, &n) == 0 && n < 5)
         sleep_ms(1);
-    CHECK(recvmsg(c, &m, 0) == 5 && !memcmp(buf, "bcd", 3) && !memcmp(buf + 50, "ef", 2) && m.msg_flags == 0 && m.msg_controllen == 0);
+    CHECK(recvmsg(c, &m, 0) == 5 && !memcmp(buf, "bcd", 3) && !memcmp(buf + 50, "ef", 2) &&
+          m.msg_flags == 0 && m.msg_controllen == 0);
     m = (struct msghdr){.msg_iov = out, .msg_iovlen = 3};
     CHECK(sendmsg(c, &m, 0) == 6 && recv(s, buf, 6, MSG_WAITALL) == 6 && !memcmp(buf, "abcdef", 6));
-    CHECK(send(c, "xyz", 3, 0) == 3 && recv(s, NULL, 2, MSG_TRUNC | MSG_WAITALL) == 2 && read(s, buf, 9) == 1 && buf[0] == 'z');
+    CHECK(send(c, "xyz", 3, 0) == 3 && recv(s, NULL, 2, MSG_TRUNC | MSG_WAITALL) == 2 &&
+          read(s, buf, 9) == 1 && buf[0] == 'z');
     CHECK(write(c, "", 0) == 0);
     close(c);
     close(s);
@@ -340,7 +348,8 @@ static void timeouts(int l)
     int c, s;
     pair(l, &c, &s);
     CHECK(setsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv) == 0);
-    CHECK(getsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &back, &size) == 0 && back.tv_sec == 0 && back.tv_usec >= 30000 && back.tv_usec <= 40000);
+    CHECK(getsockopt(s, SOL_SOCKET, SO_RCVTIMEO, &back, &size) == 0 && back.tv_sec == 0 &&
+          back.tv_usec >= 30000 && back.tv_usec <= 40000);
     double start = seconds_now();
     CHECK_ERRNO(read(s, block, 1), EAGAIN);
     CHECK(seconds_now() - start >= 0.03);
@@ -407,7 +416,8 @@ static void options(int l)
     CHECK_ERRNO(getsockopt(c, IPPROTO_TCP, 9999, &value, &size), ENOPROTOOPT);
     struct linger linger;
     size = sizeof linger;
-    CHECK(getsockopt(c, SOL_SOCKET, SO_LINGER, &linger, &size) == 0 && !linger.l_onoff && size == sizeof linger);
+    CHECK(getsockopt(c, SOL_SOCKET, SO_LINGER, &linger, &size) == 0 && !linger.l_onoff &&
+          size == sizeof linger);
     close(c);
     close(s);
 }
@@ -429,7 +439,8 @@ static void edges(int l)
     CHECK(read(s, buf, 1) == 1 && epoll_wait(ep, out, 4, 0) == 0); /* no new edge */
     CHECK(write(c, "c", 1) == 1 && epoll_wait(ep, out, 4, 5000) == 1 && out[0].events & EPOLLIN);
     CHECK(recv(s, buf, 2, MSG_WAITALL) == 2);
-    CHECK(shutdown(c, SHUT_WR) == 0 && epoll_wait(ep, out, 4, 5000) == 1 && out[0].events & EPOLLRDHUP && out[0].events & EPOLLIN);
+    CHECK(shutdown(c, SHUT_WR) == 0 && epoll_wait(ep, out, 4, 5000) == 1 &&
+          out[0].events & EPOLLRDHUP && out[0].events & EPOLLIN);
     close(c);
     close(s);
     CHECK(epoll_wait(ep, out, 4, 0) == 0);
@@ -508,14 +519,19 @@ static void datagrams(void)
     CHECK_ERRNO(send(s, "x", 1, 0), EDESTADDRREQ);
     CHECK_ERRNO(recv(r, buf, 10, MSG_DONTWAIT), EAGAIN);
     CHECK(poll_one(r, POLLIN | POLLOUT, 0) == POLLOUT);
-    CHECK(sendto(s, "first", 5, 0, sa(&a), sizeof a) == 5 && sendto(s, "", 0, 0, sa(&a), sizeof a) == 0 && sendto(s, "third!", 6, 0, sa(&a), sizeof a) == 6);
+    CHECK(sendto(s, "first", 5, 0, sa(&a), sizeof a) == 5 &&
+          sendto(s, "", 0, 0, sa(&a), sizeof a) == 0 &&
+          sendto(s, "third!", 6, 0, sa(&a), sizeof a) == 6);
     CHECK(poll_one(r, POLLIN, 5000) == POLLIN && ioctl(r, FIONREAD, &n) == 0 && n == 5);
-    CHECK(recv(r, buf, 3, MSG_PEEK) == 3 && recvfrom(r, buf, 3, 0, sa(&from), &from_size) == 3 && from_size == sizeof from && from.sin_port);
+    CHECK(recv(r, buf, 3, MSG_PEEK) == 3 && recvfrom(r, buf, 3, 0, sa(&from), &from_size) == 3 &&
+          from_size == sizeof from && from.sin_port);
     CHECK(read(r, buf, 10) == 0);
     struct iovec iov = {buf, 4};
-    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_name = &from, .msg_namelen = sizeof from};
+    struct msghdr m = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_name = &from, .msg_namelen = sizeof from};
     CHECK(recvmsg(r, &m, 0) == 4 && m.msg_flags & MSG_TRUNC && m.msg_namelen == sizeof from);
-    CHECK(connect(s, sa(&a), sizeof a) == 0 && write(s, "connected", 9) == 9 && read(r, buf, 100) == 9);
+    CHECK(connect(s, sa(&a), sizeof a) == 0 && write(s, "connected", 9) == 9 &&
+          read(r, buf, 100) == 9);
     CHECK(sendto(r, "reply", 5, 0, sa(&from), sizeof from) == 5 && read(s, buf, 100) == 5);
     CHECK(send(s, "longer than it", 14, 0) == 14 && recv(r, buf, 2, MSG_TRUNC) == 14);
     struct mmsghdr many[3] = {0};
@@ -529,7 +545,8 @@ static void datagrams(void)
     for (int i = 0; i < 3; i++)
         vecs[i] = (struct iovec){buf + 100 * i, 100};
     sleep_ms(20);
-    CHECK(recvmmsg(r, many, 3, MSG_WAITFORONE, NULL) == 3 && many[0].msg_len == 3 && many[2].msg_len == 5 && !memcmp(buf + 200, "ccccc", 5));
+    CHECK(recvmmsg(r, many, 3, MSG_WAITFORONE, NULL) == 3 && many[0].msg_len == 3 &&
+          many[2].msg_len == 5 && !memcmp(buf + 200, "ccccc", 5));
     static char huge[70000];
     CHECK_ERRNO(send(s, huge, sizeof huge, 0), EMSGSIZE);
     CHECK(send(s, huge, 9000, 0) == 9000 && recv(r, huge, sizeof huge, 0) == 9000);
@@ -550,13 +567,16 @@ static void version6(void)
     if (l < 0)
         return; /* a host without it */
     CHECK(setsockopt(l, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) == 0);
-    CHECK(bind(l, sa(&a), sizeof a) == 0 && listen(l, 5) == 0 && getsockname(l, sa(&a), &size) == 0 && size == sizeof a);
-    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = a.sin6_port};
+    CHECK(bind(l, sa(&a), sizeof a) == 0 && listen(l, 5) == 0 &&
+          getsockname(l, sa(&a), &size) == 0 && size == sizeof a);
+    struct sockaddr_in v4 = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = a.sin6_port};
     int c = socket(AF_INET, SOCK_STREAM, 0);
     CHECK(connect(c, sa(&v4), sizeof v4) == 0);
     size = sizeof peer;
     int s = accept(l, sa(&peer), &size);
-    CHECK(s >= 0 && peer.sin6_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&peer.sin6_addr) && size == sizeof peer);
+    CHECK(s >= 0 && peer.sin6_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&peer.sin6_addr) &&
+          size == sizeof peer);
     CHECK(write(c, "v4", 2) == 2 && read(s, buf, 8) == 2);
     close(c);
     close(s);

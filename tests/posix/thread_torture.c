@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads under stress: a thousand at once, every kind of mutex, conditions, cancellation in each way, thread-local data,
- * timers, signals between threads, C11 threads, churn. Each part checks totals that a lost wake-up, a lost signal or
- * a torn update would change; a hang is caught by the time limit of the driver.
+ * Threads under stress: a thousand at once, every kind of mutex, conditions, cancellation in each
+ * way, thread-local data, timers, signals between threads, C11 threads, churn. Each part checks
+ * totals that a lost wake-up, a lost signal or a torn update would change; a hang is caught by the
+ * time limit of the driver.
  */
 #include "check.h"
 
@@ -20,7 +21,10 @@
 
 #define MANY 1000
 
-/* ---- a thousand threads at once: stacks, TLS, keys with destructors, one mutex, one condition, one barrier ---- */
+/*
+ * ---- a thousand threads at once: stacks, TLS, keys with destructors, one mutex, one condition,
+ * one barrier ----
+ */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t all_here = PTHREAD_COND_INITIALIZER;
@@ -177,7 +181,9 @@ static struct {
     unsigned slot[16], head, tail;
     uint64_t taken_sum;
     unsigned taken;
-} queue = {.lock = PTHREAD_MUTEX_INITIALIZER, .not_empty = PTHREAD_COND_INITIALIZER, .not_full = PTHREAD_COND_INITIALIZER};
+} queue = {.lock = PTHREAD_MUTEX_INITIALIZER,
+           .not_empty = PTHREAD_COND_INITIALIZER,
+           .not_full = PTHREAD_COND_INITIALIZER};
 
 static void *producer(void *argument)
 {
@@ -323,8 +329,8 @@ static int socket_pair_over_loopback(int pair[2]); /* below */
 
 static void test_cancellation(void)
 {
-    static void *(*const victim[])(void *) = {cancel_in_read, cancel_in_sleep, cancel_in_condition, cancel_spinning,
-                                              cancel_disabled};
+    static void *(*const victim[])(void *) = {cancel_in_read, cancel_in_sleep, cancel_in_condition,
+                                              cancel_spinning, cancel_disabled};
     unsigned rounds = 0;
     CHECK(sem_init(&ready, 0, 0) == 0);
     CHECK(socket_pair_over_loopback(wait_pair) == 0);
@@ -414,7 +420,8 @@ static void test_signals(void)
         while (sem_wait(&ready) < 0)
             ;
     }
-    for (unsigned n = 0; n < 400; n++) { /* each must be seen before the next: standard signals do not queue */
+    /* each must be seen before the next: standard signals do not queue */
+    for (unsigned n = 0; n < 400; n++) {
         unsigned before = atomic_load(&usr1_total);
         CHECK0(pthread_kill(target[n % 4], SIGUSR1));
         while (atomic_load(&usr1_total) == before)
@@ -464,9 +471,11 @@ static void test_timers(void)
     struct itimerspec every = {{0, 2000000}, {0, 2000000}};
     timer_t by_signal, by_thread;
     CHECK(sigaction(SIGRTMIN + 2, &action, NULL) == 0);
-    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN + 2, .sigev_value.sival_int = 77};
+    struct sigevent event = {
+        .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN + 2, .sigev_value.sival_int = 77};
     CHECK(timer_create(CLOCK_MONOTONIC, &event, &by_signal) == 0);
-    struct sigevent thread_event = {.sigev_notify = SIGEV_THREAD, .sigev_notify_function = timer_thread,
+    struct sigevent thread_event = {.sigev_notify = SIGEV_THREAD,
+                                    .sigev_notify_function = timer_thread,
                                     .sigev_value.sival_int = 78};
     CHECK(timer_create(CLOCK_REALTIME, &thread_event, &by_thread) == 0);
     CHECK(timer_settime(by_signal, 0, &every, NULL) == 0);
@@ -591,8 +600,8 @@ static int socket_pair_over_loopback(int pair[2])
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof address;
     int listener = socket(AF_INET, SOCK_STREAM, 0);
-    if (listener < 0 || bind(listener, (struct sockaddr *)&address, size) < 0 || listen(listener, 1) < 0 ||
-        getsockname(listener, (struct sockaddr *)&address, &size) < 0)
+    if (listener < 0 || bind(listener, (struct sockaddr *)&address, size) < 0 ||
+        listen(listener, 1) < 0 || getsockname(listener, (struct sockaddr *)&address, &size) < 0)
         return -1;
     pair[0] = socket(AF_INET, SOCK_STREAM, 0);
     if (pair[0] < 0 || connect(pair[0], (struct sockaddr *)&address, size) < 0)

@@ -68,7 +68,8 @@ static void test_clocks(void)
     CHECK_ERRNO(clock_getres(55, &a), EINVAL);
     CHECK(time(NULL) > 1600000000);
     struct timeval tv;
-    CHECK(gettimeofday(&tv, NULL) == 0 && tv.tv_usec < 1000000 && labs((long)(tv.tv_sec - time(NULL))) <= 1);
+    CHECK(gettimeofday(&tv, NULL) == 0 && tv.tv_usec < 1000000 &&
+          labs((long)(tv.tv_sec - time(NULL))) <= 1);
     clockid_t id;
     CHECK0(pthread_getcpuclockid(pthread_self(), &id));
     CHECK(clock_gettime(id, &a) == 0);
@@ -124,7 +125,8 @@ static void test_itimer(void)
     handle(SIGALRM);
     count = 0;
     CHECK(setitimer(ITIMER_REAL, &it, NULL) == 0);
-    CHECK(getitimer(ITIMER_REAL, &now) == 0 && now.it_value.tv_sec == 0 && now.it_value.tv_usec <= 30000 && now.it_value.tv_usec > 0);
+    CHECK(getitimer(ITIMER_REAL, &now) == 0 && now.it_value.tv_sec == 0 &&
+          now.it_value.tv_usec <= 30000 && now.it_value.tv_usec > 0);
     wait_for(1);
     CHECK(last_code == SI_KERNEL);
     CHECK(getitimer(ITIMER_REAL, &now) == 0 && now.it_value.tv_usec == 0);
@@ -158,7 +160,8 @@ static void test_itimer(void)
 
 static void arm(timer_t t, long value_ms, long interval_ms, int flags)
 {
-    struct itimerspec s = {{interval_ms / 1000, interval_ms % 1000 * 1000000}, {value_ms / 1000, value_ms % 1000 * 1000000}};
+    struct itimerspec s = {{interval_ms / 1000, interval_ms % 1000 * 1000000},
+                           {value_ms / 1000, value_ms % 1000 * 1000000}};
     CHECK(timer_settime(t, flags, &s, NULL) == 0);
 }
 
@@ -175,7 +178,8 @@ static void notify(union sigval v)
 static void test_posix_timers(void)
 {
     timer_t t;
-    struct sigevent e = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN + 2, .sigev_value.sival_int = 42};
+    struct sigevent e = {
+        .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN + 2, .sigev_value.sival_int = 42};
     struct itimerspec s;
     handle(SIGRTMIN + 2);
     count = 0;
@@ -202,7 +206,8 @@ static void test_posix_timers(void)
     e.sigev_signo = 99;
     CHECK_ERRNO(timer_create(CLOCK_MONOTONIC, &e, &t), EINVAL);
     /* to this thread */
-    e = (struct sigevent){.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMIN + 2, .sigev_value.sival_int = 43};
+    e = (struct sigevent){
+        .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMIN + 2, .sigev_value.sival_int = 43};
     e.sigev_notify_thread_id = (int)syscall(SYS_gettid);
     CHECK(timer_create(CLOCK_REALTIME, &e, &t) == 0);
     struct timespec now;
@@ -224,7 +229,8 @@ static void test_posix_timers(void)
     CHECK(timer_delete(t) == 0);
     /* a thread */
     caller = pthread_self();
-    e = (struct sigevent){.sigev_notify = SIGEV_THREAD, .sigev_notify_function = notify, .sigev_value.sival_int = 17};
+    e = (struct sigevent){
+        .sigev_notify = SIGEV_THREAD, .sigev_notify_function = notify, .sigev_value.sival_int = 17};
     CHECK(timer_create(CLOCK_MONOTONIC, &e, &t) == 0);
     arm(t, 5, 5, 0);
     double limit = seconds_now() + 10;
@@ -257,7 +263,10 @@ static void test_posix_timers(void)
         CHECK(timer_delete(many[i]) == 0);
 }
 
-/* Timers go on though the signal of one could not be told from another's, was ignored, or was thrown away. */
+/*
+ * Timers go on though the signal of one could not be told from another's, was ignored, or was
+ * thrown away.
+ */
 static volatile sig_atomic_t of_timer[4];
 
 static void note_timer(int sig, siginfo_t *info, void *context)
@@ -271,7 +280,8 @@ static void note_timer(int sig, siginfo_t *info, void *context)
 static timer_t periodic(int sig, int value)
 {
     timer_t t;
-    struct sigevent e = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = sig, .sigev_value.sival_int = value};
+    struct sigevent e = {
+        .sigev_notify = SIGEV_SIGNAL, .sigev_signo = sig, .sigev_value.sival_int = value};
     CHECK(timer_create(CLOCK_MONOTONIC, &e, &t) == 0);
     arm(t, 5, 5, 0);
     return t;
@@ -289,7 +299,8 @@ static void goes_on(int value)
 
 static void test_lost_signals(void)
 {
-    struct sigaction on = {.sa_sigaction = note_timer, .sa_flags = SA_SIGINFO}, off = {.sa_handler = SIG_IGN};
+    struct sigaction on = {.sa_sigaction = note_timer, .sa_flags = SA_SIGINFO},
+                     off = {.sa_handler = SIG_IGN};
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGUSR1);
@@ -312,7 +323,8 @@ static void test_lost_signals(void)
     sigprocmask(SIG_UNBLOCK, &set, NULL);
     goes_on(1);
     goes_on(2);
-    sigprocmask(SIG_BLOCK, &set, NULL); /* a deleted timer's signal is not taken for its successor's */
+    /* a deleted timer's signal is not taken for its successor's */
+    sigprocmask(SIG_BLOCK, &set, NULL);
     sleep_ms(30);
     CHECK(timer_delete(a) == 0 && timer_delete(b) == 0);
     a = periodic(SIGUSR1, 3);

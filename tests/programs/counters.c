@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Answers each connection to port 7777 with the system's counters: /proc/motor/counters, then /proc/meminfo. For tests/system. */
+/*
+ * Answers each connection to port 7777 with the system's counters: /proc/motor/counters, then
+ * /proc/meminfo. For tests/system.
+ */
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>

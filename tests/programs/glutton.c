@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Takes all there is of something, and then asks the system for more: `memory` by reads into fresh pages, `objects` by open files
- * and directories. The system must answer with errors and be itself again when what was taken is given back.
+ * Takes all there is of something, and then asks the system for more: `memory` by reads into fresh
+ * pages, `objects` by open files and directories. The system must answer with errors and be itself
+ * again when what was taken is given back.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +16,8 @@
 static int eat_memory(void)
 {
     size_t size = 1ul << 34, taken = 0;
-    char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
     int zero = open("/dev/zero", O_RDONLY), failures = 0;
     while (taken < size && failures < 4) {
         ssize_t n = read(zero, p + taken, 4096);

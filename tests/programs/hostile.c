@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A program that means harm: hostile MODE SEED SECONDS. It may only ever harm itself; tests/system/hostile.sh runs it beside nginx.
+ * A program that means harm: hostile MODE SEED SECONDS. It may only ever harm itself;
+ * tests/system/hostile.sh runs it beside nginx.
  *
  *   motor    random Motor system calls with random arguments, from several threads
  *   linux    random Linux calls, by function and by `syscall`, with random arguments
@@ -8,7 +9,8 @@
  *   faults   jumps, reads, writes and privileged instructions anywhere, catching each fault
  *   memory   takes memory until there is none, and uses it
  *
- * It ends with 0 after SECONDS, or dies of what it did: both are fine. What it draws is decided by SEED alone.
+ * It ends with 0 after SECONDS, or dies of what it did: both are fine. What it draws is decided by
+ * SEED alone.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -25,10 +27,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WORKERS 4
+#define WORKERS      4
 #define SANDBOX_SIZE (1u << 20)
 
-static unsigned char *sandbox; /* the only memory that random mmap, munmap and mprotect calls may touch */
+/* the only memory that random mmap, munmap and mprotect calls may touch */
+static unsigned char *sandbox;
 static _Thread_local uint64_t state;
 static _Thread_local sigjmp_buf recovery;
 
@@ -62,8 +65,11 @@ static uint64_t draw_address(void)
 
 static uint64_t draw_argument(void)
 {
-    static const uint64_t edge[] = {0, 1, 2, 3, 7, 8, 4095, 4096, 4097, 65536, 0x7fffffff, 0x80000000, 0xffffffff,
-                                    1ull << 32, 1ull << 47, 0x7fffffffffffffff, 1ull << 63, ~0ull, ~0ull - 4095};
+    static const uint64_t edge[] = {0,          1,          2,           3,
+                                    7,          8,          4095,        4096,
+                                    4097,       65536,      0x7fffffff,  0x80000000,
+                                    0xffffffff, 1ull << 32, 1ull << 47,  0x7fffffffffffffff,
+                                    1ull << 63, ~0ull,      ~0ull - 4095};
     switch (draw() % 5) {
     case 0:
         return edge[draw() % (sizeof edge / sizeof *edge)];
@@ -96,7 +102,8 @@ static void on_fault(int signal)
 
 static void catch_faults(void)
 {
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGALRM, SIGPIPE, SIGXFSZ, SIGUSR1};
+    static const int faults[] = {SIGSEGV, SIGBUS,  SIGILL,  SIGFPE,  SIGTRAP,
+                                 SIGSYS,  SIGALRM, SIGPIPE, SIGXFSZ, SIGUSR1};
     struct sigaction action = {.sa_handler = on_fault, .sa_flags = SA_NODEFER | SA_ONSTACK};
     for (size_t i = 0; i < sizeof faults / sizeof *faults; i++)
         sigaction(faults[i], &action, NULL);
@@ -107,8 +114,8 @@ static void catch_faults(void)
 /* Ends of threads and of the process come too early to be useful, and sleeps must end. */
 static int motor_call_skipped(uint64_t n)
 {
-    return n == 5 /* process_exec */ || n == 6 /* process_exit */ || n == 10 /* thread_exit */ || n == 17 /* unmap */ ||
-           n == 18 /* protect */;
+    return n == 5 /* process_exec */ || n == 6 /* process_exit */ || n == 10 /* thread_exit */ ||
+           n == 17 /* unmap */ || n == 18 /* protect */;
 }
 
 static void motor_once(void)
@@ -135,12 +142,41 @@ static void motor_once(void)
 
 static int linux_call_skipped(uint64_t n)
 {
-    static const uint16_t skipped[] = {SYS_exit, SYS_exit_group, SYS_kill, SYS_tkill, SYS_tgkill, SYS_pause, SYS_rt_sigsuspend,
-                                       SYS_rt_sigtimedwait, SYS_rt_sigreturn, SYS_arch_prctl, SYS_execve, SYS_execveat, SYS_brk,
-                                       SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo, SYS_sigaltstack,
-                                       SYS_nanosleep, SYS_clock_nanosleep, SYS_futex, SYS_setrlimit, SYS_prlimit64, SYS_reboot,
-                                       SYS_clone, SYS_fork, SYS_vfork, SYS_poll, SYS_select, SYS_pselect6, SYS_ppoll,
-                                       SYS_epoll_wait, SYS_epoll_pwait, SYS_set_tid_address, SYS_set_robust_list};
+    static const uint16_t skipped[] = {SYS_exit,
+                                       SYS_exit_group,
+                                       SYS_kill,
+                                       SYS_tkill,
+                                       SYS_tgkill,
+                                       SYS_pause,
+                                       SYS_rt_sigsuspend,
+                                       SYS_rt_sigtimedwait,
+                                       SYS_rt_sigreturn,
+                                       SYS_arch_prctl,
+                                       SYS_execve,
+                                       SYS_execveat,
+                                       SYS_brk,
+                                       SYS_rt_sigaction,
+                                       SYS_rt_sigprocmask,
+                                       SYS_rt_sigqueueinfo,
+                                       SYS_rt_tgsigqueueinfo,
+                                       SYS_sigaltstack,
+                                       SYS_nanosleep,
+                                       SYS_clock_nanosleep,
+                                       SYS_futex,
+                                       SYS_setrlimit,
+                                       SYS_prlimit64,
+                                       SYS_reboot,
+                                       SYS_clone,
+                                       SYS_fork,
+                                       SYS_vfork,
+                                       SYS_poll,
+                                       SYS_select,
+                                       SYS_pselect6,
+                                       SYS_ppoll,
+                                       SYS_epoll_wait,
+                                       SYS_epoll_pwait,
+                                       SYS_set_tid_address,
+                                       SYS_set_robust_list};
     for (size_t i = 0; i < sizeof skipped / sizeof *skipped; i++)
         if (skipped[i] == n)
             return 1;
@@ -154,13 +190,15 @@ static void linux_once(void)
         a[i] = draw_argument();
     if (linux_call_skipped(n))
         return;
-    if (n == SYS_mmap || n == SYS_munmap || n == SYS_mprotect || n == SYS_mremap || n == SYS_madvise) {
+    if (n == SYS_mmap || n == SYS_munmap || n == SYS_mprotect || n == SYS_mremap ||
+        n == SYS_madvise) {
         a[0] = (uint64_t)sandbox + (draw() % (SANDBOX_SIZE / 2) & ~4095ull);
         a[1] = draw() % (SANDBOX_SIZE / 2);
         if (n == SYS_mremap)
             a[2] = draw() % SANDBOX_SIZE, a[3] = draw() & 1;
         if (n == SYS_mmap)
-            a[2] = 3, a[3] = draw() % 2 ? 0x32 : draw() & 0xfffff & ~0x100010ull, a[4] = draw() % 32;
+            a[2] = 3, a[3] = draw() % 2 ? 0x32 : draw() & 0xfffff & ~0x100010ull,
+            a[4] = draw() % 32;
     }
     if ((n == SYS_read || n == SYS_recvfrom || n == SYS_pread64) && draw() % 2)
         a[1] = draw_address(), a[2] = draw() % 100000;
@@ -179,7 +217,10 @@ struct range {
     uint64_t start, end;
 };
 
-/* Shared writable mappings, as /proc/self/maps tells them. Without that file: guesses around a socket's life are all there is. */
+/*
+ * Shared writable mappings, as /proc/self/maps tells them. Without that file: guesses around a
+ * socket's life are all there is.
+ */
 static size_t shared_ranges(struct range *ranges, size_t max)
 {
     char line[256], modes[8];
@@ -188,7 +229,8 @@ static size_t shared_ranges(struct range *ranges, size_t max)
     if (!maps)
         return 0;
     while (n < max && fgets(line, sizeof line, maps))
-        if (sscanf(line, "%lx-%lx %7s", &ranges[n].start, &ranges[n].end, modes) == 3 && modes[1] == 'w' && modes[3] == 's')
+        if (sscanf(line, "%lx-%lx %7s", &ranges[n].start, &ranges[n].end, modes) == 3 &&
+            modes[1] == 'w' && modes[3] == 's')
             n++;
     fclose(maps);
     return n;
@@ -198,14 +240,16 @@ static void rings_once(void)
 {
     static struct range ranges[64];
     char bytes[3000] = {0};
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(80)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(80)};
     int fd = socket(AF_INET, draw() % 4 ? SOCK_STREAM : SOCK_DGRAM, 0);
     connect(fd, (struct sockaddr *)&address, sizeof address);
     send(fd, bytes, draw() % sizeof bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
     size_t n = shared_ranges(ranges, 64);
     for (int i = 0; n && i < 2000; i++) {
         struct range *r = &ranges[draw() % n];
-        uint64_t size = r->end - r->start, reach = draw() % 3 ? (size < 131072 ? size : 131072) : size;
+        uint64_t size = r->end - r->start,
+                 reach = draw() % 3 ? (size < 131072 ? size : 131072) : size;
         volatile uint32_t *word = (uint32_t *)(r->start + (draw() % reach & ~3ull));
         if (draw() % 4)
             *word = (uint32_t)draw_argument();
@@ -292,7 +336,11 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*once)(void);
-    } modes[] = {{"motor", motor_once}, {"linux", linux_once}, {"rings", rings_once}, {"faults", faults_once}, {"memory", memory_once}};
+    } modes[] = {{"motor", motor_once},
+                 {"linux", linux_once},
+                 {"rings", rings_once},
+                 {"faults", faults_once},
+                 {"memory", memory_once}};
 
     if (argc != 4)
         return 64;

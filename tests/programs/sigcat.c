@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* cat under a storm of signals: every byte comes through once, whatever a signal interrupts and SA_RESTART begins again. */
+/*
+ * cat under a storm of signals: every byte comes through once, whatever a signal interrupts and
+ * SA_RESTART begins again.
+ */
 #include <signal.h>
 #include <stdio.h>
 #include <sys/time.h>

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * httpload: a load of HTTP/1.1 GETs over many connections from one thread, for tests and benchmarks.
+ * httpload: a load of HTTP/1.1 GETs over many connections from one thread, for tests and
+ * benchmarks.
  *
  *   httpload [-c CONNECTIONS] [-n REQUESTS] [-1] [-i IDLE] [-s STALL_SECONDS] HOST:PORT/PATH
  *
- * -1 makes a new connection for each request ("Connection: close"); -i opens that many idle connections first and checks at
- * the end that each still answers. Every body must be as long as Content-Length says and equal to the first one (by hash). Prints one
- * line of JSON; status 0 only if every request succeeded. A run in which nothing happens for STALL_SECONDS
- * (default 20) is a failure, not a slow success.
+ * -1 makes a new connection for each request ("Connection: close"); -i opens that many idle
+ * connections first and checks at the end that each still answers. Every body must be as long as
+ * Content-Length says and equal to the first one (by hash). Prints one line of JSON; status 0 only
+ * if every request succeeded. A run in which nothing happens for STALL_SECONDS (default 20) is a
+ * failure, not a slow success.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -48,8 +50,8 @@ static uint64_t requests = 1, started_requests, done_requests, errors;
 static bool one_request;
 static double stall_seconds = 20;
 static int poller;
-static float *latency;    /* seconds, by order of completion */
-static double *finished;  /* time of completion */
+static float *latency;   /* seconds, by order of completion */
+static double *finished; /* time of completion */
 static bool have_first;
 static uint64_t first_hash, first_size;
 
@@ -63,8 +65,8 @@ static double now(void)
 static void fail(const char *what)
 {
     if (errors++ < 5)
-        fprintf(stderr, "httpload: request %llu: %s (%s)\n", (unsigned long long)done_requests, what,
-                errno ? strerror(errno) : "protocol");
+        fprintf(stderr, "httpload: request %llu: %s (%s)\n", (unsigned long long)done_requests,
+                what, errno ? strerror(errno) : "protocol");
 }
 
 static void parse_target(const char *target)
@@ -72,14 +74,16 @@ static void parse_target(const char *target)
     char host[64];
     unsigned port = 80;
     const char *path = strchr(target, '/');
-    if (sscanf(target, "%63[^:/]:%u", host, &port) < 1 || !path || inet_pton(AF_INET, host, &address.sin_addr) != 1) {
+    if (sscanf(target, "%63[^:/]:%u", host, &port) < 1 || !path ||
+        inet_pton(AF_INET, host, &address.sin_addr) != 1) {
         fprintf(stderr, "httpload: want IPV4:PORT/PATH, not '%s'\n", target);
         exit(2);
     }
     address.sin_family = AF_INET;
     address.sin_port = htons((uint16_t)port);
-    request_size = (size_t)snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s\r\n%s\r\n", path, host,
-                                    one_request ? "Connection: close\r\n" : "");
+    request_size =
+        (size_t)snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s\r\n%s\r\n", path,
+                         host, one_request ? "Connection: close\r\n" : "");
 }
 
 static void watch(struct connection *c, uint32_t events, int op)
@@ -282,12 +286,15 @@ static void report(double start)
     double first = n ? (double)tenth / (finished[tenth - 1] - start) : 0;
     double last = n > tenth ? (double)tenth / (finished[n - 1] - finished[n - 1 - tenth]) : first;
     qsort(latency, n, sizeof *latency, by_value);
-    printf("{\"requests\": %llu, \"errors\": %llu, \"seconds\": %.3f, \"rate\": %.1f, \"first_tenth_rate\": %.1f, "
-           "\"last_tenth_rate\": %.1f, \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f, \"body\": %llu, "
-           "\"mb_per_s\": %.2f}\n",
-           (unsigned long long)n, (unsigned long long)errors, seconds, seconds > 0 ? (double)n / seconds : 0, first, last,
-           n ? latency[n / 2] * 1e3 : 0, n ? latency[n - 1 - n / 100] * 1e3 : 0, n ? latency[n - 1] * 1e3 : 0,
-           (unsigned long long)first_size, seconds > 0 ? (double)n * (double)first_size / seconds / 1e6 : 0);
+    printf(
+        "{\"requests\": %llu, \"errors\": %llu, \"seconds\": %.3f, \"rate\": %.1f, \"first_tenth_rate\": %.1f, "
+        "\"last_tenth_rate\": %.1f, \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f, \"body\": %llu, "
+        "\"mb_per_s\": %.2f}\n",
+        (unsigned long long)n, (unsigned long long)errors, seconds,
+        seconds > 0 ? (double)n / seconds : 0, first, last, n ? latency[n / 2] * 1e3 : 0,
+        n ? latency[n - 1 - n / 100] * 1e3 : 0, n ? latency[n - 1] * 1e3 : 0,
+        (unsigned long long)first_size,
+        seconds > 0 ? (double)n * (double)first_size / seconds / 1e6 : 0);
 }
 
 static struct connection *open_all(unsigned count, bool idle)

@@ -2,7 +2,8 @@
 /*
  * motor-run: run a program in a Motor VM as if it were a local command.
  *
- *   options -> bundle (base system + PROGRAM + files + what to start) -> QEMU -> pump of the channel -> exit status
+ *   options -> bundle (base system + PROGRAM + files + what to start) -> QEMU -> pump of the
+ * channel -> exit status
  *
  * Nothing of motor-run's own ever goes to stdout, so that a shell can pipe through a Motor program.
  */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the VM starts from: the SDK's base bundle, PROGRAM, the files of -f, and the run description with arguments
- * and environment, written to a memory file that QEMU reads.
+ * What the VM starts from: the SDK's base bundle, PROGRAM, the files of -f, and the run description
+ * with arguments and environment, written to a memory file that QEMU reads.
  *
- * PROGRAM is checked here as far as its ELF header tells, so that the usual mistakes need no VM to be named.
+ * PROGRAM is checked here as far as its ELF header tells, so that the usual mistakes need no VM to
+ * be named.
  */
 #include "run.h"
 
@@ -33,16 +34,18 @@ static void program_check(const char *program)
     struct stat st;
     int fd = open(program, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        die(errno == ENOENT || errno == ENOTDIR ? STATUS_NOT_FOUND : STATUS_NOT_PROGRAM, "%s: %s", program,
-            strerror(errno));
+        die(errno == ENOENT || errno == ENOTDIR ? STATUS_NOT_FOUND : STATUS_NOT_PROGRAM, "%s: %s",
+            program, strerror(errno));
     if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
         die(STATUS_NOT_PROGRAM, "%s: not a regular file", program);
     ssize_t n = read(fd, &header, sizeof header);
     close(fd);
     if (n < (ssize_t)SELFMAG || memcmp(header.e_ident, ELFMAG, SELFMAG))
         die(STATUS_NOT_PROGRAM, "%s: not an ELF program", program);
-    if (n != (ssize_t)sizeof header || header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_machine != EM_X86_64)
-        die(STATUS_NOT_PROGRAM, "%s: an ELF file for another machine (Motor runs 64-bit x86-64 programs)", program);
+    if (n != (ssize_t)sizeof header || header.e_ident[EI_CLASS] != ELFCLASS64 ||
+        header.e_machine != EM_X86_64)
+        die(STATUS_NOT_PROGRAM,
+            "%s: an ELF file for another machine (Motor runs 64-bit x86-64 programs)", program);
     if (header.e_type != ET_EXEC && header.e_type != ET_DYN)
         die(STATUS_NOT_PROGRAM, "%s: an ELF file, but not a program", program);
 }
@@ -61,7 +64,8 @@ static void add_file(struct bundle *b, const char *pair)
         die(STATUS_MACHINE, "-f %s: the path in the VM must begin with /", pair);
     if (stat(host, &st) < 0)
         die(STATUS_MACHINE, "-f %s: %s", pair, strerror(errno));
-    check(b, S_ISDIR(st.st_mode) ? bundle_add_tree(b, guest, host) : bundle_add_file(b, guest, host, BUNDLE_MODE_OF_FILE));
+    check(b, S_ISDIR(st.st_mode) ? bundle_add_tree(b, guest, host)
+                                 : bundle_add_file(b, guest, host, BUNDLE_MODE_OF_FILE));
 }
 
 int package_build(const struct run_options *o)
@@ -69,10 +73,12 @@ int package_build(const struct run_options *o)
     char guest[PATH_MAX];
     const char *program = o->argv[0], *slash = strrchr(program, '/');
     struct bundle *b = bundle_new();
-    uint32_t flags = MOTOR_RUN_CHANNEL | (o->trace ? MOTOR_RUN_TRACE : 0) | (o->missing ? MOTOR_RUN_MISSING : 0);
+    uint32_t flags =
+        MOTOR_RUN_CHANNEL | (o->trace ? MOTOR_RUN_TRACE : 0) | (o->missing ? MOTOR_RUN_MISSING : 0);
 
     program_check(program);
-    if ((size_t)snprintf(guest, sizeof guest, "/usr/bin/%s", slash ? slash + 1 : program) >= sizeof guest)
+    if ((size_t)snprintf(guest, sizeof guest, "/usr/bin/%s", slash ? slash + 1 : program) >=
+        sizeof guest)
         die(STATUS_NOT_PROGRAM, "%s: the name is too long", program);
     check(b, bundle_add_bundle(b, sdk_file("share/motor/base.bundle")));
     check(b, bundle_add_file(b, guest, program, 0755));

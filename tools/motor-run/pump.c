@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The pump: one poll loop between our standard streams and the channel's frames (<motor/channel.h>).
+ * The pump: one poll loop between our standard streams and the channel's frames
+ * (<motor/channel.h>).
  *
- * Back-pressure: stdin is read only when the last frame of it has gone to the VM; the channel is read only while
- * less than BACKLOG_MAX bytes wait for each of stdout, stderr and the trace. Output descriptors may be shared with others
- * and stay blocking, so each write is at most PIPE_BUF bytes after poll() said POLLOUT: that never blocks a pipe.
+ * Back-pressure: stdin is read only when the last frame of it has gone to the VM; the channel is
+ * read only while less than BACKLOG_MAX bytes wait for each of stdout, stderr and the trace. Output
+ * descriptors may be shared with others and stay blocking, so each write is at most PIPE_BUF bytes
+ * after poll() said POLLOUT: that never blocks a pipe.
  *
- * The program's end is its EXIT frame; QEMU's end without one is a failure of the machine. Bytes that came before the EXIT frame
- * are written out before we end.
+ * The program's end is its EXIT frame; QEMU's end without one is a failure of the machine. Bytes
+ * that came before the EXIT frame are written out before we end.
  */
 #include "run.h"
 
@@ -38,7 +40,7 @@ struct pump {
     struct vm *vm;
     const struct run_options *options;
     struct buffer out, err, trace;
-    struct buffer to_vm;         /* one STDIN frame at most, or the STDIN_EOF */
+    struct buffer to_vm; /* one STDIN frame at most, or the STDIN_EOF */
     unsigned char frame[sizeof(struct motor_frame) + MOTOR_FRAME_MAX];
     size_t frame_fill;
     char serial[SERIAL_KEPT];
@@ -103,10 +105,14 @@ static bool buffer_write(struct buffer *b, size_t limit)
 
 static int exit_code(uint32_t wait_status)
 {
-    return WIFSIGNALED((int)wait_status) ? 128 + WTERMSIG((int)wait_status) : WEXITSTATUS((int)wait_status);
+    return WIFSIGNALED((int)wait_status) ? 128 + WTERMSIG((int)wait_status)
+                                         : WEXITSTATUS((int)wait_status);
 }
 
-/* "127: message" -> prints the message, gives 127; text without a known number is the machine's failure. */
+/*
+ * "127: message" -> prints the message, gives 127; text without a known number is the machine's
+ * failure.
+ */
 static int failure_report(const char *text, size_t n)
 {
     int status = STATUS_MACHINE;
@@ -191,7 +197,8 @@ static void stdin_frame(struct pump *p)
     ssize_t n = read(STDIN_FILENO, bytes, sizeof bytes);
     if (n < 0 && (errno == EINTR || errno == EAGAIN))
         return;
-    struct motor_frame header = {n > 0 ? MOTOR_FRAME_STDIN : MOTOR_FRAME_STDIN_EOF, n > 0 ? (uint32_t)n : 0};
+    struct motor_frame header = {n > 0 ? MOTOR_FRAME_STDIN : MOTOR_FRAME_STDIN_EOF,
+                                 n > 0 ? (uint32_t)n : 0};
     buffer_add(&p->to_vm, &header, sizeof header);
     if (n > 0)
         buffer_add(&p->to_vm, bytes, (size_t)n);
@@ -209,7 +216,8 @@ static void serial_read(struct pump *p)
     }
     if (p->options->verbose)
         buffer_add(&p->err, bytes, (size_t)n);
-    size_t keep = p->serial_fill + (size_t)n > SERIAL_KEPT ? SERIAL_KEPT - (size_t)n : p->serial_fill;
+    size_t keep =
+        p->serial_fill + (size_t)n > SERIAL_KEPT ? SERIAL_KEPT - (size_t)n : p->serial_fill;
     memmove(p->serial, p->serial + p->serial_fill - keep, keep);
     memcpy(p->serial + keep, bytes, (size_t)n);
     p->serial_fill = keep + (size_t)n;
@@ -251,8 +259,9 @@ static void poll_prepare(struct pump *p, struct pollfd *set)
     bool read_channel = p->status < 0 && !p->channel_done && !backlog_full(p);
     bool write_channel = !p->channel_done && p->status < 0 && buffer_used(&p->to_vm);
     bool read_stdin = p->hello && !p->stdin_done && p->status < 0 && !buffer_used(&p->to_vm);
-    set[AT_CHANNEL] = (struct pollfd){read_channel || write_channel ? p->vm->channel : -1,
-                                        (short)((read_channel ? POLLIN : 0) | (write_channel ? POLLOUT : 0)), 0};
+    set[AT_CHANNEL] =
+        (struct pollfd){read_channel || write_channel ? p->vm->channel : -1,
+                        (short)((read_channel ? POLLIN : 0) | (write_channel ? POLLOUT : 0)), 0};
     set[AT_SERIAL] = (struct pollfd){p->serial_done ? -1 : p->vm->serial, POLLIN, 0};
     set[AT_STDIN] = (struct pollfd){read_stdin ? STDIN_FILENO : -1, POLLIN, 0};
     set[AT_OUT] = (struct pollfd){buffer_used(&p->out) ? p->out.fd : -1, POLLOUT, 0};
@@ -306,7 +315,8 @@ static void pump_setup(struct pump *p)
 
 static int poll_timeout_ms(const struct pump *p, double deadline)
 {
-    int slice = 100; /* QEMU's end shows as the end of its sockets; the slice only covers a QEMU that dies oddly */
+    /* QEMU's end shows as the end of its sockets; the slice only covers a QEMU that dies oddly */
+    int slice = 100;
     if (p->options->timeout > 0) {
         double left = (deadline - now()) * 1000;
         if (left < slice)
@@ -332,7 +342,8 @@ int pump(struct vm *vm, const struct run_options *o)
         if (!poll_serve(&p, set))
             return 128 + SIGPIPE;
         if (p.status < 0 && o->timeout > 0 && now() >= deadline)
-            die((vm_kill(vm), STATUS_TIMEOUT), "the program did not end within %g seconds", o->timeout);
+            die((vm_kill(vm), STATUS_TIMEOUT), "the program did not end within %g seconds",
+                o->timeout);
         vm_reap(&p);
         if (p.status < 0 && p.vm_gone && p.channel_done && p.serial_done) {
             if (drained(&p))

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* motor-run: boots a VM with one program in it and joins its standard streams. Shared by its files. */
+/*
+ * motor-run: boots a VM with one program in it and joins its standard streams. Shared by its files.
+ */
 #ifndef MOTOR_RUN_RUN_H
 #define MOTOR_RUN_RUN_H
 
@@ -8,10 +10,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define STATUS_TIMEOUT 124     /* -t expired */
-#define STATUS_MACHINE 125     /* the VM or motor-run itself failed */
+#define STATUS_TIMEOUT     124 /* -t expired */
+#define STATUS_MACHINE     125 /* the VM or motor-run itself failed */
 #define STATUS_NOT_PROGRAM 126 /* PROGRAM cannot be executed here */
-#define STATUS_NOT_FOUND 127   /* PROGRAM does not exist */
+#define STATUS_NOT_FOUND   127 /* PROGRAM does not exist */
 
 #define LIST_MAX 256
 
@@ -41,7 +43,10 @@ struct vm {
 /* options.c: fills *o or exits with a usage message (status 125; --help: 0). */
 void options_parse(struct run_options *o, int argc, char **argv);
 
-/* package.c: the boot bundle with PROGRAM and the files in it, as an open memory file. Exits on errors of the user. */
+/*
+ * package.c: the boot bundle with PROGRAM and the files in it, as an open memory file. Exits on
+ * errors of the user.
+ */
 int package_build(const struct run_options *o);
 
 /* vm.c */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Starting QEMU for motor-run. The machine itself is described in one place for the whole project, the script
- * qemu.sh; here are only the channel, the forwarded ports and the disks.
+ * Starting QEMU for motor-run. The machine itself is described in one place for the whole project,
+ * the script qemu.sh; here are only the channel, the forwarded ports and the disks.
  */
 #include "run.h"
 
@@ -77,7 +77,8 @@ static void add_machine(struct words *w, const struct run_options *o, int bundle
     size_t length = strlen(args);
 
     for (size_t i = 0; i < o->kernel_args.count; i++) {
-        length += (size_t)snprintf(args + length, sizeof args - length, " %s", o->kernel_args.item[i]);
+        length +=
+            (size_t)snprintf(args + length, sizeof args - length, " %s", o->kernel_args.item[i]);
         if (length >= sizeof args)
             die(STATUS_MACHINE, "the kernel command line is too long");
     }
@@ -102,15 +103,19 @@ static void add_devices(struct words *w, const struct run_options *o, int channe
     add(w, "-chardev");
     add(w, "socket,id=motor,fd=%d", channel);
     add(w, "-device");
-    add(w, mmio ? "virtio-serial-device,max_ports=1" : "virtio-serial-pci,max_ports=1,disable-legacy=on");
+    add(w, mmio ? "virtio-serial-device,max_ports=1"
+                : "virtio-serial-pci,max_ports=1,disable-legacy=on");
     add(w, "-device");
     add(w, "virtconsole,chardev=motor");
     for (size_t i = 0; i < o->disks.count; i++) {
         add(w, "-drive");
-        add(w, "if=none,id=disk%zu,format=%s,file=%s", i, strstr(o->disks.item[i], ".qcow2") ? "qcow2" : "raw",
-            quote_commas(o->disks.item[i]));
+        add(w, "if=none,id=disk%zu,format=%s,file=%s", i,
+            strstr(o->disks.item[i], ".qcow2") ? "qcow2" : "raw", quote_commas(o->disks.item[i]));
         add(w, "-device");
-        add(w, mmio ? "virtio-blk-device,drive=disk%zu" : "virtio-blk-pci,disable-legacy=on,drive=disk%zu", i);
+        add(w,
+            mmio ? "virtio-blk-device,drive=disk%zu"
+                 : "virtio-blk-pci,disable-legacy=on,drive=disk%zu",
+            i);
     }
 }
 

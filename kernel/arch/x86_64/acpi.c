@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the kernel needs of the ACPI tables: CPUs, interrupt controllers and overrides (MADT), timers (HPET, FADT), and the
- * ways to end the machine (FADT, and _S5 found in the DSDT). Source: ACPI 6.5, chapters 5 and 16.
+ * What the kernel needs of the ACPI tables: CPUs, interrupt controllers and overrides (MADT),
+ * timers (HPET, FADT), and the ways to end the machine (FADT, and _S5 found in the DSDT). Source:
+ * ACPI 6.5, chapters 5 and 16.
  *
- * The tables come from outside: each is used only if it lies whole in the low 4 GiB (which the boot page tables map), its
- * length is sane and its checksum right. Loops are bounded by lengths that were checked.
+ * The tables come from outside: each is used only if it lies whole in the low 4 GiB (which the boot
+ * page tables map), its length is sane and its checksum right. Loops are bounded by lengths that
+ * were checked.
  */
 #include "early.h"
 #include "log.h"
 
-#define LOW_LIMIT (1ull << 32)
-#define TABLE_MAX (1u << 20)
+#define LOW_LIMIT  (1ull << 32)
+#define TABLE_MAX  (1u << 20)
 #define TABLES_MAX 64u
 
 struct acpi_info acpi;
@@ -105,7 +107,8 @@ static void madt_read(const struct header *h)
     if (h->length < 44) {
         return;
     }
-    for (uint32_t at = 44; at + 2 <= h->length && p[at + 1] >= 2 && at + p[at + 1] <= h->length; at += p[at + 1]) {
+    for (uint32_t at = 44; at + 2 <= h->length && p[at + 1] >= 2 && at + p[at + 1] <= h->length;
+         at += p[at + 1]) {
         madt_entry(p + at, p[at + 1]);
     }
 }
@@ -126,7 +129,10 @@ static const uint8_t *aml_byte(const uint8_t *p, const uint8_t *end, uint8_t *va
     return NULL;
 }
 
-/* Name (_S5, Package () {a, b, ...}): 08 '_S5_' 12 length count a b; found by its bytes, as no AML is interpreted here. */
+/*
+ * Name (_S5, Package () {a, b, ...}): 08 '_S5_' 12 length count a b; found by its bytes, as no AML
+ * is interpreted here.
+ */
 static void dsdt_find_s5(const struct header *h)
 {
     const uint8_t *p = (const uint8_t *)h, *end = p + h->length;
@@ -167,7 +173,8 @@ static void fadt_read(const struct header *h)
     if (dsdt) {
         dsdt_find_s5(dsdt);
     }
-    if ((flags >> 20 & 1) && h->length >= 256 && p[244] == 0) { /* hardware-reduced: sleep control register in memory */
+    /* hardware-reduced: sleep control register in memory */
+    if ((flags >> 20 & 1) && h->length >= 256 && p[244] == 0) {
         acpi.sleep_control = get64(p + 248);
         acpi.pm1a_control = acpi.pm1b_control = acpi.pm_timer_port = 0;
     }

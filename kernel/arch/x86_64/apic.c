@@ -1,35 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Local APICs (xAPIC, or x2APIC when the firmware left it on or ids need it), I/O APICs, and the vectors of devices.
- * Source: Intel SDM volume 3, chapter 11; 82093AA I/O APIC data sheet.
+ * Local APICs (xAPIC, or x2APIC when the firmware left it on or ids need it), I/O APICs, and the
+ * vectors of devices. Source: Intel SDM volume 3, chapter 11; 82093AA I/O APIC data sheet.
  */
 #include "early.h"
 #include "log.h"
 #include "spinlock.h"
 
-#define MSR_APIC_BASE 0x1bu
-#define X2APIC_MSR 0x800u
-#define REG_ID 0x20u
-#define REG_PRIORITY 0x80u
-#define REG_EOI 0xb0u
-#define REG_SPURIOUS 0xf0u
-#define REG_ICR_LOW 0x300u
-#define REG_ICR_HIGH 0x310u
-#define REG_LVT_TIMER 0x320u
-#define REG_LVT_LINT0 0x350u
-#define REG_LVT_LINT1 0x360u
+#define MSR_APIC_BASE     0x1bu
+#define X2APIC_MSR        0x800u
+#define REG_ID            0x20u
+#define REG_PRIORITY      0x80u
+#define REG_EOI           0xb0u
+#define REG_SPURIOUS      0xf0u
+#define REG_ICR_LOW       0x300u
+#define REG_ICR_HIGH      0x310u
+#define REG_LVT_TIMER     0x320u
+#define REG_LVT_LINT0     0x350u
+#define REG_LVT_LINT1     0x360u
 #define REG_TIMER_INITIAL 0x380u
 #define REG_TIMER_CURRENT 0x390u
-#define REG_TIMER_DIVIDE 0x3e0u
-#define LVT_MASKED (1u << 16)
-#define LVT_DEADLINE (2u << 17)
-#define ICR_BUSY (1u << 12)
+#define REG_TIMER_DIVIDE  0x3e0u
+#define LVT_MASKED        (1u << 16)
+#define LVT_DEADLINE      (2u << 17)
+#define ICR_BUSY          (1u << 12)
 
-#define VECTORS (VECTOR_DEVICES_END - VECTOR_DEVICES)
-#define PINS_MAX 120u /* whose registers an 8-bit index reaches */
+#define VECTORS         (VECTOR_DEVICES_END - VECTOR_DEVICES)
+#define PINS_MAX        120u /* whose registers an 8-bit index reaches */
 #define REDIRECT_MASKED (1u << 16)
-#define REDIRECT_LEVEL (1u << 15)
-#define REDIRECT_LOW (1u << 13)
+#define REDIRECT_LEVEL  (1u << 15)
+#define REDIRECT_LOW    (1u << 13)
 
 static volatile uint32_t *lapic;
 static bool x2apic;
@@ -74,7 +74,8 @@ void apic_eoi(void)
 void apic_send(uint32_t id, uint32_t command)
 {
     if (x2apic) {
-        __asm__ volatile("mfence; lfence" : : : "memory"); /* what the target shall see comes before (SDM 11.12.3) */
+        /* what the target shall see comes before (SDM 11.12.3) */
+        __asm__ volatile("mfence; lfence" : : : "memory");
         wrmsr(X2APIC_MSR + REG_ICR_LOW / 16, (uint64_t)id << 32 | command);
         return;
     }
@@ -123,7 +124,8 @@ void apic_init_cpu(void)
     lapic_write(REG_LVT_LINT0, LVT_MASKED);
     lapic_write(REG_LVT_LINT1, LVT_MASKED);
     lapic_write(REG_SPURIOUS, 0x100 | VECTOR_SPURIOUS);
-    lapic_write(REG_PRIORITY, 0); /* after LINT0: QEMU then forgets a tick of the firmware's timer that still waits */
+    /* after LINT0: QEMU then forgets a tick of the firmware's timer that still waits */
+    lapic_write(REG_PRIORITY, 0);
     lapic_write(REG_TIMER_DIVIDE, 3); /* by 16 */
     lapic_write(REG_LVT_TIMER, VECTOR_TIMER | (apic_has_deadline ? LVT_DEADLINE : 0));
     __asm__ volatile("mfence" : : : "memory"); /* SDM 11.5.4.1: before the first deadline */
@@ -185,7 +187,8 @@ void apic_init_boards(void)
 static void redirect_mask(uint32_t v, bool masked)
 {
     uint32_t reg = 0x10u + vectors[v].pin * 2u, low = ioapic_read(vectors[v].controller, reg);
-    ioapic_write(vectors[v].controller, reg, masked ? low | REDIRECT_MASKED : low & ~REDIRECT_MASKED);
+    ioapic_write(vectors[v].controller, reg,
+                 masked ? low | REDIRECT_MASKED : low & ~REDIRECT_MASKED);
 }
 
 static int64_t line_connect(uint32_t v, uint32_t gsi, bool level, bool active_low)
@@ -203,8 +206,9 @@ static int64_t line_connect(uint32_t v, uint32_t gsi, bool level, bool active_lo
         vectors[v].controller = (uint8_t)c;
         vectors[v].pin = (uint8_t)pin;
         ioapic_write(c, 0x11 + pin * 2, cpus[0]->apic_id << 24);
-        ioapic_write(c, 0x10 + pin * 2, (VECTOR_DEVICES + v) | REDIRECT_MASKED | (level ? REDIRECT_LEVEL : 0) |
-                                            (active_low ? REDIRECT_LOW : 0));
+        ioapic_write(c, 0x10 + pin * 2,
+                     (VECTOR_DEVICES + v) | REDIRECT_MASKED | (level ? REDIRECT_LEVEL : 0) |
+                         (active_low ? REDIRECT_LOW : 0));
         return 0;
     }
     return -MOTOR_ENOENT;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the machine-independent kernel asks of x86-64, and the few x86 facts it may know (trap frame, CPU block).
+ * What the machine-independent kernel asks of x86-64, and the few x86 facts it may know (trap
+ * frame, CPU block).
  */
 #ifndef KERNEL_ARCH_H
 #define KERNEL_ARCH_H
@@ -16,9 +17,9 @@ struct aspace;
 #ifndef PHYSMAP_BASE /* set by host tests */
 #define PHYSMAP_BASE 0xffff888000000000ull
 #endif
-#define KERNEL_BASE 0xffffffff80000000ull
-#define USER_END 0x00007ffffffff000ull /* one past the highest user address that may be mapped */
-#define CPUS_MAX 64u
+#define KERNEL_BASE       0xffffffff80000000ull
+#define USER_END          0x00007ffffffff000ull /* one past the highest user address that may be mapped */
+#define CPUS_MAX          64u
 #define KERNEL_STACK_SIZE 8192u
 
 static inline void *phys_to_virt(uint64_t paddr)
@@ -30,7 +31,10 @@ static inline uint64_t virt_to_phys(const void *v) /* of physmap addresses only 
     return (uint64_t)v - PHYSMAP_BASE;
 }
 
-/* Registers of user mode (or interrupted idle/kernel code), at the top of the thread's kernel stack. */
+/*
+ * Registers of user mode (or interrupted idle/kernel code), at the top of the thread's kernel
+ * stack.
+ */
 struct trap_frame {
     uint64_t r15, r14, r13, r12, r11, r10, r9, r8;
     uint64_t rbp, rdi, rsi, rdx, rcx, rbx, rax;
@@ -41,28 +45,35 @@ struct trap_frame {
 /* Counters: each CPU its own, summed on reading. Same order as struct motor_counters. */
 #define CPU_COUNT(field) (this_cpu()->counters.field++)
 
-/* One per CPU, reached through gs. The first fields are used by assembly; offsets are asserted in entry code. */
+/*
+ * One per CPU, reached through gs. The first fields are used by assembly; offsets are asserted in
+ * entry code.
+ */
 struct cpu {
-    struct cpu *self;            /* gs:0 */
-    uint64_t kernel_rsp;         /* gs:8: top of the current thread's kernel stack, for syscall entry */
-    uint64_t user_rsp;           /* gs:16: scratch during syscall entry */
-    struct thread *current;      /* gs:24 */
+    struct cpu *self; /* gs:0 */
+    /* gs:8: top of the current thread's kernel stack, for syscall entry */
+    uint64_t kernel_rsp;
+    uint64_t user_rsp;      /* gs:16: scratch during syscall entry */
+    struct thread *current; /* gs:24 */
     struct thread *idle;
-    struct aspace *aspace;       /* whose page tables are loaded (may be stale for idle/kernel: lazy) */
-    uint32_t id;                 /* 0.. dense */
+    /* whose page tables are loaded (may be stale for idle/kernel: lazy) */
+    struct aspace *aspace;
+    uint32_t id; /* 0.. dense */
     uint32_t apic_id;
     bool online;
-    bool resched;                /* [this CPU and remote, atomic] return to user must call sched_resched() */
+    /* [this CPU and remote, atomic] return to user must call sched_resched() */
+    bool resched;
     struct motor_counters counters;
-    void *run_queue;             /* sched.c's */
-    void *frame_cache;           /* frame.c's */
-    uint64_t tlb_request;        /* arch tlb shootdown state */
-    void *arch;                  /* TSS, GDT, FPU owner, ...: arch private */
+    void *run_queue;      /* sched.c's */
+    void *frame_cache;    /* frame.c's */
+    uint64_t tlb_request; /* arch tlb shootdown state */
+    void *arch;           /* TSS, GDT, FPU owner, ...: arch private */
 };
 
 static inline struct cpu *this_cpu(void)
 {
-    return ((struct cpu __seg_gs *)0)->self; /* a memory read, so not kept across a context switch, which is an opaque call */
+    /* a memory read, so not kept across a context switch, which is an opaque call */
+    return ((struct cpu __seg_gs *)0)->self;
 }
 extern struct cpu *cpus[CPUS_MAX];
 extern uint32_t cpu_count; /* online CPUs */
@@ -103,9 +114,9 @@ void arch_send_resched(uint32_t cpu);
 void arch_idle(void); /* sleeps with interrupts on; a wake-up after the caller's check ends it */
 void arch_allow_interrupts_briefly(void);
 
-uint64_t arch_now(void); /* monotonic ns */
+uint64_t arch_now(void);                   /* monotonic ns */
 void arch_timer_arm(uint64_t deadline_ns); /* one-shot on this CPU; MOTOR_NEVER: off */
-uint64_t arch_entropy(void); /* RDSEED or RDRAND mixed with jitter; never blocks */
+uint64_t arch_entropy(void);               /* RDSEED or RDRAND mixed with jitter; never blocks */
 noreturn void arch_power(uint32_t mode, uint32_t status);
 void arch_log(const char *text, size_t n); /* the serial line, polled */
 
@@ -163,7 +174,7 @@ void thread_return_work(struct trap_frame *f);
 /* A fault in user mode that nothing resolved; status says why a page could not be had. */
 void thread_fault(struct trap_frame *f, uint32_t vector, uint64_t address, uint32_t error,
                   uint32_t status);
-void sched_timer_interrupt(void); /* the one-shot timer fired on this CPU */
+void sched_timer_interrupt(void);    /* the one-shot timer fired on this CPU */
 void irq_interrupt(uint32_t vector); /* a device's; end of interrupt and masking are done */
 
 /* access: MOTOR_PROT_* wanted. 0: resolved. Interrupts off, no lock held. */

@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Time: the TSC, whose rate comes from the hypervisor or CPUID if they tell, else from counting it against a clock of
- * known rate (HPET, ACPI PM timer, QEMU's APIC timer, PIT) for some milliseconds; the local APIC timer is counted along.
- * Real time from KVM's clock or the RTC. Sources: SDM volume 3, 18.17 and 11.5.4; KVM's msr.rst; ACPI 6.5, 4.8.3.3; HPET 1.0a.
+ * Time: the TSC, whose rate comes from the hypervisor or CPUID if they tell, else from counting it
+ * against a clock of known rate (HPET, ACPI PM timer, QEMU's APIC timer, PIT) for some
+ * milliseconds; the local APIC timer is counted along. Real time from KVM's clock or the RTC.
+ * Sources: SDM volume 3, 18.17 and 11.5.4; KVM's msr.rst; ACPI 6.5, 4.8.3.3; HPET 1.0a.
  */
 #include "early.h"
 #include "log.h"
 #include "main.h"
 
-#define CALIBRATE_NS 2000000ull
-#define NS_PER_S 1000000000ull
-#define PM_HZ 3579545ull
-#define PIT_HZ 1193182ull
-#define QEMU_TIMER_HZ 62500000ull /* QEMU's local APIC timer: 1 GHz, divided by 16 */
-#define TSC_HZ_LEAST 1000000ull   /* less is nonsense */
-#define MSR_TSC_DEADLINE 0x6e0u
-#define MSR_KVM_WALL_CLOCK 0x4b564d00u
+#define CALIBRATE_NS        2000000ull
+#define NS_PER_S            1000000000ull
+#define PM_HZ               3579545ull
+#define PIT_HZ              1193182ull
+#define QEMU_TIMER_HZ       62500000ull /* QEMU's local APIC timer: 1 GHz, divided by 16 */
+#define TSC_HZ_LEAST        1000000ull  /* less is nonsense */
+#define MSR_TSC_DEADLINE    0x6e0u
+#define MSR_KVM_WALL_CLOCK  0x4b564d00u
 #define MSR_KVM_SYSTEM_TIME 0x4b564d01u
-#define SAMPLES 5
-#define READS_MAX (1u << 20) /* a reference that does not move ends the wait for it */
+#define SAMPLES             5
+#define READS_MAX           (1u << 20) /* a reference that does not move ends the wait for it */
 
 static uint64_t base_tsc, mult; /* as in struct motor_kinfo */
 static uint64_t tsc_hz, timer_hz;
@@ -111,7 +112,10 @@ static bool pm_use(void)
     return acpi.pm_timer_port && acpi.pm_timer_port < 0xffff && moves(pm_count);
 }
 
-/* QEMU's emulator says so itself: its APIC timer's rate is known, and better than the PIT, which wraps after 55 ms. */
+/*
+ * QEMU's emulator says so itself: its APIC timer's rate is known, and better than the PIT, which
+ * wraps after 55 ms.
+ */
 static bool timer_use(void)
 {
     reference.read = timer_count;
@@ -152,7 +156,8 @@ static struct sample sample(void)
 static void calibrate(void)
 {
     uint64_t want = reference.hz * (CALIBRATE_NS / 1000) / 1000000;
-    for (uint32_t i = 0; i < READS_MAX && ((reference.read() - first.count) & reference.mask) < want; i++) {
+    for (uint32_t i = 0;
+         i < READS_MAX && ((reference.read() - first.count) & reference.mask) < want; i++) {
         __builtin_ia32_pause();
     }
     struct sample last = sample();
@@ -276,7 +281,8 @@ uint64_t clock_rtc_seconds(void)
     if (month < 1 || month > 12 || day < 1 || day > 31 || year < 1970) {
         return 0;
     }
-    return ((days_of(year, month, day) * 24 + hour) * 60 + from_bcd(v[1], binary)) * 60 + from_bcd(v[0], binary);
+    return ((days_of(year, month, day) * 24 + hour) * 60 + from_bcd(v[1], binary)) * 60 +
+           from_bcd(v[0], binary);
 }
 
 static uint64_t realtime_offset(void)
@@ -284,7 +290,8 @@ static uint64_t realtime_offset(void)
     if (have_kvm_time && kvm_wall.seconds) {
         uint64_t ticks = rdtsc() - kvm_time.tsc;
         ticks = kvm_time.shift < 0 ? ticks >> -kvm_time.shift : ticks << kvm_time.shift;
-        uint64_t up = kvm_time.system_time + (uint64_t)(((unsigned __int128)ticks * kvm_time.mul) >> 32);
+        uint64_t up =
+            kvm_time.system_time + (uint64_t)(((unsigned __int128)ticks * kvm_time.mul) >> 32);
         return kvm_wall.seconds * NS_PER_S + kvm_wall.ns + up - arch_now();
     }
     return clock_rtc_seconds() * NS_PER_S - arch_now();
@@ -294,8 +301,9 @@ void fpu_fill_kinfo(struct motor_kinfo *k);
 extern bool cpu_has_fsgsbase;
 
 /*
- * Early in the boot: start counting, unless all is known. The kernel's own start-up then takes much of the time that
- * counting needs; only the PIT, which wraps too soon, is read from clock_init() on.
+ * Early in the boot: start counting, unless all is known. The kernel's own start-up then takes much
+ * of the time that counting needs; only the PIT, which wraps too soon, is read from clock_init()
+ * on.
  */
 void clock_begin(void)
 {
@@ -346,7 +354,10 @@ void clock_init(void)
 void arch_timer_arm(uint64_t deadline)
 {
     if (apic_has_deadline) {
-        uint64_t tsc = deadline == MOTOR_NEVER ? 0 : base_tsc + (uint64_t)(((unsigned __int128)deadline * tsc_per_ns) >> 32) + 1;
+        uint64_t tsc =
+            deadline == MOTOR_NEVER
+                ? 0
+                : base_tsc + (uint64_t)(((unsigned __int128)deadline * tsc_per_ns) >> 32) + 1;
         wrmsr(MSR_TSC_DEADLINE, tsc);
         return;
     }
@@ -355,6 +366,7 @@ void arch_timer_arm(uint64_t deadline)
         return;
     }
     uint64_t now = arch_now(), ns = deadline > now ? deadline - now : 0;
-    uint64_t ticks = ns > 4 * NS_PER_S ? timer_hz * 4 : ns * timer_hz / NS_PER_S + 1; /* longer ones are armed again */
+    /* longer ones are armed again */
+    uint64_t ticks = ns > 4 * NS_PER_S ? timer_hz * 4 : ns * timer_hz / NS_PER_S + 1;
     apic_timer_start(ticks > ~0u ? ~0u : (uint32_t)ticks);
 }

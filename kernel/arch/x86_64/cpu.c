@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A CPU's own tables and modes: GDT, TSS with the I/O permission bitmap and emergency stacks, the shared IDT, control
- * registers with every protection that the CPU has, and the MSRs of `syscall`.
+ * A CPU's own tables and modes: GDT, TSS with the I/O permission bitmap and emergency stacks, the
+ * shared IDT, control registers with every protection that the CPU has, and the MSRs of `syscall`.
  */
 #include "early.h"
 #include "log.h"
@@ -9,30 +9,34 @@
 
 #include <stddef.h>
 
-#define MSR_EFER 0xc0000080u
-#define MSR_STAR 0xc0000081u
-#define MSR_LSTAR 0xc0000082u
-#define MSR_SFMASK 0xc0000084u
-#define MSR_GS_BASE 0xc0000101u
+#define MSR_EFER           0xc0000080u
+#define MSR_STAR           0xc0000081u
+#define MSR_LSTAR          0xc0000082u
+#define MSR_SFMASK         0xc0000084u
+#define MSR_GS_BASE        0xc0000101u
 #define MSR_KERNEL_GS_BASE 0xc0000102u
 
-#define CR4_OSFXSR (1u << 9)
+#define CR4_OSFXSR     (1u << 9)
 #define CR4_OSXMMEXCPT (1u << 10)
-#define CR4_UMIP (1u << 11)
-#define CR4_FSGSBASE (1u << 16)
-#define CR4_SMEP (1u << 20)
-#define CR4_SMAP (1u << 21)
-#define CR4_PAE (1u << 5)
-#define CR4_PGE (1u << 7)
+#define CR4_UMIP       (1u << 11)
+#define CR4_FSGSBASE   (1u << 16)
+#define CR4_SMEP       (1u << 20)
+#define CR4_SMAP       (1u << 21)
+#define CR4_PAE        (1u << 5)
+#define CR4_PGE        (1u << 7)
 
-#define IO_PORTS 0x1000u
+#define IO_PORTS     0x1000u
 #define NO_IO_BITMAP 0xffffu
-#define STACK_CANARY 0x6b63617473206f6eull /* at a kernel stack's lowest address: whoever changed it went too deep */
+/* at a kernel stack's lowest address: whoever changed it went too deep */
+#define STACK_CANARY 0x6b63617473206f6eull
 
-_Static_assert(offsetof(struct cpu, kernel_rsp) == 8 && offsetof(struct cpu, user_rsp) == 16, "entry.S");
-_Static_assert(offsetof(struct cpu, current) == 24 && offsetof(struct cpu, resched) == 57, "entry.S");
+_Static_assert(offsetof(struct cpu, kernel_rsp) == 8 && offsetof(struct cpu, user_rsp) == 16,
+               "entry.S");
+_Static_assert(offsetof(struct cpu, current) == 24 && offsetof(struct cpu, resched) == 57,
+               "entry.S");
 _Static_assert(offsetof(struct thread, return_work) == 76, "entry.S");
-_Static_assert(offsetof(struct trap_frame, rip) == 136 && sizeof(struct trap_frame) == 176, "entry.S");
+_Static_assert(offsetof(struct trap_frame, rip) == 136 && sizeof(struct trap_frame) == 176,
+               "entry.S");
 
 struct tss {
     uint32_t reserved0;
@@ -83,8 +87,13 @@ bool cpu_is_emulated(void)
 
 static void gate_set(unsigned vector, uint64_t entry, unsigned ist, unsigned dpl)
 {
-    idt[vector] = (struct idt_gate){(uint16_t)entry, 8, (uint8_t)ist, (uint8_t)(0x8e | dpl << 5), (uint16_t)(entry >> 16),
-                                    (uint32_t)(entry >> 32), 0};
+    idt[vector] = (struct idt_gate){(uint16_t)entry,
+                                    8,
+                                    (uint8_t)ist,
+                                    (uint8_t)(0x8e | dpl << 5),
+                                    (uint16_t)(entry >> 16),
+                                    (uint32_t)(entry >> 32),
+                                    0};
 }
 
 static void idt_fill(void)
@@ -104,23 +113,26 @@ static void load_tables(struct arch_cpu *a)
     struct {
         uint16_t limit;
         uint64_t base;
-    } __attribute__((packed)) gdtr = {sizeof(a->gdt) - 1, (uint64_t)a->gdt}, idtr = {sizeof(idt) - 1, (uint64_t)idt};
+    } __attribute__((packed)) gdtr = {sizeof(a->gdt) - 1, (uint64_t)a->gdt},
+                              idtr = {sizeof(idt) - 1, (uint64_t)idt};
     __asm__ volatile("lgdt %0; lidt %1" : : "m"(gdtr), "m"(idtr));
-    __asm__ volatile("push $8; lea 1f(%%rip), %%rax; push %%rax; lretq; 1: mov %0, %%ss; mov %1, %%ds; mov %1, %%es;"
-                     "mov %1, %%fs; mov %1, %%gs; ltr %w2"
-                     :
-                     : "r"(0x10), "r"(0), "r"(0x30)
-                     : "rax", "memory");
+    __asm__ volatile(
+        "push $8; lea 1f(%%rip), %%rax; push %%rax; lretq; 1: mov %0, %%ss; mov %1, %%ds; mov %1, %%es;"
+        "mov %1, %%fs; mov %1, %%gs; ltr %w2"
+        :
+        : "r"(0x10), "r"(0), "r"(0x30)
+        : "rax", "memory");
 }
 
 static void tables_fill(struct arch_cpu *a)
 {
     uint64_t base = (uint64_t)&a->tss, limit = sizeof(a->tss) - 1;
-    a->gdt[1] = 0x00af9b000000ffffull;  /* kernel code */
-    a->gdt[2] = 0x00cf93000000ffffull;  /* kernel data */
-    a->gdt[4] = 0x00cff3000000ffffull;  /* user data */
-    a->gdt[5] = 0x00affb000000ffffull;  /* user code */
-    a->gdt[6] = (limit & 0xffff) | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24 & 0xff) << 56;
+    a->gdt[1] = 0x00af9b000000ffffull; /* kernel code */
+    a->gdt[2] = 0x00cf93000000ffffull; /* kernel data */
+    a->gdt[4] = 0x00cff3000000ffffull; /* user data */
+    a->gdt[5] = 0x00affb000000ffffull; /* user code */
+    a->gdt[6] =
+        (limit & 0xffff) | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24 & 0xff) << 56;
     a->gdt[7] = base >> 32;
     a->tss.ist[0] = (uint64_t)a->double_fault_stack + sizeof(a->double_fault_stack);
     a->tss.ist[1] = (uint64_t)a->nmi_stack + sizeof(a->nmi_stack);
@@ -137,8 +149,8 @@ static void modes_set(void)
     cpuid(0, 0, max);
     if (max[0] >= 7) {
         cpuid(7, 0, r);
-        cr4 |= (r[1] & 1 ? CR4_FSGSBASE : 0) | (r[1] >> 7 & 1 ? CR4_SMEP : 0) | (r[1] >> 20 & 1 ? CR4_SMAP : 0) |
-               (r[2] >> 2 & 1 ? CR4_UMIP : 0);
+        cr4 |= (r[1] & 1 ? CR4_FSGSBASE : 0) | (r[1] >> 7 & 1 ? CR4_SMEP : 0) |
+               (r[1] >> 20 & 1 ? CR4_SMAP : 0) | (r[2] >> 2 & 1 ? CR4_UMIP : 0);
     }
     __asm__ volatile("mov %0, %%cr4" : : "r"(cr4));
     cpu_has_smap = cr4 & CR4_SMAP;
@@ -241,7 +253,9 @@ void stack_guard(void *stack)
     *(uint64_t *)stack = STACK_CANARY;
 }
 
-/* A thread of a process has user state; an idle thread has none and leaves the last one's in place. */
+/*
+ * A thread of a process has user state; an idle thread has none and leaves the last one's in place.
+ */
 void arch_context_switch(struct thread *from, struct thread *to)
 {
     struct cpu *c = this_cpu();
@@ -290,9 +304,20 @@ void arch_thread_prepare(struct thread *t, void (*entry)(void))
 void arch_set_user_start(struct thread *t, const struct motor_thread_start *s)
 {
     *arch_user_frame(t) = (struct trap_frame){
-        .rip = s->rip, .rsp = s->rsp, .cs = 0x2b, .ss = 0x23, .rflags = 0x202,
-        .rdi = s->arg[0], .rsi = s->arg[1], .rdx = s->arg[2], .rbx = s->regs[0], .rbp = s->regs[1],
-        .r12 = s->regs[2], .r13 = s->regs[3], .r14 = s->regs[4], .r15 = s->regs[5],
+        .rip = s->rip,
+        .rsp = s->rsp,
+        .cs = 0x2b,
+        .ss = 0x23,
+        .rflags = 0x202,
+        .rdi = s->arg[0],
+        .rsi = s->arg[1],
+        .rdx = s->arg[2],
+        .rbx = s->regs[0],
+        .rbp = s->regs[1],
+        .r12 = s->regs[2],
+        .r13 = s->regs[3],
+        .r14 = s->regs[4],
+        .r15 = s->regs[5],
     };
     t->fs_base = s->fs_base;
     t->gs_base = s->gs_base;
@@ -308,7 +333,8 @@ bool arch_user_address_ok(uint64_t rip)
 
 void arch_idle(void)
 {
-    __asm__ volatile("sti; hlt; cli" : : : "memory"); /* an interrupt after the check is taken in the shadow of sti: it ends hlt */
+    /* an interrupt after the check is taken in the shadow of sti: it ends hlt */
+    __asm__ volatile("sti; hlt; cli" : : : "memory");
 }
 
 void arch_allow_interrupts_briefly(void)

@@ -1,38 +1,51 @@
 /* SPDX-License-Identifier: MIT */
-/* Between the boot paths and the parts of arch/x86_64: set-up in order, and what the parts offer one another. */
+/*
+ * Between the boot paths and the parts of arch/x86_64: set-up in order, and what the parts offer
+ * one another.
+ */
 #ifndef KERNEL_EARLY_H
 #define KERNEL_EARLY_H
 
 #include "arch.h"
 #include "bootinfo.h"
 
-void arch_log_init(void);   /* the serial line */
-void arch_early_init(void); /* this CPU's tables, final page tables; then kernel_main() may allocate frames */
+void arch_log_init(void); /* the serial line */
+/* this CPU's tables, final page tables; then kernel_main() may allocate frames */
+void arch_early_init(void);
 
-#define BOOT_LOW_RESERVED 0x10000u /* firmware's tables and our trampoline: never given to the allocator */
+/* firmware's tables and our trampoline: never given to the allocator */
+#define BOOT_LOW_RESERVED 0x10000u
 
-/* Free RAM: the boot ranges without the kernel, early tables, bundle and what lies below BOOT_LOW_RESERVED. For frame_init(). */
+/*
+ * Free RAM: the boot ranges without the kernel, early tables, bundle and what lies below
+ * BOOT_LOW_RESERVED. For frame_init().
+ */
 unsigned arch_boot_memory(struct boot_range *out, unsigned max);
-extern uint64_t arch_kernel_root; /* physical address of the kernel's PML4; its upper half is in every address space */
+/* physical address of the kernel's PML4; its upper half is in every address space */
+extern uint64_t arch_kernel_root;
 
-void memory_map_init(void);                             /* physmap and kernel image, W^X */
-void *device_map(uint64_t paddr, uint64_t size);        /* uncached, for ever; NULL when there is no room, or memory */
-void cpu_init(struct cpu *c, uint64_t stack_top);       /* GDT, TSS, IDT, control registers, syscall MSRs, gs */
-void stack_guard(void *stack);                          /* at the end of a kernel stack */
+void memory_map_init(void); /* physmap and kernel image, W^X */
+/* uncached, for ever; NULL when there is no room, or memory */
+void *device_map(uint64_t paddr, uint64_t size);
+/* GDT, TSS, IDT, control registers, syscall MSRs, gs */
+void cpu_init(struct cpu *c, uint64_t stack_top);
+void stack_guard(void *stack); /* at the end of a kernel stack */
 void fpu_init_cpu(void);
 void fpu_switch(struct thread *from, struct thread *to);
 void fpu_trap(void);
 void fpu_reset(void); /* the current thread's, to that of a new one */
-bool cpu_is_emulated(void);       /* by QEMU without a hypervisor: other things are dear than on hardware */
-void clock_begin(void);                                 /* early: start counting */
-void clock_init(void);                                  /* TSC and local APIC timer rates; fills kinfo */
+/* by QEMU without a hypervisor: other things are dear than on hardware */
+bool cpu_is_emulated(void);
+void clock_begin(void); /* early: start counting */
+/* TSC and local APIC timer rates; fills kinfo */
+void clock_init(void);
 uint64_t clock_rtc_seconds(void);
 void apic_init_cpu(void);
-void apic_init_boards(void);                            /* IOAPICs */
+void apic_init_boards(void); /* IOAPICs */
 void apic_eoi(void);
-bool boot_is_ram(uint64_t start, uint64_t end); /* wholly inside one range of RAM */
-void apic_send(uint32_t apic_id, uint32_t command);     /* vector and delivery bits */
-void apic_timer_start(uint32_t ticks);                  /* 0: off */
+bool boot_is_ram(uint64_t start, uint64_t end);     /* wholly inside one range of RAM */
+void apic_send(uint32_t apic_id, uint32_t command); /* vector and delivery bits */
+void apic_timer_start(uint32_t ticks);              /* 0: off */
 uint32_t apic_timer_left(void);
 uint32_t apic_id(void);
 void arch_irq_arrived(uint32_t vector); /* mask a level line, end of interrupt, irq_interrupt() */
@@ -43,12 +56,12 @@ void tlb_serve(void); /* answer the shootdown that waits for this CPU, if any */
 noreturn void panic_halt(void);
 
 /* Vectors */
-#define VECTOR_DEVICES 0x30u /* ..0xdf */
+#define VECTOR_DEVICES     0x30u /* ..0xdf */
 #define VECTOR_DEVICES_END 0xe0u
-#define VECTOR_TIMER 0xe0u
-#define VECTOR_RESCHED 0xe1u
-#define VECTOR_TLB 0xe2u
-#define VECTOR_SPURIOUS 0xffu
+#define VECTOR_TIMER       0xe0u
+#define VECTOR_RESCHED     0xe1u
+#define VECTOR_TLB         0xe2u
+#define VECTOR_SPURIOUS    0xffu
 
 /* What the ACPI tables tell. */
 struct acpi_info {
@@ -78,9 +91,18 @@ struct acpi_info {
 extern struct acpi_info acpi;
 void acpi_init(void);
 
-static inline void outb(uint16_t port, uint8_t v) { __asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port)); }
-static inline void outw(uint16_t port, uint16_t v) { __asm__ volatile("outw %0, %1" : : "a"(v), "Nd"(port)); }
-static inline void outl(uint16_t port, uint32_t v) { __asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port)); }
+static inline void outb(uint16_t port, uint8_t v)
+{
+    __asm__ volatile("outb %0, %1" : : "a"(v), "Nd"(port));
+}
+static inline void outw(uint16_t port, uint16_t v)
+{
+    __asm__ volatile("outw %0, %1" : : "a"(v), "Nd"(port));
+}
+static inline void outl(uint16_t port, uint32_t v)
+{
+    __asm__ volatile("outl %0, %1" : : "a"(v), "Nd"(port));
+}
 static inline uint8_t inb(uint16_t port)
 {
     uint8_t v;
@@ -111,7 +133,9 @@ static inline uint64_t rdtsc(void)
 }
 static inline void cpuid(uint32_t leaf, uint32_t sub, uint32_t r[4])
 {
-    __asm__ volatile("cpuid" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3]) : "a"(leaf), "c"(sub));
+    __asm__ volatile("cpuid"
+                     : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3])
+                     : "a"(leaf), "c"(sub));
 }
 
 #endif

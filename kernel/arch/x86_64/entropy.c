@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Entropy for the kernel's generator: what the CPU's own generator gives (SDM volume 1, 7.3.17), always mixed with how
- * long port accesses take, which under emulation and on a busy host no other guest can foresee.
+ * Entropy for the kernel's generator: what the CPU's own generator gives (SDM volume 1, 7.3.17),
+ * always mixed with how long port accesses take, which under emulation and on a busy host no other
+ * guest can foresee.
  */
 #include "early.h"
 
 #define JITTER_SAMPLES 8
-#define MULTIPLIER 0x9e3779b97f4a7c15ull
+#define MULTIPLIER     0x9e3779b97f4a7c15ull
 
 static uint64_t rdseed(void)
 {

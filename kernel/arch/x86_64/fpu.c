@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * FPU, SSE and AVX state of user threads. The kernel does not use these registers. A thread's state is saved when it is
- * switched out and loaded when it comes back, unless this CPU's registers still hold it (a wake-up from idle).
+ * FPU, SSE and AVX state of user threads. The kernel does not use these registers. A thread's state
+ * is saved when it is switched out and loaded when it comes back, unless this CPU's registers still
+ * hold it (a wake-up from idle).
  *
- * Under emulation saving and loading cost as much as the rest of a switch, and CR0.TS next to nothing; on hardware it is the
- * other way round, and registers left in place could be read by speculation (CVE-2018-3665). So only under emulation a thread starts
- * its turn without its registers, and the trap at their first use loads them; one that used them in each of some turns in a row
- * gets them at once for a while. Sources: Intel SDM volume 1, chapter 13; volume 3, 2.5 (CR0.TS) and chapter 13.
+ * Under emulation saving and loading cost as much as the rest of a switch, and CR0.TS next to
+ * nothing; on hardware it is the other way round, and registers left in place could be read by
+ * speculation (CVE-2018-3665). So only under emulation a thread starts its turn without its
+ * registers, and the trap at their first use loads them; one that used them in each of some turns
+ * in a row gets them at once for a while. Sources: Intel SDM volume 1, chapter 13; volume 3, 2.5
+ * (CR0.TS) and chapter 13.
  *
- * Invariant: owner[cpu] == t and t's area.cpu_plus_1 == cpu + 1 means: the CPU's registers are t's newest state; if t's area is not
- * live, its memory is too.
+ * Invariant: owner[cpu] == t and t's area.cpu_plus_1 == cpu + 1 means: the CPU's registers are t's
+ * newest state; if t's area is not live, its memory is too.
  */
 #include "early.h"
 #include "frame.h"
@@ -18,12 +21,12 @@
 #include "thread.h"
 
 #define LEGACY_SIZE 512u
-#define CR0_TS 8u
+#define CR0_TS      8u
 
-#define STREAK 3u       /* turns with a trap in a row, until a thread is given its registers at once */
+#define STREAK      3u /* turns with a trap in a row, until a thread is given its registers at once */
 #define EAGER_TURNS 32u /* for so many turns */
 
-struct fpu_area { /* struct thread.fpu */
+struct fpu_area {        /* struct thread.fpu */
     void *block;         /* what was allocated */
     uint32_t cpu_plus_1; /* where its registers were last loaded; 0: nowhere */
     bool live;           /* it runs, and may have changed its registers */
@@ -130,9 +133,15 @@ void arch_fpu_free_thread(struct thread *t)
 static void save(void *state)
 {
     if (has_xsaveopt) {
-        __asm__ volatile("xsaveopt64 (%0)" : : "r"(state), "a"(0xffffffffu), "d"(0xffffffffu) : "memory");
+        __asm__ volatile("xsaveopt64 (%0)"
+                         :
+                         : "r"(state), "a"(0xffffffffu), "d"(0xffffffffu)
+                         : "memory");
     } else if (has_xsave) {
-        __asm__ volatile("xsave64 (%0)" : : "r"(state), "a"(0xffffffffu), "d"(0xffffffffu) : "memory");
+        __asm__ volatile("xsave64 (%0)"
+                         :
+                         : "r"(state), "a"(0xffffffffu), "d"(0xffffffffu)
+                         : "memory");
     } else {
         __asm__ volatile("fxsave64 (%0)" : : "r"(state) : "memory");
     }
@@ -141,7 +150,10 @@ static void save(void *state)
 static void load(const void *state)
 {
     if (has_xsave) {
-        __asm__ volatile("xrstor64 (%0)" : : "r"(state), "a"(0xffffffffu), "d"(0xffffffffu) : "memory");
+        __asm__ volatile("xrstor64 (%0)"
+                         :
+                         : "r"(state), "a"(0xffffffffu), "d"(0xffffffffu)
+                         : "memory");
     } else {
         __asm__ volatile("fxrstor64 (%0)" : : "r"(state) : "memory");
     }

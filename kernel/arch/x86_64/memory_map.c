@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel's half of every address space, made once: all RAM at PHYSMAP_BASE (2 MiB or 1 GiB pages, never executable), the kernel
- * image page by page (text read-only and executable, constants read-only, data not executable), and a small window for
- * device registers. All global. Page-table frames come from a bump allocator behind the kernel, before frame_init().
+ * The kernel's half of every address space, made once: all RAM at PHYSMAP_BASE (2 MiB or 1 GiB
+ * pages, never executable), the kernel image page by page (text read-only and executable, constants
+ * read-only, data not executable), and a small window for device registers. All global. Page-table
+ * frames come from a bump allocator behind the kernel, before frame_init().
  */
 #include "early.h"
 #include "log.h"
 
-#define PTE_P 1ull
-#define PTE_W 2ull
+#define PTE_P        1ull
+#define PTE_W        2ull
 #define PTE_UNCACHED 0x18ull /* PCD PWT */
-#define PTE_PS 0x80ull
-#define PTE_G 0x100ull
-#define PTE_NX (1ull << 63)
+#define PTE_PS       0x80ull
+#define PTE_G        0x100ull
+#define PTE_NX       (1ull << 63)
 
-#define SIZE_2M (1ull << 21)
-#define SIZE_1G (1ull << 30)
-#define SIZE_512G (1ull << 39)
+#define SIZE_2M      (1ull << 21)
+#define SIZE_1G      (1ull << 30)
+#define SIZE_512G    (1ull << 39)
 #define IMAGE_TABLES 2u /* the kernel image and its data: at most 4 MiB */
-#define DEVICE_BASE 0xffffffffc0000000ull
+#define DEVICE_BASE  0xffffffffc0000000ull
 #define DEVICE_PAGES 512u
 
 extern char kernel_start[], kernel_text_end[], kernel_rodata_end[], kernel_end[];
@@ -106,7 +107,8 @@ static uint64_t image_flags(uint64_t va)
     if (va < (uint64_t)kernel_text_end) {
         return PTE_P | PTE_G;
     }
-    return va < (uint64_t)kernel_rodata_end ? PTE_P | PTE_G | PTE_NX : PTE_P | PTE_W | PTE_G | PTE_NX;
+    return va < (uint64_t)kernel_rodata_end ? PTE_P | PTE_G | PTE_NX
+                                            : PTE_P | PTE_W | PTE_G | PTE_NX;
 }
 
 static void image_map(void)
@@ -156,11 +158,13 @@ void *device_map(uint64_t paddr, uint64_t size)
 {
     uint64_t first = paddr & ~(PAGE_SIZE - 1), last = (paddr + size - 1) & ~(PAGE_SIZE - 1);
     unsigned start = device_pages, n = (unsigned)((last - first) / PAGE_SIZE) + 1;
-    if (!size || last < first || last >> 40 || n > DEVICE_PAGES - device_pages || touches_ram(first, last + PAGE_SIZE)) {
+    if (!size || last < first || last >> 40 || n > DEVICE_PAGES - device_pages ||
+        touches_ram(first, last + PAGE_SIZE)) {
         return NULL;
     }
     for (unsigned i = 0; i < n; i++) {
-        device_pt[start + i] = (first + i * PAGE_SIZE) | PTE_P | PTE_W | PTE_UNCACHED | PTE_G | PTE_NX;
+        device_pt[start + i] =
+            (first + i * PAGE_SIZE) | PTE_P | PTE_W | PTE_UNCACHED | PTE_G | PTE_NX;
     }
     device_pages += n;
     return (void *)(DEVICE_BASE + start * PAGE_SIZE + (paddr - first));
@@ -198,7 +202,8 @@ unsigned arch_boot_memory(struct boot_range *out, unsigned max)
             n++;
         }
     }
-    uint64_t bundle_end = (boot_params.bundle_start + boot_params.bundle_size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+    uint64_t bundle_end =
+        (boot_params.bundle_start + boot_params.bundle_size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
     n = cut(out, n, max, 0, BOOT_LOW_RESERVED);
     n = cut(out, n, max, image_phys(kernel_start), image_phys(kernel_end));
     n = cut(out, n, max, bump_start, bump);

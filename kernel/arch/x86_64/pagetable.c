@@ -34,7 +34,8 @@ uint64_t pagetable_create(void)
 {
     uint64_t root = table_alloc();
     if (root) {
-        __builtin_memcpy((uint64_t *)phys_to_virt(root) + 256, (uint64_t *)phys_to_virt(arch_kernel_root) + 256, PAGE_SIZE / 2);
+        __builtin_memcpy((uint64_t *)phys_to_virt(root) + 256,
+                         (uint64_t *)phys_to_virt(arch_kernel_root) + 256, PAGE_SIZE / 2);
     }
     return root;
 }
@@ -98,7 +99,8 @@ void pagetable_set(uint64_t *entry, uint64_t value)
 bool pagetable_split(struct aspace *as, uint64_t *entry)
 {
     uint64_t old = *entry;
-    if ((old & PTE_OWNED) && __atomic_load_n(&frame_of(pte_page(old))->refs, __ATOMIC_ACQUIRE) != 1) {
+    if ((old & PTE_OWNED) &&
+        __atomic_load_n(&frame_of(pte_page(old))->refs, __ATOMIC_ACQUIRE) != 1) {
         return false; /* a copy holds the block for a moment */
     }
     uint64_t page = table_alloc();
@@ -139,11 +141,12 @@ uint64_t *pagetable_make(struct aspace *as, uint64_t va, unsigned level)
     return &t[index_of(va, level)];
 }
 
-void pagetable_clear(struct aspace *as, uint64_t va, uint64_t *entry, unsigned level, void (*release)(void *, uint64_t),
-                     void *context)
+void pagetable_clear(struct aspace *as, uint64_t va, uint64_t *entry, unsigned level,
+                     void (*release)(void *, uint64_t), void *context)
 {
     __atomic_store_n(entry, 0, __ATOMIC_RELAXED);
-    while (--*used_count(entry) == 0 && level < 2) { /* tables of pages and of page tables; the top two stay */
+    /* tables of pages and of page tables; the top two stay */
+    while (--*used_count(entry) == 0 && level < 2) {
         uint64_t page = virt_to_phys(entry) & ~(PAGE_SIZE - 1), *t = phys_to_virt(as->root);
         level++;
         for (unsigned l = 3; l > level; l--) {

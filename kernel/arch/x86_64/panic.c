@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel's end: why, registers, a backtrace with names, every other CPU stopped, the VM's end with a status.
- * It may run in any state, so it takes no lock and checks each address it follows.
+ * The kernel's end: why, registers, a backtrace with names, every other CPU stopped, the VM's end
+ * with a status. It may run in any state, so it takes no lock and checks each address it follows.
  */
 #include "early.h"
 #include "log.h"
@@ -10,7 +10,7 @@
 
 #include <stdarg.h>
 
-#define PANIC_STATUS 3u
+#define PANIC_STATUS  3u
 #define BACKTRACE_MAX 32u
 
 void klog_arguments(const char *format, va_list args);
@@ -44,7 +44,10 @@ static void show_place(uint64_t address)
     klog("  %016lx %s+0x%lx\n", address, name, offset);
 }
 
-/* A frame pointer that can be read: on the current kernel stack or in the kernel's own data (boot and emergency stacks). */
+/*
+ * A frame pointer that can be read: on the current kernel stack or in the kernel's own data (boot
+ * and emergency stacks).
+ */
 static bool frame_readable(uint64_t rbp)
 {
     struct thread *t = this_cpu()->current;
@@ -138,7 +141,8 @@ void panic_frame(struct trap_frame *f, const char *why)
     __asm__ volatile("mov %%cr2, %0; mov %%cr3, %1" : "=r"(cr2), "=r"(cr3));
     begin();
     klog("\nmotor: kernel panic: %s (vector %lu, error 0x%lx)\n", why, f->vector, f->error);
-    klog("rip %016lx rsp %016lx rbp %016lx rflags %lx cs %lx\n", f->rip, f->rsp, f->rbp, f->rflags, f->cs);
+    klog("rip %016lx rsp %016lx rbp %016lx rflags %lx cs %lx\n", f->rip, f->rsp, f->rbp, f->rflags,
+         f->cs);
     klog("rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", f->rax, f->rbx, f->rcx, f->rdx);
     klog("rsi %016lx rdi %016lx r8  %016lx r9  %016lx\n", f->rsi, f->rdi, f->r8, f->r9);
     klog("r10 %016lx r11 %016lx r12 %016lx r13 %016lx\n", f->r10, f->r11, f->r12, f->r13);

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The serial line as far as the kernel itself uses it (16550 at 0x3f8, polled), and the ways to end the machine: ACPI S5
- * (ACPI 6.5, 4.8.3.2 and, hardware-reduced, 4.8.3.7), reset, and QEMU's isa-debug-exit.
+ * The serial line as far as the kernel itself uses it (16550 at 0x3f8, polled), and the ways to end
+ * the machine: ACPI S5 (ACPI 6.5, 4.8.3.2 and, hardware-reduced, 4.8.3.7), reset, and QEMU's
+ * isa-debug-exit.
  */
 #include "early.h"
 #include "log.h"
 #include "spinlock.h"
 
-#define COM1 0x3f8
+#define COM1       0x3f8
 #define FIFO_DEPTH 16u
 #define DEBUG_EXIT 0xf4
-#define SLP_EN (1u << 13)
+#define SLP_EN     (1u << 13)
 
 static bool serial;
 
@@ -29,7 +30,9 @@ void arch_log_init(void)
     }
 }
 
-/* Port accesses are dear under emulation: an empty transmitter is given as much as its queue takes. */
+/*
+ * Port accesses are dear under emulation: an empty transmitter is given as much as its queue takes.
+ */
 static void serial_put(char c, uint32_t *room)
 {
     for (int i = 0; !*room && i < 100000; i++) {
@@ -43,7 +46,8 @@ static void serial_put(char c, uint32_t *room)
 
 void arch_log(const char *text, size_t n)
 {
-    static bool busy; /* lines of several CPUs do not mix, but a CPU that died holding it stops nobody */
+    /* lines of several CPUs do not mix, but a CPU that died holding it stops nobody */
+    static bool busy;
     uint32_t room = 0;
     for (int i = 0; i < 1000000 && __atomic_exchange_n(&busy, true, __ATOMIC_ACQUIRE); i++) {
         arch_relax();
@@ -115,4 +119,3 @@ noreturn void arch_power(uint32_t mode, uint32_t status)
         __asm__ volatile("cli; hlt");
     }
 }
-

@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The other CPUs: started all at once, each on tables and a stack of its own; and what CPUs say to one another: look
- * at your run queue, forget translations.
+ * The other CPUs: started all at once, each on tables and a stack of its own; and what CPUs say to
+ * one another: look at your run queue, forget translations.
  *
- * Shootdowns. One is under way at a time (shootdown.lock). The initiator publishes it, interrupts the targets and waits
- * for each to clear its bit. A target answers in the interrupt, or, if it spins for a lock with interrupts off, from
- * arch_relax(). The kernel never waits with interrupts off in any other way, so every target answers.
+ * Shootdowns. One is under way at a time (shootdown.lock). The initiator publishes it, interrupts
+ * the targets and waits for each to clear its bit. A target answers in the interrupt, or, if it
+ * spins for a lock with interrupts off, from arch_relax(). The kernel never waits with interrupts
+ * off in any other way, so every target answers.
  *
- * When nobody refers to the address space any more (aspace_put), a shootdown means more: CPUs that have it loaded
- * leave it for the kernel's own tables, because its root will be freed.
+ * When nobody refers to the address space any more (aspace_put), a shootdown means more: CPUs that
+ * have it loaded leave it for the kernel's own tables, because its root will be freed.
  *
- * An idle CPU is not woken for a flush: while it idles (cpu.tlb_request has TLB_LAZY) it uses no user translation, so the
- * initiator just adds TLB_STALE, and the CPU drops everything before it runs a thread again.
+ * An idle CPU is not woken for a flush: while it idles (cpu.tlb_request has TLB_LAZY) it uses no
+ * user translation, so the initiator just adds TLB_STALE, and the CPU drops everything before it
+ * runs a thread again.
  */
-#include "early.h"
 #include "aspace.h"
+#include "early.h"
 #include "frame.h"
 #include "log.h"
 #include "main.h"
@@ -22,9 +24,9 @@
 #include "spinlock.h"
 #include "thread.h"
 
-#define TRAMPOLINE 0x8000u
-#define ICR_INIT 0x4500u
-#define ICR_STARTUP 0x4600u
+#define TRAMPOLINE       0x8000u
+#define ICR_INIT         0x4500u
+#define ICR_STARTUP      0x4600u
 #define PAGES_ONE_BY_ONE 32u
 
 extern char smp_trampoline[], smp_trampoline_end[], boot_stack[];
@@ -39,7 +41,7 @@ static struct {
     uint64_t pending; /* [atomic] CPUs that have not answered */
 } shootdown;
 
-#define TLB_LAZY 1u
+#define TLB_LAZY  1u
 #define TLB_STALE 2u
 
 /* Bits of cpu.tlb_request. Called by the context switch, on the CPU itself. */
@@ -59,8 +61,9 @@ void tlb_idle_leave(void)
 static bool leave_to_idle(struct cpu *c)
 {
     uint64_t state = TLB_LAZY;
-    return __atomic_compare_exchange_n(&c->tlb_request, &state, TLB_LAZY | TLB_STALE, false, __ATOMIC_SEQ_CST,
-                                       __ATOMIC_SEQ_CST) || state == (TLB_LAZY | TLB_STALE);
+    return __atomic_compare_exchange_n(&c->tlb_request, &state, TLB_LAZY | TLB_STALE, false,
+                                       __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST) ||
+           state == (TLB_LAZY | TLB_STALE);
 }
 
 static void flush_range(uint64_t start, uint64_t end)
@@ -126,7 +129,8 @@ void arch_tlb_flush_all(void)
 void arch_tlb_shootdown(struct aspace *as, uint64_t start, uint64_t end)
 {
     struct cpu *c = this_cpu();
-    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* a CPU that comes to `as` after this sees the new entries */
+    /* a CPU that comes to `as` after this sees the new entries */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
     uint64_t mask = __atomic_load_n(&as->cpus, __ATOMIC_SEQ_CST), self = 1ull << c->id;
     flush(c, as, start, end);
     mask &= ~self;
@@ -164,7 +168,10 @@ uint64_t smp_stack[CPUS_MAX]; /* of CPU i: its top. Read by trampoline.S */
 uint32_t smp_prepared = 1;    /* CPUs that have all they need, the first one included */
 uint32_t smp_next = 1;        /* [atomic] id of the next CPU that comes */
 
-/* An AP, on its stack. Ids go by arrival; CPUs count themselves in that order, so that those below cpu_count are all up. */
+/*
+ * An AP, on its stack. Ids go by arrival; CPUs count themselves in that order, so that those below
+ * cpu_count are all up.
+ */
 noreturn void smp_main(uint32_t id)
 {
     struct cpu *c = cpus[id];
@@ -211,7 +218,10 @@ static bool is_new(uint32_t i)
     return acpi.cpu_apic_id[i] != apic_id();
 }
 
-/* Nobody waits for the CPUs: they join while the system starts. Virtual CPUs need no pause between INIT and STARTUP. */
+/*
+ * Nobody waits for the CPUs: they join while the system starts. Virtual CPUs need no pause between
+ * INIT and STARTUP.
+ */
 static void smp_start(void)
 {
     uint32_t wanted = 0;
@@ -228,7 +238,8 @@ static void smp_start(void)
     while (smp_prepared <= wanted && prepare(smp_prepared)) {
         smp_prepared++;
     }
-    __builtin_memcpy(phys_to_virt(TRAMPOLINE), smp_trampoline, (size_t)(smp_trampoline_end - smp_trampoline));
+    __builtin_memcpy(phys_to_virt(TRAMPOLINE), smp_trampoline,
+                     (size_t)(smp_trampoline_end - smp_trampoline));
     for (uint32_t i = 0; i + 1 < smp_prepared; i++) {
         apic_send(id[i], ICR_INIT);
         apic_send(id[i], ICR_STARTUP | TRAMPOLINE >> 12);

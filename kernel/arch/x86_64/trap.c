@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Exceptions and interrupts, by vector. A fault in user mode is the thread's affair; a page fault in the kernel is legal
- * only in uaccess.S, on a user address, and continues at its fix-up when the page cannot be had; anything else is a
- * broken invariant. Source: Intel SDM volume 3, chapter 6.
+ * Exceptions and interrupts, by vector. A fault in user mode is the thread's affair; a page fault
+ * in the kernel is legal only in uaccess.S, on a user address, and continues at its fix-up when the
+ * page cannot be had; anything else is a broken invariant. Source: Intel SDM volume 3, chapter 6.
  */
 #include "early.h"
 #include "log.h"
 #include "thread.h"
 
 #define PF_PRESENT 1u
-#define PF_WRITE 2u
-#define PF_USER 4u
-#define PF_FETCH 16u
+#define PF_WRITE   2u
+#define PF_USER    4u
+#define PF_FETCH   16u
 
 struct fixup {
     uint64_t from, to, target; /* rip in [from, to) */
@@ -46,12 +46,17 @@ static uint64_t read_cr2(void)
     return v;
 }
 
-/* SMAP's guard is down inside uaccess and was raised by the entry code: lower it again for the copy that goes on. */
+/*
+ * SMAP's guard is down inside uaccess and was raised by the entry code: lower it again for the copy
+ * that goes on.
+ */
 static void page_fault(struct trap_frame *f)
 {
     uint64_t address = read_cr2();
     bool user = f->cs & 3;
-    uint32_t access = f->error & PF_FETCH ? MOTOR_PROT_EXEC : f->error & PF_WRITE ? MOTOR_PROT_WRITE : MOTOR_PROT_READ;
+    uint32_t access = f->error & PF_FETCH   ? MOTOR_PROT_EXEC
+                      : f->error & PF_WRITE ? MOTOR_PROT_WRITE
+                                            : MOTOR_PROT_READ;
     struct thread *t = this_cpu()->current;
     CPU_COUNT(faults);
     if (!user && (address >= USER_END || !in_uaccess(f) || !t || !t->aspace)) {

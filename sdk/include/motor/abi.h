@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The Motor ABI: what the kernel and everything above it agree on. Included by both sides; freestanding;
- * fixed-width; layouts are asserted. Nothing here may change meaning once released.
+ * The Motor ABI: what the kernel and everything above it agree on. Included by both sides;
+ * freestanding; fixed-width; layouts are asserted. Nothing here may change meaning once released.
  *
- * Objects and handles. A process names kernel objects by handles, small positive integers valid in that
- * process only, each with rights. Kinds: process, thread, memory object (vmo), endpoint, gate, interrupt,
- * hardware (the right to touch devices; the first process alone is given it).
+ * Objects and handles. A process names kernel objects by handles, small positive integers valid in
+ * that process only, each with rights. Kinds: process, thread, memory object (vmo), endpoint, gate,
+ * interrupt, hardware (the right to touch devices; the first process alone is given it).
  *
- * Endpoint and gate. A server receives on an endpoint. It mints gates, each with a 64-bit badge, and gives
- * gate handles to clients; each message arrives with the badge of the gate it was sent through. When the
- * last handle to a gate goes (closed, or its holder died), the server receives MOTOR_EVENT_CLOSED with the badge.
- * A gate also carries notifications: a post marks the gate pending; the server receives one MOTOR_EVENT_NOTIFY
- * with the badge however many posts there were. Interrupts and exits notify a gate bound to them.
+ * Endpoint and gate. A server receives on an endpoint. It mints gates, each with a 64-bit badge,
+ * and gives gate handles to clients; each message arrives with the badge of the gate it was sent
+ * through. When the last handle to a gate goes (closed, or its holder died), the server receives
+ * MOTOR_EVENT_CLOSED with the badge. A gate also carries notifications: a post marks the gate
+ * pending; the server receives one MOTOR_EVENT_NOTIFY with the badge however many posts there were.
+ * Interrupts and exits notify a gate bound to them.
  */
 #ifndef MOTOR_ABI_H
 #define MOTOR_ABI_H
@@ -19,10 +20,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MOTOR_ABI_VERSION 1
-#define MOTOR_PAGE_SIZE 4096u
-#define MOTOR_SYSCALL_BASE 0x4d000000u /* above every Linux number, so that `syscall` can tell them apart */
-#define MOTOR_NEVER UINT64_MAX         /* a deadline that never comes. Deadlines: ns of CLOCK_MONOTONIC */
+#define MOTOR_ABI_VERSION  1
+#define MOTOR_PAGE_SIZE    4096u
+/* above every Linux number, so that `syscall` can tell them apart */
+#define MOTOR_SYSCALL_BASE 0x4d000000u
+#define MOTOR_NEVER        UINT64_MAX /* a deadline that never comes. Deadlines: ns of CLOCK_MONOTONIC */
 
 typedef uint32_t motor_handle; /* 0 is never a handle: it means "this process/thread" or "none" */
 
@@ -34,102 +36,120 @@ enum motor_error {
 };
 
 /* Rights of a handle. */
-#define MOTOR_RIGHT_READ (1u << 0)    /* map or read; receive */
-#define MOTOR_RIGHT_WRITE (1u << 1)   /* map writable or write; mint gates */
-#define MOTOR_RIGHT_EXEC (1u << 2)    /* map executable */
-#define MOTOR_RIGHT_CALL (1u << 3)    /* call and notify through a gate */
-#define MOTOR_RIGHT_DUP (1u << 4)     /* duplicate, install elsewhere, send in a message */
-#define MOTOR_RIGHT_MANAGE (1u << 5)  /* process and thread control; resize, decommit, bind */
-#define MOTOR_RIGHT_INSTALL (1u << 6) /* install handles into this process */
-#define MOTOR_RIGHTS_ALL 0x7fu
+#define MOTOR_RIGHT_READ     (1u << 0) /* map or read; receive */
+#define MOTOR_RIGHT_WRITE    (1u << 1) /* map writable or write; mint gates */
+#define MOTOR_RIGHT_EXEC     (1u << 2) /* map executable */
+#define MOTOR_RIGHT_CALL     (1u << 3) /* call and notify through a gate */
+#define MOTOR_RIGHT_DUP      (1u << 4) /* duplicate, install elsewhere, send in a message */
+#define MOTOR_RIGHT_MANAGE   (1u << 5) /* process and thread control; resize, decommit, bind */
+#define MOTOR_RIGHT_INSTALL  (1u << 6) /* install handles into this process */
+#define MOTOR_RIGHTS_ALL     0x7fu
 #define MOTOR_HANDLE_CLOEXEC (1u << 31) /* flag beside rights: process_exec drops the handle */
 
-#define MOTOR_HANDLES_MAX (1u << 20) /* handles in one process */
+#define MOTOR_HANDLES_MAX   (1u << 20) /* handles in one process */
 #define MOTOR_WAKE_LIST_MAX 256u
 
-/* ---- memory ------------------------------------------------------------------------------------------- */
+/* ---- memory ---- */
 
 /* map() and protect() flags */
-#define MOTOR_PROT_READ (1u << 0)
-#define MOTOR_PROT_WRITE (1u << 1)
-#define MOTOR_PROT_EXEC (1u << 2)
-#define MOTOR_PROT_MASK 7u
-#define MOTOR_MAP_PRIVATE (1u << 3)   /* copy-on-write over the object; anonymous memory always is */
-#define MOTOR_MAP_FIXED (1u << 4)     /* exactly at address, replacing what is there */
+#define MOTOR_PROT_READ     (1u << 0)
+#define MOTOR_PROT_WRITE    (1u << 1)
+#define MOTOR_PROT_EXEC     (1u << 2)
+#define MOTOR_PROT_MASK     7u
+/* copy-on-write over the object; anonymous memory always is */
+#define MOTOR_MAP_PRIVATE   (1u << 3)
+#define MOTOR_MAP_FIXED     (1u << 4) /* exactly at address, replacing what is there */
 #define MOTOR_MAP_NOREPLACE (1u << 5) /* exactly at address, MOTOR_EEXIST if something is there */
-#define MOTOR_MAP_STACK (1u << 6)     /* lazy, with an unmapped guard page below */
-#define MOTOR_MAP_POPULATE (1u << 7)  /* commit now */
-#define MOTOR_MAP_NOFORK (1u << 8)    /* a forked child does not get it */
-/* W^X: WRITE and EXEC together are refused with MOTOR_EACCESS. Without FIXED or NOREPLACE, a non-zero address is a hint. */
+#define MOTOR_MAP_STACK     (1u << 6) /* lazy, with an unmapped guard page below */
+#define MOTOR_MAP_POPULATE  (1u << 7) /* commit now */
+#define MOTOR_MAP_NOFORK    (1u << 8) /* a forked child does not get it */
+/*
+ * W^X: WRITE and EXEC together are refused with MOTOR_EACCESS. Without FIXED or NOREPLACE, a
+ * non-zero address is a hint.
+ */
 
 /* remap() flags */
 #define MOTOR_REMAP_MAYMOVE (1u << 0)
-#define MOTOR_REMAP_FIXED (1u << 1)
+#define MOTOR_REMAP_FIXED   (1u << 1)
 
 /* advise() */
-#define MOTOR_ADVISE_DONTNEED 1u /* private pages are dropped and read as zero (or the object's bytes) again */
+/* private pages are dropped and read as zero (or the object's bytes) again */
+#define MOTOR_ADVISE_DONTNEED 1u
 #define MOTOR_ADVISE_POPULATE 2u
-#define MOTOR_ADVISE_FREE 3u /* like DONTNEED now */
+#define MOTOR_ADVISE_FREE     3u /* like DONTNEED now */
 
 /* vmo_create() flags */
-#define MOTOR_VMO_CONTIGUOUS (1u << 0) /* committed at once, physically contiguous (queues of devices); at most 2 MiB */
+/* committed at once, physically contiguous (queues of devices); at most 2 MiB */
+#define MOTOR_VMO_CONTIGUOUS (1u << 0)
 /* vmo_create_physical() flags */
-#define MOTOR_VMO_UNCACHED (1u << 0)
+#define MOTOR_VMO_UNCACHED   (1u << 0)
 
 /* vmo_control() operations. Offsets and lengths in bytes; page-granular but for READ and WRITE. */
-#define MOTOR_VMO_GET_SIZE 0u  /* result: size */
-#define MOTOR_VMO_RESIZE 1u    /* length: new size; pages beyond are freed and unmapped everywhere */
-#define MOTOR_VMO_DECOMMIT 2u  /* free the pages of a range; they read as zero again */
-#define MOTOR_VMO_COMMIT 3u    /* allocate the pages of a range */
-#define MOTOR_VMO_READ 4u      /* copy object -> buffer; result: bytes */
-#define MOTOR_VMO_WRITE 5u     /* copy buffer -> object; result: bytes */
-#define MOTOR_VMO_PHYSICAL 6u  /* commit and pin the range; buffer: uint64_t physical address of each page. Needs the hardware right of the process (the holder of a hardware handle) */
+#define MOTOR_VMO_GET_SIZE  0u /* result: size */
+#define MOTOR_VMO_RESIZE    1u /* length: new size; pages beyond are freed and unmapped everywhere */
+#define MOTOR_VMO_DECOMMIT  2u /* free the pages of a range; they read as zero again */
+#define MOTOR_VMO_COMMIT    3u /* allocate the pages of a range */
+#define MOTOR_VMO_READ      4u /* copy object -> buffer; result: bytes */
+#define MOTOR_VMO_WRITE     5u /* copy buffer -> object; result: bytes */
+/*
+ * commit and pin the range; buffer: uint64_t physical address of each page. Needs the hardware
+ * right of the process (the holder of a hardware handle)
+ */
+#define MOTOR_VMO_PHYSICAL  6u
 #define MOTOR_VMO_COMMITTED 7u /* result: bytes committed */
 
-/* ---- threads ------------------------------------------------------------------------------------------ */
+/* ---- threads ---- */
 
 struct motor_thread_start {
     uint64_t rip;
     uint64_t rsp;
-    uint64_t arg[3];  /* rdi, rsi, rdx */
-    uint64_t regs[6]; /* rbx, rbp, r12, r13, r14, r15: a clone child continues in its parent's frame */
+    uint64_t arg[3]; /* rdi, rsi, rdx */
+    /* rbx, rbp, r12, r13, r14, r15: a clone child continues in its parent's frame */
+    uint64_t regs[6];
     uint64_t fs_base;
     uint64_t gs_base; /* also the address of its struct motor_tcb, 0 if it takes no upcalls */
     uint64_t flags;   /* reserved, 0 */
 };
 
 /* thread_control() */
-#define MOTOR_THREAD_INTERRUPT 1u    /* end its wait with MOTOR_EINTR, or upcall it; sticky until taken (see motor_tcb) */
-#define MOTOR_THREAD_SET_FS 2u       /* own thread only */
-#define MOTOR_THREAD_SET_GS 3u       /* own thread only; also moves its motor_tcb */
+/* end its wait with MOTOR_EINTR, or upcall it; sticky until taken (see motor_tcb) */
+#define MOTOR_THREAD_INTERRUPT    1u
+#define MOTOR_THREAD_SET_FS       2u /* own thread only */
+#define MOTOR_THREAD_SET_GS       3u /* own thread only; also moves its motor_tcb */
 #define MOTOR_THREAD_SET_AFFINITY 4u /* value: CPU bit mask (CPUs 0..63) */
 #define MOTOR_THREAD_GET_AFFINITY 5u
 #define MOTOR_THREAD_GET_CPU_TIME 6u /* result: ns this thread has run */
-#define MOTOR_THREAD_ACK 7u          /* own thread: clear the sticky interruption; result: the MOTOR_UPCALL_* bits that were set */
-#define MOTOR_THREAD_SET_PRIORITY 8u /* value 0..39, 20 normal, smaller is more urgent (as nice + 20) */
-#define MOTOR_THREAD_GET_HANDLE 9u   /* own thread: a new handle to it, all rights */
+/* own thread: clear the sticky interruption; result: the MOTOR_UPCALL_* bits that were set */
+#define MOTOR_THREAD_ACK          7u
+/* value 0..39, 20 normal, smaller is more urgent (as nice + 20) */
+#define MOTOR_THREAD_SET_PRIORITY 8u
+#define MOTOR_THREAD_GET_HANDLE   9u /* own thread: a new handle to it, all rights */
 
 /*
- * Upcalls. A thread started with a gs_base has a thread control block there, whose first part is this:
- * written by the kernel as marked [K], by the thread as marked [U].
+ * Upcalls. A thread started with a gs_base has a thread control block there, whose first part is
+ * this: written by the kernel as marked [K], by the thread as marked [U].
  *
- * Interruption (INTERRUPT, process timer, process signal): the kernel sets the reason bits in its own sticky
- * word and in `pending`. Then: if the thread is in an interruptible wait, the wait ends with MOTOR_EINTR (and any wait
- * begun while the sticky word is non-zero ends so at once). Else, at its next return to user mode, if `busy`
- * is 0, the kernel stores the thread's registers in `context`, sets `busy` to 1, and continues it at
- * the process's upcall entry with rsp = upcall_stack, rdi = the reason bits, rsi = 0. If `busy` is not 0 nothing more
- * happens: the runtime looks at `pending` before it clears `busy`, and takes the bits with MOTOR_THREAD_ACK.
- * TIMER and SIGNAL bits that a thread had not taken when it ended go to another thread of its process.
+ * Interruption (INTERRUPT, process timer, process signal): the kernel sets the reason bits in its
+ * own sticky word and in `pending`. Then: if the thread is in an interruptible wait, the wait ends
+ * with MOTOR_EINTR (and any wait begun while the sticky word is non-zero ends so at once). Else, at
+ * its next return to user mode, if `busy` is 0, the kernel stores the thread's registers in
+ * `context`, sets `busy` to 1, and continues it at the process's upcall entry with rsp =
+ * upcall_stack, rdi = the reason bits, rsi = 0. If `busy` is not 0 nothing more happens: the
+ * runtime looks at `pending` before it clears `busy`, and takes the bits with MOTOR_THREAD_ACK.
+ * TIMER and SIGNAL bits that a thread had not taken when it ended go to another thread of its
+ * process.
  *
- * Fault (page fault, general protection, divide error, ...): as above, at once, reason MOTOR_UPCALL_FAULT, with
- * `fault` filled, when busy is 0 or 1 (1 means "inside the runtime": the runtime decides by the RIP: a
- * guarded copy is resumed at its fix-up, else the program dies); the kernel then sets busy to 2. A fault when busy is 2
- * or the block is not writable ends the process with the fault's signal.
+ * Fault (page fault, general protection, divide error, ...): as above, at once, reason
+ * MOTOR_UPCALL_FAULT, with `fault` filled, when busy is 0 or 1 (1 means "inside the runtime": the
+ * runtime decides by the RIP: a guarded copy is resumed at its fix-up, else the program dies); the
+ * kernel then sets busy to 2. A fault when busy is 2 or the block is not writable ends the process
+ * with the fault's signal.
  */
 #define MOTOR_UPCALL_INTERRUPT (1u << 0)
-#define MOTOR_UPCALL_TIMER (1u << 1)
-#define MOTOR_UPCALL_SIGNAL (1u << 2) /* a signal from another process waits in the process object */
-#define MOTOR_UPCALL_FAULT (1u << 8)
+#define MOTOR_UPCALL_TIMER     (1u << 1)
+/* a signal from another process waits in the process object */
+#define MOTOR_UPCALL_SIGNAL    (1u << 2)
+#define MOTOR_UPCALL_FAULT     (1u << 8)
 
 struct motor_context { /* integer registers of a thread in user mode */
     uint64_t rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp;
@@ -142,37 +162,48 @@ struct motor_fault {
     uint64_t address; /* CR2 for page faults, else rip */
     uint32_t vector;  /* x86 exception number */
     uint32_t error;   /* x86 error code */
-    uint32_t status;  /* MOTOR_E* why a page could not be had: ENOENT not mapped, EACCESS protection, ENOMEM, EGONE beyond the object's end (SIGBUS) */
+    /*
+     * MOTOR_E* why a page could not be had: ENOENT not mapped, EACCESS protection, ENOMEM, EGONE
+     * beyond the object's end (SIGBUS)
+     */
+    uint32_t status;
     uint32_t reserved;
 };
 
 struct motor_tcb {
-    uint64_t self;          /* [U] its own address: %gs:0 */
-    uint32_t busy;          /* [KU] 0: program code runs; 1: runtime code runs; 2: an upcall for a fault runs */
-    uint32_t pending;       /* [K] reason bits not yet taken (a copy of the kernel's sticky word) */
-    uint64_t upcall_stack;  /* [U] top of the stack for upcalls, 16-byte aligned */
-    uint32_t alive;         /* [K] set to 0 when the thread ends itself and will not run in user mode again: the block is free */
+    uint64_t self; /* [U] its own address: %gs:0 */
+    /* [KU] 0: program code runs; 1: runtime code runs; 2: an upcall for a fault runs */
+    uint32_t busy;
+    uint32_t pending;      /* [K] reason bits not yet taken (a copy of the kernel's sticky word) */
+    uint64_t upcall_stack; /* [U] top of the stack for upcalls, 16-byte aligned */
+    /*
+     * [K] set to 0 when the thread ends itself and will not run in user mode again: the block is
+     * free
+     */
+    uint32_t alive;
     uint32_t reserved0;
     uint64_t reserved[4];
     struct motor_context context; /* [K] where the upcall interrupted; at offset 64 */
     struct motor_fault fault;     /* [K] */
 };
-_Static_assert(offsetof(struct motor_tcb, busy) == 8 && offsetof(struct motor_tcb, pending) == 12, "ABI");
+_Static_assert(offsetof(struct motor_tcb, busy) == 8 && offsetof(struct motor_tcb, pending) == 12,
+               "ABI");
 _Static_assert(offsetof(struct motor_tcb, upcall_stack) == 16, "ABI");
 _Static_assert(offsetof(struct motor_tcb, context) == 64, "ABI");
 _Static_assert(sizeof(struct motor_tcb) == 232, "ABI");
 
-/* ---- processes ---------------------------------------------------------------------------------------- */
+/* ---- processes ---- */
 
 /* process_set() */
 #define MOTOR_PSET_UPCALL_ENTRY 1u /* address of the upcall entry (own process or an embryo) */
-#define MOTOR_PSET_LINUX_ENTRY 2u  /* where `syscall` with a foreign number continues; rcx = return rip, r11 = rflags */
-#define MOTOR_PSET_UID 3u
-#define MOTOR_PSET_GID 4u
-#define MOTOR_PSET_PGID 5u
-#define MOTOR_PSET_SID 6u
+/* where `syscall` with a foreign number continues; rcx = return rip, r11 = rflags */
+#define MOTOR_PSET_LINUX_ENTRY  2u
+#define MOTOR_PSET_UID          3u
+#define MOTOR_PSET_GID          4u
+#define MOTOR_PSET_PGID         5u
+#define MOTOR_PSET_SID          6u
 #define MOTOR_PSET_MEMORY_LIMIT 7u /* bytes of committed private memory; MOTOR_NEVER: none */
-#define MOTOR_PSET_NAME 8u         /* value: address of a NUL-terminated name, 31 bytes are kept */
+#define MOTOR_PSET_NAME         8u /* value: address of a NUL-terminated name, 31 bytes are kept */
 
 /* process_info() */
 #define MOTOR_PINFO_BASIC 1u /* struct motor_process_info */
@@ -180,8 +211,12 @@ _Static_assert(sizeof(struct motor_tcb) == 232, "ABI");
 struct motor_process_info {
     uint32_t pid, ppid, pgid, sid;
     uint32_t uid, gid;
-    uint32_t state;  /* 0 embryo, 1 running, 2 dead */
-    uint32_t status; /* as given to process_exit; for a death by fault: signal number in bits 0..6 (wait status encoding) */
+    uint32_t state; /* 0 embryo, 1 running, 2 dead */
+    /*
+     * as given to process_exit; for a death by fault: signal number in bits 0..6 (wait status
+     * encoding)
+     */
+    uint32_t status;
     uint32_t threads, handles;
     uint64_t memory_private; /* bytes of committed private memory and page tables */
     uint64_t memory_virtual; /* bytes mapped */
@@ -192,37 +227,48 @@ struct motor_process_info {
 
 /* Exit status: the wait status encoding of Linux, (code & 255) << 8, or the signal number. */
 
-/* ---- messages ----------------------------------------------------------------------------------------- */
+/* ---- messages ---- */
 
-#define MOTOR_MSG_WORDS 6u
+#define MOTOR_MSG_WORDS   6u
 #define MOTOR_MSG_HANDLES 4u
-#define MOTOR_MSG_INLINE 256u /* bytes of `in` that arrive with the event itself */
+#define MOTOR_MSG_INLINE  256u /* bytes of `in` that arrive with the event itself */
 
 /* What a client fills for call(), and finds changed by the reply. */
 struct motor_msg {
     uint32_t op;       /* to the server, as is */
     uint32_t nhandles; /* in: handles sent, | MOTOR_CALL_*; out: handles received */
-    int64_t status;    /* out: the server's answer: negative status or errno as the protocol says, or a result */
+    /* out: the server's answer: negative status or errno as the protocol says, or a result */
+    int64_t status;
     uint64_t word[MOTOR_MSG_WORDS]; /* in and out */
-    const void *in;    /* bytes the server may read while the call lasts */
+    const void *in;                 /* bytes the server may read while the call lasts */
     uint64_t in_size;
-    void *out;         /* bytes the server may write while the call lasts */
+    void *out; /* bytes the server may write while the call lasts */
     uint64_t out_size;
-    motor_handle handle[MOTOR_MSG_HANDLES]; /* in: to send (a duplicate goes; the sender keeps its own); out: received */
+    /* in: to send (a duplicate goes; the sender keeps its own); out: received */
+    motor_handle handle[MOTOR_MSG_HANDLES];
     uint64_t deadline; /* MOTOR_NEVER, or when the call ends with MOTOR_ETIMEOUT */
 };
 _Static_assert(sizeof(struct motor_msg) == 120, "ABI");
-#define MOTOR_CALL_NOINTR (1u << 31) /* interruptions do not end the call: only the reply, the deadline or a death does */
-#define MOTOR_CALL_CONFIRM (1u << 30) /* an interruption ends the call only while no server has received it; after that it just tells the server (CANCEL), and the call waits for the answer: nothing happens unnoticed */
+/* interruptions do not end the call: only the reply, the deadline or a death does */
+#define MOTOR_CALL_NOINTR  (1u << 31)
+/*
+ * an interruption ends the call only while no server has received it; after that it just tells the
+ * server (CANCEL), and the call waits for the answer: nothing happens unnoticed
+ */
+#define MOTOR_CALL_CONFIRM (1u << 30)
 
-#define MOTOR_EVENT_CALL 1u
+#define MOTOR_EVENT_CALL   1u
 #define MOTOR_EVENT_NOTIFY 2u
 #define MOTOR_EVENT_CLOSED 3u
-#define MOTOR_EVENT_CANCEL 4u /* a call not yet answered was given up by its caller: `token` is dead; or (MOTOR_CALL_CONFIRM) its caller was interrupted and wants an answer now */
+/*
+ * a call not yet answered was given up by its caller: `token` is dead; or (MOTOR_CALL_CONFIRM) its
+ * caller was interrupted and wants an answer now
+ */
+#define MOTOR_EVENT_CANCEL 4u
 
 /*
- * What a server receives. In handle[], a gate of this very endpoint arrives as MOTOR_HANDLE_OWN with its badge in
- * own_badge[]: the server recognises its own object and gets no handle.
+ * What a server receives. In handle[], a gate of this very endpoint arrives as MOTOR_HANDLE_OWN
+ * with its badge in own_badge[]: the server recognises its own object and gets no handle.
  */
 #define MOTOR_HANDLE_OWN 0xffffffffu
 struct motor_event {
@@ -246,20 +292,25 @@ struct motor_reply {
     const void *data; /* copied to the start of the caller's `out` */
     uint64_t size;
     uint32_t nhandles;
-    uint32_t rights[MOTOR_MSG_HANDLES]; /* rights (and MOTOR_HANDLE_CLOEXEC) that the caller's handles get */
+    /* rights (and MOTOR_HANDLE_CLOEXEC) that the caller's handles get */
+    uint32_t rights[MOTOR_MSG_HANDLES];
     motor_handle handle[MOTOR_MSG_HANDLES];
     uint32_t flags; /* MOTOR_REPLY_* */
 };
-#define MOTOR_REPLY_MOVE 1u /* the server's own handles are closed when sent */
+#define MOTOR_REPLY_MOVE  1u /* the server's own handles are closed when sent */
 /*
- * If the caller has given up, serve() ends at this reply with -MOTOR_EGONE (without the flag, it goes on silently). A server that has
- * moved bytes for a call can so take them back: what the caller was not told of has not happened.
+ * If the caller has given up, serve() ends at this reply with -MOTOR_EGONE (without the flag, it
+ * goes on silently). A server that has moved bytes for a call can so take them back: what the
+ * caller was not told of has not happened.
  */
 #define MOTOR_REPLY_CHECK 2u
 
-/* msg_copy(): exactly one of buffer and vmo. Result: bytes copied (short at the end of a buffer or object). */
+/*
+ * msg_copy(): exactly one of buffer and vmo. Result: bytes copied (short at the end of a buffer or
+ * object).
+ */
 #define MOTOR_COPY_FROM_CALLER 0u /* caller's `in` -> here */
-#define MOTOR_COPY_TO_CALLER 1u   /* here -> caller's `out` */
+#define MOTOR_COPY_TO_CALLER   1u /* here -> caller's `out` */
 struct motor_copy {
     uint64_t offset; /* in the caller's buffer */
     uint64_t length;
@@ -269,18 +320,20 @@ struct motor_copy {
     uint64_t vmo_offset;
 };
 
-/* ---- futexes ------------------------------------------------------------------------------------------ */
+/* ---- futexes ---- */
 
-#define MOTOR_FUTEX_SHARED (1u << 0)   /* key by memory object and offset, else by address space and address */
-#define MOTOR_FUTEX_NOINTR (1u << 1)   /* not ended by interruptions (the runtime's own locks) */
-#define MOTOR_FUTEX_BITSET (1u << 2)   /* reserved */
+/* key by memory object and offset, else by address space and address */
+#define MOTOR_FUTEX_SHARED (1u << 0)
+#define MOTOR_FUTEX_NOINTR (1u << 1) /* not ended by interruptions (the runtime's own locks) */
+#define MOTOR_FUTEX_BITSET (1u << 2) /* reserved */
 
-/* ---- hardware ----------------------------------------------------------------------------------------- */
+/* ---- hardware ---- */
 
-#define MOTOR_IRQ_LINE_EDGE 0u  /* line: GSI */
+#define MOTOR_IRQ_LINE_EDGE  0u /* line: GSI */
 #define MOTOR_IRQ_LINE_LEVEL 1u /* line: GSI; active high */
-#define MOTOR_IRQ_MSI 2u        /* fills *msi; line: preferred CPU */
-#define MOTOR_IRQ_LINE_ISA 3u   /* line: ISA number; MADT overrides give GSI, trigger and polarity */
+#define MOTOR_IRQ_MSI        2u /* fills *msi; line: preferred CPU */
+/* line: ISA number; MADT overrides give GSI, trigger and polarity */
+#define MOTOR_IRQ_LINE_ISA   3u
 
 struct motor_msi {
     uint64_t address;
@@ -288,13 +341,15 @@ struct motor_msi {
     uint32_t reserved;
 };
 
-#define MOTOR_POWER_OFF 0u   /* ACPI S5, or the reset that QEMU's -no-reboot turns into an end with status 0 */
+/* ACPI S5, or the reset that QEMU's -no-reboot turns into an end with status 0 */
+#define MOTOR_POWER_OFF   0u
 #define MOTOR_POWER_RESET 1u
-#define MOTOR_POWER_EXIT 2u  /* isa-debug-exit with status if there is one, else as OFF */
+#define MOTOR_POWER_EXIT  2u /* isa-debug-exit with status if there is one, else as OFF */
 
 /*
- * Kernel information page: mapped read-only in every process; its address is word 0 of process start-up and
- * system_info(MOTOR_SINFO_KINFO). Time: ns = base_ns + ((rdtsc - base_tsc) * mult >> 32); read under seq.
+ * Kernel information page: mapped read-only in every process; its address is word 0 of process
+ * start-up and system_info(MOTOR_SINFO_KINFO). Time: ns = base_ns + ((rdtsc - base_tsc) * mult >>
+ * 32); read under seq.
  */
 struct motor_kinfo {
     uint32_t abi_version;
@@ -302,22 +357,22 @@ struct motor_kinfo {
     uint32_t seq; /* odd while being changed */
     uint32_t flags;
     uint64_t base_tsc;
-    uint64_t base_ns;   /* monotonic ns at base_tsc */
-    uint64_t mult;      /* ns per TSC tick, 32.32 fixed point */
+    uint64_t base_ns;            /* monotonic ns at base_tsc */
+    uint64_t mult;               /* ns per TSC tick, 32.32 fixed point */
     uint64_t realtime_offset_ns; /* realtime = monotonic + this */
     uint64_t tsc_hz;
-    uint64_t xsave_size; /* bytes of the XSAVE area in use; 512 when only FXSAVE */
-    uint64_t xsave_mask; /* XCR0, 0 when only FXSAVE */
+    uint64_t xsave_size;   /* bytes of the XSAVE area in use; 512 when only FXSAVE */
+    uint64_t xsave_mask;   /* XCR0, 0 when only FXSAVE */
     uint64_t memory_total; /* bytes of RAM managed */
 };
-#define MOTOR_KINFO_FSGSBASE (1u << 0) /* rdfsbase and wrfsbase work in user mode */
-#define MOTOR_KINFO_ADDRESS 0x00007fffffffe000ull /* where it is mapped in every process */
+#define MOTOR_KINFO_FSGSBASE (1u << 0)             /* rdfsbase and wrfsbase work in user mode */
+#define MOTOR_KINFO_ADDRESS  0x00007fffffffe000ull /* where it is mapped in every process */
 
 /* system_info() */
-#define MOTOR_SINFO_MEMORY 1u   /* struct motor_memory_info */
-#define MOTOR_SINFO_COUNTERS 2u /* struct motor_counters, summed over CPUs */
-#define MOTOR_SINFO_BOOT 3u     /* struct motor_boot_info; first process only */
-#define MOTOR_SINFO_CPU 4u      /* uint32_t: the CPU this thread runs on */
+#define MOTOR_SINFO_MEMORY    1u /* struct motor_memory_info */
+#define MOTOR_SINFO_COUNTERS  2u /* struct motor_counters, summed over CPUs */
+#define MOTOR_SINFO_BOOT      3u /* struct motor_boot_info; first process only */
+#define MOTOR_SINFO_CPU       4u /* uint32_t: the CPU this thread runs on */
 #define MOTOR_SINFO_PROCESSES 5u /* array of uint32_t pids; result: how many there are */
 
 struct motor_memory_info {
@@ -327,8 +382,10 @@ struct motor_memory_info {
 };
 
 struct motor_counters {
-    uint64_t syscalls, switches, space_switches, ipis, faults, tlb_flushes, interrupts, timer_interrupts;
-    uint64_t calls, direct_switches, notifies, futex_waits, futex_wakes, upcalls, copied_bytes, frames_zeroed;
+    uint64_t syscalls, switches, space_switches, ipis, faults, tlb_flushes, interrupts,
+        timer_interrupts;
+    uint64_t calls, direct_switches, notifies, futex_waits, futex_wakes, upcalls, copied_bytes,
+        frames_zeroed;
 };
 
 struct motor_boot_info {
@@ -338,8 +395,8 @@ struct motor_boot_info {
 };
 
 /* The first process (sysio) starts with these handles. */
-#define MOTOR_BOOT_SELF 1u
+#define MOTOR_BOOT_SELF     1u
 #define MOTOR_BOOT_HARDWARE 2u
-#define MOTOR_BOOT_BUNDLE 3u /* read-only, mappable executable through clones */
+#define MOTOR_BOOT_BUNDLE   3u /* read-only, mappable executable through clones */
 
 #endif

@@ -2,71 +2,126 @@
 /*
  * The I/O protocol: what sysio's engines and the POSIX runtime say to each other. Two ways:
  *
- * 1. Calls (motor_call) on gates. Every open file, directory, socket and terminal is a gate of its engine; the badge is
- *    the engine's own name for it. `op` is IO_*; msg.status in the reply is a result >= 0 or a negated Linux errno.
- *    The engine knows when the last handle to an object goes (MOTOR_EVENT_CLOSED): that is close().
+ * 1. Calls (motor_call) on gates. Every open file, directory, socket and terminal is a gate of its
+ * engine; the badge is the engine's own name for it. `op` is IO_*; msg.status in the reply is a
+ * result >= 0 or a negated Linux errno. The engine knows when the last handle to an object goes
+ * (MOTOR_EVENT_CLOSED): that is close().
  *
- * 2. Streams in a session's arena: shared memory between one process and one engine, so that bytes move and readiness is
- *    seen without a call. See "Sessions" below. Sockets live there. Terminals and files are used by calls.
+ * 2. Streams in a session's arena: shared memory between one process and one engine, so that bytes
+ * move and readiness is seen without a call. See "Sessions" below. Sockets live there. Terminals
+ * and files are used by calls.
  *
- * Nothing in shared memory is trusted by either side: indices are read once, bounded, and used from the local copy.
+ * Nothing in shared memory is trusted by either side: indices are read once, bounded, and used from
+ * the local copy.
  */
 #ifndef MOTOR_IO_H
 #define MOTOR_IO_H
 
 #include <motor/abi.h>
 
-/* ---- calls: files and directories (fs engine), terminals (tty engine) ------------------------------------ */
+/* ---- calls: files and directories (fs engine), terminals (tty engine) ---- */
 
 /*
- * w0.. are msg.word[]. "path": msg.in holds the bytes without NUL, relative to the directory the call is made on, or absolute
- * (from the root); it is resolved by the engine, symlinks included. Longer than IO_PATH_MAX-1: ENAMETOOLONG.
+ * w0.. are msg.word[]. "path": msg.in holds the bytes without NUL, relative to the directory the
+ * call is made on, or absolute (from the root); it is resolved by the engine, symlinks included.
+ * Longer than IO_PATH_MAX-1: ENAMETOOLONG.
  */
 #define IO_PATH_MAX 4096u
 
-#define IO_OPEN 1u      /* path; w0 Linux O_* flags, w1 mode & ~umask -> handle[0]; out: struct io_stat; w0: MOTOR_FD_* protocol of the new handle. Empty path: reopen the object itself */
-#define IO_STAT 2u      /* path; w0: AT_SYMLINK_NOFOLLOW or 0; empty path: the object itself -> out: struct io_stat */
-#define IO_READ 3u      /* w0 offset (~0: a stream) -> out: bytes; status: count. Terminals: blocks unless w1 has O_NONBLOCK */
-#define IO_WRITE 4u     /* w0 offset (~0: append at the end, or a stream), w1 O_APPEND|O_NONBLOCK; in: bytes -> status: count, w0: offset after it, w1: size of the file */
-#define IO_TRUNCATE 5u  /* w0 size; path or empty */
-#define IO_READDIR 6u   /* w0 cookie (0: start) -> out: Linux linux_dirent64 records, d_off = next cookie; status: bytes, 0 at the end */
-#define IO_MKDIR 7u     /* path, w0 mode */
-#define IO_UNLINK 8u    /* path, w0 AT_REMOVEDIR or 0 */
-#define IO_RENAME 9u    /* in: old path then new path; w0 length of the old one, w1 Linux RENAME_* flags; handle[0]: directory the new one is relative to (0 handles: the same) */
-#define IO_LINK 10u     /* like RENAME; w1 AT_SYMLINK_FOLLOW, AT_EMPTY_PATH */
-#define IO_SYMLINK 11u  /* in: target then link path; w0 length of the target */
-#define IO_READLINK 12u /* path -> out: target; status: its length (may exceed out) */
-#define IO_CHMOD 13u    /* path or empty, w0 mode, w1 AT_SYMLINK_NOFOLLOW */
-#define IO_CHOWN 14u    /* path or empty, w0 uid, w1 gid (~0 as 32 bits: keep), w2 AT_SYMLINK_NOFOLLOW */
-#define IO_UTIMENS 15u  /* path or empty, w0,w1 atime sec,nsec; w2,w3 mtime (nsec may be UTIME_NOW/UTIME_OMIT); w4 AT_SYMLINK_NOFOLLOW */
-#define IO_ACCESS 16u   /* path, w0 R_OK|W_OK|X_OK, w1 AT_EACCESS|AT_SYMLINK_NOFOLLOW */
-#define IO_STATFS 17u   /* path or empty -> out: struct io_statfs */
-#define IO_SYNC 18u     /* w0 1: data only (fdatasync). Answered when the device has flushed */
-#define IO_MAP 19u      /* w0 PROT_* wanted (write: shared writable mapping) -> handle[0]: vmo; w0: offset of the file's byte 0 in it; w1: size */
-#define IO_MKNOD 20u    /* path, w0 mode, w1 dev */
-#define IO_ALLOCATE 21u /* w0 offset, w1 length, w2 Linux FALLOC_FL_* */
-#define IO_CONTROL 22u  /* ioctl: w0 request, w1 argument if by value; in/out: the structure by the request's own size */
-#define IO_POLL 23u     /* w0 mask, w1 0: just look; 1: also arm: when one of the mask becomes ready, bit w2 of the session named by handle[0] (own gate) is set -> status: POLL* bits now */
-#define IO_PATH 24u     /* w0 0: getcwd (-ENOENT when it was removed), 1: /proc/self/fd (then with " (deleted)") -> out: absolute path of the object, no NUL; status: length */
-#define IO_LOCK 25u     /* reserved: flock and record locks */
-#define IO_COPY 26u     /* copy_file_range: w0 offset here, w1 offset there, w2 length; handle[0]: the target -> status: bytes */
-#define IO_CHECK_DIR 27u /* path or empty -> handle[0]: directory handle for cwd use, needs search permission (chdir) */
-#define IO_EXEC 28u     /* path or empty, w0 AT_SYMLINK_NOFOLLOW or 0 -> handle[0] readable for exec, checks X permission, out: struct io_stat */
+/*
+ * path; w0 Linux O_* flags, w1 mode & ~umask -> handle[0]; out: struct io_stat; w0: MOTOR_FD_*
+ * protocol of the new handle. Empty path: reopen the object itself
+ */
+#define IO_OPEN      1u
+/* path; w0: AT_SYMLINK_NOFOLLOW or 0; empty path: the object itself -> out: struct io_stat */
+#define IO_STAT      2u
+/*
+ * w0 offset (~0: a stream) -> out: bytes; status: count. Terminals: blocks unless w1 has O_NONBLOCK
+ */
+#define IO_READ      3u
+/*
+ * w0 offset (~0: append at the end, or a stream), w1 O_APPEND|O_NONBLOCK; in: bytes -> status:
+ * count, w0: offset after it, w1: size of the file
+ */
+#define IO_WRITE     4u
+#define IO_TRUNCATE  5u /* w0 size; path or empty */
+/*
+ * w0 cookie (0: start) -> out: Linux linux_dirent64 records, d_off = next cookie; status: bytes, 0
+ * at the end
+ */
+#define IO_READDIR   6u
+#define IO_MKDIR     7u /* path, w0 mode */
+#define IO_UNLINK    8u /* path, w0 AT_REMOVEDIR or 0 */
+/*
+ * in: old path then new path; w0 length of the old one, w1 Linux RENAME_* flags; handle[0]:
+ * directory the new one is relative to (0 handles: the same)
+ */
+#define IO_RENAME    9u
+#define IO_LINK      10u /* like RENAME; w1 AT_SYMLINK_FOLLOW, AT_EMPTY_PATH */
+#define IO_SYMLINK   11u /* in: target then link path; w0 length of the target */
+#define IO_READLINK  12u /* path -> out: target; status: its length (may exceed out) */
+#define IO_CHMOD     13u /* path or empty, w0 mode, w1 AT_SYMLINK_NOFOLLOW */
+/* path or empty, w0 uid, w1 gid (~0 as 32 bits: keep), w2 AT_SYMLINK_NOFOLLOW */
+#define IO_CHOWN     14u
+/*
+ * path or empty, w0,w1 atime sec,nsec; w2,w3 mtime (nsec may be UTIME_NOW/UTIME_OMIT); w4
+ * AT_SYMLINK_NOFOLLOW
+ */
+#define IO_UTIMENS   15u
+#define IO_ACCESS    16u /* path, w0 R_OK|W_OK|X_OK, w1 AT_EACCESS|AT_SYMLINK_NOFOLLOW */
+#define IO_STATFS    17u /* path or empty -> out: struct io_statfs */
+#define IO_SYNC      18u /* w0 1: data only (fdatasync). Answered when the device has flushed */
+/*
+ * w0 PROT_* wanted (write: shared writable mapping) -> handle[0]: vmo; w0: offset of the file's
+ * byte 0 in it; w1: size
+ */
+#define IO_MAP       19u
+#define IO_MKNOD     20u /* path, w0 mode, w1 dev */
+#define IO_ALLOCATE  21u /* w0 offset, w1 length, w2 Linux FALLOC_FL_* */
+/* ioctl: w0 request, w1 argument if by value; in/out: the structure by the request's own size */
+#define IO_CONTROL   22u
+/*
+ * w0 mask, w1 0: just look; 1: also arm: when one of the mask becomes ready, bit w2 of the session
+ * named by handle[0] (own gate) is set -> status: POLL* bits now
+ */
+#define IO_POLL      23u
+/*
+ * w0 0: getcwd (-ENOENT when it was removed), 1: /proc/self/fd (then with " (deleted)") -> out:
+ * absolute path of the object, no NUL; status: length
+ */
+#define IO_PATH      24u
+#define IO_LOCK      25u /* reserved: flock and record locks */
+/*
+ * copy_file_range: w0 offset here, w1 offset there, w2 length; handle[0]: the target -> status:
+ * bytes
+ */
+#define IO_COPY      26u
+/* path or empty -> handle[0]: directory handle for cwd use, needs search permission (chdir) */
+#define IO_CHECK_DIR 27u
+/*
+ * path or empty, w0 AT_SYMLINK_NOFOLLOW or 0 -> handle[0] readable for exec, checks X permission,
+ * out: struct io_stat
+ */
+#define IO_EXEC      28u
 
 /*
- * A status of IO_OWN_FD + n, from any call with a path: the path led to /proc/self/fd/n (also by /dev/stdin, /dev/fd/n), which only the
- * runtime knows; it answers the call itself with its descriptor n (for readlink and lstat: as the symlink that it looks like). The
- * directory /proc/self/fd itself can be opened; IO_READDIR on it answers IO_OWN_FD.
+ * A status of IO_OWN_FD + n, from any call with a path: the path led to /proc/self/fd/n (also by
+ * /dev/stdin, /dev/fd/n), which only the runtime knows; it answers the call itself with its
+ * descriptor n (for readlink and lstat: as the symlink that it looks like). The directory
+ * /proc/self/fd itself can be opened; IO_READDIR on it answers IO_OWN_FD.
  */
-#define IO_OWN_FD (1u << 24)
+#define IO_OWN_FD       (1u << 24)
 #define IO_TRANSFER_MAX (1u << 20)
 
 /*
- * Rules for the details. IO_READ and IO_WRITE on files give as many bytes as the file has or may hold, but never more than
- * IO_TRANSFER_MAX in one call, so that nobody has the engine to himself; the runtime goes on. On terminals and the motor-run channel
- * they may be short: IO_READ as read(2), IO_WRITE answers as soon as some bytes are taken (at least one, or -EAGAIN with O_NONBLOCK), so a blocking
- * write loops. IO_OPEN of O_PATH objects, IO_CHECK_DIR: such handles serve as a base for paths, for IO_STAT, IO_STATFS, IO_PATH and IO_POLL only.
- * IO_OPEN keeps no offset and no O_APPEND: the runtime does. IO_OPEN of a terminal device answers a handle of the tty engine (w0: MOTOR_FD_TTY).
+ * Rules for the details. IO_READ and IO_WRITE on files give as many bytes as the file has or may
+ * hold, but never more than IO_TRANSFER_MAX in one call, so that nobody has the engine to himself;
+ * the runtime goes on. On terminals and the motor-run channel they may be short: IO_READ as
+ * read(2), IO_WRITE answers as soon as some bytes are taken (at least one, or -EAGAIN with
+ * O_NONBLOCK), so a blocking write loops. IO_OPEN of O_PATH objects, IO_CHECK_DIR: such handles
+ * serve as a base for paths, for IO_STAT, IO_STATFS, IO_PATH and IO_POLL only. IO_OPEN keeps no
+ * offset and no O_APPEND: the runtime does. IO_OPEN of a terminal device answers a handle of the
+ * tty engine (w0: MOTOR_FD_TTY).
  */
 
 struct io_stat {
@@ -85,42 +140,62 @@ struct io_statfs {
     uint64_t type, bsize, blocks, bfree, bavail, files, ffree, fsid, namelen, flags;
 };
 
-/* ---- calls: sockets (net engine) -------------------------------------------------------------------- */
+/* ---- calls: sockets (net engine) ---- */
 
 /*
- * All answer at once; waiting is done on the stream. Addresses are Linux struct sockaddr_in / sockaddr_in6 bytes in `in` and `out`.
+ * All answer at once; waiting is done on the stream. Addresses are Linux struct sockaddr_in /
+ * sockaddr_in6 bytes in `in` and `out`.
  */
-#define IO_SESSION_OPEN 64u /* on a connector gate; handle[0]: the caller's process with INSTALL; handle[1]: its doorbell vmo (one page, struct io_doorbell) -> handle[0]: session gate, handle[1]: arena vmo; w0 arena size */
-#define IO_SOCKET 65u       /* on a session gate: w0 family, w1 type, w2 protocol -> handle[0]: socket; w0: slot */
-#define IO_BIND 66u         /* in: address */
-#define IO_LISTEN 67u       /* w0 backlog. The slot becomes an accept queue */
-#define IO_CONNECT 68u      /* in: address -> 0 done (datagram), -EINPROGRESS: watch the slot */
-#define IO_SHUTDOWN 69u     /* w0 SHUT_RD|SHUT_WR|SHUT_RDWR. Pending tx bytes go out before the FIN */
-#define IO_GETNAME 70u      /* w0 0: own, 1: peer -> out: address; status: its length */
-#define IO_SETSOCKOPT 71u   /* w0 level, w1 name; in: value */
-#define IO_GETSOCKOPT 72u   /* w0 level, w1 name -> out: value; status: length */
-#define IO_ATTACH 73u       /* on a socket; handle[0]: a session gate: move (or for listeners: add) the stream's home to that session -> w0: slot. For sockets inherited by fork or sent */
-#define IO_SENDFILE 74u     /* on a socket; handle[0]: file object (fs engine, resolved inside sysio); w0 offset, w1 length -> status: bytes queued (0 < n <= length) or -EAGAIN */
-#define IO_NETINFO 75u      /* on a connector: w0 0: interfaces (struct io_ifaddr[]), 1: resolv.conf text, 2: sockets (struct io_sockinfo[]), 3: counters text */
+/*
+ * on a connector gate; handle[0]: the caller's process with INSTALL; handle[1]: its doorbell vmo
+ * (one page, struct io_doorbell) -> handle[0]: session gate, handle[1]: arena vmo; w0 arena size
+ */
+#define IO_SESSION_OPEN 64u
+/* on a session gate: w0 family, w1 type, w2 protocol -> handle[0]: socket; w0: slot */
+#define IO_SOCKET       65u
+#define IO_BIND         66u /* in: address */
+#define IO_LISTEN       67u /* w0 backlog. The slot becomes an accept queue */
+#define IO_CONNECT      68u /* in: address -> 0 done (datagram), -EINPROGRESS: watch the slot */
+#define IO_SHUTDOWN     69u /* w0 SHUT_RD|SHUT_WR|SHUT_RDWR. Pending tx bytes go out before the FIN */
+#define IO_GETNAME      70u /* w0 0: own, 1: peer -> out: address; status: its length */
+#define IO_SETSOCKOPT   71u /* w0 level, w1 name; in: value */
+#define IO_GETSOCKOPT   72u /* w0 level, w1 name -> out: value; status: length */
+/*
+ * on a socket; handle[0]: a session gate: move (or for listeners: add) the stream's home to that
+ * session -> w0: slot. For sockets inherited by fork or sent
+ */
+#define IO_ATTACH       73u
+/*
+ * on a socket; handle[0]: file object (fs engine, resolved inside sysio); w0 offset, w1 length ->
+ * status: bytes queued (0 < n <= length) or -EAGAIN
+ */
+#define IO_SENDFILE     74u
+/*
+ * on a connector: w0 0: interfaces (struct io_ifaddr[]), 1: resolv.conf text, 2: sockets (struct
+ * io_sockinfo[]), 3: counters text
+ */
+#define IO_NETINFO      75u
 
-/* ---- calls: terminals and the motor-run channel (tty engine) -------------------------------------------- */
+/* ---- calls: terminals and the motor-run channel (tty engine) ---- */
 
 /*
- * On the tty connector (motor_start.tty): w0 IO_TTY_* -> handle[0]. Terminals and channel objects answer IO_READ, IO_WRITE, IO_STAT (empty
- * path), IO_CONTROL, IO_POLL. IO_TTY_TRACE and IO_TTY_MISSING take IO_WRITE only: whole text lines; they become TRACE and MISSING
- * frames, or lines of the serial console. For IO_TTY_MISSING each line is "name count"; the runtime writes them when the program ends.
+ * On the tty connector (motor_start.tty): w0 IO_TTY_* -> handle[0]. Terminals and channel objects
+ * answer IO_READ, IO_WRITE, IO_STAT (empty path), IO_CONTROL, IO_POLL. IO_TTY_TRACE and
+ * IO_TTY_MISSING take IO_WRITE only: whole text lines; they become TRACE and MISSING frames, or
+ * lines of the serial console. For IO_TTY_MISSING each line is "name count"; the runtime writes
+ * them when the program ends.
  */
-#define IO_TTY_OPEN 80u
+#define IO_TTY_OPEN    80u
 #define IO_TTY_CONSOLE 0u /* the serial console */
-#define IO_TTY_STDIN 1u   /* motor-run's streams; without a channel: the console */
-#define IO_TTY_STDOUT 2u
-#define IO_TTY_STDERR 3u
-#define IO_TTY_TRACE 4u
+#define IO_TTY_STDIN   1u /* motor-run's streams; without a channel: the console */
+#define IO_TTY_STDOUT  2u
+#define IO_TTY_STDERR  3u
+#define IO_TTY_TRACE   4u
 #define IO_TTY_MISSING 5u
 
 struct io_ifaddr {
     char name[16];
-    uint32_t index, flags; /* Linux IFF_* */
+    uint32_t index, flags;                /* Linux IFF_* */
     uint32_t address, netmask, broadcast; /* IPv4, network order */
     uint32_t mtu;
     uint8_t mac[8];
@@ -134,12 +209,13 @@ struct io_sockinfo {
     uint32_t uid, pid;
 };
 
-/* ---- sessions and streams ----------------------------------------------------------------------------- */
+/* ---- sessions and streams ---- */
 
 /*
- * Doorbell: one page of the client's, shared with every engine it has a session with. A client thread that found nothing
- * to do sets `waiting`, looks once more, and sleeps on `seq` (MOTOR_FUTEX_SHARED). An engine that changed something adds 1 to
- * `seq`, and if `waiting` was set (it exchanges it for 0) wakes the futex. Engines wake in batches, at the end of a turn.
+ * Doorbell: one page of the client's, shared with every engine it has a session with. A client
+ * thread that found nothing to do sets `waiting`, looks once more, and sleeps on `seq`
+ * (MOTOR_FUTEX_SHARED). An engine that changed something adds 1 to `seq`, and if `waiting` was set
+ * (it exchanges it for 0) wakes the futex. Engines wake in batches, at the end of a turn.
  */
 struct io_doorbell {
     uint32_t seq;
@@ -147,20 +223,25 @@ struct io_doorbell {
 };
 
 /*
- * Arena: header page(s), slots, then two regions of ring memory: the engine's (rx rings, placed by the engine) and the client's (tx
- * rings, placed by the client). The object is sparse: only touched pages exist.
+ * Arena: header page(s), slots, then two regions of ring memory: the engine's (rx rings, placed by
+ * the engine) and the client's (tx rings, placed by the client). The object is sparse: only touched
+ * pages exist.
  */
-#define IO_SLOTS 65536u
-#define IO_ARENA_BITMAPS 4096u              /* offset of to_client, then to_engine: struct io_bitmap in 3 pages each */
-#define IO_ARENA_TO_CLIENT IO_ARENA_BITMAPS
-#define IO_ARENA_TO_ENGINE (IO_ARENA_BITMAPS + 3u * 4096u)
-#define IO_ARENA_SLOTS (64u * 1024u)        /* offset of struct io_slot[IO_SLOTS] */
+#define IO_SLOTS              65536u
+/* offset of to_client, then to_engine: struct io_bitmap in 3 pages each */
+#define IO_ARENA_BITMAPS      4096u
+#define IO_ARENA_TO_CLIENT    IO_ARENA_BITMAPS
+#define IO_ARENA_TO_ENGINE    (IO_ARENA_BITMAPS + 3u * 4096u)
+#define IO_ARENA_SLOTS        (64u * 1024u) /* offset of struct io_slot[IO_SLOTS] */
 #define IO_ARENA_ENGINE_RINGS (16ull << 20) /* offset; length: */
-#define IO_ARENA_RINGS_SIZE (8ull << 30)
+#define IO_ARENA_RINGS_SIZE   (8ull << 30)
 #define IO_ARENA_CLIENT_RINGS (IO_ARENA_ENGINE_RINGS + IO_ARENA_RINGS_SIZE)
-#define IO_ARENA_SIZE (IO_ARENA_CLIENT_RINGS + IO_ARENA_RINGS_SIZE)
+#define IO_ARENA_SIZE         (IO_ARENA_CLIENT_RINGS + IO_ARENA_RINGS_SIZE)
 
-/* A bitmap of slots with a summary: set the bit, then its word's bit in summary; take by exchanging summary words and bit words for 0. */
+/*
+ * A bitmap of slots with a summary: set the bit, then its word's bit in summary; take by exchanging
+ * summary words and bit words for 0.
+ */
 struct io_bitmap {
     uint64_t summary[IO_SLOTS / 64 / 64]; /* 16 words */
     uint64_t pad[48];                     /* to 512 bytes */
@@ -168,9 +249,9 @@ struct io_bitmap {
 };
 
 /*
- * Session header, page 0. engine_asleep: set by the engine before it sleeps, if it leaves this session unwatched; a client that set
- * bits in to_engine exchanges it for 0, and if it was 1 calls motor_notify(session gate). (Set the bit first, then exchange: full
- * barriers on both sides.)
+ * Session header, page 0. engine_asleep: set by the engine before it sleeps, if it leaves this
+ * session unwatched; a client that set bits in to_engine exchanges it for 0, and if it was 1 calls
+ * motor_notify(session gate). (Set the bit first, then exchange: full barriers on both sides.)
  */
 struct io_session {
     uint32_t magic, version;
@@ -181,21 +262,24 @@ struct io_session {
 #define IO_SESSION_MAGIC 0x53534553u
 
 /*
- * A byte ring: [tail, head) are the bytes in it; both run freely (mod 2^32). `place` says where the ring is: it changes only when the
- * ring is empty, by the producer, who writes it before the head that first uses it. Byte i is at
- *     offset + ((i - base) & (size - 1))    with offset = page * 4096, size = 1 << order
- * Packed so that it is read in one load: page:24 | order:8 | base:32.  place 0: no ring yet. A reader checks that the ring lies in the
- * producer's region of the arena and that order is 12..IO_RING_ORDER_MAX, else the stream is broken (engine: reset it; client: EIO).
+ * A byte ring: [tail, head) are the bytes in it; both run freely (mod 2^32). `place` says where the
+ * ring is: it changes only when the ring is empty, by the producer, who writes it before the head
+ * that first uses it. Byte i is at offset + ((i - base) & (size - 1))    with offset = page * 4096,
+ * size = 1 << order Packed so that it is read in one load: page:24 | order:8 | base:32.  place 0:
+ * no ring yet. A reader checks that the ring lies in the producer's region of the arena and that
+ * order is 12..IO_RING_ORDER_MAX, else the stream is broken (engine: reset it; client: EIO).
  */
 #define IO_RING_ORDER_MIN 12u
 /*
- * Barriers. Producer: bytes, place, then head with release. Consumer: head with acquire, then place. Whoever sets a wish (the
- * engine's WANT_SPACE, the client's IO_CLIENT_WANT_SPACE, `sleepers`, `waiting`) executes a full barrier and looks again before it relies on
- * being told; whoever moves an index executes a full barrier before it looks at the other side's wish.
+ * Barriers. Producer: bytes, place, then head with release. Consumer: head with acquire, then
+ * place. Whoever sets a wish (the engine's WANT_SPACE, the client's IO_CLIENT_WANT_SPACE,
+ * `sleepers`, `waiting`) executes a full barrier and looks again before it relies on being told;
+ * whoever moves an index executes a full barrier before it looks at the other side's wish.
  *
- * Closing (the last handle goes). Bytes in tx still go out, so a tx ring that is not drained (tx_tail != tx_head) stays the engine's
- * until the slot's kind is IO_SLOT_FREE, which the engine tells with the slot's to_client bit; only then may the client reuse that ring. A
- * drained one may be reused at once. The slot itself is given out again (generation + 1) only by the engine.
+ * Closing (the last handle goes). Bytes in tx still go out, so a tx ring that is not drained
+ * (tx_tail != tx_head) stays the engine's until the slot's kind is IO_SLOT_FREE, which the engine
+ * tells with the slot's to_client bit; only then may the client reuse that ring. A drained one may
+ * be reused at once. The slot itself is given out again (generation + 1) only by the engine.
  */
 #define IO_RING_ORDER_MAX 22u
 static inline uint64_t io_place(uint64_t page, uint32_t order, uint32_t base)
@@ -204,30 +288,34 @@ static inline uint64_t io_place(uint64_t page, uint32_t order, uint32_t base)
 }
 
 /* Slot kinds */
-#define IO_SLOT_FREE 0u
-#define IO_SLOT_STREAM 1u   /* bytes (TCP) */
+#define IO_SLOT_FREE     0u
+#define IO_SLOT_STREAM   1u /* bytes (TCP) */
 #define IO_SLOT_DATAGRAM 2u /* records: struct io_datagram + data, padded to 16 */
-#define IO_SLOT_ACCEPT 3u   /* rx: records of struct io_accept */
+#define IO_SLOT_ACCEPT   3u /* rx: records of struct io_accept */
 
 /* state bits, by the engine */
-#define IO_STATE_CONNECTED (1u << 0)
-#define IO_STATE_RX_EOF (1u << 1)   /* after the bytes in rx: end of file */
-#define IO_STATE_TX_CLOSED (1u << 2) /* write gives EPIPE (or `error` first) */
-#define IO_STATE_ERROR (1u << 3)    /* `error` holds an errno; taken by exchanging it for 0 */
+#define IO_STATE_CONNECTED  (1u << 0)
+#define IO_STATE_RX_EOF     (1u << 1) /* after the bytes in rx: end of file */
+#define IO_STATE_TX_CLOSED  (1u << 2) /* write gives EPIPE (or `error` first) */
+#define IO_STATE_ERROR      (1u << 3) /* `error` holds an errno; taken by exchanging it for 0 */
 #define IO_STATE_CONNECTING (1u << 4)
-#define IO_STATE_WANT_SPACE (1u << 5) /* the engine holds data or a small window back: set the to_engine bit after taking bytes from rx */
+/* the engine holds data or a small window back: set the to_engine bit after taking bytes from rx */
+#define IO_STATE_WANT_SPACE (1u << 5)
 
 /* flags, by the client */
-#define IO_CLIENT_WANT_SPACE (1u << 0) /* tx was full: set the to_client bit when at least a third of tx_limit is free */
-#define IO_CLIENT_CORK (1u << 1)       /* as TCP_CORK, without a call; after clearing it, set the to_engine bit */
-#define IO_CLIENT_NODELAY (1u << 2)    /* as TCP_NODELAY, without a call */
+/* tx was full: set the to_client bit when at least a third of tx_limit is free */
+#define IO_CLIENT_WANT_SPACE (1u << 0)
+/* as TCP_CORK, without a call; after clearing it, set the to_engine bit */
+#define IO_CLIENT_CORK       (1u << 1)
+#define IO_CLIENT_NODELAY    (1u << 2) /* as TCP_NODELAY, without a call */
 
 struct io_slot { /* 128 bytes: a cache line for each writer */
     /* written by the engine */
     uint32_t rx_head;
     uint32_t tx_tail;
     uint64_t rx_place;
-    uint32_t seq;   /* +1 with every change that a sleeper may wait for; futex word (MOTOR_FUTEX_SHARED) */
+    /* +1 with every change that a sleeper may wait for; futex word (MOTOR_FUTEX_SHARED) */
+    uint32_t seq;
     uint32_t state;
     uint32_t error;
     uint16_t kind;
@@ -252,13 +340,13 @@ struct io_datagram { /* 32 bytes before each datagram in a ring */
     uint16_t port;   /* network order, as is the address */
     uint8_t address[16];
     uint32_t ifindex;
-    uint32_t flags;  /* 1: truncated */
+    uint32_t flags; /* 1: truncated */
 };
 _Static_assert(sizeof(struct io_datagram) == 32, "protocol");
 
-struct io_accept { /* 64 bytes */
-    uint32_t slot;        /* of the new stream, in the same arena */
-    motor_handle handle;  /* already installed in the client */
+struct io_accept {         /* 64 bytes */
+    uint32_t slot;         /* of the new stream, in the same arena */
+    motor_handle handle;   /* already installed in the client */
     uint16_t family, port; /* peer; network order */
     uint8_t address[16];
     uint16_t own_port, reserved;

@@ -2,13 +2,14 @@
 /*
  * How a POSIX process begins.
  *
- * The runtime image (MOTOR_BUNDLE_RUNTIME) is a static PIE without PT_INTERP. Whoever starts a process (sysio for the
- * first program; the runtime itself for spawn and exec) creates a process, maps the image's segments into it at
- * a random base (text shared, data private), maps a start block (a vmo filled with struct motor_start and what it
- * points to by offsets) read-write private, installs the handles that the block names, and starts one thread at the image's entry
- * with rdi = address of the start block, rsi = base of the runtime image, on a small stack of at least 64 KiB. The
- * runtime then relocates itself, maps the program's ELF from the `exec` handle, builds the Linux initial
- * stack (argc, argv, envp, auxv) and jumps to the program.
+ * The runtime image (MOTOR_BUNDLE_RUNTIME) is a static PIE without PT_INTERP. Whoever starts a
+ * process (sysio for the first program; the runtime itself for spawn and exec) creates a process,
+ * maps the image's segments into it at a random base (text shared, data private), maps a start
+ * block (a vmo filled with struct motor_start and what it points to by offsets) read-write private,
+ * installs the handles that the block names, and starts one thread at the image's entry with rdi =
+ * address of the start block, rsi = base of the runtime image, on a small stack of at least 64 KiB.
+ * The runtime then relocates itself, maps the program's ELF from the `exec` handle, builds the
+ * Linux initial stack (argc, argv, envp, auxv) and jumps to the program.
  */
 #ifndef MOTOR_START_H
 #define MOTOR_START_H
@@ -18,10 +19,10 @@
 #define MOTOR_START_MAGIC 0x5452415453544f4dull /* "MOTSTART" */
 
 /* Protocol a file descriptor's handle speaks; see <motor/io.h>. */
-#define MOTOR_FD_FILE 1u   /* fs engine: regular file, directory, device */
-#define MOTOR_FD_TTY 2u    /* tty engine: terminal or motor-run channel; call mode, see io.h */
+#define MOTOR_FD_FILE   1u /* fs engine: regular file, directory, device */
+#define MOTOR_FD_TTY    2u /* tty engine: terminal or motor-run channel; call mode, see io.h */
 #define MOTOR_FD_SOCKET 3u /* net engine */
-#define MOTOR_FD_OTHER 4u  /* reserved for pipes and UNIX sockets */
+#define MOTOR_FD_OTHER  4u /* reserved for pipes and UNIX sockets */
 
 struct motor_start_fd {
     int32_t fd;
@@ -33,49 +34,57 @@ struct motor_start_fd {
 
 struct motor_start {
     uint64_t magic;
-    uint32_t size;         /* of the whole block in bytes */
-    uint32_t flags;        /* MOTOR_START_* */
+    uint32_t size;              /* of the whole block in bytes */
+    uint32_t flags;             /* MOTOR_START_* */
     motor_handle reserved_self; /* 0: a process gets a handle to itself by motor_handle_dup(0) */
-    motor_handle runtime;  /* vmo of the runtime image, to start others with */
-    motor_handle root;     /* fs engine: directory "/" */
-    motor_handle cwd;      /* fs engine: working directory */
-    motor_handle net;      /* net engine connector gate (IO_SESSION_OPEN, IO_SOCKET) */
-    motor_handle tty;      /* tty engine connector gate */
-    motor_handle exec;     /* fs engine: the program file, open for execution */
-    motor_handle trace;    /* tty engine: where --trace lines go, 0: no tracing */
-    uint32_t argc, argv;   /* argv: offset of argc NUL-terminated strings, one after the other */
-    uint32_t envc, envp;   /* likewise */
-    uint32_t exec_path;    /* offset of a string (AT_EXECFN) */
-    uint32_t cwd_path;     /* offset of a string */
+    motor_handle runtime;       /* vmo of the runtime image, to start others with */
+    motor_handle root;          /* fs engine: directory "/" */
+    motor_handle cwd;           /* fs engine: working directory */
+    motor_handle net;           /* net engine connector gate (IO_SESSION_OPEN, IO_SOCKET) */
+    motor_handle tty;           /* tty engine connector gate */
+    motor_handle exec;          /* fs engine: the program file, open for execution */
+    motor_handle trace;         /* tty engine: where --trace lines go, 0: no tracing */
+    uint32_t argc, argv;    /* argv: offset of argc NUL-terminated strings, one after the other */
+    uint32_t envc, envp;    /* likewise */
+    uint32_t exec_path;     /* offset of a string (AT_EXECFN) */
+    uint32_t cwd_path;      /* offset of a string */
     uint32_t fds, fd_table; /* count; offset of struct motor_start_fd[] */
     uint32_t pid, ppid, pgid, sid;
     uint32_t uid, euid, gid, egid;
     uint32_t umask;
-    uint32_t runtime_size;  /* bytes of the runtime image file */
+    uint32_t runtime_size;   /* bytes of the runtime image file */
     uint64_t signal_ignored; /* bit n-1: signal n is SIG_IGN */
     uint64_t signal_blocked;
     uint64_t rlimit[16][2]; /* soft and hard, by Linux RLIMIT_ numbers */
 };
 
-#define MOTOR_START_RLIMITS (1u << 0) /* rlimit[] is meaningful */
-#define MOTOR_START_REPORT_MISSING (1u << 1) /* at the end, report calls that were not implemented (motor-run --missing) */
+#define MOTOR_START_RLIMITS        (1u << 0) /* rlimit[] is meaningful */
+/* at the end, report calls that were not implemented (motor-run --missing) */
+#define MOTOR_START_REPORT_MISSING (1u << 1)
 
 /*
- * MOTOR_BUNDLE_RUN: what sysio starts first. Then argc NUL-terminated strings, then envc. argv[0] first; the program file
- * is `path` (first string of all, before argv).
+ * MOTOR_BUNDLE_RUN: what sysio starts first. Then argc NUL-terminated strings, then envc. argv[0]
+ * first; the program file is `path` (first string of all, before argv).
  */
-/* Files MOTOR_BUNDLE_RUN ".1" and so on, of the same form, name programs that are started beside it; the machine ends with the first. */
+/*
+ * Files MOTOR_BUNDLE_RUN ".1" and so on, of the same form, name programs that are started beside
+ * it; the machine ends with the first.
+ */
 #define MOTOR_RUN_COMPANIONS 9u
-#define MOTOR_RUN_MAGIC 0x4e5552544f4dull
+#define MOTOR_RUN_MAGIC      0x4e5552544f4dull
 struct motor_run {
     uint64_t magic;
     uint32_t flags; /* MOTOR_RUN_* */
     uint32_t argc, envc;
     uint32_t reserved;
 };
-#define MOTOR_RUN_CHANNEL (1u << 0) /* stdio goes over the virtio console channel (<motor/channel.h>), else over the serial console */
-#define MOTOR_RUN_TRACE (1u << 1)
+/* stdio goes over the virtio console channel (<motor/channel.h>), else over the serial console */
+#define MOTOR_RUN_CHANNEL (1u << 0)
+#define MOTOR_RUN_TRACE   (1u << 1)
 #define MOTOR_RUN_MISSING (1u << 2)
-/* When the program ends: with CHANNEL an EXIT frame is sent; then the VM powers off (status 0 of QEMU when the program exited 0 or with CHANNEL). */
+/*
+ * When the program ends: with CHANNEL an EXIT frame is sent; then the VM powers off (status 0 of
+ * QEMU when the program exited 0 or with CHANNEL).
+ */
 
 #endif

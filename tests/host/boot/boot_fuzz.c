@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Boots boot/pvh.c and acpi.c on made-up machines: sound tables first, then tables with bytes changed (checksums put
- * right again half of the time, so that what lies behind them is reached). The low 4 GiB of the machine are a mapping at
- * PHYSMAP_BASE, as the boot page tables make it; what lies beyond is not readable. Whatever the tables say, the result
- * keeps its promises (check_result) and the readers end: an alarm ends the test if not.
+ * Boots boot/pvh.c and acpi.c on made-up machines: sound tables first, then tables with bytes
+ * changed (checksums put right again half of the time, so that what lies behind them is reached).
+ * The low 4 GiB of the machine are a mapping at PHYSMAP_BASE, as the boot page tables make it; what
+ * lies beyond is not readable. Whatever the tables say, the result keeps its promises
+ * (check_result) and the readers end: an alarm ends the test if not.
  *
  * boot_fuzz [ROUNDS [SEED]]
  */
@@ -18,27 +19,27 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define LOW (1ull << 32)
-#define BASE 0x10000u   /* everything that is read lies in [BASE, BASE + SIZE) */
-#define SIZE 0x2000u
-#define INFO 0x10000u
-#define MEMMAP 0x10100u
+#define LOW     (1ull << 32)
+#define BASE    0x10000u /* everything that is read lies in [BASE, BASE + SIZE) */
+#define SIZE    0x2000u
+#define INFO    0x10000u
+#define MEMMAP  0x10100u
 #define MODULES 0x10300u
 #define CMDLINE 0x10400u
-#define RSDP 0x10500u
-#define XSDT 0x10600u
-#define RSDT 0x10700u
-#define MADT 0x10800u
-#define FADT 0x10a00u
-#define HPET 0x10c00u
-#define DSDT 0x10d00u
+#define RSDP    0x10500u
+#define XSDT    0x10600u
+#define RSDT    0x10700u
+#define MADT    0x10800u
+#define FADT    0x10a00u
+#define HPET    0x10c00u
+#define DSDT    0x10d00u
 
-#define REQUIRE(x)                                                                                           \
-    do {                                                                                                     \
-        if (!(x)) {                                                                                          \
-            fprintf(stderr, "boot_fuzz: round %lu: %s\n", (unsigned long)round_number, #x);                  \
-            abort();                                                                                         \
-        }                                                                                                    \
+#define REQUIRE(x) \
+    do { \
+        if (!(x)) { \
+            fprintf(stderr, "boot_fuzz: round %lu: %s\n", (unsigned long)round_number, #x); \
+            abort(); \
+        } \
     } while (0)
 
 uint64_t pvh_start_info;
@@ -54,9 +55,7 @@ void klog(const char *format, ...)
 {
     (void)format;
 }
-void arch_log_init(void)
-{
-}
+void arch_log_init(void) {}
 noreturn void arch_power(uint32_t mode, uint32_t status)
 {
     REQUIRE(mode == MOTOR_POWER_EXIT && status);
@@ -139,7 +138,8 @@ static void set_sums(void)
 
 static void make_start_info(void)
 {
-    static const uint64_t map[][3] = {{0, 0x9f000, 1}, {0xf0000, 0x10000, 2}, {0x100000, 0x3f00000, 1}, {LOW, 1ull << 31, 1}};
+    static const uint64_t map[][3] = {
+        {0, 0x9f000, 1}, {0xf0000, 0x10000, 2}, {0x100000, 0x3f00000, 1}, {LOW, 1ull << 31, 1}};
     put(INFO, 4, 0x336ec578);
     put(INFO + 4, 4, 1);
     put(INFO + 12, 4, 1);
@@ -173,8 +173,14 @@ static void make_tables(void)
     }
     header(MADT, "APIC", 44 + 8 + 8 + 12 + 10 + 16 + 12);
     put(MADT + 36, 4, 0xfee00000);
-    memcpy(at(MADT + 44), "\0\10\0\0\1\0\0\0" "\0\10\1\1\1\0\0\0" "\1\14\0\0\0\0\300\376\0\0\0\0" "\2\12\0\0\2\0\0\0\5\0"
-           "\11\20\0\0\2\0\0\0\1\0\0\0\2\0\0\0" "\5\14\0\0\0\0\340\376\0\0\0\0", 66);
+    memcpy(at(MADT + 44),
+           "\0\10\0\0\1\0\0\0"
+           "\0\10\1\1\1\0\0\0"
+           "\1\14\0\0\0\0\300\376\0\0\0\0"
+           "\2\12\0\0\2\0\0\0\5\0"
+           "\11\20\0\0\2\0\0\0\1\0\0\0\2\0\0\0"
+           "\5\14\0\0\0\0\340\376\0\0\0\0",
+           66);
     header(FADT, "FACP", 268);
     put(FADT + 40, 4, DSDT);
     put(FADT + 64, 4, 0x604);
@@ -189,19 +195,26 @@ static void make_tables(void)
     memcpy(at(DSDT + 36), "\10_S5_\22\12\4\12\5\12\6\0\0", 14);
 }
 
-/* Bytes, or fields that name places and lengths, get values that are random, extreme, or off by a little. */
+/*
+ * Bytes, or fields that name places and lengths, get values that are random, extreme, or off by a
+ * little.
+ */
 static void mutate(void)
 {
-    static const uint64_t fields[] = {INFO + 16, INFO + 24, INFO + 32, INFO + 40, INFO + 48, MEMMAP, MEMMAP + 8, MEMMAP + 24, MEMMAP + 32,
-                                      MEMMAP + 56, MODULES, MODULES + 8, RSDP + 16, RSDP + 24, XSDT + 4, RSDT + 4, MADT + 4, MADT + 45,
-                                      FADT + 4, FADT + 40, HPET + 4, DSDT + 4, DSDT + 42, XSDT + 36, XSDT + 44};
-    static const uint64_t values[] = {0, 1, 0xff, 0xffff, 0xffffffff, ~0ull, LOW - 1, LOW - 36, LOW, INFO, 1ull << 63};
+    static const uint64_t fields[] = {INFO + 16, INFO + 24,   INFO + 32,   INFO + 40,   INFO + 48,
+                                      MEMMAP,    MEMMAP + 8,  MEMMAP + 24, MEMMAP + 32, MEMMAP + 56,
+                                      MODULES,   MODULES + 8, RSDP + 16,   RSDP + 24,   XSDT + 4,
+                                      RSDT + 4,  MADT + 4,    MADT + 45,   FADT + 4,    FADT + 40,
+                                      HPET + 4,  DSDT + 4,    DSDT + 42,   XSDT + 36,   XSDT + 44};
+    static const uint64_t values[] = {0,       1,        0xff, 0xffff, 0xffffffff, ~0ull,
+                                      LOW - 1, LOW - 36, LOW,  INFO,   1ull << 63};
     for (uint64_t n = next() % 6; n; n--) {
         if (next() % 2) {
             put(BASE + next() % (DSDT + 64 - BASE), 1, next());
         } else {
             uint64_t field = fields[next() % (sizeof(fields) / sizeof(*fields))];
-            uint64_t value = next() % 2 ? values[next() % (sizeof(values) / sizeof(*values))] : get(field, 8) + next() % 9 - 4;
+            uint64_t value = next() % 2 ? values[next() % (sizeof(values) / sizeof(*values))]
+                                        : get(field, 8) + next() % 9 - 4;
             put(field, next() % 2 ? 4 : 8, value);
         }
     }
@@ -258,13 +271,16 @@ int main(int argc, char **argv)
     void *low = mmap((void *)PHYSMAP_BASE, LOW, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
     REQUIRE(low == (void *)PHYSMAP_BASE);
-    REQUIRE(mmap((char *)low + LOW, LOW, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0) !=
-            MAP_FAILED);
+    REQUIRE(mmap((char *)low + LOW, LOW, PROT_NONE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
+                 0) != MAP_FAILED);
     boot(false);
-    REQUIRE(!refused && boot_params.ranges == 4 && boot_params.bundle_size == 12345 && boot_params.rsdp == RSDP);
+    REQUIRE(!refused && boot_params.ranges == 4 && boot_params.bundle_size == 12345 &&
+            boot_params.rsdp == RSDP);
     REQUIRE(!strcmp(boot_params.cmdline, "debug motor"));
     REQUIRE(acpi.cpus == 3 && acpi.ioapics == 1 && acpi.isa[0].set && acpi.isa[0].gsi == 2);
-    REQUIRE(acpi.s5 && acpi.s5_a == 5 && acpi.s5_b == 6 && acpi.hpet == 0xfed00000 && acpi.pm_timer_port == 0x608);
+    REQUIRE(acpi.s5 && acpi.s5_a == 5 && acpi.s5_b == 6 && acpi.hpet == 0xfed00000 &&
+            acpi.pm_timer_port == 0x608);
     REQUIRE(acpi.reset_address == 0xcf9 && acpi.reset_value == 15);
     uint64_t accepted = 0;
     for (round_number = 1; round_number <= rounds; round_number++) {

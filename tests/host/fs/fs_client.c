@@ -36,8 +36,12 @@ void client_start(void)
 {
     static struct motor_bundle_header header __attribute__((aligned(4096)));
     static uint8_t page[4096] __attribute__((aligned(4096)));
-    header = (struct motor_bundle_header){.magic = MOTOR_BUNDLE_MAGIC, .version = MOTOR_BUNDLE_VERSION, .total_size = 4096,
-                                          .entries_offset = 64, .names_offset = 64, .hash = motor_bundle_hash(page, 0)};
+    header = (struct motor_bundle_header){.magic = MOTOR_BUNDLE_MAGIC,
+                                          .version = MOTOR_BUNDLE_VERSION,
+                                          .total_size = 4096,
+                                          .entries_offset = 64,
+                                          .names_offset = 64,
+                                          .hash = motor_bundle_hash(page, 0)};
     memcpy(page, &header, sizeof header);
     if (client_start_bundle(page, sizeof page) < 0)
         abort();
@@ -50,7 +54,8 @@ int64_t client_call(motor_handle h, struct motor_msg *m)
     return m->status;
 }
 
-int64_t client_path(motor_handle h, uint32_t op, const char *path, uint64_t w0, uint64_t w1, uint64_t w2)
+int64_t client_path(motor_handle h, uint32_t op, const char *path, uint64_t w0, uint64_t w1,
+                    uint64_t w2)
 {
     struct motor_msg m = {.op = op, .word = {w0, w1, w2}, .in = path, .in_size = strlen(path)};
     int64_t status = client_call(h, &m);
@@ -59,28 +64,46 @@ int64_t client_path(motor_handle h, uint32_t op, const char *path, uint64_t w0, 
     return status;
 }
 
-int64_t client_open(motor_handle dir, const char *path, uint32_t flags, uint32_t mode, motor_handle *out)
+int64_t client_open(motor_handle dir, const char *path, uint32_t flags, uint32_t mode,
+                    motor_handle *out)
 {
     struct io_stat st;
-    struct motor_msg m = {.op = IO_OPEN, .word = {flags, mode}, .in = path, .in_size = strlen(path), .out = &st, .out_size = sizeof st};
+    struct motor_msg m = {.op = IO_OPEN,
+                          .word = {flags, mode},
+                          .in = path,
+                          .in_size = strlen(path),
+                          .out = &st,
+                          .out_size = sizeof st};
     int64_t status = client_call(dir, &m);
     *out = status == 0 ? m.handle[0] : 0;
     return status;
 }
 
-int64_t client_two(motor_handle a, uint32_t op, const char *old, motor_handle b, const char *new, uint32_t flags)
+int64_t client_two(motor_handle a, uint32_t op, const char *old, motor_handle b, const char *new,
+                   uint32_t flags)
 {
     char both[16384];
     size_t n = strlen(old), k = strlen(new);
     memcpy(both, old, n);
     memcpy(both + n, new, k);
-    struct motor_msg m = {.op = op, .word = {n, flags}, .in = both, .in_size = n + k, .nhandles = b != 0, .handle = {b}};
+    struct motor_msg m = {.op = op,
+                          .word = {n, flags},
+                          .in = both,
+                          .in_size = n + k,
+                          .nhandles = b != 0,
+                          .handle = {b}};
     return client_call(a, &m);
 }
 
-int64_t client_out(motor_handle h, uint32_t op, const char *path, uint64_t w0, void *buffer, uint64_t size)
+int64_t client_out(motor_handle h, uint32_t op, const char *path, uint64_t w0, void *buffer,
+                   uint64_t size)
 {
-    struct motor_msg m = {.op = op, .word = {w0}, .in = path, .in_size = strlen(path), .out = buffer, .out_size = size};
+    struct motor_msg m = {.op = op,
+                          .word = {w0},
+                          .in = path,
+                          .in_size = strlen(path),
+                          .out = buffer,
+                          .out_size = size};
     return client_call(h, &m);
 }
 
@@ -94,7 +117,8 @@ int64_t client_read(motor_handle h, uint64_t offset, void *buffer, uint64_t size
     return client_out(h, IO_READ, "", offset, buffer, size);
 }
 
-int64_t client_write(motor_handle h, uint64_t offset, const void *buffer, uint64_t size, uint32_t flags)
+int64_t client_write(motor_handle h, uint64_t offset, const void *buffer, uint64_t size,
+                     uint32_t flags)
 {
     struct motor_msg m = {.op = IO_WRITE, .word = {offset, flags}, .in = buffer, .in_size = size};
     return client_call(h, &m);

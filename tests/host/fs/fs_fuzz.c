@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The fs engine against nonsense: messages with any operation, words, bytes, handles and sizes; and bundles with any byte changed.
- * Nothing is expected but that every call is answered and the sanitizers are silent.
+ * The fs engine against nonsense: messages with any operation, words, bytes, handles and sizes; and
+ * bundles with any byte changed. Nothing is expected but that every call is answered and the
+ * sanitizers are silent.
  *
  *   fs_fuzz [SEED [ROUNDS]]
  */
@@ -30,19 +31,27 @@ static uint32_t rnd(uint32_t n)
 static uint64_t some_word(void)
 {
     switch (rnd(6)) {
-    case 0: return rnd(16);
-    case 1: return rnd(65536);
-    case 2: return 1ull << rnd(64);
-    case 3: return (1ull << rnd(64)) - 1;
-    case 4: return rnd64();
-    default: return (uint64_t)-(int64_t)rnd(5000);
+    case 0:
+        return rnd(16);
+    case 1:
+        return rnd(65536);
+    case 2:
+        return 1ull << rnd(64);
+    case 3:
+        return (1ull << rnd(64)) - 1;
+    case 4:
+        return rnd64();
+    default:
+        return (uint64_t) - (int64_t)rnd(5000);
     }
 }
 
 static uint32_t some_bytes(char *to, uint32_t room)
 {
-    static const char *const words[] = {"/", ".", "..", "a", "b", "proc", "dev", "self", "fd", "0", "null", "zero", "full", "tmp", "7",
-                                        "motor", "counters", "stat", "exe", "urandom", "console", "shm", "etc"};
+    static const char *const words[] = {"/",    ".",       "..",      "a",     "b",        "proc",
+                                        "dev",  "self",    "fd",      "0",     "null",     "zero",
+                                        "full", "tmp",     "7",       "motor", "counters", "stat",
+                                        "exe",  "urandom", "console", "shm",   "etc"};
     uint32_t n = 0;
     switch (rnd(4)) {
     case 0:
@@ -80,7 +89,8 @@ static void message(void)
         m.word[0] &= rnd(3) ? 03703 : UINT64_MAX;
         m.word[1] &= 0777;
     }
-    if (m.op == IO_ALLOCATE || m.op == IO_TRUNCATE || m.op == IO_WRITE) /* within the host's memory */
+    /* within the host's memory */
+    if (m.op == IO_ALLOCATE || m.op == IO_TRUNCATE || m.op == IO_WRITE)
         m.word[0] &= rnd(2) ? 0xfffff : UINT64_MAX, m.word[1] &= 0xffffff;
     m.in_size = some_bytes(in, sizeof in);
     m.out_size = rnd(3) ? rnd(5000) : rnd(sizeof out);
@@ -126,14 +136,22 @@ static uint8_t bundle[5 * 4096] __attribute__((aligned(4096)));
 static void bundle_make(void)
 {
     static const char names[] = "/a\0/b/c\0/b\0/link\0";
-    struct motor_bundle_header h = {.magic = MOTOR_BUNDLE_MAGIC, .version = 1, .entries = 4, .total_size = sizeof bundle,
-                                    .entries_offset = 64, .names_offset = 64 + 4 * 56, .names_size = sizeof names};
+    struct motor_bundle_header h = {.magic = MOTOR_BUNDLE_MAGIC,
+                                    .version = 1,
+                                    .entries = 4,
+                                    .total_size = sizeof bundle,
+                                    .entries_offset = 64,
+                                    .names_offset = 64 + 4 * 56,
+                                    .names_size = sizeof names};
     struct motor_bundle_entry *e = (void *)(bundle + 64);
     memset(bundle, 0, sizeof bundle);
-    e[0] = (struct motor_bundle_entry){.name = 0, .type = MOTOR_BUNDLE_FILE, .mode = 0644, .offset = 4096, .size = 5000};
-    e[1] = (struct motor_bundle_entry){.name = 3, .type = MOTOR_BUNDLE_FILE, .mode = 0755, .offset = 12288, .size = 100};
+    e[0] = (struct motor_bundle_entry){
+        .name = 0, .type = MOTOR_BUNDLE_FILE, .mode = 0644, .offset = 4096, .size = 5000};
+    e[1] = (struct motor_bundle_entry){
+        .name = 3, .type = MOTOR_BUNDLE_FILE, .mode = 0755, .offset = 12288, .size = 100};
     e[2] = (struct motor_bundle_entry){.name = 8, .type = MOTOR_BUNDLE_DIRECTORY, .mode = 0755};
-    e[3] = (struct motor_bundle_entry){.name = 11, .type = MOTOR_BUNDLE_SYMLINK, .mode = 0777, .offset = 16384, .size = 2};
+    e[3] = (struct motor_bundle_entry){
+        .name = 11, .type = MOTOR_BUNDLE_SYMLINK, .mode = 0777, .offset = 16384, .size = 2};
     memcpy(bundle + 16384, "/a", 2);
     memcpy(bundle + h.names_offset, names, sizeof names);
     memcpy(bundle, &h, sizeof h);
@@ -152,7 +170,8 @@ static int one_bundle(void)
             memcpy(bundle + (at & ~7u), &(uint64_t){some_word()}, 8);
     }
     uint64_t from = h->entries_offset, end = h->names_offset + h->names_size;
-    if (rnd(8) && from <= end && end <= sizeof bundle) /* mostly with the right hash, to get further */
+    /* mostly with the right hash, to get further */
+    if (rnd(8) && from <= end && end <= sizeof bundle)
         h->hash = motor_bundle_hash(bundle + from, end - from);
     uint64_t size = rnd(8) ? sizeof bundle : rnd(sizeof bundle);
     void *exact = malloc(size ? size : 1); /* so that the sanitizer sees its end */
@@ -181,7 +200,8 @@ const char *__asan_default_options(void)
 
 int main(int argc, char **argv)
 {
-    uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1, rounds = argc > 2 ? strtoull(argv[2], NULL, 0) : 300000;
+    uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1,
+             rounds = argc > 2 ? strtoull(argv[2], NULL, 0) : 300000;
     state = seed * 0x9e3779b97f4a7c15ull + 1;
     for (uint64_t i = 0; i < rounds / 300; i++) {
         rnd64();
@@ -190,12 +210,13 @@ int main(int argc, char **argv)
             _exit(one_bundle());
         int status;
         if (waitpid(child, &status, 0) != child || status) {
-            fprintf(stderr, "fs_fuzz: bundle %llu of seed %llu: status %x\n", (unsigned long long)i, (unsigned long long)seed, status);
+            fprintf(stderr, "fs_fuzz: bundle %llu of seed %llu: status %x\n", (unsigned long long)i,
+                    (unsigned long long)seed, status);
             return 1;
         }
     }
     messages(rounds);
-    printf("fs_fuzz: seed %llu: %llu bundles, %llu messages\n", (unsigned long long)seed, (unsigned long long)(rounds / 300),
-           (unsigned long long)rounds);
+    printf("fs_fuzz: seed %llu: %llu bundles, %llu messages\n", (unsigned long long)seed,
+           (unsigned long long)(rounds / 300), (unsigned long long)rounds);
     return 0;
 }

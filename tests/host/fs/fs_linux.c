@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The fs engine against Linux: random operations on names, data and attributes, done in both, with the same result expected from
- * both: the same errno, the same bytes, the same stat. The Linux side is a tmpfs in a chroot of this process, so the test needs root
- * (it says so and passes without).
+ * The fs engine against Linux: random operations on names, data and attributes, done in both, with
+ * the same result expected from both: the same errno, the same bytes, the same stat. The Linux side
+ * is a tmpfs in a chroot of this process, so the test needs root (it says so and passes without).
  *
  *   fs_linux [SEED [OPERATIONS [check all open files after each]]]
  */
@@ -53,7 +53,8 @@ static void fail(const char *what, int64_t ours, int64_t linuxs)
     for (unsigned i = trace_at > 64 ? trace_at - 64 : 0; i < trace_at; i++)
         fprintf(stderr, "  %s\n", trace[i % 64]);
     fprintf(stderr, "fs_linux: %s: ours %lld (%s), Linux %lld (%s)\n", what, (long long)ours,
-            ours < 0 ? strerror((int)-ours) : "", (long long)linuxs, linuxs < 0 ? strerror((int)-linuxs) : "");
+            ours < 0 ? strerror((int)-ours) : "", (long long)linuxs,
+            linuxs < 0 ? strerror((int)-linuxs) : "");
     exit(1);
 }
 
@@ -115,7 +116,8 @@ static const char *some_path(char *buffer)
 
 /* ---- comparing ---- */
 
-static void same_stat(const char *what, int64_t ours, const struct io_stat *o, int64_t linuxs, const struct stat *l)
+static void same_stat(const char *what, int64_t ours, const struct io_stat *o, int64_t linuxs,
+                      const struct stat *l)
 {
     same(what, ours, linuxs);
     if (ours < 0)
@@ -237,18 +239,21 @@ static void op_make(void)
     case 0:
     case 1:
         note("mkdir(%u, %.200s, %o)", d, path, mode);
-        same("mkdir", client_path(dirs[d].h, IO_MKDIR, path, mode, 0, 0), sys(mkdirat(dirs[d].fd, path, mode)));
+        same("mkdir", client_path(dirs[d].h, IO_MKDIR, path, mode, 0, 0),
+             sys(mkdirat(dirs[d].fd, path, mode)));
         break;
     case 2: {
         const char *to = some_path(target);
         note("symlink(%.100s, %u, %.100s)", to, d, path);
-        same("symlink", client_two(dirs[d].h, IO_SYMLINK, to, 0, path, 0), sys(symlinkat(to, dirs[d].fd, path)));
+        same("symlink", client_two(dirs[d].h, IO_SYMLINK, to, 0, path, 0),
+             sys(symlinkat(to, dirs[d].fd, path)));
         break;
     }
     case 3:
         mode = (mode & 0777) | (rnd(2) ? S_IFIFO : rnd(2) ? S_IFREG : rnd(2) ? S_IFSOCK : 0);
         note("mknod(%u, %.200s, %o)", d, path, mode);
-        same("mknod", client_path(dirs[d].h, IO_MKNOD, path, mode, 0, 0), sys(mknodat(dirs[d].fd, path, mode, 0)));
+        same("mknod", client_path(dirs[d].h, IO_MKNOD, path, mode, 0, 0),
+             sys(mknodat(dirs[d].fd, path, mode, 0)));
     }
 }
 
@@ -261,7 +266,8 @@ static void op_unlink(void)
     if (!*path)
         return;
     note("unlink(%u, %.200s, %x)", d, path, flags);
-    same("unlink", client_path(dirs[d].h, IO_UNLINK, path, (uint64_t)flags, 0, 0), sys(unlinkat(dirs[d].fd, path, flags)));
+    same("unlink", client_path(dirs[d].h, IO_UNLINK, path, (uint64_t)flags, 0, 0),
+         sys(unlinkat(dirs[d].fd, path, flags)));
 }
 
 static void op_rename(void)
@@ -309,18 +315,21 @@ static void op_attribute(void)
     char buffer[512];
     const char *path = some_path(buffer);
     unsigned d = rnd(DIRS);
-    uint32_t mode = rnd(2) ? 0755 : rnd(010000), uid = rnd(3) ? rnd(3) * 100 : UINT32_MAX, gid = rnd(3) ? rnd(3) * 100 : UINT32_MAX;
+    uint32_t mode = rnd(2) ? 0755 : rnd(010000), uid = rnd(3) ? rnd(3) * 100 : UINT32_MAX,
+             gid = rnd(3) ? rnd(3) * 100 : UINT32_MAX;
     if (!*path)
         return;
     switch (rnd(4)) {
     case 0:
         note("chmod(%u, %.200s, %o)", d, path, mode);
-        same("chmod", client_path(dirs[d].h, IO_CHMOD, path, mode, 0, 0), sys(fchmodat(dirs[d].fd, path, mode, 0)));
+        same("chmod", client_path(dirs[d].h, IO_CHMOD, path, mode, 0, 0),
+             sys(fchmodat(dirs[d].fd, path, mode, 0)));
         break;
     case 1: {
         int flags = rnd(2) ? AT_SYMLINK_NOFOLLOW : 0;
         note("chown(%u, %.200s, %d, %d, %x)", d, path, (int)uid, (int)gid, flags);
-        same("chown", client_path(dirs[d].h, IO_CHOWN, path, uid, gid, (uint64_t)flags), sys(fchownat(dirs[d].fd, path, uid, gid, flags)));
+        same("chown", client_path(dirs[d].h, IO_CHOWN, path, uid, gid, (uint64_t)flags),
+             sys(fchownat(dirs[d].fd, path, uid, gid, flags)));
         break;
     }
     case 2: {
@@ -337,7 +346,8 @@ static void op_attribute(void)
         if (path[0] != '/')
             return;
         note("truncate(%.200s, %llu)", path, (unsigned long long)size);
-        same("truncate", client_path(dirs[d].h, IO_TRUNCATE, path, size, 0, 0), sys(truncate(path, (off_t)size)));
+        same("truncate", client_path(dirs[d].h, IO_TRUNCATE, path, size, 0, 0),
+             sys(truncate(path, (off_t)size)));
     }
     }
 }
@@ -349,7 +359,10 @@ static uint8_t data[70000], got[2][70000];
 static void op_write(void)
 {
     unsigned f = rnd(FILES);
-    uint64_t offset = rnd(3) ? rnd(30000) : rnd(4) ? rnd(9) * 4096 : rnd(1u << 22), size = rnd(4) ? rnd(5000) : rnd(sizeof data);
+    uint64_t offset = rnd(3)   ? rnd(30000)
+                      : rnd(4) ? rnd(9) * 4096
+                               : rnd(1u << 22),
+             size = rnd(4) ? rnd(5000) : rnd(sizeof data);
     uint8_t seed = (uint8_t)rnd(256);
     if (!files[f].h)
         return;
@@ -359,7 +372,8 @@ static void op_write(void)
     for (uint64_t i = 0; i < size; i++)
         data[i] = (uint8_t)(seed + i * 7 + (i >> 8));
     note("write(%u, %llu, %llu)", f, (unsigned long long)offset, (unsigned long long)size);
-    same("write", client_write(files[f].h, offset, data, size, 0), sys(pwrite(files[f].fd, data, size, (off_t)offset)));
+    same("write", client_write(files[f].h, offset, data, size, 0),
+         sys(pwrite(files[f].fd, data, size, (off_t)offset)));
 }
 
 static void op_append(void)
@@ -371,13 +385,15 @@ static void op_append(void)
         return;
     memset(data, (int)rnd(256), size);
     note("append(%u, %llu)", f, (unsigned long long)size);
-    same("append", client_write(files[f].h, UINT64_MAX, data, size, 0), sys(pwrite(files[f].fd, data, size, l.st_size)));
+    same("append", client_write(files[f].h, UINT64_MAX, data, size, 0),
+         sys(pwrite(files[f].fd, data, size, l.st_size)));
 }
 
 static void op_read(void)
 {
     unsigned f = rnd(FILES);
-    uint64_t offset = rnd(3) ? rnd(30000) : rnd(1u << 22), size = rnd(4) ? rnd(5000) : rnd(sizeof data);
+    uint64_t offset = rnd(3) ? rnd(30000) : rnd(1u << 22),
+             size = rnd(4) ? rnd(5000) : rnd(sizeof data);
     struct stat l;
     if (!files[f].h || fstat(files[f].fd, &l))
         return;
@@ -397,22 +413,26 @@ static void op_ftruncate(void)
     if (!files[f].h)
         return;
     note("ftruncate(%u, %llu)", f, (unsigned long long)size);
-    same("ftruncate", client_path(files[f].h, IO_TRUNCATE, "", size, 0, 0), sys(ftruncate(files[f].fd, (off_t)size)));
+    same("ftruncate", client_path(files[f].h, IO_TRUNCATE, "", size, 0, 0),
+         sys(ftruncate(files[f].fd, (off_t)size)));
 }
 
 static void op_allocate(void)
 {
-    static const int modes[] = {0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE};
+    static const int modes[] = {0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                FALLOC_FL_PUNCH_HOLE};
     unsigned f = rnd(FILES);
     uint64_t offset = rnd(30000), size = rnd(20000);
     int mode = modes[rnd(4)];
     struct stat l;
     if (!files[f].h || fstat(files[f].fd, &l) || !S_ISREG(l.st_mode))
         return;
-    if ((mode & FALLOC_FL_KEEP_SIZE) && !(mode & FALLOC_FL_PUNCH_HOLE) && (int64_t)(offset + size) > l.st_size)
+    if ((mode & FALLOC_FL_KEEP_SIZE) && !(mode & FALLOC_FL_PUNCH_HOLE) &&
+        (int64_t)(offset + size) > l.st_size)
         return; /* ours keeps no pages behind the end */
-    note("fallocate(%u, %x, %llu, %llu) of %lld bytes, %lld blocks", f, mode, (unsigned long long)offset,
-         (unsigned long long)size, (long long)l.st_size, (long long)l.st_blocks);
+    note("fallocate(%u, %x, %llu, %llu) of %lld bytes, %lld blocks", f, mode,
+         (unsigned long long)offset, (unsigned long long)size, (long long)l.st_size,
+         (long long)l.st_blocks);
     same("fallocate", client_path(files[f].h, IO_ALLOCATE, "", offset, size, (uint64_t)mode),
          sys(fallocate(files[f].fd, mode, (off_t)offset, (off_t)size)));
 }
@@ -435,7 +455,8 @@ static int64_t list_records(struct list *l, const uint8_t *records, int64_t n, u
     for (int64_t at = 0; at < n;) {
         struct dirent64 d;
         memcpy(&d, records + at, sizeof d < (size_t)(n - at) ? sizeof d : (size_t)(n - at));
-        snprintf(l->names[l->count++ % NAMES], 260, "%s/%d", (const char *)records + at + 19, d.d_type);
+        snprintf(l->names[l->count++ % NAMES], 260, "%s/%d", (const char *)records + at + 19,
+                 d.d_type);
         *cookie = (uint64_t)d.d_off;
         at += d.d_reclen;
     }
@@ -511,9 +532,11 @@ static void op_user(void)
 }
 
 static void (*const operations[])(void) = {
-    op_stat, op_stat, op_stat, op_fstat, op_fstat, op_open, op_open, op_open, op_open, op_open, op_directory, op_make, op_make, op_make,
-    op_unlink, op_unlink, op_rename, op_rename, op_rename, op_link, op_readlink, op_attribute, op_attribute, op_write, op_write, op_write,
-    op_append, op_read, op_read, op_read, op_ftruncate, op_allocate, op_list, op_cwd, op_user,
+    op_stat,      op_stat,      op_stat,      op_fstat,     op_fstat,  op_open,   op_open,
+    op_open,      op_open,      op_open,      op_directory, op_make,   op_make,   op_make,
+    op_unlink,    op_unlink,    op_rename,    op_rename,    op_rename, op_link,   op_readlink,
+    op_attribute, op_attribute, op_write,     op_write,     op_write,  op_append, op_read,
+    op_read,      op_read,      op_ftruncate, op_allocate,  op_list,   op_cwd,    op_user,
 };
 
 /* A tmpfs of our own, in a mount namespace of our own. */
@@ -545,7 +568,8 @@ int main(int argc, char **argv)
     client_start();
     unsigned before = fake_live_objects();
     (void)base;
-    client_path(client_root, IO_MKDIR, "/w", 0755, 0, 0); /* work in a root of our own: see chroot below */
+    /* work in a root of our own: see chroot below */
+    client_path(client_root, IO_MKDIR, "/w", 0755, 0, 0);
     for (unsigned i = 0; i < DIRS; i++) {
         client_open(client_root, "/", O_PATH | O_DIRECTORY, 0, &dirs[i].h);
         dirs[i].fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -570,7 +594,8 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < DIRS; i++)
         fake_close(dirs[i].h);
     client_turn();
-    printf("fs_linux: seed %llu: %llu operations, same results as Linux (%u objects before, %u after)\n",
-           (unsigned long long)seed, (unsigned long long)count, before, fake_live_objects());
+    printf(
+        "fs_linux: seed %llu: %llu operations, same results as Linux (%u objects before, %u after)\n",
+        (unsigned long long)seed, (unsigned long long)count, before, fake_live_objects());
     return 0;
 }

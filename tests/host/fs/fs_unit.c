@@ -15,13 +15,14 @@
 
 static int failures;
 
-#define EXPECT(got_, wanted_)                                                                                          \
-    do {                                                                                                               \
-        int64_t got = (int64_t)(got_), wanted = (int64_t)(wanted_);                                                    \
-        if (got != wanted) {                                                                                           \
-            fprintf(stderr, "fs_unit.c:%d: %s: %lld, not %lld\n", __LINE__, #got_, (long long)got, (long long)wanted); \
-            failures++;                                                                                                \
-        }                                                                                                              \
+#define EXPECT(got_, wanted_) \
+    do { \
+        int64_t got = (int64_t)(got_), wanted = (int64_t)(wanted_); \
+        if (got != wanted) { \
+            fprintf(stderr, "fs_unit.c:%d: %s: %lld, not %lld\n", __LINE__, #got_, (long long)got, \
+                    (long long)wanted); \
+            failures++; \
+        } \
     } while (0)
 
 /* ---- a bundle ---- */
@@ -38,7 +39,10 @@ struct item {
 
 static void bundle_make(const struct item *items, unsigned count)
 {
-    struct motor_bundle_header h = {.magic = MOTOR_BUNDLE_MAGIC, .version = MOTOR_BUNDLE_VERSION, .entries = count, .entries_offset = 64};
+    struct motor_bundle_header h = {.magic = MOTOR_BUNDLE_MAGIC,
+                                    .version = MOTOR_BUNDLE_VERSION,
+                                    .entries = count,
+                                    .entries_offset = 64};
     h.names_offset = 64 + count * sizeof(struct motor_bundle_entry);
     for (unsigned i = 0; i < count; i++)
         h.names_size += strlen(items[i].path) + 1;
@@ -51,8 +55,13 @@ static void bundle_make(const struct item *items, unsigned count)
     struct motor_bundle_entry *e = (void *)(bundle + 64);
     uint32_t name = 0;
     for (unsigned i = 0; i < count; i++) {
-        e[i] = (struct motor_bundle_entry){.name = name, .type = items[i].type, .mode = items[i].mode, .mtime = 1000 + i, .offset = at,
-                                           .size = items[i].size, .hash = motor_bundle_hash(items[i].data, items[i].size)};
+        e[i] = (struct motor_bundle_entry){.name = name,
+                                           .type = items[i].type,
+                                           .mode = items[i].mode,
+                                           .mtime = 1000 + i,
+                                           .offset = at,
+                                           .size = items[i].size,
+                                           .hash = motor_bundle_hash(items[i].data, items[i].size)};
         strcpy((char *)bundle + h.names_offset + name, items[i].path);
         name += (uint32_t)strlen(items[i].path) + 1;
         if (items[i].size)
@@ -139,7 +148,8 @@ static void test_map(void)
     EXPECT(fake_vmo_write(vmo, 4000, "dirt", 4), 4); /* behind the end */
     EXPECT(client_read(h, 0, text, 3), 3);
     EXPECT(memcmp(text, "map", 3), 0);
-    EXPECT(client_write(h, 5000, "x", 1, 0), 1); /* grows: the dirt must not show, and the object ends with the file */
+    /* grows: the dirt must not show, and the object ends with the file */
+    EXPECT(client_write(h, 5000, "x", 1, 0), 1);
     EXPECT(fake_vmo_size(vmo), 8192);
     EXPECT(client_read(h, 4000, text, 4), 4);
     EXPECT(memcmp(text, "\0\0\0\0", 4), 0);
@@ -157,7 +167,8 @@ static void test_map(void)
 static void test_exec(void)
 {
     struct io_stat st;
-    struct motor_msg m = {.op = IO_EXEC, .in = "/bin/sh", .in_size = 7, .out = &st, .out_size = sizeof st};
+    struct motor_msg m = {
+        .op = IO_EXEC, .in = "/bin/sh", .in_size = 7, .out = &st, .out_size = sizeof st};
     EXPECT(client_call(client_root, &m), 0);
     motor_handle h = m.handle[0];
     EXPECT(client_read(h, 0, text, 100), 100);
@@ -207,7 +218,8 @@ static void test_devices(void)
     fake_close(h);
     EXPECT(read_file("/dev/urandom"), sizeof text - 1);
     EXPECT(client_open(client_root, "/dev/tty", O_RDWR, 0, &h), -ENXIO);
-    EXPECT(client_open(client_root, "/dev/stdin", O_RDONLY, 0, &h), -ENOENT); /* pid 7 is not registered */
+    /* pid 7 is not registered */
+    EXPECT(client_open(client_root, "/dev/stdin", O_RDONLY, 0, &h), -ENOENT);
     EXPECT(client_open(client_root, "/dev/x", O_RDWR | O_CREAT, 0666, &h), -EPERM);
     EXPECT(client_path(client_root, IO_UNLINK, "/dev/null", 0, 0, 0), -EPERM);
     EXPECT(client_path(client_root, IO_UNLINK, "/dev", AT_REMOVEDIR, 0, 0), -EBUSY);
@@ -222,10 +234,26 @@ static void test_devices(void)
 
 static void test_proc(void)
 {
-    static const char *const files[] = {"meminfo", "cpuinfo", "uptime", "loadavg", "stat", "version", "mounts", "filesystems",
-                                        "motor/counters", "self/stat", "self/status", "self/cmdline", "self/comm", "7/statm",
-                                        "sys/kernel/hostname", "sys/kernel/random/uuid", "sys/kernel/random/boot_id",
-                                        "sys/vm/overcommit_memory", "sys/net/core/somaxconn", "sys/kernel/pid_max"};
+    static const char *const files[] = {"meminfo",
+                                        "cpuinfo",
+                                        "uptime",
+                                        "loadavg",
+                                        "stat",
+                                        "version",
+                                        "mounts",
+                                        "filesystems",
+                                        "motor/counters",
+                                        "self/stat",
+                                        "self/status",
+                                        "self/cmdline",
+                                        "self/comm",
+                                        "7/statm",
+                                        "sys/kernel/hostname",
+                                        "sys/kernel/random/uuid",
+                                        "sys/kernel/random/boot_id",
+                                        "sys/vm/overcommit_memory",
+                                        "sys/net/core/somaxconn",
+                                        "sys/kernel/pid_max"};
     char path[64];
     motor_handle h;
     procfs_add_process(7, 1, "/bin/prog", "prog\0-x", 8);
@@ -242,7 +270,8 @@ static void test_proc(void)
     EXPECT(read_file("/proc/self/exe"), sizeof text - 1); /* opens the program itself */
     EXPECT(client_open(client_root, "/proc/self/fd/5", O_RDONLY, 0, &h), IO_OWN_FD + 5);
     EXPECT(client_open(client_root, "/dev/stdout", O_WRONLY, 0, &h), IO_OWN_FD + 1);
-    EXPECT(client_out(client_root, IO_READLINK, "/proc/self/fd/0", 0, text, sizeof text), IO_OWN_FD);
+    EXPECT(client_out(client_root, IO_READLINK, "/proc/self/fd/0", 0, text, sizeof text),
+           IO_OWN_FD);
     EXPECT(client_open(client_root, "/proc/self/fd", O_RDONLY, 0, &h), 0);
     EXPECT(client_out(h, IO_READDIR, "", 2, text, sizeof text), IO_OWN_FD);
     fake_close(h);
@@ -315,7 +344,9 @@ static void test_limits(void)
     struct io_statfs fs;
     EXPECT(client_out(client_root, IO_STATFS, "/", 0, &fs, sizeof fs), 0);
     if (fs.bfree + 64 < fs.blocks)
-        fprintf(stderr, "%llu of %llu blocks free\n", (unsigned long long)fs.bfree, (unsigned long long)fs.blocks), failures++;
+        fprintf(stderr, "%llu of %llu blocks free\n", (unsigned long long)fs.bfree,
+                (unsigned long long)fs.blocks),
+            failures++;
     EXPECT(client_path(h, IO_TRUNCATE, "", 1ull << 40, 0, 0), 0); /* sparse */
     EXPECT(client_write(h, (1ull << 40) - 3, "end", 3, 0), 3);
     EXPECT(client_path(h, IO_TRUNCATE, "", UINT64_MAX, 0, 0), -EINVAL);
@@ -365,7 +396,8 @@ static void test_times(void)
     client_stat(client_root, "/copy", 0, &st);
     if (st.atime < 1000000)
         fprintf(stderr, "atime did not move\n"), failures++;
-    m = (struct motor_msg){.op = IO_UTIMENS, .word = {5, 1000000000, 7, 8}, .in = "/copy", .in_size = 5};
+    m = (struct motor_msg){
+        .op = IO_UTIMENS, .word = {5, 1000000000, 7, 8}, .in = "/copy", .in_size = 5};
     EXPECT(client_call(client_root, &m), -EINVAL);
 }
 

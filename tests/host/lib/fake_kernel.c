@@ -8,7 +8,8 @@
 #include <sys/random.h>
 #include <time.h>
 
-#define CHECK(c) ((c) ? (void)0 : (fprintf(stderr, "fake kernel: %s:%d: %s\n", __FILE__, __LINE__, #c), abort()))
+#define CHECK(c) \
+    ((c) ? (void)0 : (fprintf(stderr, "fake kernel: %s:%d: %s\n", __FILE__, __LINE__, #c), abort()))
 #define PAGE 4096u
 
 enum kind { VMO = 1, ENDPOINT, GATE };
@@ -25,7 +26,7 @@ struct vmo {
     struct page *pages[BUCKETS];
     struct object *parent; /* clones */
     uint64_t parent_offset;
-    const uint8_t *fixed;  /* fake_vmo_of */
+    const uint8_t *fixed; /* fake_vmo_of */
 };
 
 struct queued {
@@ -63,7 +64,8 @@ static unsigned live;
 static uint64_t committed;
 uint64_t fake_memory_limit = UINT64_MAX, fake_clock_ns = 1000000000u;
 bool fake_quiet;
-int64_t (*fake_map)(motor_handle vmo, uint64_t offset, uint64_t address, uint64_t length, uint32_t flags);
+int64_t (*fake_map)(motor_handle vmo, uint64_t offset, uint64_t address, uint64_t length,
+                    uint32_t flags);
 
 static struct {
     uint64_t token;
@@ -113,7 +115,8 @@ static void object_put(struct object *o)
         if (o->vmo.parent)
             object_put(o->vmo.parent);
     } else if (o->kind == GATE) {
-        post(o->gate.endpoint, &(struct motor_event){.kind = MOTOR_EVENT_CLOSED, .badge = o->gate.badge});
+        post(o->gate.endpoint,
+             &(struct motor_event){.kind = MOTOR_EVENT_CLOSED, .badge = o->gate.badge});
         object_put(o->gate.endpoint);
     }
     live--;
@@ -224,7 +227,8 @@ static int64_t vmo_put(struct vmo *v, uint64_t offset, const uint8_t *from, uint
     uint64_t done = 0;
     CHECK(!v->fixed);
     while (done < size) {
-        uint64_t in_page = (offset + done) % PAGE, n = PAGE - in_page < size - done ? PAGE - in_page : size - done;
+        uint64_t in_page = (offset + done) % PAGE,
+                 n = PAGE - in_page < size - done ? PAGE - in_page : size - done;
         struct page *p = page_make(v, (offset + done) / PAGE);
         if (!p)
             return done ? (int64_t)done : -MOTOR_ENOMEM;
@@ -269,7 +273,8 @@ motor_handle fake_vmo_of(const void *data, uint64_t size)
     return handle_add(o, MOTOR_RIGHT_READ | MOTOR_RIGHT_EXEC | MOTOR_RIGHT_DUP);
 }
 
-static int64_t vmo_control(struct vmo *v, uint32_t op, uint64_t offset, uint64_t length, void *buffer, motor_handle h)
+static int64_t vmo_control(struct vmo *v, uint32_t op, uint64_t offset, uint64_t length,
+                           void *buffer, motor_handle h)
 {
     switch (op) {
     case MOTOR_VMO_GET_SIZE:
@@ -363,8 +368,8 @@ static int64_t reply(const struct motor_reply *r)
     return r->flags & MOTOR_REPLY_CHECK ? status : 0;
 }
 
-static int64_t serve(struct endpoint *e, const struct motor_reply *replies, uint32_t nreplies, struct motor_event *events,
-                     uint32_t nevents)
+static int64_t serve(struct endpoint *e, const struct motor_reply *replies, uint32_t nreplies,
+                     struct motor_event *events, uint32_t nevents)
 {
     uint32_t n = 0;
     for (uint32_t i = 0; i < nreplies; i++)
@@ -390,11 +395,19 @@ motor_handle fake_gate(motor_handle endpoint, uint64_t badge)
     return handle_add(o, MOTOR_RIGHTS_ALL);
 }
 
-int64_t fake_call(motor_handle gate, struct motor_msg *m, uint32_t uid, uint32_t gid, void (*turn)(void))
+int64_t fake_call(motor_handle gate, struct motor_msg *m, uint32_t uid, uint32_t gid,
+                  void (*turn)(void))
 {
     struct gate *g = &get(gate, GATE)->gate;
-    struct motor_event ev = {.kind = MOTOR_EVENT_CALL, .op = m->op, .badge = g->badge, .token = next_token++,
-                             .in_size = m->in_size, .out_size = m->out_size, .pid = 7, .uid = uid, .gid = gid,
+    struct motor_event ev = {.kind = MOTOR_EVENT_CALL,
+                             .op = m->op,
+                             .badge = g->badge,
+                             .token = next_token++,
+                             .in_size = m->in_size,
+                             .out_size = m->out_size,
+                             .pid = 7,
+                             .uid = uid,
+                             .gid = gid,
                              .nhandles = m->nhandles};
     memcpy(ev.word, m->word, sizeof ev.word);
     memset(ev.data, 0xa5, sizeof ev.data);
@@ -424,7 +437,8 @@ int64_t fake_call(motor_handle gate, struct motor_msg *m, uint32_t uid, uint32_t
 
 /* ---- the calls ---- */
 
-int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
+int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
+                          uint64_t f)
 {
     struct object *o;
     switch (n) {
@@ -445,7 +459,8 @@ int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64
         o->vmo.parent_offset = b;
         return handle_add(o, MOTOR_RIGHTS_ALL);
     case MOTOR_SYS_vmo_control:
-        return vmo_control(&get((motor_handle)a, VMO)->vmo, (uint32_t)b, c, d, (void *)e, (motor_handle)a);
+        return vmo_control(&get((motor_handle)a, VMO)->vmo, (uint32_t)b, c, d, (void *)e,
+                           (motor_handle)a);
     case MOTOR_SYS_map:
         CHECK(fake_map && d % PAGE == 0 && e % PAGE == 0 && e && c % PAGE == 0);
         if (b)
@@ -458,7 +473,8 @@ int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64
     case MOTOR_SYS_gate_create:
         return fake_gate((motor_handle)a, b);
     case MOTOR_SYS_serve:
-        return serve(&get((motor_handle)a, ENDPOINT)->endpoint, (const void *)b, (uint32_t)c, (void *)d, (uint32_t)e);
+        return serve(&get((motor_handle)a, ENDPOINT)->endpoint, (const void *)b, (uint32_t)c,
+                     (void *)d, (uint32_t)e);
     case MOTOR_SYS_msg_copy:
         return msg_copy(a, (const struct motor_copy *)b, (uint32_t)c);
     case MOTOR_SYS_random:
@@ -466,7 +482,8 @@ int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64
     case MOTOR_SYS_system_info:
         memset((void *)b, 0, c);
         if (a == MOTOR_SINFO_MEMORY)
-            ((struct motor_memory_info *)b)->total = ((struct motor_memory_info *)b)->free = 256u << 20;
+            ((struct motor_memory_info *)b)->total = ((struct motor_memory_info *)b)->free = 256u
+                                                                                             << 20;
         return 0;
     case MOTOR_SYS_process_info:
         memset((void *)c, 0, d);

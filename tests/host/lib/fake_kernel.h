@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A kernel of its own for engines under test: the Motor calls that engines make, over the host's memory, in one thread. Code
- * under test is compiled with -DMOTOR_SYSCALL_EXTERN. Strict where the kernel is lenient: a bad handle or a leak ends the test.
+ * A kernel of its own for engines under test: the Motor calls that engines make, over the host's
+ * memory, in one thread. Code under test is compiled with -DMOTOR_SYSCALL_EXTERN. Strict where the
+ * kernel is lenient: a bad handle or a leak ends the test.
  */
 #ifndef FAKE_KERNEL_H
 #define FAKE_KERNEL_H
@@ -9,8 +10,12 @@
 #include <motor/abi.h>
 #include <stdbool.h>
 
-/* A client's call through a gate handle: queued, then turn() is run until it is answered. Result: as motor_call. */
-int64_t fake_call(motor_handle gate, struct motor_msg *m, uint32_t uid, uint32_t gid, void (*turn)(void));
+/*
+ * A client's call through a gate handle: queued, then turn() is run until it is answered. Result:
+ * as motor_call.
+ */
+int64_t fake_call(motor_handle gate, struct motor_msg *m, uint32_t uid, uint32_t gid,
+                  void (*turn)(void));
 /* A gate handle as a client would hold one. */
 motor_handle fake_gate(motor_handle endpoint, uint64_t badge);
 void fake_close(motor_handle h);
@@ -26,7 +31,8 @@ extern uint64_t fake_memory_limit; /* bytes of committed pages; beyond: MOTOR_EN
 extern uint64_t fake_clock_ns;     /* monotonic; realtime is the host's unless frozen */
 extern bool fake_quiet;
 /* Asked for each map() of another process; NULL: there are none. Result: as motor_map. */
-extern int64_t (*fake_map)(motor_handle vmo, uint64_t offset, uint64_t address, uint64_t length, uint32_t flags);
+extern int64_t (*fake_map)(motor_handle vmo, uint64_t offset, uint64_t address, uint64_t length,
+                           uint32_t flags);
 /* The caller of the call under way gives up: its token is dead. */
 void fake_cancel(void);
 

@@ -50,7 +50,8 @@ static void reap(struct client *c)
         uint64_t bits = __atomic_exchange_n(&c->to_client->bits[i], 0, __ATOMIC_SEQ_CST);
         for (; bits; bits &= bits - 1) {
             uint32_t slot = i * 64 + (uint32_t)__builtin_ctzll(bits);
-            if (slot < c->header->slots_used && c->slots[slot].kind == IO_SLOT_FREE && c->ring_page[slot] >> 31) {
+            if (slot < c->header->slots_used && c->slots[slot].kind == IO_SLOT_FREE &&
+                c->ring_page[slot] >> 31) {
                 c->free_page[c->free_pages++] = c->ring_page[slot] & 0x7fffffff;
                 c->ring_page[slot] = 0;
             }
@@ -65,7 +66,8 @@ static uint32_t ring_take(struct client *c)
         return c->free_page[--c->free_pages];
     uint32_t page = c->next_page;
     c->next_page += pages;
-    mprotect(c->arena + (uint64_t)page * 4096, (size_t)pages * 4096, PROT_READ | PROT_WRITE); /* a touch commits */
+    /* a touch commits */
+    mprotect(c->arena + (uint64_t)page * 4096, (size_t)pages * 4096, PROT_READ | PROT_WRITE);
     return page;
 }
 
@@ -90,7 +92,8 @@ static void attach(struct csock *s, struct client *c, motor_handle gate, uint32_
 
 int64_t csock_open(struct csock *s, struct client *c, int family, int type, int protocol)
 {
-    struct motor_event ev = {.op = IO_SOCKET, .word = {(uint64_t)family, (uint64_t)type, (uint64_t)protocol}};
+    struct motor_event ev = {.op = IO_SOCKET,
+                             .word = {(uint64_t)family, (uint64_t)type, (uint64_t)protocol}};
     struct host_reply r;
     c->api->call(c->session, &ev, NULL, 0, &r);
     if (r.status < 0)
@@ -100,7 +103,8 @@ int64_t csock_open(struct csock *s, struct client *c, int family, int type, int 
     return 0;
 }
 
-int64_t csock_call(struct csock *s, uint32_t op, uint64_t w0, uint64_t w1, const void *in, size_t size, struct host_reply *r)
+int64_t csock_call(struct csock *s, uint32_t op, uint64_t w0, uint64_t w1, const void *in,
+                   size_t size, struct host_reply *r)
 {
     struct motor_event ev = {.op = op, .word = {w0, w1}};
     struct host_reply scratch;
@@ -136,11 +140,12 @@ int64_t csock_connect4(struct csock *s, uint32_t address, uint16_t port)
     return csock_call(s, IO_CONNECT, 0, 0, bytes, 16, NULL);
 }
 
-/* ---- rings ------------------------------------------------------------------------------------------- */
+/* ---- rings ---- */
 
 static uint8_t *at(struct csock *s, uint64_t place, uint32_t index, uint32_t *room)
 {
-    uint32_t page = (uint32_t)(place >> 40), order = (uint32_t)(place >> 32) & 0xff, base = (uint32_t)place;
+    uint32_t page = (uint32_t)(place >> 40), order = (uint32_t)(place >> 32) & 0xff,
+             base = (uint32_t)place;
     uint32_t size = 1u << order, offset = (index - base) & (size - 1);
     *room = size - offset;
     return s->c->arena + (uint64_t)page * 4096 + offset;
@@ -174,7 +179,8 @@ uint32_t csock_recv(struct csock *s, void *bytes, uint32_t size)
 bool csock_eof(struct csock *s)
 {
     uint32_t state = s->s->state;
-    return s->rx_tail == __atomic_load_n(&s->s->rx_head, __ATOMIC_ACQUIRE) && state & IO_STATE_RX_EOF;
+    return s->rx_tail == __atomic_load_n(&s->s->rx_head, __ATOMIC_ACQUIRE) &&
+           state & IO_STATE_RX_EOF;
 }
 
 static bool put(struct csock *s, const void *bytes, uint32_t size, uint32_t index)
@@ -223,9 +229,12 @@ uint32_t csock_send(struct csock *s, const void *bytes, uint32_t size)
     return size;
 }
 
-bool csock_send_to(struct csock *s, uint32_t address, uint16_t port, const void *bytes, uint32_t size)
+bool csock_send_to(struct csock *s, uint32_t address, uint16_t port, const void *bytes,
+                   uint32_t size)
 {
-    struct io_datagram d = {.length = size, .family = address || port ? 2 : 0, .port = (uint16_t)(port << 8 | port >> 8)};
+    struct io_datagram d = {.length = size,
+                            .family = address || port ? 2 : 0,
+                            .port = (uint16_t)(port << 8 | port >> 8)};
     uint32_t total = 32 + ((size + 15) & ~15u);
     memcpy(d.address, &address, 4);
     if (space(s) < total)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The engine against a hostile wire and hostile clients. Input is a program: each byte chooses a step (a frame, made of the
- * next bytes or repaired into something plausible; a call with arbitrary operation and words; bytes written into the client's part of an
- * arena, or into the engine's; time). A well-behaved client in the same engine must be served after every program.
+ * The engine against a hostile wire and hostile clients. Input is a program: each byte chooses a
+ * step (a frame, made of the next bytes or repaired into something plausible; a call with arbitrary
+ * operation and words; bytes written into the client's part of an arena, or into the engine's;
+ * time). A well-behaved client in the same engine must be served after every program.
  *
- *   fuzz ENGINE.so FILE...      runs files        fuzz ENGINE.so -r SEED SECONDS      runs random programs
- * With -DLIBFUZZER it is a libFuzzer target; ENGINE is in the environment.
+ *   fuzz ENGINE.so FILE...      runs files        fuzz ENGINE.so -r SEED SECONDS      runs random
+ * programs With -DLIBFUZZER it is a libFuzzer target; ENGINE is in the environment.
  */
 #define _GNU_SOURCE
 #include "client.h"
@@ -17,7 +18,7 @@
 #include <time.h>
 
 #define CHECK(x) ((x) ? (void)0 : (fprintf(stderr, "fuzz.c:%d: %s\n", __LINE__, #x), abort()))
-#define MS 1000000ull
+#define MS       1000000ull
 
 static const struct host_api *api;
 static uint64_t now = 1000 * MS;
@@ -44,8 +45,15 @@ static void turn(uint64_t ns)
 
 static void start(void)
 {
-    struct host_options o = {.memory = 64u << 20, .ip = "10.0.0.1/24", .mac = {2, 0, 0, 0, 0, 1}, .merge = true, .large = true, .seed = 1,
-                             .start_ns = now, .frame = on_frame, .quiet = true};
+    struct host_options o = {.memory = 64u << 20,
+                             .ip = "10.0.0.1/24",
+                             .mac = {2, 0, 0, 0, 0, 1},
+                             .merge = true,
+                             .large = true,
+                             .seed = 1,
+                             .start_ns = now,
+                             .frame = on_frame,
+                             .quiet = true};
     void *so = dlopen(engine, RTLD_NOW | RTLD_LOCAL);
     if (!so)
         fprintf(stderr, "%s\n", dlerror());
@@ -58,7 +66,7 @@ static void start(void)
     CHECK(csock_call(&echo_listener, IO_LISTEN, 16, 0, NULL, 0, NULL) == 0);
 }
 
-/* ---- the input --------------------------------------------------------------------------------------- */
+/* ---- the input ---- */
 
 struct input {
     const uint8_t *p, *end;
@@ -129,7 +137,8 @@ static void step_frame(struct input *in, bool answer)
 {
     uint8_t frame[2048] = {0};
     uint32_t size = 14 + word(in) % 600;
-    if (answer && last_size >= 54) { /* what the engine sent, turned round, with some bytes changed */
+    /* what the engine sent, turned round, with some bytes changed */
+    if (answer && last_size >= 54) {
         memcpy(frame, last_frame, last_size);
         size = last_size;
         memcpy(frame + 26, last_frame + 30, 4);
@@ -137,7 +146,8 @@ static void step_frame(struct input *in, bool answer)
         memcpy(frame + 34, last_frame + 36, 2);
         memcpy(frame + 36, last_frame + 34, 2);
         memcpy(frame + 38, last_frame + 42, 4);
-        uint32_t seq = (uint32_t)last_frame[38] << 24 | (uint32_t)last_frame[39] << 16 | (uint32_t)last_frame[40] << 8 | last_frame[41];
+        uint32_t seq = (uint32_t)last_frame[38] << 24 | (uint32_t)last_frame[39] << 16 |
+                       (uint32_t)last_frame[40] << 8 | last_frame[41];
         seq += byte(in) % 4;
         put16(frame + 42, seq >> 16);
         put16(frame + 44, seq & 0xffff);
@@ -204,14 +214,31 @@ static void step_memory(struct input *in)
     struct io_slot *s = &bad.slots[slot];
     uint32_t value = byte(in) % 2 ? word(in) : byte(in) * 16;
     switch (where) {
-    case 0: s->tx_head += value % 5000; break;
-    case 1: s->tx_head = value; break;
-    case 2: s->tx_place = io_place(IO_ARENA_CLIENT_RINGS / 4096 + byte(in), 12 + byte(in) % 12, s->tx_head); break;
-    case 3: s->tx_place = (uint64_t)value << 32 | word(in); break;
-    case 4: s->rx_tail = byte(in) % 2 ? s->rx_head : value; break;
-    case 5: s->client_flags = value; break;
-    case 6: ((uint32_t *)s)[value % 32] = word(in); break;
-    default: bad.arena[IO_ARENA_TO_CLIENT + value % (6 * 4096)] = (uint8_t)byte(in); break;
+    case 0:
+        s->tx_head += value % 5000;
+        break;
+    case 1:
+        s->tx_head = value;
+        break;
+    case 2:
+        s->tx_place =
+            io_place(IO_ARENA_CLIENT_RINGS / 4096 + byte(in), 12 + byte(in) % 12, s->tx_head);
+        break;
+    case 3:
+        s->tx_place = (uint64_t)value << 32 | word(in);
+        break;
+    case 4:
+        s->rx_tail = byte(in) % 2 ? s->rx_head : value;
+        break;
+    case 5:
+        s->client_flags = value;
+        break;
+    case 6:
+        ((uint32_t *)s)[value % 32] = word(in);
+        break;
+    default:
+        bad.arena[IO_ARENA_TO_CLIENT + value % (6 * 4096)] = (uint8_t)byte(in);
+        break;
     }
     __atomic_fetch_or(&bad.to_engine->bits[0], 1ull << slot, __ATOMIC_SEQ_CST);
     __atomic_fetch_or(&bad.to_engine->summary[0], 1, __ATOMIC_SEQ_CST);
@@ -257,13 +284,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (in.p < in.end && steps++ < 400) {
         switch (byte(&in) % 8) {
         case 0:
-        case 1: step_frame(&in, false); break;
-        case 2: step_frame(&in, true); break;
+        case 1:
+            step_frame(&in, false);
+            break;
+        case 2:
+            step_frame(&in, true);
+            break;
         case 3:
-        case 4: step_call(&in); break;
+        case 4:
+            step_call(&in);
+            break;
         case 5:
-        case 6: step_memory(&in); break;
-        default: turn(byte(&in) * MS * (byte(&in) % 4 ? 1 : 50)); break;
+        case 6:
+            step_memory(&in);
+            break;
+        default:
+            turn(byte(&in) * MS * (byte(&in) % 4 ? 1 : 50));
+            break;
         }
         if (byte(&in) % 3)
             turn(0);
@@ -276,7 +313,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (int i = 0; i < 16; i++)
         if (bad_socks[i].gate)
             csock_close(&bad_socks[i]);
-    client_die(&bad); /* accepted connections it never took stay, as with a client that leaks them */
+    /* accepted connections it never took stay, as with a client that leaks them */
+    client_die(&bad);
     turn(1000 * MS);
     check_service();
     return 0;

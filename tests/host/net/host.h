@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The net engine on the host. It is built as a shared object, loaded once for each machine of a simulation (so each has
- * its own lwIP), and driven through this table. Time, the wire and the clients are the simulator's.
+ * The net engine on the host. It is built as a shared object, loaded once for each machine of a
+ * simulation (so each has its own lwIP), and driven through this table. Time, the wire and the
+ * clients are the simulator's.
  */
 #ifndef TEST_NET_HOST_H
 #define TEST_NET_HOST_H
@@ -14,7 +15,7 @@
 
 struct host_options {
     uint64_t memory;
-    const char *ip;      /* NULL: no device */
+    const char *ip; /* NULL: no device */
     uint8_t mac[6];
     bool checksums, merge, large;
     uint32_t seed;
@@ -37,12 +38,14 @@ struct host_api {
     bool (*start)(const struct host_options *o);
     void (*set_time)(uint64_t ns);
     uint64_t (*deadline)(void);
-    bool (*turn)(void); /* turns until there is no more to do, then before_sleep; true: something happened */
+    /* turns until there is no more to do, then before_sleep; true: something happened */
+    bool (*turn)(void);
     bool (*inject)(const uint8_t *frame, uint32_t size); /* false: no buffers */
     motor_handle (*connector)(void);
     motor_handle (*process)(void); /* a fake process handle, and a page for a doorbell */
     motor_handle (*page)(void **address);
-    void (*call)(motor_handle gate, struct motor_event *ev, const void *in, size_t in_size, struct host_reply *r);
+    void (*call)(motor_handle gate, struct motor_event *ev, const void *in, size_t in_size,
+                 struct host_reply *r);
     void (*notify)(motor_handle gate);
     void (*close)(motor_handle h);
     void *(*memory)(motor_handle vmo); /* where the arena is */

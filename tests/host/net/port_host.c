@@ -43,7 +43,7 @@ void port_log(const char *format, ...)
     va_end(args);
 }
 
-/* ---- windows ----------------------------------------------------------------------------------------- */
+/* ---- windows ---- */
 
 static bool memory_fails(void)
 {
@@ -55,7 +55,8 @@ int port_window_create(struct window *w, uint64_t size, uint64_t align)
     *w = (struct window){0};
     if (memory_fails())
         return -ENOMEM;
-    uint8_t *base = mmap(NULL, size + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    uint8_t *base =
+        mmap(NULL, size + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED)
         return -ENOMEM;
     uint8_t *at = (uint8_t *)(((uintptr_t)base + align - 1) & ~(align - 1));
@@ -71,7 +72,10 @@ void port_window_destroy(struct window *w)
     munmap(w->base, w->size);
 }
 
-/* The client's pages are there anyway: what the engine touches without asking faults on the engine's own side only. */
+/*
+ * The client's pages are there anyway: what the engine touches without asking faults on the
+ * engine's own side only.
+ */
 int port_window_commit(struct window *w, uint64_t offset, uint64_t size)
 {
     CHECK(offset % 4096 == 0 && size && offset + size <= w->size);
@@ -95,20 +99,20 @@ int port_window_pin(struct window *w, uint64_t offset, uint64_t size, uint64_t *
     return error;
 }
 
-/* ---- handles ----------------------------------------------------------------------------------------- */
+/* ---- handles ---- */
 
 enum { FREE, GATE, VMO, PROCESS };
 static struct handle {
     int kind;
     uint64_t badge;
     void *memory;
-} *handles;
+} * handles;
 static uint32_t handles_used;
 static struct badge {
     void *object;
     uint32_t references;
     bool alive;
-} *badges;
+} * badges;
 static uint32_t badges_used;
 
 static motor_handle handle_new(int kind, uint64_t badge, void *memory)
@@ -197,7 +201,8 @@ int64_t port_call_read(const struct motor_event *ev, uint64_t offset, void *buff
     return (int64_t)size;
 }
 
-int64_t port_call_write(const struct motor_event *ev, uint64_t offset, const void *buffer, uint64_t size)
+int64_t port_call_write(const struct motor_event *ev, uint64_t offset, const void *buffer,
+                        uint64_t size)
 {
     (void)ev, (void)offset, (void)buffer;
     return (int64_t)size;
@@ -214,7 +219,7 @@ uint64_t port_memory_total(void)
     return options.memory;
 }
 
-/* ---- the device -------------------------------------------------------------------------------------- */
+/* ---- the device ---- */
 
 #define SLOTS 512u
 struct slot {
@@ -242,11 +247,13 @@ static uint32_t add(const uint8_t *p, uint32_t n)
     return sum;
 }
 
-static int device_send(struct net_device *d, const struct net_part *parts, uint32_t count, void *token)
+static int device_send(struct net_device *d, const struct net_part *parts, uint32_t count,
+                       void *token)
 {
     static uint8_t frame[70000];
     uint32_t size = 0;
-    if (gone_head - gone_tail == SLOTS / 2 || (gone_head != gone_tail && port_random() % 64 == 0)) /* sometimes full */
+    /* sometimes full */
+    if (gone_head - gone_tail == SLOTS / 2 || (gone_head != gone_tail && port_random() % 64 == 0))
         return -1;
     for (uint32_t i = 0; i < count; i++) {
         CHECK(size + parts[i].size <= sizeof frame);
@@ -345,7 +352,7 @@ static bool host_inject(const uint8_t *frame, uint32_t size)
     return true;
 }
 
-/* ---- the table --------------------------------------------------------------------------------------- */
+/* ---- the table ---- */
 
 static bool host_start(const struct host_options *o)
 {
@@ -353,9 +360,20 @@ static bool host_start(const struct host_options *o)
     options = *o;
     now = o->start_ns;
     random_state = o->seed * 2654435761ull + 1;
-    device = (struct net_device){.mtu = 1500, .tx_checksum = o->checksums, .rx_checksum = o->checksums, .merge = o->merge, .rx_large = o->large && o->merge,
-                                 .parts_max = 64, .rx_slots = SLOTS, .link = device_link, .send = device_send, .sent = device_sent,
-                                 .offer = device_offer, .received = device_received, .kick = device_nothing, .rest = device_rest,
+    device = (struct net_device){.mtu = 1500,
+                                 .tx_checksum = o->checksums,
+                                 .rx_checksum = o->checksums,
+                                 .merge = o->merge,
+                                 .rx_large = o->large && o->merge,
+                                 .parts_max = 64,
+                                 .rx_slots = SLOTS,
+                                 .link = device_link,
+                                 .send = device_send,
+                                 .sent = device_sent,
+                                 .offer = device_offer,
+                                 .received = device_received,
+                                 .kick = device_nothing,
+                                 .rest = device_rest,
                                  .busy = device_nothing};
     memcpy(device.mac, o->mac, 6);
     if (o->ip) {
@@ -401,7 +419,8 @@ static motor_handle host_page(void **address)
     return handle_new(VMO, 0, *address);
 }
 
-static void host_call(motor_handle gate, struct motor_event *ev, const void *in, size_t in_size, struct host_reply *r)
+static void host_call(motor_handle gate, struct motor_event *ev, const void *in, size_t in_size,
+                      struct host_reply *r)
 {
     struct net_reply reply;
     ev->kind = MOTOR_EVENT_CALL;
@@ -437,9 +456,20 @@ static void host_fail_memory(uint32_t one_in)
 const struct host_api *host_api(void)
 {
     static const struct host_api api = {
-        .start = host_start, .set_time = host_set_time, .deadline = net_deadline, .turn = host_turn, .inject = host_inject,
-        .connector = host_connector, .process = host_process, .page = host_page, .call = host_call, .notify = host_notify,
-        .close = port_handle_close, .memory = host_memory, .heap_used = net_heap_used, .fail_memory = host_fail_memory,
+        .start = host_start,
+        .set_time = host_set_time,
+        .deadline = net_deadline,
+        .turn = host_turn,
+        .inject = host_inject,
+        .connector = host_connector,
+        .process = host_process,
+        .page = host_page,
+        .call = host_call,
+        .notify = host_notify,
+        .close = port_handle_close,
+        .memory = host_memory,
+        .heap_used = net_heap_used,
+        .fail_memory = host_fail_memory,
         .info = net_info,
     };
     return &api;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two machines and a wire that loses, duplicates, reorders and delays, from a seed. Connections carry checked bytes both ways, end in
- * every way there is, and at the end nothing may be left: no socket, no session, no memory.
+ * Two machines and a wire that loses, duplicates, reorders and delays, from a seed. Connections
+ * carry checked bytes both ways, end in every way there is, and at the end nothing may be left: no
+ * socket, no session, no memory.
  *
  *   simulate ENGINE.so [SEED [ROUNDS]]
  */
@@ -15,7 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CHECK(x) ((x) ? (void)0 : (fprintf(stderr, "simulate.c:%d: %s (seed %u)\n", __LINE__, #x, seed), abort()))
+#define CHECK(x) \
+    ((x) ? (void)0 \
+         : (fprintf(stderr, "simulate.c:%d: %s (seed %u)\n", __LINE__, #x, seed), abort()))
 #define MS 1000000ull
 
 static uint32_t seed;
@@ -27,7 +30,7 @@ static uint32_t rnd(uint32_t n)
     return n ? (uint32_t)((rng >> 33) % n) : 0;
 }
 
-/* ---- the wire ---------------------------------------------------------------------------------------- */
+/* ---- the wire ---- */
 
 struct frame {
     struct frame *next;
@@ -113,7 +116,7 @@ static void pass(uint64_t ns)
         advance(end - now);
 }
 
-/* ---- loading ----------------------------------------------------------------------------------------- */
+/* ---- loading ---- */
 
 static const struct host_api *load(const char *path, int index)
 {
@@ -133,16 +136,24 @@ static const struct host_api *load(const char *path, int index)
 static void start(const char *path)
 {
     for (int i = 0; i < 2; i++) {
-        struct host_options o = {.memory = i ? 1u << 30 : 128u << 20, .ip = i ? "10.0.0.2/24" : "10.0.0.1/24", .mac = {2, 0, 0, 0, 0, (uint8_t)(i + 1)},
-                                 .checksums = i == 0, .merge = true, .large = true, .seed = seed + (uint32_t)i, .start_ns = now,
-                                 .frame = on_frame, .context = &machines[i], .quiet = !getenv("VERBOSE")};
+        struct host_options o = {.memory = i ? 1u << 30 : 128u << 20,
+                                 .ip = i ? "10.0.0.2/24" : "10.0.0.1/24",
+                                 .mac = {2, 0, 0, 0, 0, (uint8_t)(i + 1)},
+                                 .checksums = i == 0,
+                                 .merge = true,
+                                 .large = true,
+                                 .seed = seed + (uint32_t)i,
+                                 .start_ns = now,
+                                 .frame = on_frame,
+                                 .context = &machines[i],
+                                 .quiet = !getenv("VERBOSE")};
         machines[i] = (struct machine){load(path, i), i};
         CHECK(machines[i].api->start(&o));
     }
     pass(2000 * MS);
 }
 
-/* ---- a connection that checks what it carries --------------------------------------------------------- */
+/* ---- a connection that checks what it carries ---- */
 
 static uint8_t pattern(uint32_t id, uint32_t index)
 {
@@ -250,7 +261,9 @@ static void transfer(uint32_t count, uint32_t bytes, bool loopback, bool wild)
             f->want_reset = wild && rnd(8) == 0;
             CHECK(csock_open(&f->s, &client, 2, 1, 0) == 0);
             CHECK(csock_call(&f->s, IO_SETSOCKOPT, 6, 1, &one, 4, NULL) == 0);
-            int64_t e = csock_connect4(&f->s, loopback ? rnd(2) ? ip4(127, 0, 0, 3) : ip4(10, 0, 0, 1) : ip4(10, 0, 0, 2), port);
+            int64_t e = csock_connect4(
+                &f->s, loopback ? rnd(2) ? ip4(127, 0, 0, 3) : ip4(10, 0, 0, 1) : ip4(10, 0, 0, 2),
+                port);
             CHECK(e == -EINPROGRESS);
             f->open = true;
             opened++;
@@ -274,7 +287,8 @@ static void transfer(uint32_t count, uint32_t bytes, bool loopback, bool wild)
             }
             if (i < accepted && in[i].open) {
                 static uint8_t buffer[30000];
-                struct flow *f = &in[i]; /* an echo server; what it could not send waits in f->echo */
+                /* an echo server; what it could not send waits in f->echo */
+                struct flow *f = &in[i];
                 uint32_t state = f->s.s->state;
                 if (!f->echo_size) {
                     f->echo_size = csock_recv(&f->s, buffer, 1 + rnd(sizeof buffer));
@@ -283,7 +297,8 @@ static void transfer(uint32_t count, uint32_t bytes, bool loopback, bool wild)
                     f->echo_sent = 0;
                     f->received += f->echo_size;
                 }
-                f->echo_sent += csock_send(&f->s, f->echo + f->echo_sent, f->echo_size - f->echo_sent);
+                f->echo_sent +=
+                    csock_send(&f->s, f->echo + f->echo_sent, f->echo_size - f->echo_sent);
                 if (f->echo_sent == f->echo_size)
                     f->echo_size = 0;
                 if (state & IO_STATE_ERROR || (!f->echo_size && csock_eof(&f->s))) {
@@ -300,11 +315,16 @@ static void transfer(uint32_t count, uint32_t bytes, bool loopback, bool wild)
         if (now > deadline) {
             for (uint32_t i = 0; i < count; i++)
                 if (out[i].open || (i < accepted && in[i].open))
-                    fprintf(stderr, "flow %u: out open %d sent %u/%u state %x; in open %d recv %u sent %u/%u state %x\n", i, out[i].open, out[i].sent, out[i].send,
-                            out[i].open ? out[i].s.s->state : 0, i < accepted && in[i].open, in[i].received, in[i].sent, in[i].send, in[i].open ? in[i].s.s->state : 0);
+                    fprintf(
+                        stderr,
+                        "flow %u: out open %d sent %u/%u state %x; in open %d recv %u sent %u/%u state %x\n",
+                        i, out[i].open, out[i].sent, out[i].send,
+                        out[i].open ? out[i].s.s->state : 0, i < accepted && in[i].open,
+                        in[i].received, in[i].sent, in[i].send, in[i].open ? in[i].s.s->state : 0);
             CHECK(!"it does not come to an end");
         }
-        if (wild && opened == count && accepted < count && rnd(2000) == 0) { /* resets before accept: those never come */
+        /* resets before accept: those never come */
+        if (wild && opened == count && accepted < count && rnd(2000) == 0) {
             bool waiting = false;
             for (uint32_t i = 0; i < count; i++)
                 waiting |= out[i].open;
@@ -340,7 +360,8 @@ static void verify(uint32_t bytes, uint32_t order, bool loopback)
     CHECK(csock_bind4(&listener, 0, 7777) == 0);
     CHECK(csock_call(&listener, IO_LISTEN, 5, 0, NULL, 0, NULL) == 0);
     CHECK(csock_open(&a, &client, 2, 1, 0) == 0);
-    CHECK(csock_connect4(&a, loopback ? ip4(127, 0, 0, 1) : ip4(10, 0, 0, 2), 7777) == -EINPROGRESS);
+    CHECK(csock_connect4(&a, loopback ? ip4(127, 0, 0, 1) : ip4(10, 0, 0, 2), 7777) ==
+          -EINPROGRESS);
     while (!b.c || !csock_eof(&b)) {
         if (!b.c)
             csock_accept(&listener, &b);
@@ -454,7 +475,8 @@ static double idle_cost(uint32_t idle)
         }
     }
     t = seconds() - t;
-    printf("  heap of the server with %u idle connections: %llu bytes\n", idle, (unsigned long long)machines[1].api->heap_used());
+    printf("  heap of the server with %u idle connections: %llu bytes\n", idle,
+           (unsigned long long)machines[1].api->heap_used());
     for (uint32_t i = 0; i <= idle; i++) {
         csock_close(&a[i]);
         csock_close(&b[i]);
@@ -479,8 +501,10 @@ int main(int argc, char **argv)
     start(argv[1]);
     if (argc > 4 && !strcmp(argv[4], "idle")) {
         double few = idle_cost(10), many = idle_cost(10000);
-        printf("a round trip beside 10 idle connections %.2f us, beside 10,000: %.2f us\n", few, many);
-        return many < few * 20 ? 0 : 1; /* a list instead of a hash costs hundreds of times more; a busy host does not */
+        printf("a round trip beside 10 idle connections %.2f us, beside 10,000: %.2f us\n", few,
+               many);
+        /* a list instead of a hash costs hundreds of times more; a busy host does not */
+        return many < few * 20 ? 0 : 1;
     }
     for (uint32_t r = 0; r < rounds; r++) {
         loss = duplication = reordering = 0;
@@ -497,8 +521,9 @@ int main(int argc, char **argv)
         verify(400000, 12 + rnd(6), false);
         datagrams();
         transfer(20, 40000, false, true);
-        printf("round %u: %llu frames, %llu s simulated, server heap %llu\n", r, (unsigned long long)frames_carried,
-               (unsigned long long)(now / 1000000000), (unsigned long long)machines[1].api->heap_used());
+        printf("round %u: %llu frames, %llu s simulated, server heap %llu\n", r,
+               (unsigned long long)frames_carried, (unsigned long long)(now / 1000000000),
+               (unsigned long long)machines[1].api->heap_used());
     }
     puts("ok");
     return 0;

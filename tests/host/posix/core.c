@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Signals, timers, ELF parsing and formatting of the runtime against a kernel and a clock made up here. Three threads exist
- * as blocks; `current` is the one whose calls are made. Interruptions are recorded, not acted upon.
+ * Signals, timers, ELF parsing and formatting of the runtime against a kernel and a clock made up
+ * here. Three threads exist as blocks; `current` is the one whose calls are made. Interruptions are
+ * recorded, not acted upon.
  */
 #include "internal.h"
 
@@ -9,7 +10,8 @@
 
 void *host_map(size_t size);
 _Noreturn void host_fail(const char *file, int line, const char *what);
-#define CHECK(condition) ((condition) ? (void)0 : host_fail(__FILE__, __LINE__, #condition " is false"))
+#define CHECK(condition) \
+    ((condition) ? (void)0 : host_fail(__FILE__, __LINE__, #condition " is false"))
 
 #define THREADS 3
 
@@ -27,12 +29,14 @@ struct px_thread *px_self(void)
     return current;
 }
 
-int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
+int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
+                          uint64_t f)
 {
     (void)d;
     (void)f;
     switch (n) {
-    case MOTOR_SYS_map: return (int64_t)host_map(e);
+    case MOTOR_SYS_map:
+        return (int64_t)host_map(e);
     case MOTOR_SYS_thread_control:
         if (b == MOTOR_THREAD_INTERRUPT) {
             interrupted[a - 1]++;
@@ -46,15 +50,19 @@ int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64
             return bits;
         }
         return 0;
-    case MOTOR_SYS_timer_set: armed = c; return 0;
+    case MOTOR_SYS_timer_set:
+        armed = c;
+        return 0;
     case MOTOR_SYS_futex_wait:
         if (on_sleep) {
             on_sleep();
         }
         return futex_answer;
     case MOTOR_SYS_futex_wake:
-    case MOTOR_SYS_unmap: return 0;
-    default: host_fail(__FILE__, __LINE__, "an unexpected kernel call");
+    case MOTOR_SYS_unmap:
+        return 0;
+    default:
+        host_fail(__FILE__, __LINE__, "an unexpected kernel call");
     }
 }
 
@@ -265,7 +273,8 @@ static void test_targets(void)
     /* to one thread */
     CHECK(px_sys_tgkill(7, 102, SIGUSR1) == 0 && thread[2].pending.set == PX_BIT(SIGUSR1));
     CHECK(px_sys_tgkill(7, 999, SIGUSR1) == -ESRCH && px_sys_tgkill(8, 102, SIGUSR1) == -ESRCH);
-    CHECK(px_sys_tkill(102, 65) == -EINVAL && px_sys_tkill(0, 1) == -EINVAL && px_sys_tkill(102, 0) == 0);
+    CHECK(px_sys_tkill(102, 65) == -EINVAL && px_sys_tkill(0, 1) == -EINVAL &&
+          px_sys_tkill(102, 0) == 0);
     current = &thread[2];
     CHECK(next_signal(&info) == SIGUSR1 && info.code == SI_TKILL);
     current = &thread[0];
@@ -297,11 +306,13 @@ static void test_masks(void)
     px_set_mask(current, 0);
     CHECK(px_sys_rt_sigprocmask(0, &set, &old, 8) == 0 && old == 0 && current->mask == set);
     CHECK(px_sys_rt_sigprocmask(0, NULL, &old, 8) == 0 && old == set);
-    CHECK(px_sys_rt_sigprocmask(5, &set, NULL, 8) == -EINVAL && px_sys_rt_sigprocmask(0, &set, NULL, 16) == -EINVAL);
+    CHECK(px_sys_rt_sigprocmask(5, &set, NULL, 8) == -EINVAL &&
+          px_sys_rt_sigprocmask(0, &set, NULL, 16) == -EINVAL);
     set = UINT64_MAX;
     CHECK(px_sys_rt_sigprocmask(2, &set, NULL, 8) == 0 && current->mask == ~PX_UNBLOCKABLE);
     set = 0;
-    CHECK(px_sigmask_temporary(&set, 8) == 0 && current->mask == 0 && (current->work & PX_WORK_RESTORE));
+    CHECK(px_sigmask_temporary(&set, 8) == 0 && current->mask == 0 &&
+          (current->work & PX_WORK_RESTORE));
     CHECK(current->saved_mask == ~PX_UNBLOCKABLE);
     current->work = 0;
     CHECK(!px_fault_action(current, SIGUSR1, &a, &mask)); /* default action */
@@ -362,7 +373,8 @@ static void test_timers(void)
     CHECK(px_sys_timer_create(CLOCK_MONOTONIC, &event, &id) == 0);
     CHECK(px_sys_timer_settime((int)id, 0, &set, NULL) == 0 && armed == now + 30000000);
     now += 10000000;
-    CHECK(px_sys_timer_gettime((int)id, &got) == 0 && got.value.nsec == 20000000 && got.interval.nsec == 10000000);
+    CHECK(px_sys_timer_gettime((int)id, &got) == 0 && got.value.nsec == 20000000 &&
+          got.interval.nsec == 10000000);
     px_set_mask(current, PX_BIT(44));
     thread[1].mask = thread[2].mask = PX_BIT(44);
     now += 20000000;
@@ -373,11 +385,13 @@ static void test_timers(void)
     px_timers_run();
     CHECK(armed == now + 5000000);
     px_set_mask(current, 0);
-    CHECK(next_signal(&info) == 44 && info.code == SI_TIMER && info.timer_value == 9 && info.overrun == 3);
+    CHECK(next_signal(&info) == 44 && info.code == SI_TIMER && info.timer_value == 9 &&
+          info.overrun == 3);
     CHECK(px_sys_timer_getoverrun((int)id) == 3);
     px_set_mask(current, 0);
     CHECK(next_signal(&info) == 0);
-    CHECK(px_sys_timer_delete((int)id) == 0 && armed == MOTOR_NEVER && px_sys_timer_delete((int)id) == -EINVAL);
+    CHECK(px_sys_timer_delete((int)id) == 0 && armed == MOTOR_NEVER &&
+          px_sys_timer_delete((int)id) == -EINVAL);
     /* alarm and setitimer are one timer; seconds are rounded */
     CHECK(px_sys_alarm(5) == 0 && armed == now + 5000000000);
     now += 1200000000;
@@ -398,7 +412,8 @@ static void test_timers(void)
     CHECK(px_sys_timer_settime((int)id, TIMER_ABSTIME, &set, NULL) == 0 && armed == now + 1000);
     CHECK(px_sys_timer_delete((int)id) == 0);
     event.signal = 65;
-    CHECK(px_sys_timer_create(CLOCK_REALTIME, &event, &id) == -EINVAL && px_sys_timer_create(77, NULL, &id) == -EINVAL);
+    CHECK(px_sys_timer_create(CLOCK_REALTIME, &event, &id) == -EINVAL &&
+          px_sys_timer_create(77, NULL, &id) == -EINVAL);
     for (int i = 0; i < 100; i++) {
         CHECK(px_sys_timer_create(CLOCK_MONOTONIC, NULL, &id) == 0 && id == (uint32_t)i);
     }
@@ -423,8 +438,13 @@ static bool read_file(void *context, uint64_t offset, void *to, size_t size)
 
 static void make_file(void)
 {
-    struct elf_header h = {.ident = {0x7f, 'E', 'L', 'F', 2, 1, 1}, .type = ET_DYN, .machine = EM_X86_64, .entry = 0x1010,
-                           .phoff = 64, .phentsize = 56, .phnum = 3};
+    struct elf_header h = {.ident = {0x7f, 'E', 'L', 'F', 2, 1, 1},
+                           .type = ET_DYN,
+                           .machine = EM_X86_64,
+                           .entry = 0x1010,
+                           .phoff = 64,
+                           .phentsize = 56,
+                           .phnum = 3};
     struct elf_segment s[3] = {
         {PT_LOAD, PF_R, 0, 0, 0, 0x300, 0x300, 4096},
         {PT_LOAD, PF_R | PF_X, 0x1000, 0x1000, 0, 0x800, 0x800, 4096},
@@ -438,10 +458,12 @@ static void make_file(void)
 static void check_program(const struct elf_program *e)
 {
     uint64_t end = 0;
-    CHECK(e->segments > 0 && e->low % 4096 == 0 && e->high % 4096 == 0 && e->low < e->high && e->high <= ELF_USER_END);
+    CHECK(e->segments > 0 && e->low % 4096 == 0 && e->high % 4096 == 0 && e->low < e->high &&
+          e->high <= ELF_USER_END);
     for (unsigned i = 0; i < e->segments; i++) {
         const struct elf_segment *s = &e->segment[i];
-        CHECK(s->vaddr / 4096 * 4096 >= end && s->memsz >= s->filesz && s->vaddr >= e->low && s->vaddr + s->memsz <= e->high);
+        CHECK(s->vaddr / 4096 * 4096 >= end && s->memsz >= s->filesz && s->vaddr >= e->low &&
+              s->vaddr + s->memsz <= e->high);
         CHECK(s->offset + s->filesz <= sizeof(file) && s->offset % 4096 == s->vaddr % 4096);
         CHECK((s->flags & (PF_W | PF_X)) != (PF_W | PF_X));
         end = (s->vaddr + s->memsz + 4095) / 4096 * 4096;
@@ -453,7 +475,8 @@ static void test_elf(void)
     static struct elf_program e;
     uint64_t x = 88172645463325252ull, accepted = 0;
     make_file();
-    CHECK(!elf_parse(&e, (struct elf_header *)file, sizeof(struct elf_header), sizeof(file), read_file, NULL));
+    CHECK(!elf_parse(&e, (struct elf_header *)file, sizeof(struct elf_header), sizeof(file),
+                     read_file, NULL));
     CHECK(!e.fixed && e.low == 0 && e.high == 0x8000 && e.phdr == 64 && e.segments == 3);
     for (int round = 0; round < 300000; round++) {
         make_file();
@@ -463,13 +486,22 @@ static void test_elf(void)
             x ^= x << 17;
             uint64_t at = (x >> 8) % (64 + 3 * 56);
             switch (x & 3) {
-            case 0: file[at] = (uint8_t)(x >> 32); break;
-            case 1: file[at] ^= (uint8_t)(1u << (x >> 32 & 7)); break;
-            case 2: memset(file + at, (x >> 40 & 1) ? 0xff : 0, 8); break;
-            default: file[at]++; break;
+            case 0:
+                file[at] = (uint8_t)(x >> 32);
+                break;
+            case 1:
+                file[at] ^= (uint8_t)(1u << (x >> 32 & 7));
+                break;
+            case 2:
+                memset(file + at, (x >> 40 & 1) ? 0xff : 0, 8);
+                break;
+            default:
+                file[at]++;
+                break;
             }
         }
-        if (!elf_parse(&e, (struct elf_header *)file, sizeof(struct elf_header), sizeof(file), read_file, NULL)) {
+        if (!elf_parse(&e, (struct elf_header *)file, sizeof(struct elf_header), sizeof(file),
+                       read_file, NULL)) {
             check_program(&e);
             accepted++;
         }
@@ -477,7 +509,8 @@ static void test_elf(void)
     CHECK(accepted > 1000);
     make_file();
     CHECK(elf_parse(&e, (struct elf_header *)file, 10, sizeof(file), read_file, NULL));
-    CHECK(elf_parse(&e, (struct elf_header *)file, sizeof(struct elf_header), 100, read_file, NULL));
+    CHECK(
+        elf_parse(&e, (struct elf_header *)file, sizeof(struct elf_header), 100, read_file, NULL));
 }
 
 /* ---- formatting ---- */
@@ -485,10 +518,12 @@ static void test_elf(void)
 static void test_format(void)
 {
     char text[64];
-    CHECK(px_format(text, sizeof(text), "%s %d %u %x|%5d|%05d|%-4s|%c%%", "a", -5, 7u, 255u, 42, -42, "b", 'z') == strlen("a -5 7 ff|   42|-0042|b   |z%"));
+    CHECK(px_format(text, sizeof(text), "%s %d %u %x|%5d|%05d|%-4s|%c%%", "a", -5, 7u, 255u, 42,
+                    -42, "b", 'z') == strlen("a -5 7 ff|   42|-0042|b   |z%"));
     CHECK(!strcmp(text, "a -5 7 ff|   42|-0042|b   |z%"));
     CHECK(px_format(text, 5, "%s", "abcdefgh") == 4 && !strcmp(text, "abcd"));
-    CHECK(px_format(text, sizeof(text), "%lx %ld %.*s %p %o", 0x123456789abcul, -1l, 2, "xyz", (void *)16, 8u) > 0);
+    CHECK(px_format(text, sizeof(text), "%lx %ld %.*s %p %o", 0x123456789abcul, -1l, 2, "xyz",
+                    (void *)16, 8u) > 0);
     CHECK(!strcmp(text, "123456789abc -1 xy 0x10 10"));
     char bytes[32] = "0123456789abcdefghijklmnop";
     memmove(bytes + 3, bytes, 20);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A net engine of the simplest kind: TCP-like streams between sockets of one session, by port. It follows <motor/io.h> and nothing
- * else, and does everything at random moments: moves a few bytes, places rings anew, asks for space, falls asleep.
+ * A net engine of the simplest kind: TCP-like streams between sockets of one session, by port. It
+ * follows <motor/io.h> and nothing else, and does everything at random moments: moves a few bytes,
+ * places rings anew, asks for space, falls asleep.
  */
 #define _GNU_SOURCE
 #include "host.h"
@@ -11,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SOCKETS 4096u
+#define SOCKETS  4096u
 #define RX_PAGES 64u /* of each socket's place in the engine's region: eight rings of 8 pages */
 #define TX_LIMIT 16384u
 
@@ -69,7 +70,8 @@ static void flush(void)
         return;
     rung = false;
     __atomic_fetch_add(&bell->seq, 1, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&bell->waiting, __ATOMIC_SEQ_CST) && __atomic_exchange_n(&bell->waiting, 0, __ATOMIC_SEQ_CST))
+    if (__atomic_load_n(&bell->waiting, __ATOMIC_SEQ_CST) &&
+        __atomic_exchange_n(&bell->waiting, 0, __ATOMIC_SEQ_CST))
         kernel_wake(&bell->seq);
 }
 
@@ -110,18 +112,22 @@ static void state_set(struct sock *s, uint32_t bits)
 
 static uint32_t rx_put(struct sock *s, const void *from, uint32_t n)
 {
-    uint32_t tail = __atomic_load_n(&s->shared->rx_tail, __ATOMIC_ACQUIRE), used = s->rx_head - tail;
+    uint32_t tail = __atomic_load_n(&s->shared->rx_tail, __ATOMIC_ACQUIRE),
+             used = s->rx_head - tail;
     CHECK(used <= 1u << 15);
     if (!used) { /* anew, somewhere else */
         s->rx_order = 12 + randomly(4);
-        s->rx_page = (uint32_t)(IO_ARENA_ENGINE_RINGS / 4096) + s->slot * RX_PAGES + randomly(8) * 8;
+        s->rx_page =
+            (uint32_t)(IO_ARENA_ENGINE_RINGS / 4096) + s->slot * RX_PAGES + randomly(8) * 8;
         s->rx_base = s->rx_head - (randomly(2) ? 0 : randomly(4096));
-        __atomic_store_n(&s->shared->rx_place, io_place(s->rx_page, s->rx_order, s->rx_base), __ATOMIC_RELAXED);
+        __atomic_store_n(&s->shared->rx_place, io_place(s->rx_page, s->rx_order, s->rx_base),
+                         __ATOMIC_RELAXED);
     }
     uint32_t size = 1u << s->rx_order;
     n = n < size - used ? n : size - used;
     for (uint32_t i = 0; i < n; i++)
-        arena[(uint64_t)s->rx_page * 4096 + ((s->rx_head + i - s->rx_base) & (size - 1))] = ((const uint8_t *)from)[i];
+        arena[(uint64_t)s->rx_page * 4096 + ((s->rx_head + i - s->rx_base) & (size - 1))] =
+            ((const uint8_t *)from)[i];
     s->rx_head += n;
     __atomic_store_n(&s->shared->rx_head, s->rx_head, __ATOMIC_RELEASE);
     return n;
@@ -140,8 +146,13 @@ static void push_accepts(struct sock *l)
 {
     while (l->npending) {
         struct sock *s = l->pending[0];
-        struct io_accept record = {.slot = s->slot, .handle = kernel_gate(s), .family = 2, .port = s->port, .address = {127, 0, 0, 1}};
-        bool room = l->rx_head - __atomic_load_n(&l->shared->rx_tail, __ATOMIC_ACQUIRE) <= 4096 - 64;
+        struct io_accept record = {.slot = s->slot,
+                                   .handle = kernel_gate(s),
+                                   .family = 2,
+                                   .port = s->port,
+                                   .address = {127, 0, 0, 1}};
+        bool room =
+            l->rx_head - __atomic_load_n(&l->shared->rx_tail, __ATOMIC_ACQUIRE) <= 4096 - 64;
         CHECK(room || engine_hostile);
         if (!room)
             return;
@@ -155,14 +166,16 @@ static void push_accepts(struct sock *l)
 static bool pump(struct sock *s)
 {
     uint8_t piece[8192];
-    uint32_t head = __atomic_load_n(&s->shared->tx_head, __ATOMIC_ACQUIRE), used = head - s->tx_tail;
+    uint32_t head = __atomic_load_n(&s->shared->tx_head, __ATOMIC_ACQUIRE),
+             used = head - s->tx_tail;
     uint64_t place = __atomic_load_n(&s->shared->tx_place, __ATOMIC_RELAXED);
     if (s->state != CONNECTED)
         return false;
     if (used) {
         uint32_t order = (uint32_t)(place >> 32) & 0xff, size = 1u << order;
         uint64_t page = place >> 40;
-        CHECK(order >= IO_RING_ORDER_MIN && order <= IO_RING_ORDER_MAX && used <= size && used <= TX_LIMIT);
+        CHECK(order >= IO_RING_ORDER_MIN && order <= IO_RING_ORDER_MAX && used <= size &&
+              used <= TX_LIMIT);
         CHECK(page >= IO_ARENA_CLIENT_RINGS / 4096 && page + (size >> 12) <= IO_ARENA_SIZE / 4096);
         uint32_t n = 1 + randomly(used < sizeof piece ? used : sizeof piece);
         if (randomly(3) == 0)
@@ -174,7 +187,9 @@ static bool pump(struct sock *s)
             s->tx_tail += moved;
             __atomic_store_n(&s->shared->tx_tail, s->tx_tail, __ATOMIC_SEQ_CST);
             uint32_t queued = head - s->tx_tail;
-            if (__atomic_load_n(&s->shared->client_flags, __ATOMIC_SEQ_CST) & IO_CLIENT_WANT_SPACE && queued <= TX_LIMIT - TX_LIMIT / 3)
+            if (__atomic_load_n(&s->shared->client_flags, __ATOMIC_SEQ_CST) &
+                    IO_CLIENT_WANT_SPACE &&
+                queued <= TX_LIMIT - TX_LIMIT / 3)
                 signal_slot(s);
             if (s->peer && !s->peer->closed) {
                 want(s->peer, false);
@@ -182,7 +197,8 @@ static bool pump(struct sock *s)
             }
         }
         if (moved < n && want(s->peer, true))
-            return s->peer->rx_head - __atomic_load_n(&s->peer->shared->rx_tail, __ATOMIC_SEQ_CST) < 1u << s->peer->rx_order;
+            return s->peer->rx_head - __atomic_load_n(&s->peer->shared->rx_tail, __ATOMIC_SEQ_CST) <
+                   1u << s->peer->rx_order;
         return true;
     }
     if ((s->closed || s->shut) && s->peer && !s->peer->fin_in) {
@@ -201,10 +217,18 @@ static void hostile_write(void)
     if (s->state == FREE)
         return;
     switch (randomly(4)) {
-    case 0: s->shared->rx_head = (uint32_t)next_random(&seed); break;
-    case 1: s->shared->rx_place = next_random(&seed); break;
-    case 2: s->shared->tx_tail = (uint32_t)next_random(&seed); break;
-    case 3: s->shared->state = (uint32_t)next_random(&seed); break;
+    case 0:
+        s->shared->rx_head = (uint32_t)next_random(&seed);
+        break;
+    case 1:
+        s->shared->rx_place = next_random(&seed);
+        break;
+    case 2:
+        s->shared->tx_tail = (uint32_t)next_random(&seed);
+        break;
+    case 3:
+        s->shared->state = (uint32_t)next_random(&seed);
+        break;
     }
     signal_slot(s);
 }
@@ -300,7 +324,8 @@ static int64_t open_session(struct motor_msg *m)
 {
     CHECK(m->nhandles == 2);
     bell = kernel_map_vmo(m->handle[1], 4096);
-    arena_vmo = (motor_handle)motor_raw_syscall(MOTOR_SYSCALL_BASE + 12, IO_ARENA_SIZE, 0, 0, 0, 0, 0);
+    arena_vmo =
+        (motor_handle)motor_raw_syscall(MOTOR_SYSCALL_BASE + 12, IO_ARENA_SIZE, 0, 0, 0, 0, 0);
     arena = kernel_map_vmo(arena_vmo, IO_ARENA_SIZE);
     header = (struct io_session *)arena;
     header->magic = IO_SESSION_MAGIC;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The I/O half of the runtime on the host. seam.c stands in for the other half (threads, memory, time), kernel.c for the kernel, engine.c for the
- * net engine: an unreliable one, which moves bytes in random pieces with random delays. Handles are numbers of kernel.c.
+ * The I/O half of the runtime on the host. seam.c stands in for the other half (threads, memory,
+ * time), kernel.c for the kernel, engine.c for the net engine: an unreliable one, which moves bytes
+ * in random pieces with random delays. Handles are numbers of kernel.c.
  */
 #ifndef POSIX_IO_HOST_H
 #define POSIX_IO_HOST_H
@@ -13,22 +14,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CHECK(condition)                                                                                     \
-    do {                                                                                                     \
-        if (!(condition)) {                                                                                  \
-            fprintf(stderr, "%s:%d: %s is false\n", __FILE__, __LINE__, #condition);                         \
-            abort();                                                                                         \
-        }                                                                                                    \
+#define CHECK(condition) \
+    do { \
+        if (!(condition)) { \
+            fprintf(stderr, "%s:%d: %s is false\n", __FILE__, __LINE__, #condition); \
+            abort(); \
+        } \
     } while (0)
 
 /* seam.c */
-void host_start(void);          /* the process and its first thread */
-void host_thread(void);         /* in each other thread, first of all */
+void host_start(void);  /* the process and its first thread */
+void host_thread(void); /* in each other thread, first of all */
 void host_set_nofile(unsigned limit);
 extern _Thread_local int host_signal; /* last signal this thread sent to itself */
 
 /* kernel.c */
-motor_handle kernel_gate(void *object); /* a handle the engine gives out; closing it calls engine_closed(object) */
+/* a handle the engine gives out; closing it calls engine_closed(object) */
+motor_handle kernel_gate(void *object);
 void *kernel_object(motor_handle h);
 void *kernel_map_vmo(motor_handle vmo, uint64_t size);
 extern unsigned kernel_handles, kernel_entries, kernel_notifies; /* live; counted */
@@ -40,7 +42,7 @@ void engine_closed(void *object);
 void engine_notify(void);
 extern void *engine_connector;
 void engine_start(bool threaded);
-void engine_turn(void); /* one, when not threaded */
+void engine_turn(void);     /* one, when not threaded */
 extern bool engine_hostile; /* writes nonsense into slots now and then */
 extern unsigned engine_delay_us;
 

@@ -94,9 +94,13 @@ static int64_t futex_wait(uint32_t *word, uint32_t expected, uint32_t flags, uin
 {
     struct timespec t = {(time_t)(deadline / 1000000000u), (long)(deadline % 1000000000u)};
     int op = FUTEX_WAIT_BITSET | (flags & MOTOR_FUTEX_SHARED ? 0 : FUTEX_PRIVATE_FLAG);
-    if (syscall(SYS_futex, word, op, expected, deadline == MOTOR_NEVER ? NULL : &t, NULL, FUTEX_BITSET_MATCH_ANY) == 0)
+    if (syscall(SYS_futex, word, op, expected, deadline == MOTOR_NEVER ? NULL : &t, NULL,
+                FUTEX_BITSET_MATCH_ANY) == 0)
         return 0;
-    return errno == ETIMEDOUT ? -MOTOR_ETIMEOUT : errno == EAGAIN ? -MOTOR_EAGAIN : errno == EINTR ? -MOTOR_EINTR : -MOTOR_EFAULT;
+    return errno == ETIMEDOUT ? -MOTOR_ETIMEOUT
+           : errno == EAGAIN  ? -MOTOR_EAGAIN
+           : errno == EINTR   ? -MOTOR_EINTR
+                              : -MOTOR_EFAULT;
 }
 
 void kernel_wake(uint32_t *word)
@@ -104,7 +108,8 @@ void kernel_wake(uint32_t *word)
     syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
-int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
+int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
+                          uint64_t f)
 {
     (void)e, (void)f;
     __atomic_fetch_add(&kernel_entries, 1, __ATOMIC_RELAXED);
@@ -114,12 +119,17 @@ int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64
         CHECK(fd >= 0 && ftruncate(fd, (off_t)a) == 0);
         return add(NULL, fd + 1);
     }
-    case MOTOR_SYS_map: return (int64_t)kernel_map_vmo((motor_handle)b, e);
-    case MOTOR_SYS_handle_dup: return a ? -MOTOR_EHANDLE : 1; /* this process */
-    case MOTOR_SYS_handle_close: return close_handle((motor_handle)a);
-    case MOTOR_SYS_futex_wait: return futex_wait((uint32_t *)a, (uint32_t)b, (uint32_t)c, d);
+    case MOTOR_SYS_map:
+        return (int64_t)kernel_map_vmo((motor_handle)b, e);
+    case MOTOR_SYS_handle_dup:
+        return a ? -MOTOR_EHANDLE : 1; /* this process */
+    case MOTOR_SYS_handle_close:
+        return close_handle((motor_handle)a);
+    case MOTOR_SYS_futex_wait:
+        return futex_wait((uint32_t *)a, (uint32_t)b, (uint32_t)c, d);
     case MOTOR_SYS_futex_wake:
-        return syscall(SYS_futex, a, FUTEX_WAKE | (c & MOTOR_FUTEX_SHARED ? 0 : FUTEX_PRIVATE_FLAG), (int)b, NULL, NULL, 0);
+        return syscall(SYS_futex, a, FUTEX_WAKE | (c & MOTOR_FUTEX_SHARED ? 0 : FUTEX_PRIVATE_FLAG),
+                       (int)b, NULL, NULL, 0);
     case MOTOR_SYS_notify:
         __atomic_fetch_add(&kernel_notifies, 1, __ATOMIC_RELAXED);
         engine_notify();
@@ -130,6 +140,8 @@ int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64
         m->status = engine_call(kernel_object((motor_handle)a), m);
         return 0;
     }
-    default: CHECK(!"a system call that the harness does not have"); return -MOTOR_ENOSYS;
+    default:
+        CHECK(!"a system call that the harness does not have");
+        return -MOTOR_ENOSYS;
     }
 }

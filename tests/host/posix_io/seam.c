@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* What the I/O half needs of the other half of the runtime. Sees the runtime's headers, not the host's. */
-#include "px.h"
+/*
+ * What the I/O half needs of the other half of the runtime. Sees the runtime's headers, not the
+ * host's.
+ */
 #include "internal.h"
+#include "px.h"
 
 void *calloc(size_t, size_t);
 void free(void *);
@@ -47,7 +50,9 @@ void host_set_nofile(unsigned limit)
 
 uint64_t px_limit(unsigned resource)
 {
-    return resource == RLIMIT_NOFILE ? __atomic_load_n(&px_first_process.limit[RLIMIT_NOFILE].soft, __ATOMIC_RELAXED) : RLIM_INFINITY;
+    return resource == RLIMIT_NOFILE
+               ? __atomic_load_n(&px_first_process.limit[RLIMIT_NOFILE].soft, __ATOMIC_RELAXED)
+               : RLIM_INFINITY;
 }
 
 bool px_interrupted(void)
@@ -55,9 +60,7 @@ bool px_interrupted(void)
     return false;
 }
 
-void px_take_interruption(void)
-{
-}
+void px_take_interruption(void) {}
 
 static bool bad(const void *p)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Streams, epoll and poll under stress: clients that talk to servers of several kinds through a capricious engine. Every byte is
- * checked; a lost wake-up shows as a hang (the alarm), a leak in the counts at the end.
+ * Streams, epoll and poll under stress: clients that talk to servers of several kinds through a
+ * capricious engine. Every byte is checked; a lost wake-up shows as a hang (the alarm), a leak in
+ * the counts at the end.
  */
 #include "host.h"
 #include <errno.h>
@@ -46,7 +47,8 @@ static void talk_polling(int fd, unsigned stream, uint32_t size, uint64_t *seed)
             sent += k > 0 ? (uint32_t)k : 0;
         }
         if (p.revents & POLLIN) {
-            long k = px_sys_recvfrom(fd, buf, 1 + (uint32_t)(next_random(seed) % sizeof buf), MSG_DONTWAIT, NULL, NULL);
+            long k = px_sys_recvfrom(fd, buf, 1 + (uint32_t)(next_random(seed) % sizeof buf),
+                                     MSG_DONTWAIT, NULL, NULL);
             CHECK(k > 0);
             for (long i = 0; i < k; i++)
                 CHECK(buf[i] == byte_at(stream, got + (uint32_t)i));
@@ -111,7 +113,8 @@ static bool echo_run(struct echo *e)
 {
     for (;;) {
         while (e->from < e->to) {
-            long k = px_sys_sendto(e->fd, e->buf + e->from, e->to - e->from, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
+            long k = px_sys_sendto(e->fd, e->buf + e->from, e->to - e->from,
+                                   MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
             if (k == -EAGAIN)
                 return true;
             if (k < 0)
@@ -151,7 +154,8 @@ static void *epoll_server(void *arg)
                 CHECK(fd >= 0);
                 c = calloc(1, sizeof *c);
                 c->fd = (int)fd;
-                e = (struct epoll_event){.events = EPOLLIN | (edge ? EPOLLOUT | EPOLLET : 0), .data.ptr = c};
+                e = (struct epoll_event){.events = EPOLLIN | (edge ? EPOLLOUT | EPOLLET : 0),
+                                         .data.ptr = c};
                 CHECK(px_sys_epoll_ctl(ep, EPOLL_CTL_ADD, c->fd, &e) == 0);
                 continue;
             }
@@ -161,7 +165,8 @@ static void *epoll_server(void *arg)
                 free(c);
                 __atomic_fetch_add(&served, 1, __ATOMIC_RELAXED);
             } else if (!edge) {
-                e = (struct epoll_event){.events = c->from < c->to ? EPOLLOUT : EPOLLIN, .data.ptr = c};
+                e = (struct epoll_event){.events = c->from < c->to ? EPOLLOUT : EPOLLIN,
+                                         .data.ptr = c};
                 CHECK(px_sys_epoll_ctl(ep, EPOLL_CTL_MOD, c->fd, &e) == 0);
             }
         }
@@ -201,7 +206,8 @@ static void *ticker(void *arg)
     int timer = (int)px_sys_timerfd_create(CLOCK_MONOTONIC, 0), ep = (int)px_sys_epoll_create1(0);
     struct itimerspec t = {.it_interval.tv_nsec = 300000, .it_value.tv_nsec = 300000};
     struct epoll_event e = {.events = EPOLLIN};
-    CHECK(px_sys_timerfd_settime(timer, 0, &t, NULL) == 0 && px_sys_epoll_ctl(ep, EPOLL_CTL_ADD, timer, &e) == 0);
+    CHECK(px_sys_timerfd_settime(timer, 0, &t, NULL) == 0 &&
+          px_sys_epoll_ctl(ep, EPOLL_CTL_ADD, timer, &e) == 0);
     for (int i = 0; i < 300; i++) {
         uint64_t n;
         CHECK(px_sys_epoll_wait(ep, &e, 1, 60000) == 1);
@@ -212,8 +218,8 @@ static void *ticker(void *arg)
 }
 
 /*
- * A writer that blocks, while others watch the same socket, and the peer disturbs with bytes of its own: signals that are not about space
- * must not swallow the wish for space.
+ * A writer that blocks, while others watch the same socket, and the peer disturbs with bytes of its
+ * own: signals that are not about space must not swallow the wish for space.
  */
 static int bulk[2];
 enum { BULK = 1 << 20 };
@@ -259,7 +265,8 @@ static void *bulk_pair(void *arg)
         bulk[1] = (int)px_sys_accept4(l, NULL, NULL, 0);
         CHECK(bulk[1] >= 0);
         for (intptr_t i = 0; i < 3; i++)
-            CHECK(pthread_create(&t[i], NULL, i ? bulk_watcher : bulk_writer, (void *)(i - 1)) == 0);
+            CHECK(pthread_create(&t[i], NULL, i ? bulk_watcher : bulk_writer, (void *)(i - 1)) ==
+                  0);
         static uint8_t buf[7000];
         uint32_t sum = 0, turn = 0;
         for (long k; (k = px_sys_read(bulk[1], buf, sizeof buf)) > 0; sum += (uint32_t)k)
@@ -286,7 +293,8 @@ int main(int argc, char **argv)
     for (int i = 0; i < PORTS; i++) {
         struct sockaddr_in a = address(1 + i);
         listeners[i] = (int)px_sys_socket(AF_INET, SOCK_STREAM | (i < 2 ? SOCK_NONBLOCK : 0), 0);
-        CHECK(listeners[i] >= 0 && px_sys_bind(listeners[i], &a, sizeof a) == 0 && px_sys_listen(listeners[i], 10) == 0);
+        CHECK(listeners[i] >= 0 && px_sys_bind(listeners[i], &a, sizeof a) == 0 &&
+              px_sys_listen(listeners[i], 10) == 0);
     }
     for (intptr_t i = 0; i < 2; i++)
         CHECK(pthread_create(&t, NULL, epoll_server, (void *)i) == 0);

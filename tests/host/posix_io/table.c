@@ -8,11 +8,11 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#define FDS 200 /* and the limit */
+#define FDS   200 /* and the limit */
 #define FILES 400
 
 static struct { /* what a descriptor leads to */
-    int file; /* 0: free */
+    int file;   /* 0: free */
     bool cloexec;
 } table[FDS];
 static struct {
@@ -59,13 +59,16 @@ static void drop(int fd)
 
 static uint32_t ready(int file, uint32_t events)
 {
-    return ((files[file].value ? EPOLLIN : 0) | (files[file].value < UINT64_MAX - 1 ? EPOLLOUT : 0)) & events;
+    return ((files[file].value ? EPOLLIN : 0) |
+            (files[file].value < UINT64_MAX - 1 ? EPOLLOUT : 0)) &
+           events;
 }
 
 static void changed(int file)
 {
     for (int i = 0; i < FDS; i++)
-        if (interest[i].used && !interest[i].off && interest[i].file == file && ready(file, interest[i].events))
+        if (interest[i].used && !interest[i].off && interest[i].file == file &&
+            ready(file, interest[i].events))
             interest[i].queued = true;
 }
 
@@ -111,7 +114,8 @@ static void check_control(void)
         return;
     }
     bool there = interest[fd].used && interest[fd].file == table[fd].file;
-    if (interest[fd].used && !there) { /* of a file that another descriptor keeps alive: it stays; keep the model simple */
+    /* of a file that another descriptor keeps alive: it stays; keep the model simple */
+    if (interest[fd].used && !there) {
         if (result == 0 && op == EPOLL_CTL_ADD)
             CHECK(px_sys_epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL) == 0);
         return;
@@ -202,8 +206,12 @@ static void step(void)
         }
         break;
     }
-    case 7: check_control(); break;
-    case 8: check_wait(); break;
+    case 7:
+        check_control();
+        break;
+    case 8:
+        check_wait();
+        break;
     }
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The tty engine on the host: motor-run's channel over a device of this file's making, with random sizes, a device that is slow, callers that
- * give up, and a host that talks nonsense. Bytes must come out exactly as they went in.
+ * The tty engine on the host: motor-run's channel over a device of this file's making, with random
+ * sizes, a device that is slow, callers that give up, and a host that talks nonsense. Bytes must
+ * come out exactly as they went in.
  */
 #include "../../../sysio/tty/session.h"
 #include "../../../sysio/virtio/virtio.h"
@@ -20,15 +21,40 @@
 
 /* ---- a console that is not there ---- */
 
-bool console_init(void) { return true; }
+bool console_init(void)
+{
+    return true;
+}
 void console_interrupt(void) {}
 void console_turn_end(void) {}
-bool console_drained(void) { return true; }
-int64_t console_read(uint64_t token, uint64_t size, bool *eof) { (void)token, (void)size, *eof = true; return 0; }
-int64_t console_write(struct tty_object *o, uint64_t token, uint64_t size) { (void)o, (void)token; return (int64_t)size; }
-void console_undo(struct tty_object *o, bool write) { (void)o, (void)write; }
-int64_t console_control(struct motor_event *ev) { (void)ev; return -ENOTTY; }
-uint32_t console_ready(struct tty_object *o) { (void)o; return POLLOUT; }
+bool console_drained(void)
+{
+    return true;
+}
+int64_t console_read(uint64_t token, uint64_t size, bool *eof)
+{
+    (void)token, (void)size, *eof = true;
+    return 0;
+}
+int64_t console_write(struct tty_object *o, uint64_t token, uint64_t size)
+{
+    (void)o, (void)token;
+    return (int64_t)size;
+}
+void console_undo(struct tty_object *o, bool write)
+{
+    (void)o, (void)write;
+}
+int64_t console_control(struct motor_event *ev)
+{
+    (void)ev;
+    return -ENOTTY;
+}
+uint32_t console_ready(struct tty_object *o)
+{
+    (void)o;
+    return POLLOUT;
+}
 
 /* ---- a device ---- */
 
@@ -43,16 +69,53 @@ struct virtq {
 };
 static struct virtq queues[2];
 
-struct virtio_device *virtio_find(uint32_t type, uint32_t index) { (void)type, (void)index; return (struct virtio_device *)queues; }
-int virtio_negotiate(struct virtio_device *d, uint64_t w, uint64_t r, uint64_t *a) { (void)d, (void)w, (void)r, *a = 0; return 0; }
-int virtio_queue(struct virtio_device *d, uint32_t i, uint32_t s, struct virtq **q) { (void)d, (void)s, *q = &queues[i]; return 0; }
-int virtio_interrupts(struct virtio_device *d, motor_handle gate) { (void)d; fake_close(gate); return 0; }
-void virtio_start(struct virtio_device *d) { (void)d; }
-bool virtio_interrupt_begin(struct virtio_device *d) { (void)d; return false; }
-void virtio_interrupt_end(struct virtio_device *d) { (void)d; }
-void virtq_kick(struct virtq *q) { (void)q; }
-bool virtq_broken(const struct virtq *q) { (void)q; return false; }
-bool virtq_interrupts_on(struct virtq *q) { return q->nused; }
+struct virtio_device *virtio_find(uint32_t type, uint32_t index)
+{
+    (void)type, (void)index;
+    return (struct virtio_device *)queues;
+}
+int virtio_negotiate(struct virtio_device *d, uint64_t w, uint64_t r, uint64_t *a)
+{
+    (void)d, (void)w, (void)r, *a = 0;
+    return 0;
+}
+int virtio_queue(struct virtio_device *d, uint32_t i, uint32_t s, struct virtq **q)
+{
+    (void)d, (void)s, *q = &queues[i];
+    return 0;
+}
+int virtio_interrupts(struct virtio_device *d, motor_handle gate)
+{
+    (void)d;
+    fake_close(gate);
+    return 0;
+}
+void virtio_start(struct virtio_device *d)
+{
+    (void)d;
+}
+bool virtio_interrupt_begin(struct virtio_device *d)
+{
+    (void)d;
+    return false;
+}
+void virtio_interrupt_end(struct virtio_device *d)
+{
+    (void)d;
+}
+void virtq_kick(struct virtq *q)
+{
+    (void)q;
+}
+bool virtq_broken(const struct virtq *q)
+{
+    (void)q;
+    return false;
+}
+bool virtq_interrupts_on(struct virtq *q)
+{
+    return q->nused;
+}
 
 int virtio_dma_alloc(struct virtio_dma *dma, uint64_t size)
 {
@@ -61,7 +124,8 @@ int virtio_dma_alloc(struct virtio_dma *dma, uint64_t size)
     return 0;
 }
 
-int virtq_add(struct virtq *q, const struct virtio_buffer *b, uint32_t out, uint32_t in, void *token)
+int virtq_add(struct virtq *q, const struct virtio_buffer *b, uint32_t out, uint32_t in,
+              void *token)
 {
     CHECK(out + in == 1 && q->nwaiting < 8 && b->size);
     q->waiting[q->nwaiting++] = (struct chain){b->pa, b->size, 0, token};
@@ -100,8 +164,10 @@ static void host_takes(const uint8_t *at, uint32_t size)
             if (pending_size == 8) {
                 memcpy(&frame_type, pending, 4), memcpy(&frame_left, pending + 4, 4);
                 pending_size = 0;
-                if (!frame_left || frame_type > 7) fprintf(stderr, "type %u length %u\n", frame_type, frame_left);
-                CHECK(frame_left && frame_left <= MOTOR_FRAME_MAX && frame_type >= 1 && frame_type <= 7);
+                if (!frame_left || frame_type > 7)
+                    fprintf(stderr, "type %u length %u\n", frame_type, frame_left);
+                CHECK(frame_left && frame_left <= MOTOR_FRAME_MAX && frame_type >= 1 &&
+                      frame_type <= 7);
             }
             continue;
         }
@@ -157,10 +223,13 @@ static void turn(void)
 }
 
 /* Gives up the call in the moment before its reply is looked at. */
-int64_t __real_motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f);
-int64_t __wrap_motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f);
+int64_t __real_motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d,
+                                 uint64_t e, uint64_t f);
+int64_t __wrap_motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d,
+                                 uint64_t e, uint64_t f);
 static bool gave_up;
-int64_t __wrap_motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
+int64_t __wrap_motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64_t d,
+                                 uint64_t e, uint64_t f)
 {
     if (n == MOTOR_SYS_serve && c == 1 && e == 0 && give_up && rand() % give_up == 0) {
         fake_cancel();
@@ -169,9 +238,15 @@ int64_t __wrap_motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c,
     return __real_motor_raw_syscall(n, a, b, c, d, e, f);
 }
 
-static int64_t call(motor_handle h, uint32_t op, const void *in, uint64_t in_size, void *out, uint64_t out_size, uint64_t w1)
+static int64_t call(motor_handle h, uint32_t op, const void *in, uint64_t in_size, void *out,
+                    uint64_t out_size, uint64_t w1)
 {
-    struct motor_msg m = {.op = op, .word = {~0ull, w1}, .in = in, .in_size = in_size, .out = out, .out_size = out_size};
+    struct motor_msg m = {.op = op,
+                          .word = {~0ull, w1},
+                          .in = in,
+                          .in_size = in_size,
+                          .out = out,
+                          .out_size = out_size};
     do {
         gave_up = false;
         fake_call(h, &m, 0, 0, turn);
@@ -213,11 +288,14 @@ static void test_output(const motor_handle *out)
 {
     uint32_t done[4] = {0};
     while (done[2] < sizeof sent || done[3] < sizeof sent / 4) {
-        unsigned which = done[3] >= sizeof sent / 4 || (done[2] < sizeof sent && rand() % 4) ? 2 : 3;
-        uint32_t left = (which == 2 ? (uint32_t)sizeof sent : (uint32_t)sizeof sent / 4) - done[which];
+        unsigned which =
+            done[3] >= sizeof sent / 4 || (done[2] < sizeof sent && rand() % 4) ? 2 : 3;
+        uint32_t left =
+            (which == 2 ? (uint32_t)sizeof sent : (uint32_t)sizeof sent / 4) - done[which];
         uint32_t n = 1 + (uint32_t)rand() % (rand() % 4 ? 200 : 70000);
         n = n > left ? left : n;
-        int64_t w = call(out[which - 2], IO_WRITE, sent + done[which], n, NULL, 0, rand() % 3 ? 0 : O_NONBLOCK);
+        int64_t w = call(out[which - 2], IO_WRITE, sent + done[which], n, NULL, 0,
+                         rand() % 3 ? 0 : O_NONBLOCK);
         CHECK(w == -EAGAIN || (w > 0 && w <= n));
         if (w > 0)
             done[which] += (uint32_t)w;
@@ -250,7 +328,8 @@ int main(int argc, char **argv)
         sent[i] = (uint8_t)(i * 2654435761u >> 13);
     CHECK(tty_init(true));
     motor_handle in = (motor_handle)tty_open(IO_TTY_STDIN);
-    motor_handle out[2] = {(motor_handle)tty_open(IO_TTY_STDOUT), (motor_handle)tty_open(IO_TTY_STDERR)};
+    motor_handle out[2] = {(motor_handle)tty_open(IO_TTY_STDOUT),
+                           (motor_handle)tty_open(IO_TTY_STDERR)};
     give_up = 5;
     test_stdin(in);
     test_output(out);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Laid over lwIP's own header of this name: registering and removing a PCB go through pcb.c, which keeps a hash
- * table and a doubly linked list beside lwIP's lists, so that both take constant time.
+ * Laid over lwIP's own header of this name: registering and removing a PCB go through pcb.c, which
+ * keeps a hash table and a doubly linked list beside lwIP's lists, so that both take constant time.
  */
 #ifndef NET_LWIP_TCP_PRIV_H
 #define NET_LWIP_TCP_PRIV_H
@@ -18,11 +18,14 @@ void net_pcb_remove(struct tcp_pcb **list, struct tcp_pcb *pcb);
 #undef TCP_PCB_REMOVE_ACTIVE
 #define TCP_REG(list, pcb) net_pcb_register(list, pcb)
 #define TCP_RMV(list, pcb) net_pcb_remove(list, pcb)
-/* In a function: tcp_in.c is compiled with another meaning of tcp_active_pcbs (see tcp_in.c beside this folder). */
+/*
+ * In a function: tcp_in.c is compiled with another meaning of tcp_active_pcbs (see tcp_in.c beside
+ * this folder).
+ */
 void net_pcb_register_active(struct tcp_pcb *pcb);
 void net_pcb_remove_active(struct tcp_pcb *pcb, int purge);
-#define TCP_REG_ACTIVE(pcb) net_pcb_register_active(pcb)
-#define TCP_RMV_ACTIVE(pcb) net_pcb_remove_active(pcb, 0)
+#define TCP_REG_ACTIVE(pcb)        net_pcb_register_active(pcb)
+#define TCP_RMV_ACTIVE(pcb)        net_pcb_remove_active(pcb, 0)
 #define TCP_PCB_REMOVE_ACTIVE(pcb) net_pcb_remove_active(pcb, 1)
 
 #undef TCP_FIN_WAIT_TIMEOUT
