@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The channel to motor-run: frames over port 0 of a virtio-console. Writers fill a buffer, bytes of
+ * The channel to motor-run: frames over a port of a virtio-console. Writers fill a buffer, bytes of
  * one kind sharing a frame; the buffer goes to the device when the device has nothing else to do or
  * the buffer is well filled, so that many small writes become few transfers. When every buffer is
  * full or under way, writers wait. Received buffers are given back to the device as their bytes
  * find room, so a program that does not read stops motor-run, not us.
  */
-#include "../virtio/virtio.h"
+#include "port.h"
 #include "tty.h"
 
 #include <errno.h>
@@ -61,8 +61,8 @@ static uint32_t in_flight(void)
 static void submit(void)
 {
     struct virtio_buffer b = {filling->pa, filling->used};
-    if (virtq_add(tx, &b, 1, 0, filling) < 0)
-        return; /* the queue is broken or full: stays ours, tried again */
+    if (!port_is_open() || virtq_add(tx, &b, 1, 0, filling) < 0)
+        return; /* not yet, or the queue is broken or full: stays ours, tried again */
     filling->in_flight = true;
     filling = NULL;
     last_frame = NO_FRAME;
@@ -298,6 +298,7 @@ void channel_interrupt(void)
     bool more;
     virtio_interrupt_begin(device);
     do { /* an entry that came before the interrupt was asked for again brings none */
+        port_turn();
         reap();
         receive();
         more = virtq_interrupts_on(tx);
@@ -310,16 +311,16 @@ void channel_turn_end(void)
 {
     if (parsing_count)
         receive();
-    if (filling && filling->used && !broken && (!in_flight() || filling->used > TX_SIZE / 2))
+    bool idle = !in_flight() || (filling && filling->used > TX_SIZE / 2);
+    if (filling && filling->used && !broken && idle)
         submit();
-    if (virtq_broken(rx) || virtq_broken(tx))
+    if (virtq_broken(rx) || virtq_broken(tx) || port_broken())
         broken = stdin_eof = true;
 }
 
 bool channel_init(void)
 {
     struct virtio_dma memory;
-    uint64_t features;
     device = virtio_find(VIRTIO_CONSOLE, 0);
     if (!device) {
         log_error("tty", "no virtio-console for motor-run's channel");
@@ -329,9 +330,7 @@ bool channel_init(void)
     stdin_bytes = (struct bytes){.at = malloc(STDIN_SIZE), .size = STDIN_SIZE};
     if (gate < 0 || !stdin_bytes.at ||
         virtio_dma_alloc(&memory, BUFFERS * (TX_SIZE + RX_SIZE)) < 0 ||
-        virtio_negotiate(device, 0, 0, &features) < 0 ||
-        virtio_interrupts(device, (motor_handle)gate) < 0 || virtio_queue(device, 0, 8, &rx) < 0 ||
-        virtio_queue(device, 1, 8, &tx) < 0) {
+        !port_init(device, (motor_handle)gate, &rx, &tx)) {
         log_error("tty", "the virtio-console does not work");
         return false;
     }
@@ -343,6 +342,7 @@ bool channel_init(void)
                                            .pa = memory.pa + at + TX_SIZE};
     }
     virtio_start(device);
+    port_start();
     for (uint32_t i = 0; i < BUFFERS; i++)
         rx_offer(&rx_buffers[i]);
     receive();

@@ -5,7 +5,8 @@
  *   tty.c      messages, waiting calls, the end of the program
  *   console.c  16550: interrupt-driven output and input
  *   line.c     the line discipline of the console's input
- *   channel.c  frames of <motor/channel.h> over virtio-console
+ *   channel.c  frames of <motor/channel.h>
+ *   port.c     the port of a virtio-console that they go over
  *
  * Its objects are few and fixed, so a gate's badge is the object's number (IO_TTY_*) + 1, and gates
  * are made by any thread without a lock. Output that has no room yet leaves its caller waiting;

@@ -23,6 +23,8 @@ head -c $((16 << 20)) /dev/urandom >"$scratch/in"
 r "$probe" cat <"$scratch/in" >"$scratch/out"
 is "cat's status" $? 0
 cmp "$scratch/in" "$scratch/out" || fail "16 MiB through stdin to stdout changed"
+r "$probe" cat <"$scratch/in" | { sleep 2; cat; } >"$scratch/out" # a reader that is not ready
+cmp "$scratch/in" "$scratch/out" || fail "16 MiB changed on the way to a slow reader"
 r "$probe" both </dev/null >"$scratch/out" 2>"$scratch/err"
 is stdout "$(cat "$scratch/out")" "to stdout"
 is stderr "$(cat "$scratch/err")" "to stderr"

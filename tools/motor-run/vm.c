@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <motor/channel.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -103,10 +104,10 @@ static void add_devices(struct words *w, const struct run_options *o, int channe
     add(w, "-chardev");
     add(w, "socket,id=motor,fd=%d", channel);
     add(w, "-device");
-    add(w, mmio ? "virtio-serial-device,max_ports=1"
-                : "virtio-serial-pci,max_ports=1,disable-legacy=on");
+    add(w, mmio ? "virtio-serial-device,max_ports=2"
+                : "virtio-serial-pci,max_ports=2,disable-legacy=on");
     add(w, "-device");
-    add(w, "virtconsole,chardev=motor");
+    add(w, "virtserialport,nr=%u,chardev=motor", MOTOR_CHANNEL_PORT);
     for (size_t i = 0; i < o->disks.count; i++) {
         add(w, "-drive");
         add(w, "if=none,id=disk%zu,format=%s,file=%s", i,

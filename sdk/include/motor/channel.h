@@ -3,12 +3,14 @@
  * The channel between motor-run and the VM: frames over one virtio-console port (a UNIX socket on
  * the host). Each frame: struct motor_frame, then `length` bytes. Little-endian. Both ends treat
  * the other as untrusted: unknown types and lengths over MOTOR_FRAME_MAX end the connection with a
- * message.
+ * message. The port is not port 0, whose bytes QEMU drops when its reader is slow.
  */
 #ifndef MOTOR_CHANNEL_H
 #define MOTOR_CHANNEL_H
 
 #include <stdint.h>
+
+#define MOTOR_CHANNEL_PORT 1u
 
 struct motor_frame {
     uint32_t type;

@@ -5,7 +5,7 @@ SYSIO_TEST_BASE := $(addprefix $(BUILD)/tests/obj/san/,sysio/base/engine.o sysio
 
 $(BUILD)/tests/host/image_fuzz: $(addprefix $(BUILD)/tests/obj/san/,tests/host/sysio/image_fuzz.o sdk/lib/process_start.o) $(SYSIO_TEST_BASE)
 $(BUILD)/tests/host/tty_unit: $(addprefix $(BUILD)/tests/obj/san/,tests/host/sysio/tty_unit.o sysio/tty/tty.o sysio/tty/channel.o \
-  sysio/tty/session.o) $(SYSIO_TEST_BASE)
+  sysio/tty/port.o sysio/tty/session.o) $(SYSIO_TEST_BASE)
 
 sysio_test_wrap := -Wl,--wrap=motor_raw_syscall
 $(BUILD)/tests/host/image_fuzz $(BUILD)/tests/host/tty_unit:

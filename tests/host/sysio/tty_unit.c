@@ -67,7 +67,9 @@ struct virtq {
     struct chain waiting[16], used[16];
     unsigned nwaiting, nused;
 };
-static struct virtq queues[2];
+static struct virtq queues[6]; /* 2, 3: control; 4, 5: the port */
+#define PORT_TO_GUEST   queues[4]
+#define PORT_FROM_GUEST queues[5]
 
 struct virtio_device *virtio_find(uint32_t type, uint32_t index)
 {
@@ -190,16 +192,60 @@ static void interrupt(void)
     channel_interrupt();
 }
 
+struct control { /* virtio 1.2, 5.3.6.2 */
+    uint32_t port;
+    uint16_t event, value;
+};
+static bool port_ready, port_open;
+static uint32_t said; /* control messages to the guest */
+
+/* Some that mean nothing to it, and PORT_ADD more than once. */
+static void control_to_guest(void)
+{
+    static const struct control script[] = {{0, 1, 1}, {7, 1, 1}, {1, 9, 0},
+                                            {1, 1, 1}, {1, 1, 1}, {1, 7, 99},
+                                            {1, 6, 1}, {1, 1, 1}, {~0u, ~0, ~0}};
+    if (said == sizeof script / sizeof *script)
+        return;
+    struct chain c = finish_first(&queues[2]);
+    memset((void *)(uintptr_t)c.pa, 'n', c.size);
+    memcpy((void *)(uintptr_t)c.pa, &script[said], sizeof script[said]);
+    c.written = script[said].event == 7 ? c.size : script[said].event == 9 ? 3 : 8;
+    queues[2].used[queues[2].nused++] = c;
+    said++;
+}
+
+static void control_from_guest(void)
+{
+    struct control m;
+    struct chain c = finish_first(&queues[3]);
+    CHECK(c.size == sizeof m);
+    memcpy(&m, (void *)(uintptr_t)c.pa, sizeof m);
+    CHECK(m.value == 1);
+    CHECK(m.event == 0 ? !said : m.port == MOTOR_CHANNEL_PORT && said);
+    CHECK(m.event == 0 || (m.event == 3 && !port_ready) || (m.event == 6 && !port_open));
+    port_ready |= m.event == 3;
+    port_open |= m.event == 6;
+    if (m.event == 0)
+        control_to_guest();
+    queues[3].used[queues[3].nused++] = c;
+}
+
 /* The device works a little; maybe not at all. */
 static void device_step(void)
 {
-    if (queues[1].nwaiting && rand() % 3) {
-        struct chain c = finish_first(&queues[1]);
+    if (queues[3].nwaiting && rand() % 3)
+        control_from_guest();
+    else if (said && queues[2].nwaiting && rand() % 3)
+        control_to_guest();
+    if (PORT_FROM_GUEST.nwaiting && rand() % 3) {
+        struct chain c = finish_first(&PORT_FROM_GUEST);
+        CHECK(said >= 4);
         host_takes((uint8_t *)(uintptr_t)c.pa, c.size);
-        queues[1].used[queues[1].nused++] = c;
+        PORT_FROM_GUEST.used[PORT_FROM_GUEST.nused++] = c;
     }
-    if (queues[0].nwaiting && to_guest_at < to_guest_size && rand() % 3) {
-        struct chain c = finish_first(&queues[0]);
+    if (PORT_TO_GUEST.nwaiting && to_guest_at < to_guest_size && rand() % 3) {
+        struct chain c = finish_first(&PORT_TO_GUEST);
         uint32_t n = 1 + (uint32_t)rand() % c.size;
         if (rand() % 2)
             n = 1 + n % 20;
@@ -208,7 +254,7 @@ static void device_step(void)
         memcpy((void *)(uintptr_t)c.pa, to_guest + to_guest_at, n);
         to_guest_at += n;
         c.written = n;
-        queues[0].used[queues[0].nused++] = c;
+        PORT_TO_GUEST.used[PORT_TO_GUEST.nused++] = c;
     }
     interrupt();
 }
@@ -304,7 +350,7 @@ static void test_output(const motor_handle *out)
         turn();
     CHECK(received_size[2] == sizeof sent && !memcmp(received[2], sent, sizeof sent));
     CHECK(received_size[3] == sizeof sent / 4 && !memcmp(received[3], sent, sizeof sent / 4));
-    CHECK(channel_drained());
+    CHECK(channel_drained() && port_ready && port_open);
 }
 
 static void test_calls(motor_handle in, motor_handle out)
