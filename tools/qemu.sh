@@ -115,6 +115,19 @@ q35 | pc)
 *) echo "qemu.sh: no machine is called $machine: microvm, q35, pc" >&2; exit 2 ;;
 esac
 
+# QEMU puts the bundle at the end of memory, over the kernel if there is no other place.
+case $mem in
+*[Gg]) mebibytes=$((${mem%?} * 1024)) ;;
+*[Mm]) mebibytes=${mem%?} ;;
+*) mebibytes=$mem ;;
+esac
+bytes=$(stat -Lc %s "${bundle:-/dev/null}" 2>/dev/null || echo 0)
+least=$(((bytes >> 20) + 3))
+if [ "$mebibytes" -lt "$least" ]; then
+    echo "qemu.sh: too little memory: kernel and bundle alone take $least MiB" >&2
+    exit 2
+fi
+
 # Whether this process is in the foreground of a terminal: in the background, reading from it would stop QEMU.
 on_terminal()
 {
