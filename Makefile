@@ -57,6 +57,7 @@ endif
 help:
 	@echo 'make run     boots nginx in QEMU; PORT=8080 CPUS=1 MEM=128M MACHINE=microvm|q35|pc ACCEL=auto|tcg|kvm'
 	@echo 'make test    runs all tests; TESTS="PATTERN..." runs those whose names match'
+	@echo 'make bench   Motor beside a Linux guest; ROWS=boot,calls a part, ROUNDS=5 pairs of runs'
 	@echo 'make debug   as run, but waits for gdb'
 	@echo 'make sdk     the SDK, also as an archive'
 	@echo 'make deps    installs missing host packages; NO_INSTALL=1 only lists them'
@@ -126,5 +127,5 @@ include ports.mk
 docs: $(BUILD)/docs/syscalls.md $(BUILD)/docs/posix-calls.md
 
 # Dependency files of earlier runs. Below src/ and ports/ other build systems keep theirs.
-others := $(addprefix -o -path $(BUILD)/,src ports sdk)
+others := $(addprefix -o -path $(BUILD)/,src ports sdk linux)
 -include $(shell find $(BUILD) \( -false $(others) \) -prune -o -name '*.d' -print 2>/dev/null)

@@ -10,6 +10,7 @@
 # A recipe is run in an empty folder with
 #   SRC   the pristine source      OUT   where to install      ROOT  the top of this repository
 #   SDK   the SDK; its bin/ is in PATH      PORTS  the other ports' results are in $PORTS/NAME
+# The last two are $PORT_TREE/sdk and $PORT_TREE/ports; PORT_TREE is build unless the caller says otherwise.
 set -eu
 
 name=$1 version=$2 recipe=$3 source=$4 out=$5
@@ -38,7 +39,8 @@ else
     rm -rf "$out"
     mkdir -p "$out" "$out.work"
     log=$root/$out.log
-    export SRC="$root/$source" OUT="$root/$out" ROOT="$root" SDK="$root/build/sdk" PORTS="$root/build/ports"
+    tree=$root/${PORT_TREE:-build}
+    export SRC="$root/$source" OUT="$root/$out" ROOT="$root" SDK="$tree/sdk" PORTS="$tree/ports"
     export PATH="$SDK/bin:$PATH" LC_ALL=C
     if ! (cd "$out.work" && sh -eu "$root/$recipe") >"$log" 2>&1 </dev/null; then
         tail -n 30 "$log" | cut -c1-300 >&2

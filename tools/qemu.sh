@@ -4,13 +4,15 @@
 # qemu.sh [OPTION]... [-- QEMU-ARGUMENT...]: boots a kernel in QEMU. The one place that knows how Motor's machines
 # are put together; make run, make debug, the tests and the benchmarks all come through here.
 #
-#   -k KERNEL   kernel (build/kernel/motor.elf)    -b BUNDLE  boot bundle, QEMU's -initrd
+#   -k KERNEL   kernel (build/kernel/motor.elf)    -b BUNDLE  boot bundle, QEMU's -initrd (of the Linux guest
+#                                                             that benchmarks compare with: vmlinux, initramfs)
 #   -M MACHINE  microvm (default), q35, pc         -c CPUS    processors (1)
 #   -m MEM      memory (128M)                      -a ACCEL   auto (default), tcg, kvm; $MOTOR_ACCEL goes before auto
 #   -C CPU      CPU model (max; host with kvm)     -A WORDS   kernel command line
 #   -p H:G      TCP port H of 127.0.0.1 reaches port G of the guest; repeatable
 #   -n NETDEV   network backend: user (default), none, or a whole -netdev argument with id=net0
 #   -d DISK     raw image as virtio-blk; repeatable
+#   -I          count instructions: one of the guest's takes 1 ns of its time, on all clocks; tcg, one processor
 #   -S          the serial port is no one's: leave it to the QEMU arguments after --
 #   -g          wait for gdb on port 1234
 #   -P          only print the accelerator that -a auto would take
@@ -20,9 +22,9 @@
 set -eu
 
 kernel=build/kernel/motor.elf bundle='' machine=microvm cpus=1 mem=128M accel=auto cpu='' append=''
-forwards='' netdev=user disks='' serial=yes gdb='' probe_only=''
+forwards='' netdev=user disks='' serial=yes gdb='' icount='' probe_only=''
 
-while getopts k:b:M:c:m:a:C:A:p:n:d:SgP option; do
+while getopts k:b:M:c:m:a:C:A:p:n:d:ISgP option; do
     case $option in
     k) kernel=$OPTARG ;;
     b) bundle=$OPTARG ;;
@@ -35,6 +37,7 @@ while getopts k:b:M:c:m:a:C:A:p:n:d:SgP option; do
     p) forwards="$forwards,hostfwd=tcp:127.0.0.1:${OPTARG%:*}-:${OPTARG#*:}" ;;
     n) netdev=$OPTARG ;;
     d) disks="$disks $OPTARG" ;;
+    I) icount='-icount shift=0,sleep=off' ;;
     S) serial='' ;;
     g) gdb=yes ;;
     P) probe_only=yes ;;
@@ -140,7 +143,7 @@ on_terminal()
 }
 
 set -- -no-user-config -nodefaults -no-reboot -display none \
-    -M "$machine" -accel "$accel" -cpu "$cpu" -smp "$cpus" -m "$mem" $quirks \
+    -M "$machine" -accel "$accel" -cpu "$cpu" -smp "$cpus" -m "$mem" $icount $quirks \
     -device isa-debug-exit,iobase=0xf4,iosize=4 \
     -object rng-builtin,id=rng0 -device "virtio-rng-$transport,rng=rng0" \
     -kernel "$kernel" ${bundle:+-initrd "$bundle"} ${append:+-append "$append"} "$@"

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: MIT
+"""The two guests: how each is booted by tools/qemu.sh, and how the calls program in it is spoken to.
+
+Both get the same machine, processors, memory, CPU model, devices and address. A guest that runs programs beside nginx
+answers on port 80 (nginx) and port 7000 (calls).
+"""
+import os, socket, subprocess, time
+
+# ERMS and FSRM are off for both: QEMU's emulator executes `rep movsb` byte by byte, which Linux would use if it saw them.
+CPU_TCG = "max,erms=off,fsrm=off"
+ADDRESS, GATEWAY = "10.0.2.15", "10.0.2.2"
+
+accel = "tcg"
+host_tsc_khz = 1000000
+
+
+def settings(wanted):
+    """Finds out what this host is, once; returns what results should say about it."""
+    global accel, host_tsc_khz
+    accel = subprocess.run(["tools/qemu.sh", "-P", *(["-a", wanted] if wanted else [])], capture_output=True, text=True,
+                           check=True).stdout.strip()
+    host_tsc_khz = int(subprocess.run(["build/host/tsc"], capture_output=True, text=True, check=True).stdout)
+    qemu = subprocess.run([os.environ.get("QEMU", "qemu-system-x86_64"), "--version"], capture_output=True, text=True)
+    linux = [f for f in os.listdir("build/linux/debian/boot") if f.startswith("vmlinuz-")]
+    model = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
+    return {"qemu": qemu.stdout.splitlines()[0], "accelerator": accel, "linux": linux[0][8:], "host": model[0] if model else "",
+            "host_cpus": os.cpu_count(), "host_tsc_khz": host_tsc_khz}
+
+
+class Guest:
+    """One running VM. `image`: small, calls or large (bench/build.mk)."""
+
+    def __init__(self, system, image="calls", machine="microvm", cpus=1, memory="512M", icount=False, forwards=(), net=None,
+                 log=subprocess.DEVNULL):
+        command = ["tools/qemu.sh", "-M", machine, "-c", str(cpus), "-m", memory, "-a", "tcg" if icount else accel]
+        if accel == "tcg" or icount:
+            command += ["-C", CPU_TCG]
+        if icount:
+            command += ["-I"]
+        if net:
+            command += ["-n", net]
+        for pair in forwards:
+            command += ["-p", pair]
+        command += system.options(image, 1000000 if icount else host_tsc_khz, icount or accel == "tcg")
+        self.name = system.name
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def wait_line(self, text):
+        """Until the console shows the text; False if the machine ended before."""
+        for line in self.process.stdout:
+            if text in line:
+                return True
+        return False
+
+    def cpu_seconds(self):
+        fields = open(f"/proc/{self.process.pid}/stat").read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.stop()
+
+
+class Motor:
+    name = "Motor"
+
+    @staticmethod
+    def options(image, _tsc_khz, _emulated):
+        return ["-k", "build/kernel/motor.elf", "-b", f"build/bench/motor-{image}.img",
+                "-A", f"ip={ADDRESS}/24:{GATEWAY}:{GATEWAY}"]
+
+
+class Linux:
+    name = "Linux"
+
+    @staticmethod
+    def options(image, tsc_khz, emulated):
+        # No hypervisor tells the emulated machine's TSC frequency, and microvm has no timer to find it by.
+        words = ["console=ttyS0", "quiet", "mitigations=off", "tsc=reliable", "nowatchdog", "audit=0", "lsm=", "random.trust_cpu=on",
+                 f"tsc_early_khz={tsc_khz}" if emulated else "", "bench.run=nginx", f"bench.ip={ADDRESS}/24,{GATEWAY}",
+                 "" if image == "small" else "bench.beside=calls"]
+        return ["-k", "build/linux/vmlinux", "-b", f"build/bench/linux-{'large' if image == 'large' else 'small'}.img",
+                "-A", " ".join(w for w in words if w)]
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def http_ok(host, port, path="/", timeout=1.0):
+    """Whether one request is answered by a whole 200."""
+    try:
+        with socket.create_connection((host, port), timeout) as s:
+            s.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+            head = s.recv(4096)
+            if not head.startswith(b"HTTP/1.1 200"):
+                return False
+            while s.recv(65536):
+                pass
+            return True
+    except OSError:
+        return False
+
+
+class Calls:
+    """The calls program in a guest."""
+
+    def __init__(self, host, port, patience=90):
+        end = time.monotonic() + patience
+        while True:
+            try:
+                self.socket = socket.create_connection((host, port), 5)
+                self.socket.settimeout(120)
+                self.file = self.socket.makefile("rw")
+                self.rows = self.ask("list").split()
+                return
+            except OSError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
+
+    def ask(self, line):
+        self.file.write(line + "\n")
+        self.file.flush()
+        answer = self.file.readline()
+        if not answer:
+            raise ConnectionError(f"the calls program ended in: {line}")
+        return answer.strip()
+
+    def measure(self, line):
+        """-> (state, {name: number} or the reason)"""
+        state, _, rest = self.ask(line).partition(" ")
+        row, _, rest = rest.partition(" ")
+        if state != "ok":
+            return state, rest
+        return state, {k: float(v) for k, v in (pair.split("=") for pair in rest.split())}
+
+    def close(self):
+        try:
+            self.file.close()
+        except OSError:
+            pass
+        self.socket.close()
+
+
