@@ -63,6 +63,7 @@ enum motor_error {
 #define MOTOR_MAP_STACK     (1u << 6) /* lazy, with an unmapped guard page below */
 #define MOTOR_MAP_POPULATE  (1u << 7) /* commit now */
 #define MOTOR_MAP_NOFORK    (1u << 8) /* a forked child does not get it */
+#define MOTOR_MAP_WIPEFORK  (1u << 9) /* a forked child gets zeros; anonymous memory only */
 /*
  * W^X: WRITE and EXEC together are refused with MOTOR_EACCESS. Without FIXED or NOREPLACE, a
  * non-zero address is a hint.
@@ -77,6 +78,11 @@ enum motor_error {
 #define MOTOR_ADVISE_DONTNEED 1u
 #define MOTOR_ADVISE_POPULATE 2u
 #define MOTOR_ADVISE_FREE     3u /* like DONTNEED now */
+/* MOTOR_MAP_NOFORK and MOTOR_MAP_WIPEFORK of a range, set and cleared */
+#define MOTOR_ADVISE_NOFORK   4u
+#define MOTOR_ADVISE_FORK     5u
+#define MOTOR_ADVISE_WIPEFORK 6u
+#define MOTOR_ADVISE_KEEPFORK 7u
 
 /* vmo_create() flags */
 /* committed at once, physically contiguous (queues of devices); at most 2 MiB */
