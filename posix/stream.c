@@ -514,7 +514,7 @@ static long no_pipe(struct px_file *f, struct px_io *io, uint32_t flags)
 long px_socket_stat(struct px_file *f, struct io_stat *out)
 {
     *out = (struct io_stat){.dev = 8,
-                            .ino = 1 + (uint64_t)(f->desc - px_files()->descs),
+                            .ino = 1 + (uint64_t)(f->desc - px_file_pool()->descs),
                             .mode = S_IFSOCK | 0777,
                             .nlink = 1,
                             .blksize = 4096};

@@ -15,6 +15,7 @@
 #define CLONE_FS             0x200u
 #define CLONE_FILES          0x400u
 #define CLONE_SIGHAND        0x800u
+#define CLONE_VFORK          0x4000u
 #define CLONE_THREAD         0x10000u
 #define CLONE_SETTLS         0x80000u
 #define CLONE_PARENT_SETTID  0x100000u
@@ -163,7 +164,7 @@ void px_threads_start(struct px_process *p)
     t->process = p;
     t->tid = p->pid;
     t->mask = p->start->signal_blocked & ~PX_UNBLOCKABLE;
-    t->priority = 0;
+    t->nice = (int8_t)p->start->nice;
     memcpy(t->name, p->name, sizeof(t->name));
     p->threads = threads;
     threads->table[0] = t;
@@ -175,8 +176,7 @@ void px_threads_start(struct px_process *p)
 
 /* ---- creation ---- */
 
-/* The child goes on where the parent returns to, with its registers, another stack and 0. */
-static void child_registers(struct px_thread *t, const struct px_thread *parent, uint64_t stack)
+void px_child_registers(struct px_thread *t, const struct px_thread *parent, uint64_t stack)
 {
     t->regs = parent->regs;
     t->kind = PX_ENTRY_NONE;
@@ -235,19 +235,30 @@ static uint64_t current_fs(const struct px_thread *self)
     return base;
 }
 
+/* What is not a thread: a child that borrows this memory until it execs. */
+static long clone_process(unsigned long flags, void *stack)
+{
+    if (((flags & CLONE_THREAD) && !(flags & CLONE_SIGHAND)) ||
+        ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM))) {
+        return -EINVAL;
+    }
+    if ((flags & ~0xfful) == (CLONE_VM | CLONE_VFORK)) {
+        return px_vfork((uint64_t)stack);
+    }
+    return px_missing();
+}
+
 long px_sys_clone(unsigned long flags, void *stack, void *ptid, void *ctid, unsigned long tls)
 {
     struct px_thread *self = px_self();
     if ((flags & CLONE_THREAD_LIKE) != CLONE_THREAD_LIKE) {
-        bool bad = ((flags & CLONE_THREAD) && !(flags & CLONE_SIGHAND)) ||
-                   ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM));
-        return bad ? -EINVAL : px_missing(); /* processes: a later issue */
+        return clone_process(flags, stack);
     }
     struct px_thread *t = block_get(self->process);
     if (!t) {
         return -EAGAIN;
     }
-    child_registers(t, self, (uint64_t)stack);
+    px_child_registers(t, self, (uint64_t)stack);
     t->fs_base = flags & CLONE_SETTLS ? tls : current_fs(self);
     t->mask = self->mask;
     t->policy = self->policy;
@@ -332,6 +343,9 @@ static _Noreturn void thread_end(int status, void *unmap, size_t length)
     struct px_thread *t = px_self();
     struct px_process *p = t->process;
     uint32_t *clear = t->clear_tid;
+    if (p->vfork) {
+        px_vfork_end((uint32_t)(status & 255) << 8);
+    }
     walk_robust_list(t);
     px_lock(&p->signals->lock);
     if (p->threads->count == 1) {
