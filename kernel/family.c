@@ -227,6 +227,19 @@ static bool becomes_zombie(struct process *parent, struct process *p, struct sig
     return gone;
 }
 
+void family_disown(struct process *p)
+{
+    spin_lock(&processes_lock);
+    bool child = p->parent != NULL;
+    if (child) {
+        leave_family(p);
+    }
+    spin_unlock(&processes_lock);
+    if (child) {
+        object_put(&p->object);
+    }
+}
+
 /* Who takes the children of p. [processes_lock] */
 static struct process *reaper_of(struct process *p)
 {

@@ -16,6 +16,8 @@
 int64_t family_enlist(struct process *p, struct process *creator, uint32_t flags);
 /* p is dead and announced: its children get another parent, its parent is told. No lock held. */
 void family_died(struct process *p);
+/* A child that never was: nobody will wait for it. No lock held. */
+void family_disown(struct process *p);
 void family_forget(struct process *p); /* it is destroyed: its pid is free */
 /* Every thread has stopped, or goes on: the parent is told. No lock held. */
 void family_stopped(struct process *p);

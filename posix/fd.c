@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The descriptor table, and the life of files and descriptions. See fd.h. */
 #include "fd.h"
+#include "stream.h"
 #include "watch.h"
 
 #define CLOEXEC 1ull
@@ -507,6 +508,81 @@ void px_files_start(struct px_process *p)
     struct io_stat directory = {.mode = S_IFDIR};
     t->cwd = px_file_from_handle(p->start->cwd, MOTOR_FD_FILE, O_PATH | O_DIRECTORY, &directory);
     take_start_fds(p->start);
+}
+
+/* ---- fork ---- */
+
+static uint32_t fork_count; /* [px_files.lock] */
+
+static uint32_t fork_file(struct px_file *f, enum px_fork_step step, motor_handle *keep,
+                          uint32_t max, uint32_t n)
+{
+    struct motor_start_fd record = {.handle = f->handle};
+    if (f->ops->pass)
+        f->ops->pass(f, &record);
+    motor_handle handles[] = {record.handle, record.second};
+    for (int i = 0; i < 2; i++)
+        if (handles[i]) {
+            if (keep && n < max)
+                keep[n] = handles[i];
+            n++;
+        }
+    if (step == PX_FORK_HOLD)
+        __atomic_fetch_add(&f->desc->refs, 1, __ATOMIC_RELAXED);
+    else if (step == PX_FORK_UNDO)
+        __atomic_fetch_sub(&f->desc->refs, 1, __ATOMIC_RELAXED);
+    return n;
+}
+
+uint32_t px_files_fork(struct px_process *p, enum px_fork_step step, motor_handle *keep,
+                       uint32_t max)
+{
+    struct px_files *t = p->files;
+    uint32_t n = 0, mark_now = ++fork_count;
+    if (t->cwd) {
+        t->cwd->mark = mark_now;
+        n = fork_file(t->cwd, step, keep, max, n);
+    }
+    for (uint32_t fd = 0; fd < t->end; fd++) {
+        struct px_file *f = entry_file(t->table[fd]);
+        if (f && f->mark != mark_now) {
+            f->mark = mark_now;
+            n = fork_file(f, step, keep, max, n);
+        }
+    }
+    return n;
+}
+
+/* A file of the child: nobody but the table refers to it, nobody is at it. */
+static void file_forked(struct px_file *f, uint32_t mark_now)
+{
+    if (f->mark == mark_now) {
+        f->refs++;
+        return;
+    }
+    f->mark = mark_now;
+    f->refs = 1;
+    px_watch_forked_file(f);
+    if (px_is_stream_file(f))
+        px_stream_forked(f);
+    else if (f->kind == PX_TTY)
+        f->tty.bit = 0;
+}
+
+void px_files_forked(struct px_process *p)
+{
+    struct px_files *t = p->files;
+    uint32_t mark_now = ++fork_count;
+    t->lock.word = t->pool->lock.word = t->pool->bounce_lock.word = 0;
+    if (t->cwd)
+        file_forked(t->cwd, mark_now);
+    for (uint32_t fd = 0; fd < t->end; fd++) {
+        struct px_file *f = entry_file(t->table[fd]);
+        if (f)
+            file_forked(f, mark_now);
+        else if (t->used[fd / 64] >> fd % 64 & 1)
+            mark(t, fd, false); /* another thread was about to open it */
+    }
 }
 
 /* ---- the table of a vfork child ---- */

@@ -89,6 +89,7 @@ struct px_file {
     bool path_only;           /* O_PATH */
     motor_handle handle;      /* 0: none */
     struct px_watch *watches; /* [px_net.lock] */
+    uint32_t mark;            /* [px_files.lock] the last fork that has seen it */
     struct px_file *next_free;
     union {
         struct px_file_file { /* PX_FILE, PX_DIRECTORY */
@@ -161,6 +162,16 @@ static inline struct px_file_pool *px_file_pool(void)
  * others are missing. Records hold handles of this process, and no references.
  */
 uint32_t px_fd_records(struct motor_start_fd *to, uint32_t max);
+
+/*
+ * fork. [px_files.lock] The handles of all descriptors to `keep` (NULL: count only; at most max),
+ * and with `hold` a count more in each description for the child, or with `undo` one less. How many
+ * handles there are.
+ */
+enum px_fork_step { PX_FORK_COUNT, PX_FORK_HOLD, PX_FORK_UNDO };
+uint32_t px_files_fork(struct px_process *p, enum px_fork_step step, motor_handle *keep,
+                       uint32_t max);
+void px_files_forked(struct px_process *p); /* in the child */
 
 /* A reference to what fd is; NULL: EBADF. O_PATH files come too: see px_fd_get_io(). */
 struct px_file *px_fd_get(int fd);

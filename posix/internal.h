@@ -148,6 +148,30 @@ void px_files_drop(struct px_files *t);
 struct px_signals *px_signals_copy(struct px_process *p); /* signal.c */
 void px_signals_free(struct px_signals *s);
 
+/*
+ * fork.c. Before a fork the forking thread holds the locks of the process, so that what it shares
+ * with the other threads is whole; after it the parent releases them, and in the child
+ * px_*_forked() makes of each part what it is in a process with this thread only: locks free,
+ * others' traces gone.
+ */
+struct px_fork_options {
+    uint64_t stack; /* 0: the same */
+    uint32_t *child_tid,
+        *parent_tid; /* where to store the child's pid, in the child and here; NULL */
+    uint32_t *clear_tid;
+    bool set_tls;
+    uint64_t tls;
+};
+long px_fork(const struct px_fork_options *options);
+void px_process_forked(struct px_process *p);
+void px_threads_forked(struct px_process *p, struct px_thread *t);
+void px_signals_forked(struct px_process *p, struct px_thread *t);
+void px_timers_forked(struct px_process *p);
+struct px_mutex *px_timers_lock(struct px_process *p);
+void px_heap_lock(void);
+void px_heap_unlock(void);
+uint64_t px_current_fs(const struct px_thread *self); /* thread.c */
+
 /* timers.c */
 uint64_t px_alarm_left(struct px_process *p, uint64_t *interval); /* ITIMER_REAL, ns */
 void px_timers_start(struct px_process *p);

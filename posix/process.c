@@ -136,9 +136,17 @@ void px_report_missing(void)
     }
 }
 
+static uint32_t ending; /* the first one's status counts; others wait to be killed */
+
+void px_process_forked(struct px_process *p)
+{
+    p->limits.word = p->groups.lock.word = p->memory->lock.word = 0;
+    p->attributes.subreaper = p->attributes.death_signal = 0;
+    ending = 0; /* another thread of the parent may have been at it */
+}
+
 _Noreturn void px_process_end(uint32_t status)
 {
-    static uint32_t ending; /* the first one's status counts; others wait to be killed */
     if (px_proc()->vfork) {
         px_vfork_end(status);
     }

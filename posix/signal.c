@@ -63,6 +63,15 @@ void px_signals_start(struct px_process *p)
     tell_child_flags(p, 0);
 }
 
+void px_signals_forked(struct px_process *p, struct px_thread *t)
+{
+    struct px_signals *s = p->signals;
+    s->lock.word = 0;
+    px_pending_drop(p, &s->pending, UINT64_MAX);
+    px_pending_drop(p, &t->pending, UINT64_MAX);
+    t->waits_for = 0;
+}
+
 /* What a vfork child starts with: the actions, and nothing pending. */
 struct px_signals *px_signals_copy(struct px_process *p)
 {

@@ -60,6 +60,25 @@ void px_timers_start(struct px_process *p)
     }
 }
 
+struct px_mutex *px_timers_lock(struct px_process *p)
+{
+    return &p->timers->lock;
+}
+
+/* A child has none of its parent's timers. */
+void px_timers_forked(struct px_process *p)
+{
+    struct px_timers *timers = p->timers;
+    timers->lock.word = 0;
+    for (int i = 0; i < ITIMERS; i++) {
+        timers->itimer[i].expiry = timers->itimer[i].interval = timers->itimer[i].overrun = 0;
+    }
+    for (uint32_t i = 0; i < timers->count; i++) {
+        timers->timer[i].used = false;
+    }
+    timers->armed = MOTOR_NEVER;
+}
+
 /* ---- clocks ---- */
 
 static uint64_t clock_now(struct px_process *p, const struct px_timer *t)

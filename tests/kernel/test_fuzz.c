@@ -64,6 +64,7 @@ static bool allowed(uint64_t n, const uint64_t *a, bool seldom)
     case MOTOR_SYS_process_exec:
     case MOTOR_SYS_process_exit:
     case MOTOR_SYS_process_stop:
+    case MOTOR_SYS_process_fork:
         return seldom;
     case MOTOR_SYS_signal_send:
     case MOTOR_SYS_process_wait:

@@ -115,7 +115,8 @@ static void catch_faults(void)
 static int motor_call_skipped(uint64_t n)
 {
     return n == 5 /* process_exec */ || n == 6 /* process_exit */ || n == 10 /* thread_exit */ ||
-           n == 17 /* unmap */ || n == 18 /* protect */ || n == 43 /* signal_send */ ||
+           n == 17 /* unmap */ || n == 18 /* protect */ || n == 40 /* process_fork */ ||
+           n == 43 /* signal_send */ ||
            n == 45 /* process_stop */;
 }
 
