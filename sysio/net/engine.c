@@ -316,6 +316,7 @@ bool net_init(const struct net_config *config)
     net_tcp_window = net_tcp_sndbuf = window;
     if (net_datagram_buffer > window)
         net_datagram_buffer = window;
+    session_budget(config->memory / 2);
     if (!net_heap_init(config->memory / 2) || !net_pcb_init(config->memory))
         return false;
     lwip_init();

@@ -96,6 +96,7 @@ static uint32_t copy_pending(struct socket *s, uint32_t room)
         done += n;
         s->rx_pending_offset += n;
         s->rx_pending_size -= n;
+        session_uncharge(s->session, n);
         if (s->rx_pending_offset == p->len)
             pending_pop(s);
     }
@@ -162,7 +163,8 @@ void receive_push(struct socket *s)
 
 bool receive_add(struct socket *s, struct pbuf *p)
 {
-    if (!s->shared || s->closed || s->rx_shut) {
+    bool unwanted = !s->shared || s->closed || s->rx_shut;
+    if (unwanted || !session_charge(s->session, p->tot_len)) {
         pbuf_free(p);
         return false;
     }
@@ -219,6 +221,7 @@ void receive_drop(struct socket *s)
 {
     while (s->rx_pending)
         pending_pop(s);
+    session_uncharge(s->session, s->rx_pending_size);
     s->rx_pending_size = 0;
     if (s->rx.page)
         ring_free(s->session, &s->rx);

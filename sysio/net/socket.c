@@ -9,6 +9,8 @@
 
 #define LINUX_AF_INET  2
 #define LINUX_AF_INET6 10
+/* bytes: what a socket, its protocol's state and its gate are counted as */
+#define SOCKET_COST    1536u
 enum { STREAM = 1, DGRAM = 2, RAW = 3 };
 
 int net_errno(err_t e)
@@ -66,11 +68,15 @@ struct socket *socket_create(struct session *session, uint32_t family, uint32_t 
     *error = check_kind(family, type, &protocol);
     if (*error)
         return NULL;
+    *error = -ENOBUFS;
+    if (!session_charge(session, SOCKET_COST))
+        return NULL;
     struct socket *s = net_heap_zalloc(1, sizeof *s);
     if (!s) {
-        *error = -ENOBUFS;
+        session_uncharge(session, SOCKET_COST);
         return NULL;
     }
+    *error = 0;
     s->object.kind = OBJECT_SOCKET;
     s->session = session;
     s->family = (uint8_t)family;
@@ -112,6 +118,7 @@ void socket_free(struct socket *s)
     if (s->object.badge)
         port_gate_forget(s->object.badge);
     net_counters.sockets--;
+    session_uncharge(s->session, SOCKET_COST);
     if (s->shared && s->tx_sent != s->tx_tail) {
         net_retire(s);
         return;

@@ -226,6 +226,8 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
         }
         return ERR_OK;
     }
+    if (p && !session_has_share(s->session, p->tot_len))
+        return ERR_MEM; /* lwIP keeps it, takes no more, and offers it again */
     if (p) {
         acknowledge_early(s, pcb, p);
         receive_add(s, p);

@@ -12,6 +12,17 @@
 #define ENGINE_END     (IO_ARENA_CLIENT_RINGS / 4096)
 #define CLIENT_END     (IO_ARENA_SIZE / 4096)
 
+/* Gives the ring's pages back to the system. */
+static void forget_pages(struct session *s, uint32_t page, uint32_t pages)
+{
+    uint8_t *committed = s->committed + page - ENGINE_FIRST;
+    port_window_decommit(&s->arena, (uint64_t)page * 4096, (uint64_t)pages * 4096);
+    for (uint32_t i = 0; i < pages; i++) {
+        session_uncharge(s, committed[i] ? 4096 : 0);
+        committed[i] = 0;
+    }
+}
+
 bool ring_alloc(struct session *s, uint32_t order, struct ring *r)
 {
     if (order < IO_RING_ORDER_MIN)
@@ -46,18 +57,14 @@ void ring_free(struct session *s, struct ring *r)
     for (uint32_t i = 0; i < pages; i++)
         idle += committed[i] ? 4096 : 0;
     if (s->free_ring_bytes + idle > IDLE_BYTES_MAX && idle) {
-        port_window_decommit(&s->arena, (uint64_t)r->page * 4096, (uint64_t)pages * 4096);
-        for (uint32_t i = 0; i < pages; i++)
-            committed[i] = 0;
+        forget_pages(s, r->page, pages);
         idle = 0;
     }
     if (stack->count == stack->capacity) {
         uint32_t capacity = stack->capacity ? stack->capacity * 2 : 16;
         uint32_t *list = realloc(stack->pages, capacity * sizeof *list);
         if (!list) { /* its addresses are lost, its memory is not */
-            port_window_decommit(&s->arena, (uint64_t)r->page * 4096, (uint64_t)pages * 4096);
-            for (uint32_t i = 0; i < pages; i++)
-                committed[i] = 0;
+            forget_pages(s, r->page, pages);
             r->page = 0;
             return;
         }
@@ -79,8 +86,12 @@ bool ring_commit(struct session *s, const struct ring *r, uint32_t index, uint32
         uint32_t page = r->page + ((first + i) & (pages - 1));
         if (s->committed[page - ENGINE_FIRST])
             continue;
-        if (port_window_commit(&s->arena, (uint64_t)page * 4096, 4096) < 0)
+        if (!session_charge(s, 4096))
             return false;
+        if (port_window_commit(&s->arena, (uint64_t)page * 4096, 4096) < 0) {
+            session_uncharge(s, 4096);
+            return false;
+        }
         s->committed[page - ENGINE_FIRST] = 1;
     }
     return true;

@@ -9,6 +9,7 @@
 #define ARENA_ALIGN  (32ull << 30)
 #define CLIENT_PAGES (IO_ARENA_RINGS_SIZE / 4096)
 
+static uint64_t budget, charged; /* bytes: of all sessions together, used of it */
 static struct session *sessions; /* all, most recently used first */
 static uint32_t *wakes[WAKES];
 static uint32_t wake_count;
@@ -19,6 +20,32 @@ _Static_assert(sizeof(struct io_bitmap) <= 3 * 4096, "bitmaps fit in their pages
 _Static_assert(IO_ARENA_TO_ENGINE + 3 * 4096 <= IO_ARENA_SLOTS, "and come before the slots");
 _Static_assert(IO_ARENA_SLOTS + IO_SLOTS * sizeof(struct io_slot) <= IO_ARENA_ENGINE_RINGS,
                "and these before the rings");
+
+void session_budget(uint64_t bytes)
+{
+    budget = bytes;
+}
+
+bool session_has_share(const struct session *s, uint64_t bytes)
+{
+    uint64_t left = budget > charged ? budget - charged : 0;
+    return s->charged + bytes <= left;
+}
+
+bool session_charge(struct session *s, uint64_t bytes)
+{
+    if (!session_has_share(s, bytes))
+        return false;
+    s->charged += bytes;
+    charged += bytes;
+    return true;
+}
+
+void session_uncharge(struct session *s, uint64_t bytes)
+{
+    s->charged -= bytes;
+    charged -= bytes;
+}
 
 struct session *session_create(motor_handle process, motor_handle doorbell)
 {
@@ -59,6 +86,7 @@ fail:
 
 void session_destroy(struct session *s)
 {
+    charged -= s->charged;
     if (s->next)
         s->next->prev = s->prev;
     if (s->prev)

@@ -44,6 +44,7 @@ struct session {
     struct ring_stack free_rings[RING_CLASSES];
     uint32_t rings_end;       /* page after the last ring ever placed */
     uint32_t free_ring_bytes; /* committed and idle */
+    uint64_t charged;         /* bytes: see session_charge() */
     /* by page of the client's region: what the device reads from; 0: not known yet */
     uint64_t *physical;
     uint8_t *committed;    /* by page of the engine's region, one byte each */
@@ -57,6 +58,16 @@ struct session {
 /* Takes both handles, also on failure. NULL: no memory. */
 struct session *session_create(motor_handle process, motor_handle doorbell);
 void session_destroy(struct session *s); /* nobody uses its memory any more */
+
+/*
+ * The memory that clients cost an engine: sockets, what waits for their readers, the engine's pages
+ * of arenas. Each session may hold as much as is left for all others together, so one that takes
+ * all it can get leaves as much to the next. Before the first session: how much there is.
+ */
+void session_budget(uint64_t bytes);
+bool session_charge(struct session *s, uint64_t bytes); /* false: its share is used up */
+bool session_has_share(const struct session *s, uint64_t bytes);
+void session_uncharge(struct session *s, uint64_t bytes);
 
 /* slot, or -ENOMEM, -ENFILE */
 int64_t session_slot_alloc(struct session *s, uint32_t kind, void *object);
