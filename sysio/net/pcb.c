@@ -12,6 +12,7 @@
 #include "port.h"
 #include "ports.h"
 #include "socket.h"
+#include "time_wait.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,27 +21,11 @@ enum { X_SELF, X_PREV, X_HASH_NEXT, X_HASH_LINK, X_WHERE };
 #define EXT(pcb, x) ((pcb)->ext_args[x].data)
 #define WHERE(pcb)  ((uintptr_t)EXT(pcb, X_WHERE))
 
-#define TIME_WAIT_NS       (30ull * 1000000000)
-#define TIME_WAIT_REUSE_NS 1000000000ull
-
-struct time_wait {
-    struct time_wait *hash_next, **hash_link;
-    struct time_wait *next, **link; /* by age: all live equally long */
-    ip_addr_t local, remote;
-    uint16_t local_port, remote_port;
-    uint32_t snd_nxt, rcv_nxt, window, ts_recent;
-    bool timestamps;
-    uint64_t since;
-};
-
 struct net_pcb_counts net_pcb_counts;
 static struct tcp_pcb **table;
-static struct time_wait **tw_table;
 static uint32_t table_mask;
 static uint64_t hash_key[2];
 static struct tcp_pcb *parked;
-static struct time_wait *tw_oldest, **tw_newest = &tw_oldest;
-static uint32_t tw_limit;
 static uint16_t *port_connections; /* by local port */
 
 bool net_pcb_init(uint64_t memory)
@@ -50,14 +35,10 @@ bool net_pcb_init(uint64_t memory)
         size *= 2;
     table_mask = size - 1;
     table = calloc(size, sizeof *table);
-    tw_table = calloc(size, sizeof *tw_table);
     port_connections = calloc(65536, sizeof *port_connections);
-    tw_limit = (uint32_t)(memory / 512 / sizeof(struct time_wait));
-    if (tw_limit < 64)
-        tw_limit = 64;
     hash_key[0] = (uint64_t)port_random() << 32 | port_random();
     hash_key[1] = (uint64_t)port_random() << 32 | port_random() | 1;
-    return table && tw_table && port_connections;
+    return time_wait_init(memory, size) && table && port_connections;
 }
 
 /* ---- hashing ---- */
@@ -78,26 +59,39 @@ static uint64_t mix_address(uint64_t h, const ip_addr_t *a)
     return mix(h, ip_2_ip4(a)->addr);
 }
 
-static uint32_t hash_of(const ip_addr_t *local, uint16_t local_port, const ip_addr_t *remote,
-                        uint16_t remote_port)
+static uint64_t mix_tuple(uint64_t h, const struct net_tuple *t)
 {
-    uint64_t h = mix(hash_key[0], (uint64_t)local_port << 16 | remote_port);
-    h = mix_address(mix_address(h, local), remote);
-    return (uint32_t)(h ^ h >> 32) & table_mask;
+    h = mix(h, (uint64_t)t->local_port << 16 | t->remote_port);
+    return mix_address(mix_address(h, &t->local), &t->remote);
 }
 
-uint32_t net_tcp_isn(const ip_addr_t *local, uint16_t local_port, const ip_addr_t *remote,
-                     uint16_t remote_port)
+uint32_t net_tuple_hash(const struct net_tuple *tuple)
 {
-    uint64_t h = mix(hash_key[1], (uint64_t)local_port << 16 | remote_port);
-    h = mix(mix_address(mix_address(h, local), remote), hash_key[0]);
-    return (uint32_t)(h ^ h >> 32) + (uint32_t)(port_now() / 64); /* RFC 6528; moves on by 64 ns */
+    uint64_t h = mix_tuple(hash_key[0], tuple);
+    return (uint32_t)(h ^ h >> 32);
+}
+
+uint32_t net_tuple_secret(const struct net_tuple *tuple)
+{
+    uint64_t h = mix(mix_tuple(hash_key[1], tuple), hash_key[0]);
+    return (uint32_t)(h ^ h >> 32);
+}
+
+bool net_tuple_eq(const struct net_tuple *a, const struct net_tuple *b)
+{
+    return a->local_port == b->local_port && a->remote_port == b->remote_port &&
+           ip_addr_eq(&a->remote, &b->remote) && ip_addr_eq(&a->local, &b->local);
+}
+
+struct net_tuple net_tuple_of(const struct tcp_pcb *pcb)
+{
+    return (struct net_tuple){pcb->local_ip, pcb->remote_ip, pcb->local_port, pcb->remote_port};
 }
 
 static void hash_insert(struct tcp_pcb *pcb)
 {
-    struct tcp_pcb **bucket =
-        &table[hash_of(&pcb->local_ip, pcb->local_port, &pcb->remote_ip, pcb->remote_port)];
+    struct net_tuple tuple = net_tuple_of(pcb);
+    struct tcp_pcb **bucket = &table[net_tuple_hash(&tuple) & table_mask];
     EXT(pcb, X_HASH_NEXT) = *bucket;
     EXT(pcb, X_HASH_LINK) = bucket;
     if (*bucket)
@@ -114,25 +108,13 @@ static void hash_remove(struct tcp_pcb *pcb)
     EXT(pcb, X_HASH_NEXT) = EXT(pcb, X_HASH_LINK) = NULL;
 }
 
-static struct tcp_pcb *find_pcb(const ip_addr_t *local, uint16_t lport, const ip_addr_t *remote,
-                                uint16_t rport)
+static struct tcp_pcb *find_pcb(const struct net_tuple *t)
 {
-    struct tcp_pcb *pcb = table[hash_of(local, lport, remote, rport)];
+    struct tcp_pcb *pcb = table[net_tuple_hash(t) & table_mask];
     for (; pcb; pcb = EXT(pcb, X_HASH_NEXT))
-        if (pcb->local_port == lport && pcb->remote_port == rport &&
-            ip_addr_eq(&pcb->remote_ip, remote) && ip_addr_eq(&pcb->local_ip, local))
+        if (pcb->local_port == t->local_port && pcb->remote_port == t->remote_port &&
+            ip_addr_eq(&pcb->remote_ip, &t->remote) && ip_addr_eq(&pcb->local_ip, &t->local))
             return pcb;
-    return NULL;
-}
-
-static struct time_wait *find_time_wait(const ip_addr_t *local, uint16_t lport,
-                                        const ip_addr_t *remote, uint16_t rport)
-{
-    struct time_wait *t = tw_table[hash_of(local, lport, remote, rport)];
-    for (; t; t = t->hash_next)
-        if (t->local_port == lport && t->remote_port == rport && ip_addr_eq(&t->remote, remote) &&
-            ip_addr_eq(&t->local, local))
-            return t;
     return NULL;
 }
 
@@ -310,161 +292,49 @@ uint32_t net_pcb_port_connections(uint16_t port)
     return port_connections[port];
 }
 
-/* ---- TIME-WAIT ---- */
-
-static void tw_remove(struct time_wait *t)
+void net_pcb_port_used(uint16_t port, int change)
 {
-    *t->hash_link = t->hash_next;
-    if (t->hash_next)
-        t->hash_next->hash_link = t->hash_link;
-    *t->link = t->next;
-    if (t->next)
-        t->next->link = t->link;
-    else
-        tw_newest = t->link;
-    port_connections[t->local_port]--;
-    net_pcb_counts.time_wait--;
-    net_heap_free(t);
+    port_connections[port] = (uint16_t)(port_connections[port] + change);
 }
 
-static void tw_add(const struct tcp_pcb *pcb)
+bool net_pcb_tuple_used(const struct net_tuple *tuple)
 {
-    if (net_pcb_counts.time_wait >= tw_limit) {
-        net_pcb_counts.time_wait_evicted++;
-        tw_remove(tw_oldest);
-    }
-    struct time_wait *t = net_heap_alloc(sizeof *t);
-    if (!t)
-        return;
-    *t = (struct time_wait){
-        .local = pcb->local_ip,
-        .remote = pcb->remote_ip,
-        .local_port = pcb->local_port,
-        .remote_port = pcb->remote_port,
-        .snd_nxt = pcb->snd_nxt,
-        .rcv_nxt = pcb->rcv_nxt,
-        .window = pcb->rcv_wnd,
-        .ts_recent = pcb->ts_recent,
-        .timestamps = pcb->flags & TF_TIMESTAMP,
-        .since = port_now(),
-    };
-    t->hash_link = &tw_table[hash_of(&t->local, t->local_port, &t->remote, t->remote_port)];
-    t->hash_next = *t->hash_link;
-    if (t->hash_next)
-        t->hash_next->hash_link = &t->hash_next;
-    *t->hash_link = t;
-    t->link = tw_newest;
-    *tw_newest = t;
-    tw_newest = &t->next;
-    port_connections[t->local_port]++;
-    net_pcb_counts.time_wait++;
+    return find_pcb(tuple) || time_wait_blocks(tuple);
+}
+
+/* ---- TIME-WAIT ---- */
+
+static void reap(struct tcp_pcb *pcb)
+{
+    time_wait_add(pcb);
+    tcp_abort(pcb); /* in TIME-WAIT this sends nothing */
 }
 
 void net_pcb_reap(uint64_t now)
 {
-    while (tcp_tw_pcbs) {
-        tw_add(tcp_tw_pcbs);
-        tcp_abort(tcp_tw_pcbs); /* in TIME-WAIT this sends nothing */
-    }
-    while (tw_oldest && now - tw_oldest->since >= TIME_WAIT_NS)
-        tw_remove(tw_oldest);
-}
-
-uint64_t net_pcb_next_expiry(void)
-{
-    return tw_oldest ? tw_oldest->since + TIME_WAIT_NS : UINT64_MAX;
-}
-
-bool net_pcb_tuple_used(const ip_addr_t *local, uint16_t local_port, const ip_addr_t *remote,
-                        uint16_t remote_port)
-{
-    if (find_pcb(local, local_port, remote, remote_port))
-        return true;
-    struct time_wait *t = find_time_wait(local, local_port, remote, remote_port);
-    if (!t)
-        return false;
-    /* RFC 6191, from our side */
-    if (t->timestamps && port_now() - t->since >= TIME_WAIT_REUSE_NS) {
-        net_pcb_counts.time_wait_recycled++;
-        tw_remove(t);
-        return false;
-    }
-    return true;
-}
-
-/*
- * A segment for a connection in TIME-WAIT. A SYN beyond what was received is a new connection (RFC
- * 1122 4.2.2.13); a reset is ignored (RFC 1337); everything else that occupies sequence space is
- * acknowledged again.
- */
-static bool tw_input(struct time_wait *t, const struct tcp_hdr *header, uint16_t size)
-{
-    uint8_t flags = TCPH_FLAGS(header);
-    if (flags & TCP_RST)
-        return true;
-    if ((flags & TCP_SYN) && !(flags & TCP_ACK) &&
-        TCP_SEQ_GT(lwip_ntohl(header->seqno), t->rcv_nxt)) {
-        net_pcb_counts.time_wait_recycled++;
-        tw_remove(t);
-        return false;
-    }
-    uint16_t header_size = TCPH_HDRLEN_BYTES(header);
-    if (!(flags & (TCP_SYN | TCP_FIN)) && size <= header_size)
-        return true;
-    if (flags & TCP_FIN && t->next) { /* lives on for its whole time: to the end of the list */
-        *t->link = t->next;
-        t->next->link = t->link;
-        t->next = NULL;
-        t->link = tw_newest;
-        *tw_newest = t;
-        tw_newest = &t->next;
-    }
-    if (flags & TCP_FIN)
-        t->since = port_now();
-    struct tcp_pcb *pcb = tcp_alloc(TCP_PRIO_NORMAL); /* on loan, for lwIP to build the segment */
-    if (!pcb)
-        return true;
-    pcb->local_ip = t->local;
-    pcb->remote_ip = t->remote;
-    pcb->local_port = t->local_port;
-    pcb->remote_port = t->remote_port;
-    pcb->snd_nxt = t->snd_nxt;
-    pcb->rcv_nxt = t->rcv_nxt;
-    pcb->rcv_ann_wnd = t->window;
-    pcb->rcv_scale = TCP_RCV_SCALE;
-    pcb->ts_recent = t->ts_recent;
-    pcb->state = TIME_WAIT;
-    if (t->timestamps)
-        tcp_set_flags(pcb, TF_TIMESTAMP);
-    tcp_ack_now(pcb);
-    tcp_output(pcb);
-    tcp_free(pcb);
-    return true;
+    while (tcp_tw_pcbs)
+        reap(tcp_tw_pcbs);
+    time_wait_expire(now);
 }
 
 /* ---- input ---- */
 
 void net_pcb_match(const struct tcp_hdr *header, struct pbuf *p, struct net_pcb_match *match)
 {
-    const ip_addr_t *local = ip_current_dest_addr(), *remote = ip_current_src_addr();
-    uint16_t local_port = lwip_ntohs(header->dest), remote_port = lwip_ntohs(header->src);
-    struct tcp_pcb *pcb = find_pcb(local, local_port, remote, remote_port);
+    struct net_tuple tuple = {*ip_current_dest_addr(), *ip_current_src_addr(),
+                              lwip_ntohs(header->dest), lwip_ntohs(header->src)};
+    struct tcp_pcb *pcb = find_pcb(&tuple);
     if (pcb && pcb->netif_idx != NETIF_NO_INDEX &&
         pcb->netif_idx != netif_get_index(ip_current_input_netif()))
         pcb = NULL;
-    if (pcb) {
-        if (pcb->state == TIME_WAIT) {
-            match->time_wait = pcb;
-        } else {
-            net_pcb_touch(pcb);
-            match->active = pcb;
-        }
+    if (pcb && pcb->state != TIME_WAIT) {
+        net_pcb_touch(pcb);
+        match->active = pcb;
         return;
     }
-    struct time_wait *t = find_time_wait(local, local_port, remote, remote_port);
-    if (t && tw_input(t, header, p->tot_len)) {
-        match->consumed = true;
-        return;
-    }
-    match->listen = net_listener_find(local, local_port, remote, remote_port);
+    if (pcb)
+        reap(pcb);
+    match->listen =
+        net_listener_find(&tuple.local, tuple.local_port, &tuple.remote, tuple.remote_port);
+    match->consumed = time_wait_input(&tuple, header, p, match->listen);
 }

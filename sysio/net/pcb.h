@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which PCB does a TCP segment belong to: a keyed hash table of connections, compact records of
- * connections in TIME-WAIT, and listeners by port. lwIP's own lists remain as what its timers walk:
- * idle connections are taken off them ("parked") until something happens, so that ten thousand of
- * them cost nothing.
+ * connections in TIME-WAIT (time_wait.h), and listeners by port. lwIP's own lists remain as what
+ * its timers walk: idle connections are taken off them ("parked") until something happens, so that
+ * ten thousand of them cost nothing.
  */
 #ifndef NET_PCB_H
 #define NET_PCB_H
@@ -13,8 +13,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* The two ends of a connection. */
+struct net_tuple {
+    ip_addr_t local, remote;
+    uint16_t local_port, remote_port;
+};
+
+struct net_tuple net_tuple_of(const struct tcp_pcb *pcb);
+bool net_tuple_eq(const struct net_tuple *a, const struct net_tuple *b);
+/* Keyed by random numbers that nobody outside learns; the second for sequence numbers alone. */
+uint32_t net_tuple_hash(const struct net_tuple *tuple);
+uint32_t net_tuple_secret(const struct net_tuple *tuple);
+
 struct net_pcb_match {
-    struct tcp_pcb *active, *time_wait;
+    struct tcp_pcb *active;
     struct tcp_pcb_listen *listen;
     bool consumed; /* dealt with already: drop the segment */
 };
@@ -33,12 +45,10 @@ void net_pcb_reap(uint64_t now);
 /* After each slow tick: parks what is idle. */
 void net_pcb_park_idle(void);
 bool net_pcb_timer_needed(void);
-/* When the next record expires (ns), or UINT64_MAX. */
-uint64_t net_pcb_next_expiry(void);
-
-/* Is this 4-tuple taken? (A TIME-WAIT record that may be reused is removed instead.) */
-bool net_pcb_tuple_used(const ip_addr_t *local, uint16_t local_port, const ip_addr_t *remote,
-                        uint16_t remote_port);
+/* Is there such a connection? (A TIME-WAIT record that may be reused is removed instead.) */
+bool net_pcb_tuple_used(const struct net_tuple *tuple);
+/* A local port has one user more, or less. */
+void net_pcb_port_used(uint16_t port, int change);
 /* Connections (TIME-WAIT included) that use a local port. */
 uint32_t net_pcb_port_connections(uint16_t port);
 /* An address has gone: aborts parked connections that had it (lwIP aborts those it sees). */

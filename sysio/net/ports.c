@@ -118,21 +118,36 @@ int port_bind(struct socket *s, uint8_t protocol, const ip_addr_t *address, uint
 }
 
 /*
+ * Where the search for a connection's port begins: each destination has a random place of its own,
+ * and goes on from its last one, so that all other ports come before one that was just in use (RFC
+ * 6056, 3.3.4).
+ */
+static uint32_t *last_offset(const struct net_tuple *destination, uint32_t *place)
+{
+    static uint32_t offsets[256];
+    uint32_t secret = net_tuple_secret(destination);
+    *place = secret % EPHEMERAL_COUNT;
+    return &offsets[secret >> 24];
+}
+
+/*
  * A port that only connections use may be shared by many of them, as long as their other ends
  * differ.
  */
 int port_bind_connect(struct socket *s, const ip_addr_t *local, const ip_addr_t *remote,
                       uint16_t remote_port)
 {
-    uint16_t first = next_ephemeral();
+    struct net_tuple tuple = {*local, *remote, 0, remote_port};
+    uint32_t place, *offset = last_offset(&tuple, &place);
     for (uint32_t i = 0; i < EPHEMERAL_COUNT; i++) {
-        uint16_t port =
-            (uint16_t)(EPHEMERAL_FIRST + (first - EPHEMERAL_FIRST + i) % EPHEMERAL_COUNT);
+        uint16_t port = (uint16_t)(EPHEMERAL_FIRST + (place + *offset) % EPHEMERAL_COUNT);
+        *offset = (*offset + 1) % EPHEMERAL_COUNT;
         bool taken = false;
         for (struct binding *b = *bucket(IP_PROTO_TCP, port); b && !taken; b = b->next)
             taken = b->port == port && b->protocol == IP_PROTO_TCP &&
                     (b->explicit_port || socket_of(b)->state == SOCKET_LISTENING);
-        if (taken || net_pcb_tuple_used(local, port, remote, remote_port))
+        tuple.local_port = port;
+        if (taken || net_pcb_tuple_used(&tuple))
             continue;
         insert(s, IP_PROTO_TCP, local, port);
         return 0;

@@ -469,7 +469,7 @@ int tcp_socket_connect(struct socket *s, const ip_addr_t *address, uint16_t port
     if (error)
         return error;
     if (s->binding.protocol) {
-        if (net_pcb_tuple_used(&from, s->binding.port, &to, port))
+        if (net_pcb_tuple_used(&(struct net_tuple){from, to, s->binding.port, port}))
             return -EADDRNOTAVAIL;
     } else if ((error = port_bind_connect(s, &from, &to, port)) < 0) {
         return error;
@@ -511,34 +511,6 @@ static err_t on_passive_open(uint8_t id, struct tcp_pcb_listen *listener, struct
     return ERR_OK;
 }
 static const struct tcp_ext_arg_callbacks listen_callbacks = {.passive_open = on_passive_open};
-
-static uint32_t accept_queue(struct socket *s)
-{
-    uint32_t consumed;
-    if (!receive_tail(s, &consumed))
-        return UINT32_MAX;
-    return (s->rx_head - s->rx_tail + s->rx_pending_size) / (uint32_t)sizeof(struct io_accept) +
-           s->deferred_count;
-}
-
-err_t net_tcp_filter(struct tcp_pcb *pcb, struct tcp_hdr *header, struct pbuf *p)
-{
-    struct socket *s = pcb->callback_arg;
-    uint8_t flags = TCPH_FLAGS(header);
-    if (pcb->state != LISTEN) /* loopback data out of order: nobody may keep a reference to it */
-        return p->tot_len && ip_current_input_netif() == &net_loop &&
-                       header->seqno != pcb->rcv_nxt && TCP_SEQ_GT(header->seqno, pcb->rcv_nxt)
-                   ? ERR_BUF
-                   : ERR_OK;
-    if (!(flags & TCP_SYN) || flags & (TCP_ACK | TCP_RST))
-        return ERR_OK;
-    if (!s || s->rx_shut || s->closed || s->syn_pending > 2 * s->backlog + 128 ||
-        accept_queue(s) > s->backlog) {
-        net_counters.syns_dropped++;
-        return ERR_BUF;
-    }
-    return ERR_OK;
-}
 
 int tcp_socket_listen(struct socket *s, uint32_t backlog)
 {

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lwIP's tcp_in.c, compiled so that its three searches (active, TIME-WAIT and listening PCBs, each
- * a linear list) look at one candidate each, which tcp_input() below has found in pcb.c's tables.
- * Nothing else of it changes. What still registers and removes PCBs "in tcp_active_pcbs" does so
- * through pcb.c, which goes by the PCB's state.
+ * lwIP's tcp_in.c, compiled so that its searches (active and listening PCBs, linear lists) look at
+ * one candidate each, which tcp_input() below has found in pcb.c's tables; time_wait.c takes care
+ * of what is in TIME-WAIT. Nothing else of it changes. What still registers and removes PCBs "in
+ * tcp_active_pcbs" does so through pcb.c, which goes by the PCB's state.
  */
 #include "lwip/ip.h"
 #include "lwip/opt.h"
 #include "lwip/priv/tcp_priv.h"
 #include "pcb.h"
 
-static struct tcp_pcb *candidate_active, *candidate_time_wait;
+static struct tcp_pcb *candidate_active, *candidate_time_wait; /* the latter stays empty */
 static union tcp_listen_pcbs_t candidate_listen;
 
 #define tcp_active_pcbs candidate_active
@@ -37,7 +37,6 @@ void tcp_input(struct pbuf *p, struct netif *inp)
         return;
     }
     candidate_active = match.active;
-    candidate_time_wait = match.time_wait;
     candidate_listen.listen_pcbs = match.listen;
     lwip_tcp_input(p, inp);
 }

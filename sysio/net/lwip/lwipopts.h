@@ -127,9 +127,10 @@ extern uint32_t net_tcp_window, net_tcp_sndbuf;
 #ifdef NET_LWIP_CHECKS
 #define TCP_SYNMAXRTX 12
 #define TCP_MAXRTX    12
-#else                    /* the table of back-offs has 13 entries, and lwIP stops at the last */
+#else /* the table of back-offs has 13 entries, and lwIP stops at the last */
 #define TCP_SYNMAXRTX 60 /* once a second */
-#define TCP_MAXRTX    15
+/* lwIP applies it to a PCB in SYN_SENT as well */
+#define TCP_MAXRTX    (pcb->state == SYN_SENT ? TCP_SYNMAXRTX : 15)
 #endif
 #define TCP_TTL        64
 #define UDP_TTL        64

@@ -3,7 +3,7 @@
 # The net engine on the host, under sanitizers: a simulator of two machines, and fuzzers.
 
 NET_HOST := $(BUILD)/tests/host/net
-NET_HOST_SOURCES := $(addprefix sysio/net/,address calls config datagram engine heap info loopback netif options pcb ports receive socket support tcp tcp_in) \
+NET_HOST_SOURCES := $(addprefix sysio/net/,address calls config datagram engine heap info loopback netif options pcb ports receive socket segments support tcp tcp_in time_wait) \
   sysio/stream/session sysio/stream/ring tests/host/net/port_host
 NET_HOST_FLAGS := -std=gnu17 -O1 -g -fPIC -fno-omit-frame-pointer -Isdk/include -Isysio/net -Itests/host/net \
   -fsanitize=address,undefined -fno-sanitize=alignment,shift -fno-sanitize-recover=undefined
@@ -24,7 +24,7 @@ $(NET_HOST)/engine.so: $(net_host_objects)
 	$(call say,HOSTLD,$@)
 	$(Q)$(HOSTCC) -shared -fsanitize=address,undefined -o $@ $^
 
-$(NET_HOST)/simulate $(NET_HOST)/fuzz: $(NET_HOST)/%: tests/host/net/%.c tests/host/net/client.c tests/host/net/host.h tests/host/net/client.h
+$(NET_HOST)/simulate $(NET_HOST)/fuzz $(NET_HOST)/old_state: $(NET_HOST)/%: tests/host/net/%.c tests/host/net/client.c tests/host/net/host.h tests/host/net/client.h
 	$(call say,HOSTLD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) -std=gnu17 -O1 -g -Wall -Wextra -Isdk/include -fsanitize=address,undefined -o $@ $(filter %.c,$^) -ldl
@@ -40,6 +40,7 @@ HOST_TESTS += $(BUILD)/tests/host/$(1)
 endef
 $(eval $(call net_test_rule,net_simulate,simulate,$$$${SEED:-1} 3))
 $(eval $(call net_test_rule,net_idle,simulate,1 1 idle))
+$(eval $(call net_test_rule,net_old_state,old_state,))
 $(eval $(call net_test_rule,net_fuzz,fuzz,-r $$$${SEED:-1} $$$${FUZZ_SECONDS:-20}))
 
 # make fuzz-net [FUZZ_SECONDS=3600]: guided by coverage (needs clang); what it found is kept in build/fuzz/net.

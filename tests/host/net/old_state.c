@@ -1,0 +1,618 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A SYN meets what is left of an older connection between the same two ends, in every state, with
+ * sequence numbers and timestamps before, at and after what the old one had; and the other side of
+ * it: our SYN is answered by someone who still has the old connection. The peer is made by hand
+ * here, segment by segment (RFC 9293 3.10.7, RFC 6191, RFC 1122 4.2.2.13). Linux does the same.
+ *
+ *   old_state ENGINE.so
+ */
+#define _GNU_SOURCE
+#include "client.h"
+#include <arpa/inet.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *step = "start";
+#define CHECK(x) \
+    ((x) ? (void)0 : (fprintf(stderr, "old_state.c:%d: %s (%s)\n", __LINE__, #x, step), abort()))
+#define MS 1000000ull
+
+enum { FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16 };
+enum { NO_STAMP, OLDER, EQUAL, NEWER, STAMPS };
+
+static const uint8_t own_mac[6] = {2, 0, 0, 0, 0, 2}, engine_mac[6] = {2, 0, 0, 0, 0, 1};
+static const struct host_api *api;
+static uint64_t now = 1000 * MS;
+
+/* ---- segments ---- */
+
+struct segment {
+    uint16_t from, to;
+    uint32_t seq, ack, size;
+    uint8_t flags;
+    bool stamped;
+    uint32_t stamp;
+};
+
+static struct segment sent[512]; /* by the engine, not yet looked at */
+static uint32_t sent_first, sent_last;
+static bool arp_asked;
+
+static uint32_t get32(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static uint16_t get16(const uint8_t *p)
+{
+    return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static void put16(uint8_t *p, uint16_t v)
+{
+    p[0] = (uint8_t)(v >> 8);
+    p[1] = (uint8_t)v;
+}
+
+static void put32(uint8_t *p, uint32_t v)
+{
+    put16(p, (uint16_t)(v >> 16));
+    put16(p + 2, (uint16_t)v);
+}
+
+static uint16_t checksum(const uint8_t *p, uint32_t size, uint32_t sum)
+{
+    for (uint32_t i = 0; i < size; i++)
+        sum += i % 2 ? p[i] : (uint32_t)p[i] << 8;
+    while (sum >> 16)
+        sum = (sum & 0xffff) + (sum >> 16);
+    return (uint16_t)~sum;
+}
+
+static void on_frame(void *context, const uint8_t *bytes, uint32_t size)
+{
+    const uint8_t *ip = bytes + 14, *tcp = ip + 20;
+    (void)context;
+    if (get16(bytes + 12) == 0x806 && get16(bytes + 20) == 1)
+        arp_asked |= !memcmp(bytes + 38, (uint8_t[]){10, 0, 0, 2}, 4);
+    if (get16(bytes + 12) != 0x800 || ip[9] != 6 || size < 54)
+        return;
+    uint32_t header = tcp[12] >> 4 << 2;
+    struct segment s = {.from = get16(tcp),
+                        .to = get16(tcp + 2),
+                        .seq = get32(tcp + 4),
+                        .ack = get32(tcp + 8),
+                        .size = get16(ip + 2) - 20 - header,
+                        .flags = tcp[13]};
+    for (uint32_t at = 20; at + 10 <= header; at += tcp[at] == 1 ? 1 : tcp[at + 1]) {
+        if (tcp[at] == 8) {
+            s.stamped = true;
+            s.stamp = get32(tcp + at + 2);
+        }
+        if (tcp[at] == 0 || (tcp[at] != 1 && !tcp[at + 1]))
+            break;
+    }
+    CHECK(sent_last - sent_first < 512);
+    sent[sent_last++ % 512] = s;
+}
+
+/* Turns without letting time pass, until nothing more happens. */
+static void settle(void)
+{
+    do {
+        if (arp_asked) {
+            uint8_t reply[60] = {[12] = 8, 6, 0, 1, 8, 0, 6, 4, 0, 2};
+            memcpy(reply, engine_mac, 6);
+            memcpy(reply + 6, own_mac, 6);
+            memcpy(reply + 22, own_mac, 6);
+            memcpy(reply + 28, (uint8_t[]){10, 0, 0, 2}, 4);
+            memcpy(reply + 32, engine_mac, 6);
+            memcpy(reply + 38, (uint8_t[]){10, 0, 0, 1}, 4);
+            arp_asked = false;
+            CHECK(api->inject(reply, sizeof reply));
+        }
+        api->turn();
+    } while (arp_asked);
+}
+
+static void pass(uint64_t ns)
+{
+    for (uint64_t end = now + ns; now < end;) {
+        uint64_t at = api->deadline();
+        now = at < now ? now + 1 : at < end ? at : end;
+        api->set_time(now);
+        settle();
+    }
+}
+
+/* One end of a connection, by hand. */
+struct peer {
+    uint16_t port, engine_port;
+    uint32_t seq, ack; /* the next of ours, the next of the engine's */
+    bool stamped;
+    uint32_t stamp;
+};
+
+static void emit(const struct peer *c, uint8_t flags, uint32_t seq, uint32_t ack, uint32_t size)
+{
+    uint8_t frame[1600] = {0}, *ip = frame + 14, *tcp = ip + 20;
+    uint32_t header = c->stamped ? 32 : 20, total = 20 + header + size;
+    memcpy(frame, engine_mac, 6);
+    memcpy(frame + 6, own_mac, 6);
+    frame[12] = 8;
+    ip[0] = 0x45;
+    put16(ip + 2, (uint16_t)total);
+    ip[8] = 64;
+    ip[9] = 6;
+    memcpy(ip + 12, (uint8_t[]){10, 0, 0, 2, 10, 0, 0, 1}, 8);
+    put16(ip + 10, checksum(ip, 20, 0));
+    put16(tcp, c->port);
+    put16(tcp + 2, c->engine_port);
+    put32(tcp + 4, seq);
+    put32(tcp + 8, flags & ACK ? ack : 0);
+    tcp[12] = (uint8_t)(header << 2);
+    tcp[13] = flags;
+    put16(tcp + 14, 65535);
+    if (c->stamped) {
+        memcpy(tcp + 20, (uint8_t[]){1, 1, 8, 10}, 4);
+        put32(tcp + 24, c->stamp);
+    }
+    put16(tcp + 16, checksum(tcp, header + size, checksum(ip + 12, 8, 6 + header + size) ^ 0xffff));
+    CHECK(api->inject(frame, 14 + total));
+    settle();
+}
+
+static void answer(struct peer *c, uint8_t flags, uint32_t size)
+{
+    emit(c, flags, c->seq, c->ack, size);
+    c->seq += size + !!(flags & (SYN | FIN));
+}
+
+static bool next_sent(struct segment *s)
+{
+    if (sent_first == sent_last)
+        return false;
+    *s = sent[sent_first++ % 512];
+    return true;
+}
+
+static void forget_sent(void)
+{
+    sent_first = sent_last;
+}
+
+/* The next segment for the peer must be this one, and nothing else may follow. */
+static struct segment expect_only(const struct peer *c, uint8_t flags)
+{
+    struct segment s, more;
+    CHECK(next_sent(&s));
+    CHECK(s.to == c->port && s.from == c->engine_port && (s.flags & ~PSH) == flags);
+    CHECK(!next_sent(&more));
+    return s;
+}
+
+/* ---- the engine's states ---- */
+
+static struct client client;
+static struct csock listener;
+static uint16_t next_port = 20000;
+
+static struct peer new_peer(bool stamped)
+{
+    return (struct peer){.port = next_port++,
+                         .engine_port = 80,
+                         .seq = 0xffff0000u + next_port * 7919u, /* some wrap on the way */
+                         .stamped = stamped,
+                         .stamp = 0xfffffff0u};
+}
+
+static void syn_received(struct peer *c)
+{
+    answer(c, SYN, 0);
+    struct segment s = expect_only(c, SYN | ACK);
+    CHECK(s.ack == c->seq);
+    c->ack = s.seq + 1;
+}
+
+static void established(struct peer *c, struct csock *s)
+{
+    uint8_t bytes[100];
+    syn_received(c);
+    answer(c, ACK, 0);
+    CHECK(csock_accept(&listener, s));
+    answer(c, ACK | PSH, sizeof bytes);
+    CHECK(csock_recv(s, bytes, sizeof bytes) == sizeof bytes);
+    pass(200 * MS); /* it is acknowledged */
+    forget_sent();
+}
+
+static void close_wait(struct peer *c, struct csock *s)
+{
+    established(c, s);
+    answer(c, FIN | ACK, 0);
+    CHECK(expect_only(c, ACK).ack == c->seq);
+}
+
+static void close_engine(struct peer *c, struct csock *s)
+{
+    csock_close(s);
+    s->c = NULL;
+    settle();
+    CHECK(expect_only(c, FIN | ACK).seq == c->ack);
+    c->ack++;
+}
+
+static void last_ack(struct peer *c, struct csock *s)
+{
+    close_wait(c, s);
+    close_engine(c, s);
+}
+
+static void fin_wait_1(struct peer *c, struct csock *s)
+{
+    established(c, s);
+    close_engine(c, s);
+}
+
+static void fin_wait_2(struct peer *c, struct csock *s)
+{
+    fin_wait_1(c, s);
+    answer(c, ACK, 0);
+}
+
+static void closing(struct peer *c, struct csock *s)
+{
+    fin_wait_1(c, s);
+    c->ack--;
+    answer(c, FIN | ACK, 0);
+    c->ack++;
+    expect_only(c, ACK);
+}
+
+static void time_wait(struct peer *c, struct csock *s)
+{
+    fin_wait_2(c, s);
+    answer(c, FIN | ACK, 0);
+    CHECK(expect_only(c, ACK).ack == c->seq);
+}
+
+/* What the engine sends was faster than the clock that initial sequence numbers follow. */
+static void time_wait_after_much(struct peer *c, struct csock *s)
+{
+    static const uint8_t bytes[60000];
+    struct segment got;
+    syn_received(c);
+    answer(c, ACK, 0);
+    CHECK(csock_accept(&listener, s));
+    uint32_t last = c->ack + sizeof bytes;
+    CHECK(csock_send(s, bytes, sizeof bytes) == sizeof bytes);
+    settle();
+    while (c->ack != last) {
+        CHECK(next_sent(&got) && got.seq == c->ack);
+        c->ack += got.size;
+        answer(c, ACK, 0);
+    }
+    close_engine(c, s);
+    answer(c, FIN | ACK, 0);
+    CHECK(expect_only(c, ACK).ack == c->seq);
+}
+
+static void syn_received_state(struct peer *c, struct csock *s)
+{
+    (void)s;
+    syn_received(c);
+}
+
+static const struct state {
+    const char *name;
+    void (*reach)(struct peer *c, struct csock *s);
+    bool reopens;
+} states[] = {
+    {"SYN-RECEIVED", syn_received_state, false},
+    {"ESTABLISHED", established, false},
+    {"CLOSE-WAIT", close_wait, false},
+    {"LAST-ACK", last_ack, false},
+    {"FIN-WAIT-1", fin_wait_1, false},
+    {"FIN-WAIT-2", fin_wait_2, false},
+    {"CLOSING", closing, false},
+    {"TIME-WAIT", time_wait, true},
+    {"TIME-WAIT after much data", time_wait_after_much, true},
+};
+
+/* ---- a SYN meets them ---- */
+
+static void end_half_open(struct peer *c)
+{
+    emit(c, RST, c->seq, 0, 0);
+    forget_sent();
+}
+
+/* A new connection takes the old one's place. */
+static void check_reopened(struct peer *c, const struct peer *old)
+{
+    struct segment s = expect_only(c, SYN | ACK);
+    CHECK(s.ack == c->seq + 1);
+    CHECK(!old || (int32_t)(s.seq - old->ack) > 65535);
+    c->seq++;
+    end_half_open(c);
+}
+
+/* It stays, and says so; the peer's reset removes it, and the SYN comes through. */
+static void check_challenged(struct peer *c, const struct peer *old)
+{
+    struct segment s = expect_only(c, ACK);
+    CHECK(s.seq == old->ack && s.ack == old->seq);
+    emit(c, RST, s.ack + 5000000, 0, 0); /* not in the window: nothing */
+    forget_sent();
+    emit(c, SYN, c->seq, 0, 0);
+    s = expect_only(c, ACK);
+    CHECK(s.seq == old->ack && s.ack == old->seq);
+    struct peer unstamped = *c;
+    unstamped.stamped = false;
+    emit(&unstamped, RST, s.ack, 0, 0);
+    forget_sent();
+    emit(c, SYN, c->seq, 0, 0);
+    check_reopened(c, NULL);
+}
+
+static void meet(const struct state *state, int32_t offset, int stamp)
+{
+    struct peer old = new_peer(stamp != NO_STAMP), c;
+    struct csock s = {0};
+    static char text[100];
+    snprintf(text, sizeof text, "%s, sequence %+d, timestamp %d", state->name, offset, stamp);
+    step = text;
+    forget_sent();
+    state->reach(&old, &s);
+    c = old;
+    c.seq += (uint32_t)offset;
+    c.stamp += (uint32_t)(stamp == OLDER ? -5 : stamp == NEWER ? 5 : 0);
+    emit(&c, SYN, c.seq, 0, 0);
+    if (state->reach == syn_received_state && offset == -1) { /* the same SYN again */
+        CHECK(expect_only(&c, SYN | ACK).ack == c.seq + 1);
+        end_half_open(&old);
+    } else if (state->reopens && stamp != OLDER && (offset > 0 || stamp == NEWER)) {
+        check_reopened(&c, &old);
+    } else {
+        check_challenged(&c, &old);
+    }
+    if (s.c)
+        csock_close(&s);
+    pass(5 * MS);
+}
+
+static void syn_meets_states(void)
+{
+    static const int32_t offsets[] = {-100000000, -1000, -1, 0, 1, 1000, 100000000};
+    for (uint32_t i = 0; i < sizeof states / sizeof *states; i++)
+        for (uint32_t k = 0; k < sizeof offsets / sizeof *offsets; k++)
+            for (int stamp = 0; stamp < STAMPS; stamp++)
+                meet(&states[i], offsets[k], stamp);
+}
+
+/* Without a listener a SYN does not end TIME-WAIT. */
+static void time_wait_without_listener(void)
+{
+    struct peer c = new_peer(false);
+    struct csock s;
+    step = "TIME-WAIT without a listener";
+    time_wait(&c, &s);
+    csock_close(&listener);
+    settle();
+    forget_sent();
+    emit(&c, SYN, c.seq + 1000, 0, 0);
+    struct segment got = expect_only(&c, ACK);
+    CHECK(got.seq == c.ack && got.ack == c.seq);
+}
+
+static void listen_again(void)
+{
+    uint32_t one = 1;
+    CHECK(csock_open(&listener, &client, 2, 1, 0) == 0);
+    CHECK(csock_call(&listener, IO_SETSOCKOPT, 1, 2, &one, 4, NULL) == 0);
+    CHECK(csock_bind4(&listener, 0, 80) == 0);
+    CHECK(csock_call(&listener, IO_LISTEN, 511, 0, NULL, 0, NULL) == 0);
+}
+
+/* A damaged segment changes nothing. */
+static void time_wait_damaged(void)
+{
+    struct peer c = new_peer(false);
+    struct csock s;
+    uint8_t frame[54] = {0}, *ip = frame + 14, *tcp = ip + 20;
+    step = "TIME-WAIT and a damaged SYN";
+    time_wait(&c, &s);
+    memcpy(frame, engine_mac, 6);
+    memcpy(frame + 6, own_mac, 6);
+    frame[12] = 8;
+    ip[0] = 0x45;
+    ip[3] = 40;
+    ip[8] = 64;
+    ip[9] = 6;
+    memcpy(ip + 12, (uint8_t[]){10, 0, 0, 2, 10, 0, 0, 1}, 8);
+    put16(ip + 10, checksum(ip, 20, 0));
+    put16(tcp, c.port);
+    put16(tcp + 2, 80);
+    put32(tcp + 4, c.seq + 1000);
+    tcp[12] = 0x50;
+    tcp[13] = SYN;
+    put16(tcp + 16, 0x1234);
+    CHECK(api->inject(frame, sizeof frame));
+    settle();
+    struct segment got;
+    CHECK(!next_sent(&got));
+    emit(&c, SYN, c.seq - 1000, 0, 0);
+    CHECK(expect_only(&c, ACK).ack == c.seq);
+}
+
+/* ---- our SYN meets the peer's old connection ---- */
+
+static struct peer connect_to(struct csock *s, uint16_t port, uint16_t own)
+{
+    uint32_t one = 1;
+    struct segment got;
+    CHECK(csock_open(s, &client, 2, 1, 0) == 0);
+    CHECK(csock_call(s, IO_SETSOCKOPT, 1, 2, &one, 4, NULL) == 0);
+    if (own)
+        CHECK(csock_bind4(s, 0, own) == 0);
+    CHECK(csock_connect4(s, ip4(10, 0, 0, 2), port) == -EINPROGRESS);
+    settle();
+    settle();
+    CHECK(next_sent(&got) && got.flags == SYN && got.to == port);
+    return (struct peer){
+        .port = port, .engine_port = got.from, .seq = 7000, .ack = got.seq + 1, .stamped = true};
+}
+
+static uint32_t count_sent(uint8_t flags, uint32_t seq)
+{
+    struct segment s;
+    uint32_t n = 0;
+    while (next_sent(&s)) {
+        CHECK(s.seq == seq);
+        CHECK((s.flags & ~ACK) == (flags & ~ACK));
+        n++;
+    }
+    return n;
+}
+
+static void syn_answered_by_old_state(void)
+{
+    struct csock s;
+    struct segment got;
+    step = "our SYN and an old connection's acknowledgement";
+    struct peer c = connect_to(&s, 9000, 0);
+    emit(&c, ACK, 123456, c.ack + 5000, 0);
+    CHECK(next_sent(&got) && got.flags & RST && got.seq == c.ack + 5000);
+    CHECK(next_sent(&got) && got.flags == SYN && got.seq == c.ack - 1);
+    for (int i = 0; i < 200; i++) /* each is answered, but the SYN waits for its time */
+        emit(&c, ACK, 123456, c.ack + 5000, 0);
+    CHECK(count_sent(RST, c.ack + 5000) == 200);
+    emit(&c, ACK, 123456, c.ack, 0); /* the right number, but no SYN */
+    CHECK(count_sent(RST, 0) == 0);
+    emit(&c, RST | ACK, 0, c.ack + 5000, 0); /* not about our SYN */
+    pass(1500 * MS);
+    CHECK(count_sent(SYN, c.ack - 1) >= 1);
+    CHECK(s.s->state & IO_STATE_CONNECTING);
+    answer(&c, SYN | ACK, 0);
+    CHECK(s.s->state & IO_STATE_CONNECTED && !(s.s->state & IO_STATE_CONNECTING));
+    forget_sent();
+    emit(&c, RST, c.seq, 0, 0);
+    csock_close(&s);
+}
+
+/* Nobody answers. */
+static void syn_unanswered(void)
+{
+    struct csock s;
+    step = "nobody answers our SYN";
+    struct peer c = connect_to(&s, 9001, 0);
+    pass(40000 * MS);
+    CHECK(count_sent(SYN, c.ack - 1) > 10);
+    CHECK(s.s->state & IO_STATE_CONNECTING);
+    pass(90000 * MS);
+    CHECK(s.s->state & IO_STATE_ERROR && !(s.s->state & IO_STATE_CONNECTING));
+    forget_sent();
+    csock_close(&s);
+}
+
+/* We closed first, and want the same two ends again. */
+static void own_time_wait(void)
+{
+    struct csock s;
+    step = "our own TIME-WAIT";
+    struct peer c = connect_to(&s, 9002, 30000);
+    answer(&c, SYN | ACK, 0);
+    forget_sent();
+    close_engine(&c, &s);
+    answer(&c, FIN | ACK, 0);
+    pass(500 * MS);
+    CHECK(csock_open(&s, &client, 2, 1, 0) == 0);
+    uint32_t one = 1;
+    CHECK(csock_call(&s, IO_SETSOCKOPT, 1, 2, &one, 4, NULL) == 0);
+    CHECK(csock_bind4(&s, 0, 30000) == 0);
+    CHECK(csock_connect4(&s, ip4(10, 0, 0, 2), 9002) == -EADDRNOTAVAIL);
+    csock_close(&s);
+    pass(600 * MS);
+    forget_sent();
+    struct peer d = connect_to(&s, 9002, 30000);
+    CHECK((int32_t)(d.ack - c.ack) > 65536);
+    emit(&d, RST | ACK, 0, d.ack, 0);
+    csock_close(&s);
+    forget_sent();
+}
+
+/* ---- both ends here: the accepting one keeps TIME-WAIT ---- */
+
+static void connect_here(struct csock *s, struct csock *accepted)
+{
+    uint32_t one = 1;
+    CHECK(csock_open(s, &client, 2, 1, 0) == 0);
+    CHECK(csock_call(s, IO_SETSOCKOPT, 1, 2, &one, 4, NULL) == 0);
+    CHECK(csock_bind4(s, ip4(127, 0, 0, 1), 31000) == 0);
+    CHECK(csock_connect4(s, ip4(127, 0, 0, 1), 80) == -EINPROGRESS);
+    for (int i = 0; i < 100 && !csock_accept(&listener, accepted); i++) {
+        pass(MS);
+        CHECK(i < 50);
+    }
+    settle();
+    CHECK(s->s->state & IO_STATE_CONNECTED);
+}
+
+static void loopback_faster_than_the_clock(void)
+{
+    static uint8_t bytes[65536];
+    struct csock a, b;
+    for (int round = 0; round < 20; round++) {
+        step = "loopback, more bytes than the clock has passed";
+        connect_here(&a, &b);
+        for (uint32_t got = 0, left = 64 * sizeof bytes; got < 64 * sizeof bytes;) {
+            left -= csock_send(&a, bytes, left < sizeof bytes ? left : sizeof bytes);
+            settle();
+            uint32_t n = csock_recv(&b, bytes, sizeof bytes);
+            if (!n)
+                pass(MS / 10);
+            got += n;
+        }
+        csock_close(&b);
+        settle();
+        csock_close(&a);
+        pass(round % 2 ? MS : MS / 100);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2)
+        return 2;
+    struct host_options o = {.memory = 64u << 20,
+                             .ip = "10.0.0.1/24",
+                             .mac = {2, 0, 0, 0, 0, 1},
+                             .merge = true,
+                             .large = true,
+                             .seed = 1,
+                             .start_ns = now,
+                             .frame = on_frame,
+                             .quiet = true};
+    void *so = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
+    if (!so)
+        fprintf(stderr, "%s\n", dlerror());
+    CHECK(so);
+    api = ((host_api_get)dlsym(so, "host_api"))();
+    CHECK(api->start(&o));
+    pass(1000 * MS);
+    client_open(&client, api, 18);
+    listen_again();
+    loopback_faster_than_the_clock();
+    syn_meets_states();
+    syn_answered_by_old_state();
+    syn_unanswered();
+    own_time_wait();
+    time_wait_damaged();
+    time_wait_without_listener();
+    puts("ok");
+    return 0;
+}
