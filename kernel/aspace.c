@@ -16,7 +16,7 @@
 
 #define LOWEST        0x10000ull /* null pointers with offsets stay faults */
 #define ENTROPY_PAGES (1ull << 28)
-#define REGION_FLAGS  (MOTOR_PROT_MASK | MOTOR_MAP_PRIVATE | MOTOR_MAP_NOFORK)
+#define REGION_FLAGS  (MOTOR_PROT_MASK | MOTOR_MAP_PRIVATE | MOTOR_MAP_NOFORK | MOTOR_MAP_WIPEFORK)
 
 /* ---- regions [as->lock] ---- */
 
@@ -104,8 +104,8 @@ static void region_free(struct region *r)
     kfree(r);
 }
 
-static struct region *region_alloc(struct aspace *as, struct vmo *v, uint64_t offset, uint64_t end,
-                                   uint32_t flags, uint32_t max_prot)
+struct region *region_alloc(struct aspace *as, struct vmo *v, uint64_t offset, uint64_t end,
+                            uint32_t flags, uint32_t max_prot)
 {
     struct region *r = kzalloc(sizeof(*r));
     if (!r) {
@@ -179,6 +179,34 @@ static void region_merge(struct aspace *as, struct region *r)
     }
 }
 
+/* ---- who may change regions ---- */
+
+void layout_begin(struct aspace *as)
+{
+    spin_lock(&as->lock);
+    while (as->changing) {
+        spin_unlock(&as->lock);
+        sched_preempt_point();
+        sched_yield();
+        spin_lock(&as->lock);
+    }
+    as->changing = true;
+}
+
+void layout_end(struct aspace *as)
+{
+    as->changing = false;
+    spin_unlock(&as->lock);
+}
+
+/* A copy holds no lock and interrupts are off: it ends soon. */
+void await_writers(struct aspace *as)
+{
+    while (__atomic_load_n(&as->writers, __ATOMIC_ACQUIRE)) {
+        arch_relax();
+    }
+}
+
 /* ---- gathering ---- */
 
 void gather_begin(struct gather *g, struct aspace *as)
@@ -201,7 +229,14 @@ void gather_finish(struct gather *g)
         arch_tlb_shootdown(g->as, g->start, g->end);
     }
     for (unsigned i = 0; i < g->n; i++) {
-        frame_unref(g->frame[i]);
+        uint64_t page = g->frame[i] & ~(PAGE_SIZE - 1);
+        if (g->frame[i] & GATHER_BLOCK) {
+            frame_block_unref(page);
+        } else if (g->frame[i] & GATHER_TABLE) {
+            pagetable_put(page);
+        } else {
+            frame_unref(page);
+        }
     }
     gather_begin(g, g->as);
 }
@@ -223,6 +258,73 @@ static uint64_t next_page(const uint64_t *entry, uint64_t at, uint64_t end)
     return at;
 }
 
+/*
+ * Own the entries at an address and after it, as far as the address space's next table; one step of
+ * own_range(). *at moves past that table, or past a hole.
+ */
+static bool own_step(struct aspace *as, uint64_t *at, uint64_t end, bool all)
+{
+    unsigned level;
+    uint64_t skip, va = *at, *entry = pagetable_find(as, va, &level, &skip);
+    if (!entry) {
+        *at = skip;
+        return true;
+    }
+    *at = (va & ~(LARGE_SIZE - 1)) + LARGE_SIZE;
+    bool whole = va % LARGE_SIZE == 0 && *at <= end;
+    if (as->forked && !pagetable_own(as, va, whole && !all ? 1 : 0)) {
+        return false;
+    }
+    entry = pagetable_find(as, va, &level, &skip);
+    return level == 0 || whole || pagetable_split(as, entry);
+}
+
+int64_t own_range(struct aspace *as, uint64_t start, uint64_t end, bool all)
+{
+    uint64_t at = start, last = end & ~(LARGE_SIZE - 1);
+    bool ok = own_step(as, &at, end, all);
+    for (unsigned n = 1; ok && as->forked && at < end; n++) {
+        if (n % 32 == 0) {
+            spin_unlock(&as->lock);
+            sched_preempt_point();
+            spin_lock(&as->lock);
+        }
+        ok = own_step(as, &at, end, all);
+    }
+    if (ok && !as->forked && at <= last && last < end) { /* only the ends can matter */
+        ok = own_step(as, &last, end, all);
+    }
+    return ok ? 0 : -MOTOR_ENOMEM;
+}
+
+/*
+ * The whole page table at an address goes from this address space, which shares it with others. Its
+ * pages are not looked at but for what they were charged.
+ */
+static void unmap_shared(struct gather *g, uint64_t va, uint64_t *directory_entry)
+{
+    struct aspace *as = g->as;
+    uint64_t pages = pte_page(*directory_entry);
+    gather_range(g, va, va + LARGE_SIZE);
+    as->private_bytes -= (pagetable_owned_pages(pages) + 1) * PAGE_SIZE;
+    gather_frame(g, pages | GATHER_TABLE);
+    pagetable_clear(as, va, directory_entry, 1, gather_frame, g);
+}
+
+/* At the first entry of a table that may be shared: true if that table is gone, *at after it. */
+static bool unmap_if_shared(struct gather *g, uint64_t *at, uint64_t end)
+{
+    if (*at % LARGE_SIZE || end - *at < LARGE_SIZE) {
+        return false;
+    }
+    uint64_t *entry = pagetable_shared(g->as, *at);
+    if (entry) {
+        unmap_shared(g, *at, entry);
+        *at += LARGE_SIZE;
+    }
+    return entry;
+}
+
 bool unmap_entries(struct gather *g, uint64_t *at, uint64_t end)
 {
     struct aspace *as = g->as;
@@ -234,13 +336,16 @@ bool unmap_entries(struct gather *g, uint64_t *at, uint64_t end)
             *at = skip;
             continue;
         }
-        if (g->n + 4 > GATHER_MAX || ++looked > 2048) {
+        if (gather_full(g) || ++looked > 2048) {
             return false;
+        }
+        if (as->forked && unmap_if_shared(g, at, end)) {
+            looked += 512;
+            continue;
         }
         if (level == 1 && (*at % LARGE_SIZE || end - *at < LARGE_SIZE)) {
             if (!pagetable_split(as, entry)) {
-                /* tried again when there is memory: the caller frees what it gathered first */
-                return false;
+                return false; /* a large page that came after own_range() */
             }
             gather_range(g, *at & ~(LARGE_SIZE - 1), *at + PAGE_SIZE);
             continue;
@@ -250,12 +355,14 @@ bool unmap_entries(struct gather *g, uint64_t *at, uint64_t end)
             gather_range(g, *at, *at + size);
             if (old & PTE_OWNED) {
                 as->private_bytes -= size;
-                gather_frame(g, pte_page(old));
+                gather_frame(g, pte_page(old) | (level ? GATHER_BLOCK : 0));
             }
             pagetable_clear(as, *at, entry, level, gather_frame, g);
             *at += size; /* the table may be gone */
         } else {
-            *at = next_page(entry, *at, end);
+            uint64_t va = *at;
+            *at = next_page(entry, va, end);
+            pagetable_prune(as, va, entry, level, gather_frame, g);
         }
     }
     return true;
@@ -303,26 +410,13 @@ void aspace_put(struct aspace *as)
         return;
     }
     arch_tlb_shootdown(as, 0, USER_END); /* refs is 0: CPUs that still have it loaded leave it */
-    struct gather g;
-    gather_begin(&g, as);
-    for (;;) { /* what the regions held, in pieces; nobody else can reach this address space now */
-        struct region *r = region_of(as->regions.first);
-        if (!r) {
-            break;
-        }
-        uint64_t at = region_start(r);
-        while (!unmap_entries(&g, &at, r->end)) {
-            gather_finish(&g);
-            sched_preempt_point();
-        }
+    pagetable_destroy(as->root);
+    struct region *r;
+    while ((r = region_of(as->regions.first))) { /* nobody else can reach this address space now */
         region_remove(as, r);
         region_free(r);
+        sched_preempt_point();
     }
-    gather_finish(&g); /* a full gather would stop the next step */
-    uint64_t at = MOTOR_KINFO_ADDRESS;
-    unmap_entries(&g, &at, MOTOR_KINFO_ADDRESS + PAGE_SIZE);
-    gather_finish(&g);
-    pagetable_destroy(as->root);
     kfree(as);
 }
 
@@ -356,18 +450,6 @@ static uint64_t round_up(uint64_t length)
     return (length + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
 }
 
-static struct region *first_dying(struct aspace *as, uint64_t start, uint64_t end)
-{
-    struct region *r = region_first_in(as, start, end);
-    while (r && !r->dying) {
-        r = region_next(r);
-        if (r && region_start(r) >= end) {
-            return NULL;
-        }
-    }
-    return r;
-}
-
 /* Space that was freed where the next placement looks is used again. */
 static void cursor_recede(struct aspace *as, uint64_t start, uint64_t end)
 {
@@ -377,37 +459,50 @@ static void cursor_recede(struct aspace *as, uint64_t start, uint64_t end)
     }
 }
 
+/*
+ * Entries of the range, all of whose regions are dying, in pieces; then the regions. [as->lock,
+ * dropped in between; as->changing]
+ */
 static void finish_dying(struct aspace *as, uint64_t start, uint64_t end)
 {
+    struct region *r;
     struct gather g;
+    uint64_t at = start;
     gather_begin(&g, as);
-    spin_lock(&as->lock);
-    for (;;) {
-        struct region *r = first_dying(as, start, end);
-        if (!r) {
-            break;
-        }
-        uint64_t at = region_start(r);
-        if (at < start) {
-            at = start;
-        }
-        bool done = unmap_entries(&g, &at, r->end);
-        if (done) {
-            uint64_t from = region_start(r), to = r->end;
-            gather_finish(&g);
-            as->virtual_bytes -= to - from;
-            region_remove(as, r);
-            cursor_recede(as, from, to);
-            spin_unlock(&as->lock);
-            region_free(r);
-        } else {
-            gather_finish(&g);
-            spin_unlock(&as->lock);
-            sched_preempt_point();
-        }
+    while (!unmap_entries(&g, &at, end)) {
+        gather_finish(&g);
+        spin_unlock(&as->lock);
+        sched_preempt_point();
         spin_lock(&as->lock);
     }
-    spin_unlock(&as->lock);
+    gather_finish(&g);
+    while ((r = region_first_in(as, start, end))) {
+        uint64_t from = region_start(r), to = r->end;
+        as->virtual_bytes -= to - from;
+        region_remove(as, r);
+        cursor_recede(as, from, to);
+        spin_unlock(&as->lock);
+        region_free(r);
+        spin_lock(&as->lock);
+    }
+}
+
+/* [as->lock, dropped in between; as->changing] */
+static int64_t unmap_range(struct aspace *as, uint64_t start, uint64_t end)
+{
+    if (!region_first_in(as, start, end)) {
+        return 0;
+    }
+    int64_t status = split_range(as, start, end) ? own_range(as, start, end, false) : -MOTOR_ENOMEM;
+    if (status < 0) {
+        return status;
+    }
+    for (struct region *r = region_first_in(as, start, end); r && region_start(r) < end;
+         r = region_next(r)) {
+        r->dying = true;
+    }
+    finish_dying(as, start, end);
+    return 0;
 }
 
 int64_t aspace_unmap(struct aspace *as, uint64_t address, uint64_t length)
@@ -416,21 +511,15 @@ int64_t aspace_unmap(struct aspace *as, uint64_t address, uint64_t length)
     if (!range_ok(address, length)) {
         return -MOTOR_EINVAL;
     }
-    spin_lock(&as->lock);
-    if (!split_range(as, address, address + length)) {
-        spin_unlock(&as->lock);
-        return -MOTOR_ENOMEM;
-    }
-    for (struct region *r = region_first_in(as, address, address + length);
-         r && region_start(r) < address + length; r = region_next(r)) {
-        r->dying = true;
-    }
-    spin_unlock(&as->lock);
-    finish_dying(as, address, address + length);
-    return 0;
+    layout_begin(as);
+    int64_t status = unmap_range(as, address, address + length);
+    layout_end(as);
+    return status;
 }
 
 /* ---- map ---- */
+
+static int64_t protect_range(struct aspace *as, uint64_t start, uint64_t end, uint32_t prot);
 
 static bool range_free(struct aspace *as, uint64_t start, uint64_t length)
 {
@@ -467,7 +556,7 @@ static int64_t check_map(const struct vmo *v, uint64_t offset, uint64_t address,
     if (!length || length > MOTOR_KINFO_ADDRESS || offset % PAGE_SIZE || offset + length < offset ||
         (flags & ~(REGION_FLAGS | MOTOR_MAP_FIXED | MOTOR_MAP_NOREPLACE | MOTOR_MAP_STACK |
                    MOTOR_MAP_POPULATE)) ||
-        (fixed && !range_ok(address, length))) {
+        (v && (flags & MOTOR_MAP_WIPEFORK)) || (fixed && !range_ok(address, length))) {
         return -MOTOR_EINVAL;
     }
     if ((prot & MOTOR_PROT_WRITE) && (prot & MOTOR_PROT_EXEC)) {
@@ -479,49 +568,34 @@ static int64_t check_map(const struct vmo *v, uint64_t offset, uint64_t address,
     return 0;
 }
 
-/* The lowest page of a stack's range stays without access. */
-static int64_t guard_page(struct aspace *as, uint64_t address, uint32_t flags)
-{
-    return flags & MOTOR_MAP_STACK ? aspace_protect(as, address, PAGE_SIZE, 0) : 0;
-}
-
+/* [as->lock, dropped in between; as->changing] The address, or a status: then r is still free. */
 static int64_t insert_mapping(struct aspace *as, struct region *r, uint64_t address,
                               uint64_t length, uint32_t flags)
 {
-    for (;;) {
-        spin_lock(&as->lock);
-        if (as->virtual_bytes + length > MOTOR_KINFO_ADDRESS) {
-            spin_unlock(&as->lock);
-            return -MOTOR_ENOMEM;
-        }
-        bool fixed = flags & (MOTOR_MAP_FIXED | MOTOR_MAP_NOREPLACE);
-        bool free = address % PAGE_SIZE == 0 && address && range_free(as, address, length);
-        if (!fixed && !free) {
-            address = place(as, length, length >= LARGE_SIZE && !r->vmo);
-            free = address != 0;
-        }
-        if (free) {
-            r->end = address + length;
-            as->virtual_bytes += length;
-            region_insert(as, r, address);
-            if (!r->vmo && !(flags & MOTOR_MAP_STACK)) {
-                region_merge(as, r);
-            }
-            spin_unlock(&as->lock);
-            return (int64_t)address;
-        }
-        spin_unlock(&as->lock);
-        if (!fixed) {
-            return -MOTOR_ENOMEM;
-        }
-        if (flags & MOTOR_MAP_NOREPLACE) {
-            return -MOTOR_EEXIST;
-        }
-        int64_t status = aspace_unmap(as, address, length);
+    bool fixed = flags & (MOTOR_MAP_FIXED | MOTOR_MAP_NOREPLACE);
+    if (as->virtual_bytes + length > MOTOR_KINFO_ADDRESS) {
+        return -MOTOR_ENOMEM;
+    }
+    if (fixed && !range_free(as, address, length)) {
+        int64_t status = flags & MOTOR_MAP_NOREPLACE ? -MOTOR_EEXIST
+                                                     : unmap_range(as, address, address + length);
         if (status < 0) {
             return status;
         }
     }
+    if (!fixed && (address % PAGE_SIZE || !range_free(as, address, length))) {
+        address = place(as, length, length >= LARGE_SIZE && !r->vmo);
+        if (!address) {
+            return -MOTOR_ENOMEM;
+        }
+    }
+    r->end = address + length;
+    as->virtual_bytes += length;
+    region_insert(as, r, address);
+    if (!r->vmo && !(flags & MOTOR_MAP_STACK) && !r->dying) {
+        region_merge(as, r);
+    }
+    return (int64_t)address;
 }
 
 int64_t aspace_map(struct aspace *as, struct vmo *v, uint64_t offset, uint64_t address,
@@ -539,20 +613,23 @@ int64_t aspace_map(struct aspace *as, struct vmo *v, uint64_t offset, uint64_t a
     if (!r) {
         return -MOTOR_ENOMEM;
     }
+    layout_begin(as);
     int64_t at = insert_mapping(as, r, address, length, flags);
+    if (at >= 0 && (flags & MOTOR_MAP_STACK)) { /* the lowest page stays without access */
+        status = protect_range(as, (uint64_t)at, (uint64_t)at + PAGE_SIZE, 0);
+        if (status < 0) {
+            unmap_range(as, (uint64_t)at, (uint64_t)at + length);
+        }
+    }
+    layout_end(as);
     if (at < 0) {
         region_free(r);
         return at;
     }
-    status = guard_page(as, (uint64_t)at, flags);
     if (status == 0 && (flags & MOTOR_MAP_POPULATE)) {
         aspace_advise(as, (uint64_t)at, length, MOTOR_ADVISE_POPULATE);
     }
-    if (status < 0) {
-        aspace_unmap(as, (uint64_t)at, length);
-        return status;
-    }
-    return at;
+    return status < 0 ? status : at;
 }
 
 /* ---- protect ---- */
@@ -566,9 +643,12 @@ static uint64_t entry_protect(uint64_t entry, uint32_t prot)
     return kept | page_flags(prot) | (prot & MOTOR_PROT_WRITE ? entry & PTE_WRITE : 0);
 }
 
-static bool protect_entries(struct aspace *as, uint64_t start, uint64_t end, uint32_t prot,
-                            struct gather *g)
+/* Entries of a range that is owned; in pieces. [as->lock, dropped in between] */
+static void protect_entries(struct aspace *as, uint64_t start, uint64_t end, uint32_t prot)
 {
+    struct gather g;
+    unsigned looked = 0;
+    gather_begin(&g, as);
     for (uint64_t at = start; at < end;) {
         unsigned level;
         uint64_t skip, *entry = pagetable_find(as, at, &level, &skip);
@@ -576,22 +656,21 @@ static bool protect_entries(struct aspace *as, uint64_t start, uint64_t end, uin
             at = skip;
             continue;
         }
-        if (level == 1 && (at % LARGE_SIZE || end - at < LARGE_SIZE)) {
-            if (!pagetable_split(as, entry)) {
-                return false;
-            }
-            gather_range(g, at & ~(LARGE_SIZE - 1), at + PAGE_SIZE);
-            continue;
-        }
         uint64_t size = level ? LARGE_SIZE : PAGE_SIZE,
                  changed = *entry ? entry_protect(*entry, prot) : 0;
         if (changed != *entry) {
-            gather_range(g, at, at + size);
+            gather_range(&g, at, at + size);
             __atomic_store_n(entry, changed, __ATOMIC_RELAXED);
         }
         at = level ? at + size : next_page(entry, at, end);
+        if (++looked % 2048 == 0) {
+            gather_finish(&g);
+            spin_unlock(&as->lock);
+            sched_preempt_point();
+            spin_lock(&as->lock);
+        }
     }
-    return true;
+    gather_finish(&g);
 }
 
 /* Whole range mapped, and the new rights allowed everywhere? [as->lock] */
@@ -611,9 +690,31 @@ static int64_t protect_check(struct aspace *as, uint64_t start, uint64_t end, ui
     return 0;
 }
 
+/* [as->lock, dropped in between; as->changing] */
+static int64_t protect_range(struct aspace *as, uint64_t start, uint64_t end, uint32_t prot)
+{
+    int64_t status = protect_check(as, start, end, prot);
+    if (status == 0 && !split_range(as, start, end)) {
+        status = -MOTOR_ENOMEM;
+    }
+    if (status == 0) {
+        status = own_range(as, start, end, true);
+    }
+    if (status < 0) {
+        return status;
+    }
+    for (struct region *r = region_first_in(as, start, end); r && region_start(r) < end;
+         r = region_next(r)) {
+        if ((r->flags & MOTOR_PROT_MASK) != prot) {
+            r->flags = (r->flags & ~MOTOR_PROT_MASK) | prot; /* faults go by the new rights */
+            protect_entries(as, region_start(r), r->end, prot);
+        }
+    }
+    return 0;
+}
+
 int64_t aspace_protect(struct aspace *as, uint64_t address, uint64_t length, uint32_t prot)
 {
-    struct gather g;
     length = round_up(length);
     if (!range_ok(address, length) || (prot & ~MOTOR_PROT_MASK)) {
         return -MOTOR_EINVAL;
@@ -621,67 +722,67 @@ int64_t aspace_protect(struct aspace *as, uint64_t address, uint64_t length, uin
     if ((prot & MOTOR_PROT_WRITE) && (prot & MOTOR_PROT_EXEC)) {
         return -MOTOR_EACCESS;
     }
-    uint64_t end = address + length;
-    gather_begin(&g, as);
-    spin_lock(&as->lock);
-    int64_t status = protect_check(as, address, end, prot);
-    if (status == 0 && !split_range(as, address, end)) {
-        status = -MOTOR_ENOMEM;
-    }
-    struct region *r = status == 0 ? region_first_in(as, address, end) : NULL;
-    while (r && region_start(r) < end) {
-        if ((r->flags & MOTOR_PROT_MASK) != prot) {
-            if (!protect_entries(as, region_start(r), r->end, prot, &g)) {
-                status = -MOTOR_ENOMEM;
-                break;
-            }
-            r->flags = (r->flags & ~MOTOR_PROT_MASK) | prot;
-        }
-        r = region_next(r);
-    }
-    gather_finish(&g);
-    spin_unlock(&as->lock);
+    layout_begin(as);
+    int64_t status = protect_range(as, address, address + length, prot);
+    layout_end(as);
     return status;
 }
 
 /* ---- remap ---- */
 
 /*
- * Move entries to addresses that are free; both ranges are regions of this address space.
- * [as->lock]
+ * One entry on its way from from + *at to to + *at, or (make) only the tables that it needs there.
+ * Without memory for them: false. [as->lock]
  */
-static bool move_entries(struct aspace *as, uint64_t from, uint64_t to, uint64_t length,
-                         struct gather *g)
+static bool move_entry(struct gather *g, uint64_t from, uint64_t to, uint64_t length, uint64_t *at,
+                       bool make)
 {
-    for (uint64_t at = 0; at < length;) {
-        unsigned level;
-        uint64_t skip, *entry = pagetable_find(as, from + at, &level, &skip);
-        if (!entry) {
-            at = skip - from;
-            continue;
-        }
-        if (level == 1) {
-            if (!pagetable_split(as, entry)) {
-                return false;
-            }
-            continue;
-        }
-        uint64_t value = *entry;
-        if (value) {
-            uint64_t *target = pagetable_make(as, to + at, 0);
-            if (!target) {
-                return false;
-            }
-            if (g->n + 4 > GATHER_MAX) {
-                gather_finish(g);
-            }
-            gather_range(g, from + at, from + at + PAGE_SIZE);
-            pagetable_clear(as, from + at, entry, 0, gather_frame, g);
-            pagetable_set(target, value);
-        }
-        at += PAGE_SIZE;
+    struct aspace *as = g->as;
+    unsigned level;
+    uint64_t skip, va = from + *at, *entry = pagetable_find(as, va, &level, &skip);
+    if (!entry || !*entry) {
+        *at = (entry ? next_page(entry, va, from + length) : skip) - from;
+        return true;
     }
+    uint64_t size = level ? LARGE_SIZE : PAGE_SIZE, value = *entry;
+    bool fits = !level || ((va | (to + *at)) % size == 0 && length - *at >= size);
+    uint64_t *slot = fits ? pagetable_make(as, to + *at, level) : NULL;
+    if (fits && !slot) {
+        return false;
+    }
+    if (!fits || (level && *slot)) { /* a table is in the way of the large page */
+        return pagetable_split(as, entry);
+    }
+    if (!make) {
+        gather_range(g, va, va + size);
+        pagetable_clear(as, va, entry, level, gather_frame, g);
+        pagetable_set(slot, value);
+    }
+    *at += size;
     return true;
+}
+
+/* [as->lock, dropped in between] */
+static bool move_entries(struct aspace *as, uint64_t from, uint64_t to, uint64_t length, bool make)
+{
+    struct gather g;
+    unsigned looked = 0;
+    bool ok = true;
+    gather_begin(&g, as);
+    for (uint64_t at = 0; ok && at < length;) {
+        ok = move_entry(&g, from, to, length, &at, make);
+        if (gather_full(&g)) {
+            gather_finish(&g);
+        }
+        if (++looked % 512 == 0) {
+            gather_finish(&g);
+            spin_unlock(&as->lock);
+            sched_preempt_point();
+            spin_lock(&as->lock);
+        }
+    }
+    gather_finish(&g);
+    return ok;
 }
 
 /* [as->lock] The one region that holds [old, old + length); NULL otherwise. */
@@ -702,54 +803,61 @@ static bool grow_in_place(struct aspace *as, struct region *r, uint64_t old, uin
     return true;
 }
 
+/*
+ * The target is a region from the start, both are dying during the move, so that a fault neither
+ * fills what is taken away nor what is about to come. First everything that needs memory, then the
+ * entries. [as->lock, dropped in between; as->changing]
+ */
 static int64_t move_mapping(struct aspace *as, uint64_t old, uint64_t old_length, uint64_t to,
-                            uint64_t length, uint32_t flags)
+                            uint64_t length, bool fixed)
 {
-    struct gather g;
-    spin_lock(&as->lock);
-    struct region *r = remap_source(as, old, old_length);
-    if (!r) {
-        spin_unlock(&as->lock);
-        return -MOTOR_EFAULT;
+    uint64_t end = old + old_length, moved = old_length < length ? old_length : length;
+    int64_t status = split_range(as, old, end) ? own_range(as, old, end, true) : -MOTOR_ENOMEM;
+    if (status < 0) {
+        return status;
     }
-    struct vmo *v = r->vmo;
-    uint64_t offset = r->offset + (old - region_start(r));
-    uint32_t kept = r->flags, max_prot = r->max_prot;
-    if (v) {
-        object_get(&v->object);
-    }
-    spin_unlock(&as->lock);
-    struct region *target = region_alloc(as, v, offset, 0, kept, max_prot);
-    if (v) {
-        object_put(&v->object);
-    }
+    struct region *source = region_find(as, old);
+    struct region *target =
+        region_alloc(as, source->vmo, source->offset, 0, source->flags, source->max_prot);
     if (!target) {
         return -MOTOR_ENOMEM;
     }
-    int64_t at =
-        insert_mapping(as, target, flags & MOTOR_REMAP_FIXED ? to : 0, length,
-                       (flags & MOTOR_REMAP_FIXED ? MOTOR_MAP_FIXED : 0) | MOTOR_MAP_STACK);
+    target->dying = true;
+    int64_t at = insert_mapping(as, target, fixed ? to : 0, length, fixed ? MOTOR_MAP_FIXED : 0);
     if (at < 0) {
         region_free(target);
         return at;
     }
-    gather_begin(&g, as);
-    spin_lock(&as->lock);
-    bool moved = remap_source(as, old, old_length) &&
-                 move_entries(as, old, (uint64_t)at, old_length < length ? old_length : length, &g);
-    gather_finish(&g);
-    spin_unlock(&as->lock);
-    if (!moved) {
-        spin_lock(&as->lock);
-        /* their tables are still there */
-        move_entries(as, (uint64_t)at, old, old_length < length ? old_length : length, &g);
-        gather_finish(&g);
-        spin_unlock(&as->lock);
-        aspace_unmap(as, (uint64_t)at, length);
+    source->dying = true;
+    if (!move_entries(as, old, (uint64_t)at, moved, true)) {
+        source->dying = false;
+        unmap_range(as, (uint64_t)at, (uint64_t)at + length);
         return -MOTOR_ENOMEM;
     }
-    aspace_unmap(as, old, old_length);
+    move_entries(as, old, (uint64_t)at, moved, false);
+    target->dying = false;
+    unmap_range(as, old, end);
     return at;
+}
+
+/* [as->lock, dropped in between; as->changing] */
+static int64_t remap_range(struct aspace *as, uint64_t old, uint64_t old_length, uint64_t to,
+                           uint64_t length, uint32_t flags)
+{
+    struct region *r = remap_source(as, old, old_length);
+    bool fixed = flags & MOTOR_REMAP_FIXED;
+    if (!r) {
+        return -MOTOR_EFAULT;
+    }
+    if (!fixed && length <= old_length) {
+        int64_t status = length < old_length ? unmap_range(as, old + length, old + old_length) : 0;
+        return status < 0 ? status : (int64_t)old;
+    }
+    if (!fixed && grow_in_place(as, r, old, old_length, length)) {
+        return (int64_t)old;
+    }
+    return flags & MOTOR_REMAP_MAYMOVE ? move_mapping(as, old, old_length, to, length, fixed)
+                                       : -MOTOR_ENOMEM;
 }
 
 int64_t aspace_remap(struct aspace *as, uint64_t old, uint64_t old_length, uint64_t to,
@@ -757,46 +865,55 @@ int64_t aspace_remap(struct aspace *as, uint64_t old, uint64_t old_length, uint6
 {
     old_length = round_up(old_length);
     length = round_up(length);
-    if (!range_ok(old, old_length) || !length ||
+    if (!range_ok(old, old_length) || !length || length > MOTOR_KINFO_ADDRESS ||
         (flags & ~(MOTOR_REMAP_MAYMOVE | MOTOR_REMAP_FIXED)) ||
         ((flags & MOTOR_REMAP_FIXED) && (!(flags & MOTOR_REMAP_MAYMOVE) || !range_ok(to, length) ||
                                          (to < old + old_length && old < to + length)))) {
         return -MOTOR_EINVAL;
     }
-    if (!(flags & MOTOR_REMAP_FIXED)) {
-        spin_lock(&as->lock);
-        struct region *r = remap_source(as, old, old_length);
-        bool stays = r && (length <= old_length || grow_in_place(as, r, old, old_length, length));
-        spin_unlock(&as->lock);
-        if (!r) {
-            return -MOTOR_EFAULT;
-        }
-        if (stays) {
-            int64_t status =
-                length < old_length ? aspace_unmap(as, old + length, old_length - length) : 0;
-            return status < 0 ? status : (int64_t)old;
-        }
-        if (!(flags & MOTOR_REMAP_MAYMOVE)) {
-            return -MOTOR_ENOMEM;
-        }
-    }
-    return move_mapping(as, old, old_length, to, length, flags);
+    layout_begin(as);
+    int64_t status = remap_range(as, old, old_length, to, length, flags);
+    layout_end(as);
+    return status;
 }
 
 /* ---- advise ---- */
 
+/* [as->lock, dropped in between; as->changing] */
 static int64_t discard(struct aspace *as, uint64_t start, uint64_t end)
 {
     struct gather g;
-    uint64_t at = start;
-    bool done = false;
     gather_begin(&g, as);
-    while (!done) {
-        spin_lock(&as->lock);
-        done = unmap_entries(&g, &at, end);
+    int64_t status = own_range(as, start, end, false);
+    for (uint64_t at = start, before = start; status == 0; before = at) {
+        bool done = unmap_entries(&g, &at, end), stuck = !done && at == before && !gather_full(&g);
         gather_finish(&g);
+        if (done || stuck) { /* at a large page that came just now, without memory to split it */
+            return done ? 0 : -MOTOR_ENOMEM;
+        }
         spin_unlock(&as->lock);
         sched_preempt_point();
+        spin_lock(&as->lock);
+    }
+    return status;
+}
+
+/* What a fork does with a range from now on. [as->lock; as->changing] */
+static int64_t set_fork(struct aspace *as, uint64_t start, uint64_t end, uint32_t clear,
+                        uint32_t set)
+{
+    for (struct region *r = region_first_in(as, start, end); r && region_start(r) < end;
+         r = region_next(r)) {
+        if ((set & MOTOR_MAP_WIPEFORK) && r->vmo) {
+            return -MOTOR_EINVAL; /* it would show the object's bytes, not zeros */
+        }
+    }
+    if (!split_range(as, start, end)) {
+        return -MOTOR_ENOMEM;
+    }
+    for (struct region *r = region_first_in(as, start, end); r && region_start(r) < end;
+         r = region_next(r)) {
+        r->flags = (r->flags & ~clear) | set;
     }
     return 0;
 }
@@ -821,27 +938,43 @@ static int64_t populate(struct aspace *as, uint64_t start, uint64_t end)
     return 0;
 }
 
-int64_t aspace_advise(struct aspace *as, uint64_t address, uint64_t length, uint32_t advice)
+/* [as->lock, dropped in between; as->changing] */
+static int64_t advise_range(struct aspace *as, uint64_t start, uint64_t end, uint32_t advice)
 {
-    length = round_up(length);
-    if (!range_ok(address, length)) {
-        return -MOTOR_EINVAL;
-    }
-    spin_lock(&as->lock);
-    int64_t status = protect_check(as, address, address + length, 0);
-    spin_unlock(&as->lock);
+    int64_t status = protect_check(as, start, end, 0);
     if (status < 0) {
         return status;
     }
     switch (advice) {
     case MOTOR_ADVISE_DONTNEED:
     case MOTOR_ADVISE_FREE:
-        return discard(as, address, address + length);
+        return discard(as, start, end);
+    case MOTOR_ADVISE_NOFORK:
+        return set_fork(as, start, end, 0, MOTOR_MAP_NOFORK);
+    case MOTOR_ADVISE_FORK:
+        return set_fork(as, start, end, MOTOR_MAP_NOFORK, 0);
+    case MOTOR_ADVISE_WIPEFORK:
+        return set_fork(as, start, end, 0, MOTOR_MAP_WIPEFORK);
+    case MOTOR_ADVISE_KEEPFORK:
+        return set_fork(as, start, end, MOTOR_MAP_WIPEFORK, 0);
     case MOTOR_ADVISE_POPULATE:
-        return populate(as, address, address + length);
+        return 0;
     default:
         return -MOTOR_EINVAL;
     }
+}
+
+int64_t aspace_advise(struct aspace *as, uint64_t address, uint64_t length, uint32_t advice)
+{
+    length = round_up(length);
+    if (!range_ok(address, length)) {
+        return -MOTOR_EINVAL;
+    }
+    layout_begin(as);
+    int64_t status = advise_range(as, address, address + length, advice);
+    layout_end(as);
+    return status == 0 && advice == MOTOR_ADVISE_POPULATE ? populate(as, address, address + length)
+                                                          : status;
 }
 
 /* ---- for memory objects ---- */
@@ -866,12 +999,10 @@ void aspace_forget_pages(struct aspace *as, struct vmo *v, uint64_t start, uint6
                 at = skip - region_start(r);
                 continue;
             }
-            if (*entry && !(*entry & PTE_OWNED)) {
-                if (g.n + 4 > GATHER_MAX) {
-                    gather_finish(&g);
-                }
+            /* an entry may have gone for another space that shares the table, but not for our CPUs
+             */
+            if (pagetable_forget(entry) || as->forked) {
                 gather_range(&g, va, va + PAGE_SIZE);
-                pagetable_clear(as, va, entry, level, gather_frame, &g);
             }
             at += PAGE_SIZE;
         }

@@ -4,6 +4,13 @@
  * memory and written copies of object pages) are owned by page table entries, marked with a
  * software bit, and counted in their frame; object pages are owned by the vmo. This makes fork
  * (sharing page-table pages), mremap and unmap walks over page tables alone.
+ *
+ * What changes the regions (map, unmap, protect, remap, advise) and fork exclude each other through
+ * `changing`, so that long ones can drop the lock in between; faults and copies go on meanwhile.
+ *
+ * Every address space is charged for all private pages and page tables that it can reach, shared
+ * with forked ones or not: a later copy on write changes no charge, and a limit that held at the
+ * fork holds after it.
  */
 #ifndef KERNEL_ASPACE_H
 #define KERNEL_ASPACE_H
@@ -16,6 +23,9 @@ struct vmo;
 
 struct aspace {
     struct spinlock lock;   /* regions and page tables */
+    bool changing;          /* [lock] somebody changes the regions, or forks */
+    bool forked;            /* [lock] page tables may be shared with others; never false again */
+    uint32_t writers;       /* [lock to add; atomic] copies into pages of this space under way */
     uint32_t refs;          /* [atomic] */
     uint64_t root;          /* physical address of the PML4 */
     uint64_t cpus;          /* [atomic] CPUs that may hold translations */
@@ -40,6 +50,15 @@ int64_t aspace_unmap(struct aspace *as, uint64_t address, uint64_t length);
 int64_t aspace_protect(struct aspace *as, uint64_t address, uint64_t length, uint32_t prot);
 int64_t aspace_remap(struct aspace *as, uint64_t old, uint64_t old_length, uint64_t to,
                      uint64_t length, uint32_t flags);
+/*
+ * `child`, fresh from aspace_create() and not yet known to anyone else, gets what `parent` has:
+ * private memory copy-on-write, shared mappings shared, nothing where MOTOR_MAP_NOFORK, empty
+ * memory where MOTOR_MAP_WIPEFORK; the limit and the random layout too. The work grows with the
+ * mappings, is done in pieces, and the parent's other threads run meanwhile: what they write may
+ * or may not be seen by the child, as with any race. May be called by a thread of any process; no
+ * lock held. 0; or ENOMEM: the child is to be dropped with aspace_put().
+ */
+int64_t aspace_fork(struct aspace *parent, struct aspace *child);
 int64_t aspace_advise(struct aspace *as, uint64_t address, uint64_t length, uint32_t advice);
 /*
  * Copy between this kernel's memory and a possibly inactive address space, through the physmap,

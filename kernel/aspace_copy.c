@@ -7,31 +7,50 @@
 #include "frame.h"
 #include "vmo_impl.h"
 
-/*
- * What counts a page: its frame; inside a large page the frame at the head, since the others are
- * part of its block.
- */
-static uint64_t counted(uint64_t page, unsigned level)
+struct hold {
+    uint64_t frame;        /* or a large page's block; 0: nothing to give back */
+    bool block;            /* it is a block */
+    struct aspace *writes; /* is counted among its writers */
+};
+
+/* [as->lock] A reference to the page that an entry of this level maps. False: not RAM we count. */
+static bool take_frame(struct hold *h, uint64_t page, unsigned level)
 {
-    return level ? page & ~(LARGE_SIZE - 1) : page;
+    uint64_t frame = level ? page & ~(LARGE_SIZE - 1) : page;
+    if (!frame_of(frame)) {
+        return false;
+    }
+    h->frame = frame;
+    h->block = level;
+    if (level) {
+        frame_block_ref(frame);
+    } else {
+        frame_ref(frame);
+    }
+    return true;
 }
 
 /*
  * The page at an address, faulted in if need be, with a reference; *status if there is none. Device
- * memory is refused.
+ * memory is refused. With write, address space and page stay together until the release, which has
+ * to come without another lock of an address space taken before.
  */
-static uint64_t page_hold(struct aspace *as, uint64_t address, bool write, uint64_t *held,
+static uint64_t page_hold(struct aspace *as, uint64_t address, bool write, struct hold *h,
                           int64_t *status)
 {
     uint64_t page = 0;
     unsigned level = 0;
-    *held = 0;
+    *h = (struct hold){0};
     if (address >= USER_END) {
         *status = -MOTOR_EFAULT;
         return 0;
     }
     spin_lock(&as->lock);
     for (int tries = 0;; tries++) {
+        if (write && as->forked && !pagetable_own(as, address, 0)) {
+            *status = -MOTOR_ENOMEM;
+            break;
+        }
         uint64_t skip, *entry = pagetable_find(as, address, &level, &skip), e = entry ? *entry : 0;
         if ((e & PTE_PRESENT) && (!write || (e & PTE_WRITE))) {
             page = pte_page(e) + (level ? address & (LARGE_SIZE - 1) & ~(PAGE_SIZE - 1) : 0);
@@ -44,24 +63,30 @@ static uint64_t page_hold(struct aspace *as, uint64_t address, bool write, uint6
             break;
         }
     }
-    if (page && frame_of(counted(page, level))) {
-        *held = counted(page, level);
-        frame_ref(*held);
-    } else if (page) { /* the bundle, or a device */
+    if (page && !take_frame(h, page, level)) { /* the bundle, or a device */
         struct region *r = region_find(as, address);
         if (!r || (r->vmo && r->vmo->kind == VMO_DEVICE)) {
             page = 0;
             *status = -MOTOR_EFAULT;
         }
     }
+    if (page && write) {
+        __atomic_fetch_add(&as->writers, 1, __ATOMIC_RELAXED);
+        h->writes = as;
+    }
     spin_unlock(&as->lock);
     return page;
 }
 
-static void page_release(uint64_t held)
+static void page_release(const struct hold *h)
 {
-    if (held) {
-        frame_unref(held);
+    if (h->writes) {
+        __atomic_fetch_sub(&h->writes->writers, 1, __ATOMIC_RELEASE);
+    }
+    if (h->block) {
+        frame_block_unref(h->frame);
+    } else if (h->frame) {
+        frame_unref(h->frame);
     }
 }
 
@@ -80,13 +105,14 @@ int64_t aspace_read(struct aspace *as, uint64_t address, void *to, uint64_t n)
 {
     for (uint64_t done = 0; done < n;) {
         int64_t status = 0;
-        uint64_t k = in_page(address + done, n - done), held,
+        struct hold held;
+        uint64_t k = in_page(address + done, n - done),
                  page = page_hold(as, address + done, false, &held, &status);
         if (!page) {
             return done ? (int64_t)done : status;
         }
         __builtin_memcpy((char *)to + done, at(page, address + done), k);
-        page_release(held);
+        page_release(&held);
         done += k;
     }
     return (int64_t)n;
@@ -96,13 +122,14 @@ int64_t aspace_write(struct aspace *as, uint64_t address, const void *from, uint
 {
     for (uint64_t done = 0; done < n;) {
         int64_t status = 0;
-        uint64_t k = in_page(address + done, n - done), held,
+        struct hold held;
+        uint64_t k = in_page(address + done, n - done),
                  page = page_hold(as, address + done, true, &held, &status);
         if (!page) {
             return done ? (int64_t)done : status;
         }
         __builtin_memcpy(at(page, address + done), (const char *)from + done, k);
-        page_release(held);
+        page_release(&held);
         done += k;
     }
     return (int64_t)n;
@@ -114,16 +141,16 @@ int64_t aspace_copy(struct aspace *to, uint64_t to_address, struct aspace *from,
     for (uint64_t done = 0; done < n;) {
         int64_t status = 0;
         uint64_t k = in_page(to_address + done, in_page(from_address + done, n - done));
-        uint64_t source_held = 0, target_held = 0,
-                 source = page_hold(from, from_address + done, false, &source_held, &status);
+        struct hold source_held, target_held;
+        uint64_t source = page_hold(from, from_address + done, false, &source_held, &status);
         uint64_t target =
             source ? page_hold(to, to_address + done, true, &target_held, &status) : 0;
         if (target) {
             __builtin_memcpy(at(target, to_address + done), at(source, from_address + done), k);
-            page_release(target_held);
+            page_release(&target_held);
         }
         if (source) {
-            page_release(source_held);
+            page_release(&source_held);
         }
         if (!target) {
             return done ? (int64_t)done : status;
@@ -141,11 +168,12 @@ int64_t aspace_copy_vmo(struct aspace *as, uint64_t address, struct vmo *v, uint
     for (uint64_t done = 0; done < n;) {
         int64_t status = 0;
         uint64_t k = in_page(address + done, in_page(offset + done, n - done));
-        uint64_t held, page = page_hold(as, address + done, !to_vmo, &held, &status);
+        struct hold held;
+        uint64_t page = page_hold(as, address + done, !to_vmo, &held, &status);
         if (page) {
             status = to_vmo ? vmo_write(v, offset + done, at(page, address + done), k)
                             : vmo_read(v, offset + done, at(page, address + done), k);
-            page_release(held);
+            page_release(&held);
         }
         if (status < 0 || !page) {
             return done ? (int64_t)done : status;

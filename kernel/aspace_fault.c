@@ -103,16 +103,17 @@ static void map_around(struct region *r, uint64_t address, uint64_t *entry)
     }
 }
 
+/* charge: what the copy adds to private_bytes; nothing if it takes a private page's place */
 static int64_t private_copy(struct aspace *as, struct region *r, uint64_t from, uint64_t *entry,
-                            uint64_t address)
+                            uint64_t address, uint64_t charge)
 {
-    uint64_t page = may_take(as, PAGE_SIZE) ? frame_alloc() : 0;
+    uint64_t page = may_take(as, charge) ? frame_alloc() : 0;
     if (!page) {
         return -MOTOR_ENOMEM;
     }
     page_copy(phys_to_virt(page), phys_to_virt(from));
     bool replaces = *entry != 0;
-    as->private_bytes += PAGE_SIZE;
+    as->private_bytes += charge;
     pagetable_set(entry, entry_for(r, page, true, true));
     if (replaces) {
         arch_tlb_shootdown(as, address, address + PAGE_SIZE);
@@ -137,7 +138,7 @@ static int64_t object_fault(struct aspace *as, struct region *r, uint64_t addres
         return status;
     }
     if (private && write) {
-        return private_copy(as, r, page, entry, address);
+        return private_copy(as, r, page, entry, address, PAGE_SIZE);
     }
     uint64_t value = entry_for(r, page, false, write) |
                      (v->kind == VMO_DEVICE && v->uncached ? PTE_UNCACHED : 0);
@@ -157,9 +158,9 @@ static int64_t object_fault(struct aspace *as, struct region *r, uint64_t addres
 static int64_t owned_write(struct aspace *as, struct region *r, uint64_t address, uint64_t *entry,
                            unsigned level)
 {
-    uint64_t old = *entry, page = pte_page(old);
-    if (__atomic_load_n(&frame_of(page)->refs, __ATOMIC_ACQUIRE) == 1) {
-        __atomic_store_n(entry, old | PTE_WRITE, __ATOMIC_RELAXED);
+    await_writers(as); /* they must not be left with a page that is ours no longer */
+    if (level && frame_block_alone(pte_page(*entry))) {
+        __atomic_store_n(entry, *entry | PTE_WRITE, __ATOMIC_RELAXED);
         return 0;
     }
     if (level) {
@@ -168,11 +169,14 @@ static int64_t owned_write(struct aspace *as, struct region *r, uint64_t address
             return -MOTOR_ENOMEM;
         }
         entry = pagetable_find(as, address, &level, &skip); /* the small page's, in the new table */
-        page = pte_page(*entry);
     }
-    int64_t status = private_copy(as, r, page, entry, address);
+    uint64_t page = pte_page(*entry);
+    if (__atomic_load_n(&frame_of(page)->refs, __ATOMIC_ACQUIRE) == 1) {
+        __atomic_store_n(entry, *entry | PTE_WRITE, __ATOMIC_RELAXED);
+        return 0;
+    }
+    int64_t status = private_copy(as, r, page, entry, address, 0);
     if (status == 0) {
-        as->private_bytes -= PAGE_SIZE;
         frame_unref(page);
     }
     return status;
@@ -196,6 +200,9 @@ int64_t fault_locked(struct aspace *as, uint64_t address, uint32_t access)
     }
     bool write = access & MOTOR_PROT_WRITE;
     unsigned level;
+    if (as->forked && !pagetable_own(as, address, 0)) {
+        return -MOTOR_ENOMEM;
+    }
     uint64_t skip, *entry = pagetable_find(as, address, &level, &skip);
     if (entry && (*entry & PTE_PRESENT) && (!write || (*entry & PTE_WRITE))) {
         arch_tlb_flush_page(address); /* another CPU was first, or rights grew */

@@ -12,7 +12,7 @@
 
 struct region {
     struct tree_node node; /* [as->lock] key: start */
-    uint64_t end;          /* [as->lock] */
+    uint64_t end;          /* [as->lock, as->changing to write] */
     struct aspace *as;     /* immutable */
     struct vmo *vmo;       /* immutable; NULL: anonymous. Referenced */
     uint64_t offset;       /* [as->lock] in vmo, of start */
@@ -31,6 +31,9 @@ static inline uint64_t region_start(const struct region *r)
     return r->node.key;
 }
 
+/* in no tree yet; takes a reference to v. NULL: no memory */
+struct region *region_alloc(struct aspace *as, struct vmo *v, uint64_t offset, uint64_t end,
+                            uint32_t flags, uint32_t max_prot);
 /* the last that starts at or below; NULL */
 struct region *region_floor(struct aspace *as, uint64_t address);
 struct region *region_find(struct aspace *as, uint64_t address); /* the one that holds it; NULL */
@@ -38,8 +41,21 @@ struct region *region_next(struct region *r);
 /* the first that overlaps */
 struct region *region_first_in(struct aspace *as, uint64_t start, uint64_t end);
 
+/*
+ * The regions stand still between these two, but for the caller's own changes: layout_begin()
+ * waits for others, and returns with as->lock held; layout_end() takes it that way and drops it.
+ */
+void layout_begin(struct aspace *as);
+void layout_end(struct aspace *as);
+
+/* [as->lock] No copy into a page of this space is under way any more. */
+void await_writers(struct aspace *as);
+
 /* Frames to free once no CPU can reach them any more. */
-#define GATHER_MAX 64u
+#define GATHER_MAX   64u
+/* what a gathered address is, in its low bits; 0: a frame */
+#define GATHER_BLOCK 1u /* of a large page */
+#define GATHER_TABLE 2u /* of pages, maybe shared */
 struct gather {
     struct aspace *as;
     uint64_t start, end; /* virtual range whose translations changed */
@@ -49,10 +65,21 @@ struct gather {
 void gather_begin(struct gather *g, struct aspace *as);
 void gather_range(struct gather *g, uint64_t start, uint64_t end);
 void gather_finish(struct gather *g); /* flush, then free; as->lock held */
+static inline bool gather_full(const struct gather *g)
+{
+    return g->n + 4 > GATHER_MAX; /* an entry's page, and up to two tables that it empties */
+}
 
 /*
- * Unmap entries of [*at, end) until done or the gather is full (then false); only private pages are
- * freed.
+ * Make the page tables of a range this address space's own, and split large pages at its ends, so
+ * that entries can be changed without further memory. Unless all: tables that lie in the range as a
+ * whole may stay shared. as->lock is held, and dropped in between. ENOMEM: nothing has changed.
+ */
+int64_t own_range(struct aspace *as, uint64_t start, uint64_t end, bool all);
+
+/*
+ * Unmap entries of [*at, end), of which own_range() was done, until done or the gather is full
+ * (then false); only private pages are freed.
  */
 bool unmap_entries(struct gather *g, uint64_t *at, uint64_t end);
 

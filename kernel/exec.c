@@ -65,14 +65,16 @@ static void take_over(struct process *p, struct thread *t, struct process *embry
     t->aspace = p->aspace;
     aspace_activate(t->aspace);
     aspace_put(old);
-    handle_close_all(p, true);
+    __atomic_store_n(&p->execed, true, __ATOMIC_RELAXED);
+    handle_close_unkept(p);
     arch_set_user_start(t, start);
     arch_set_fs(start->fs_base);
     arch_set_gs(start->gs_base);
     t->tcb = start->gs_base;
 }
 
-int64_t sys_process_exec(motor_handle embryo, const struct motor_thread_start *start)
+int64_t sys_process_exec(motor_handle embryo, const struct motor_thread_start *start,
+                         const motor_handle *keep, uint32_t count)
 {
     struct thread *t = this_cpu()->current;
     struct process *p = t->process, *e;
@@ -84,7 +86,10 @@ int64_t sys_process_exec(motor_handle embryo, const struct motor_thread_start *s
     if (!embryo) {
         return -MOTOR_EHANDLE;
     }
-    status = process_lookup(embryo, MOTOR_RIGHT_MANAGE, &e);
+    status = handle_keep(p, keep, count);
+    if (status == 0) {
+        status = process_lookup(embryo, MOTOR_RIGHT_MANAGE, &e);
+    }
     if (status < 0) {
         return status;
     }

@@ -9,8 +9,8 @@
  * time by frame_init, which then frees each range in the largest blocks, so that start-up touches
  * one descriptor for each block and not each frame.
  *
- * Lock: `lock` guards lists and the descriptors of free blocks; a CPU's cache belongs to the CPU
- * (interrupts are off).
+ * Locks: `lock` guards lists and the descriptors of free blocks; `block_lock` the splitting of
+ * allocated ones; they do not nest. A CPU's cache belongs to the CPU (interrupts are off).
  */
 #include "frame.h"
 #include "arch/x86_64/early.h"
@@ -34,9 +34,10 @@ struct frame_cache {
 };
 
 static struct spinlock lock;
-static struct frame *frames;  /* descriptor of frame number i */
-static uint32_t frames_end;   /* numbers below have descriptors */
-static uint32_t list[ORDERS]; /* [lock] first free block of each order, or NONE */
+static struct spinlock block_lock; /* whether a block is split, while references to it change */
+static struct frame *frames;       /* descriptor of frame number i */
+static uint32_t frames_end;        /* numbers below have descriptors */
+static uint32_t list[ORDERS];      /* [lock] first free block of each order, or NONE */
 static uint64_t total;
 static uint64_t free_in_lists;  /* [lock] */
 static uint64_t free_in_caches; /* [atomic] */
@@ -288,25 +289,66 @@ void frame_ref(uint64_t paddr)
     __atomic_fetch_add(&frames[paddr / PAGE_SIZE].refs, 1, __ATOMIC_RELAXED);
 }
 
+bool frame_drop(uint64_t paddr)
+{
+    return __atomic_sub_fetch(&frames[paddr / PAGE_SIZE].refs, 1, __ATOMIC_ACQ_REL) == 0;
+}
+
 bool frame_unref(uint64_t paddr)
 {
-    if (__atomic_sub_fetch(&frames[paddr / PAGE_SIZE].refs, 1, __ATOMIC_ACQ_REL)) {
+    if (!frame_drop(paddr)) {
         return false;
     }
     frame_free(paddr);
     return true;
 }
 
-/* A block of order 9 that a large page held becomes 512 single frames, each with one reference. */
+/* ---- blocks ---- */
+
+void frame_block_ref(uint64_t paddr)
+{
+    struct frame *f = &frames[paddr / PAGE_SIZE];
+    spin_lock(&block_lock);
+    for (uint32_t n = f->order ? 1 : 1u << FRAME_ORDER_MAX; n; n--, f++) {
+        __atomic_fetch_add(&f->refs, 1, __ATOMIC_RELAXED);
+    }
+    spin_unlock(&block_lock);
+}
+
+void frame_block_unref(uint64_t paddr)
+{
+    spin_lock(&block_lock);
+    bool whole = frames[paddr / PAGE_SIZE].order != 0, last = whole && frame_drop(paddr);
+    spin_unlock(&block_lock);
+    if (last) {
+        frame_free(paddr);
+    }
+    for (uint32_t i = 0; !whole && i < 1u << FRAME_ORDER_MAX; i++) { /* split is for ever */
+        frame_unref(paddr + i * PAGE_SIZE);
+    }
+}
+
+bool frame_block_alone(uint64_t paddr)
+{
+    const struct frame *f = &frames[paddr / PAGE_SIZE];
+    spin_lock(&block_lock);
+    bool alone = f->order && __atomic_load_n(&f->refs, __ATOMIC_ACQUIRE) == 1;
+    spin_unlock(&block_lock);
+    return alone;
+}
+
 void frame_split(uint64_t paddr)
 {
-    uint32_t n = (uint32_t)(paddr / PAGE_SIZE), count = 1u << frames[n].order;
-    KASSERT(frames[n].state == STATE_ALLOCATED && frames[n].refs == 1);
-    for (uint32_t i = 0; i < count; i++) {
-        frames[n + i].state = STATE_ALLOCATED;
-        frames[n + i].order = 0;
-        frames[n + i].refs = 1;
+    struct frame *f = &frames[paddr / PAGE_SIZE];
+    spin_lock(&block_lock);
+    KASSERT(f->state == STATE_ALLOCATED && f->refs);
+    uint32_t count = 1u << f->order, refs = f->refs;
+    for (uint32_t i = 0; count > 1 && i < count; i++, f++) {
+        f->state = STATE_ALLOCATED;
+        f->order = 0;
+        f->refs = refs;
     }
+    spin_unlock(&block_lock);
 }
 
 bool frame_plenty(void)

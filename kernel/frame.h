@@ -30,7 +30,17 @@ void frame_free(uint64_t paddr);        /* any order: the head's */
 struct frame *frame_of(uint64_t paddr); /* NULL for addresses that are not managed RAM */
 void frame_ref(uint64_t paddr);
 bool frame_unref(uint64_t paddr); /* frees at zero; true if it did */
-/* an allocated block of one reference becomes single frames of one each */
+/* as frame_unref(), but the caller, told that it was the last, frees */
+bool frame_drop(uint64_t paddr);
+/*
+ * References to a block of order FRAME_ORDER_MAX as a whole. A split while there are several keeps
+ * each of them whole: it is then a reference to every frame of the block, so that one holder can
+ * give frames away singly while others still use the block.
+ */
+void frame_block_ref(uint64_t paddr);
+void frame_block_unref(uint64_t paddr);
+bool frame_block_alone(uint64_t paddr); /* not split, one reference */
+/* an allocated block becomes single frames of as many references each; nothing if it is already */
 void frame_split(uint64_t paddr);
 uint64_t frame_total(void), frame_free_count(void); /* frames */
 /*

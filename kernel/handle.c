@@ -13,6 +13,9 @@
 #include "thread.h"
 
 #define CLOSE_BATCH  32u
+#define LOOK_BATCH   512u
+#define LIST_BATCH   128u
+#define CLONE_BATCH  64u
 #define FIRST_LEAVES 8u
 
 static struct handle_entry *entry_of(struct handle_table *t, uint32_t index)
@@ -112,19 +115,26 @@ int64_t handle_close(struct process *p, motor_handle h)
     return 0;
 }
 
+static bool is_kept(const struct handle_entry *e)
+{
+    return (e->rights & HANDLE_KEEP) && !(e->rights & MOTOR_HANDLE_CLOEXEC);
+}
+
 /*
  * Take up to CLOSE_BATCH handles from *index on. How many; *index is where to go on, 0 at the end.
  */
-static uint32_t take_batch(struct process *p, uint32_t *index, bool only_cloexec,
+static uint32_t take_batch(struct process *p, uint32_t *index, bool unkept_only,
                            struct object **batch)
 {
     uint32_t n = 0, looked = 0;
     spin_lock(&p->lock);
     uint32_t end = p->handles.leaves * HANDLE_LEAF;
-    for (; *index < end && n < CLOSE_BATCH && looked < 4 * HANDLE_LEAF; ++*index, looked++) {
+    for (; *index < end && n < CLOSE_BATCH && looked < LOOK_BATCH; ++*index, looked++) {
         struct handle_entry *e = entry_of(&p->handles, *index);
-        if (e && e->object && (!only_cloexec || (e->rights & MOTOR_HANDLE_CLOEXEC))) {
+        if (e && e->object && !(unkept_only && is_kept(e))) {
             batch[n++] = take(p, *index, e);
+        } else if (e && e->object) {
+            e->rights &= ~HANDLE_KEEP;
         }
     }
     if (*index >= end) {
@@ -143,29 +153,172 @@ static void free_table(struct handle_table *t)
     *t = (struct handle_table){0};
 }
 
-void handle_close_all(struct process *p, bool only_cloexec)
+static void close_pieces(struct process *p, bool unkept_only)
 {
     struct object *batch[CLOSE_BATCH];
     uint32_t index = 1;
-    if (!only_cloexec) {
-        spin_lock(&p->lock);
-        p->closed = true;
-        spin_unlock(&p->lock);
-    }
     do {
-        uint32_t n = take_batch(p, &index, only_cloexec, batch);
+        uint32_t n = take_batch(p, &index, unkept_only, batch);
         for (uint32_t i = 0; i < n; i++) {
             object_handle_put(batch[i]);
         }
         sched_preempt_point();
     } while (index);
-    if (!only_cloexec) {
+}
+
+void handle_close_all(struct process *p)
+{
+    spin_lock(&p->lock);
+    p->closed = true;
+    spin_unlock(&p->lock);
+    close_pieces(p, false);
+    spin_lock(&p->lock);
+    struct handle_table table = p->handles;
+    p->handles = (struct handle_table){0};
+    spin_unlock(&p->lock);
+    free_table(&table);
+}
+
+void handle_close_unkept(struct process *p)
+{
+    close_pieces(p, true);
+}
+
+/* ---- lists of handles ---- */
+
+/* The marks of an exec that failed later. */
+static void forget_marks(struct process *p)
+{
+    for (uint32_t index = 1, end = 2; index < end;) {
         spin_lock(&p->lock);
-        struct handle_table table = p->handles;
-        p->handles = (struct handle_table){0};
+        end = p->handles.leaves * HANDLE_LEAF;
+        for (uint32_t looked = 0; index < end && looked < LOOK_BATCH; index++, looked++) {
+            entry_of(&p->handles, index)->rights &= ~HANDLE_KEEP;
+        }
         spin_unlock(&p->lock);
-        free_table(&table);
+        sched_preempt_point();
     }
+}
+
+int64_t handle_keep(struct process *p, const motor_handle *user, uint32_t count)
+{
+    motor_handle list[LIST_BATCH];
+    if (count > MOTOR_HANDLES_MAX) {
+        return -MOTOR_EINVAL;
+    }
+    forget_marks(p);
+    for (uint32_t done = 0; done < count;) {
+        uint32_t n = count - done < LIST_BATCH ? count - done : LIST_BATCH;
+        if (copy_from_user(list, user + done, n * sizeof(*list)) < 0) {
+            return -MOTOR_EFAULT;
+        }
+        spin_lock(&p->lock);
+        for (uint32_t i = 0; i < n; i++) {
+            struct handle_entry *e = entry_of(&p->handles, list[i]);
+            if (e && e->object) {
+                e->rights |= HANDLE_KEEP;
+            }
+        }
+        spin_unlock(&p->lock);
+        done += n;
+        sched_preempt_point();
+    }
+    return 0;
+}
+
+/* Growth chained all entries as free: chain those that are. [lock] */
+static void chain_free(struct handle_table *t)
+{
+    t->free = 0;
+    for (uint32_t index = t->leaves * HANDLE_LEAF; index-- > 1;) {
+        struct handle_entry *e = entry_of(t, index);
+        if (!e->object) {
+            e->next_free = t->free;
+            t->free = index;
+        }
+    }
+}
+
+/*
+ * What a list of the parent's handles names, each held; what is none of its own to give stays
+ * empty: numbers without an object, devices, and embryos (see makes_circle).
+ */
+static void hold_list(struct process *parent, const motor_handle *list, uint32_t n,
+                      struct handle_entry *held)
+{
+    spin_lock(&parent->lock);
+    for (uint32_t i = 0; i < n; i++) {
+        struct handle_entry *e = entry_of(&parent->handles, list[i]);
+        held[i] = (struct handle_entry){0};
+        if (e && e->object && e->object->kind != OBJECT_HARDWARE && (e->rights & MOTOR_RIGHT_DUP) &&
+            e->object->kind != OBJECT_PROCESS) {
+            held[i] = *e;
+            object_handle_get(e->object);
+        }
+    }
+    spin_unlock(&parent->lock);
+}
+
+/* Puts held entries at their numbers; those that went in are emptied. */
+static int64_t place_list(struct process *child, const motor_handle *list, uint32_t n,
+                          struct handle_entry *held)
+{
+    spin_lock(&child->lock);
+    int64_t status = child->closed ? -MOTOR_EGONE : 0;
+    for (uint32_t i = 0; i < n && status == 0; i++) {
+        while (held[i].object && list[i] / HANDLE_LEAF >= child->handles.leaves && status == 0) {
+            status = grow(&child->handles);
+        }
+        struct handle_entry *to = status == 0 ? entry_of(&child->handles, list[i]) : NULL;
+        if (held[i].object && to && !to->object) {
+            *to = (struct handle_entry){.object = held[i].object,
+                                        .rights = held[i].rights & ~HANDLE_KEEP};
+            child->handles.used++;
+            held[i].object = NULL;
+        }
+    }
+    chain_free(&child->handles);
+    spin_unlock(&child->lock);
+    return status;
+}
+
+int64_t handle_clone(struct process *child, struct process *parent, const motor_handle *user,
+                     uint32_t count)
+{
+    motor_handle list[CLONE_BATCH];
+    struct handle_entry held[CLONE_BATCH];
+    int64_t status = count > MOTOR_HANDLES_MAX ? -MOTOR_EINVAL : 0;
+    for (uint32_t done = 0; done < count && status == 0;) {
+        uint32_t n = count - done < CLONE_BATCH ? count - done : CLONE_BATCH;
+        if (copy_from_user(list, user + done, n * sizeof(*list)) < 0) {
+            return -MOTOR_EFAULT;
+        }
+        hold_list(parent, list, n, held);
+        status = place_list(child, list, n, held);
+        for (uint32_t i = 0; i < n; i++) {
+            if (held[i].object) {
+                object_handle_put(held[i].object);
+            }
+        }
+        done += n;
+        sched_preempt_point();
+    }
+    return status;
+}
+
+int64_t sys_handle_give(motor_handle embryo, const motor_handle *list, uint32_t count)
+{
+    struct process *to;
+    int64_t status = process_lookup(embryo, MOTOR_RIGHT_INSTALL, &to);
+    if (status < 0) {
+        return status;
+    }
+    status = -MOTOR_EBUSY;
+    if (embryo && __atomic_load_n(&to->state, __ATOMIC_RELAXED) == PROCESS_EMBRYO) {
+        status = handle_clone(to, this_cpu()->current->process, list, count);
+    }
+    object_put(&to->object);
+    return status;
 }
 
 static int64_t lookup(motor_handle h, enum object_kind kind, uint32_t rights, bool hold,

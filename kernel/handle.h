@@ -11,11 +11,12 @@
 
 struct process;
 
-#define HANDLE_LEAF 128u /* entries in a leaf: 2 KiB, the largest slab */
+#define HANDLE_KEEP (1u << 30) /* exec leaves it open */
+#define HANDLE_LEAF 128u       /* entries in a leaf: 2 KiB, the largest slab */
 
 struct handle_entry {
     struct object *object; /* NULL: free */
-    uint32_t rights;       /* and MOTOR_HANDLE_CLOEXEC */
+    uint32_t rights;       /* and MOTOR_HANDLE_CLOEXEC, HANDLE_KEEP */
     uint32_t next_free;
 };
 
@@ -46,10 +47,19 @@ int64_t thread_lookup(motor_handle h, uint32_t rights, struct thread **out);
  */
 int64_t handle_insert(struct process *p, struct object *o, uint32_t rights);
 int64_t handle_close(struct process *p, motor_handle h);
+/* Close everything, in pieces with preemption points, and free the table; no lock held. */
+void handle_close_all(struct process *p);
 /*
- * Close everything, or what is CLOEXEC, in pieces with preemption points; no lock held. Frees the
- * table when everything.
+ * exec in two steps: mark what a list in user memory names (numbers that are no handles are
+ * skipped; EFAULT), and later close the rest and what is CLOEXEC. No lock held.
  */
-void handle_close_all(struct process *p, bool only_cloexec);
+int64_t handle_keep(struct process *p, const motor_handle *user, uint32_t count);
+void handle_close_unkept(struct process *p);
+/*
+ * The child, an embryo, gets what a list in user memory names, under the same numbers (a number
+ * that it uses already is left alone). ENOMEM, EFAULT. No lock held.
+ */
+int64_t handle_clone(struct process *child, struct process *parent, const motor_handle *user,
+                     uint32_t count);
 
 #endif

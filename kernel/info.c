@@ -5,6 +5,7 @@
 #include "frame.h"
 #include "handle.h"
 #include "log.h"
+#include "pid.h"
 #include "process.h"
 #include "sched.h"
 #include "syscall.h"

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What can be read and set of a process: labels, entries, limits, name. Labels mean nothing to the
- * kernel but are delivered with every call, so only root changes user and group, or raises a memory
- * limit.
+ * What can be read and set of a process: labels, entries, limits, name. User and group are
+ * delivered with every call, and judge signals, so only root changes them freely, or raises a
+ * memory limit.
  */
 #include "frame.h"
+#include "pid.h"
 #include "process.h"
 #include "sched.h"
+#include "signal.h"
 #include "syscall.h"
 
 /* ---- process_info ---- */
@@ -18,6 +20,7 @@ static void fill_sched(struct process *p, struct motor_process_info *info)
     info->state = p->state;
     info->status = p->status;
     info->threads = p->thread_count;
+    info->stopped = p->stop_told ? p->stop_signal : 0;
     info->user_ns = p->cpu_ns;
     if (self->process == p) {
         info->user_ns += arch_now() - self->switched_in;
@@ -34,6 +37,7 @@ static void fill_locked(struct process *p, struct motor_process_info *info)
         info->memory_private = p->aspace->private_bytes;
         info->memory_virtual = p->aspace->virtual_bytes;
     }
+    info->memory_max = info->memory_private > p->memory_max ? info->memory_private : p->memory_max;
     spin_unlock(&p->lock);
 }
 
@@ -53,6 +57,12 @@ int64_t sys_process_info(motor_handle process, uint32_t what, void *buffer, size
                                       .sid = p->sid,
                                       .uid = p->uid,
                                       .gid = p->gid,
+                                      .ruid = p->ruid,
+                                      .suid = p->suid,
+                                      .rgid = p->rgid,
+                                      .sgid = p->sgid,
+                                      .children_user_ns = p->children_ns,
+                                      .children_memory_max = p->children_memory_max,
                                       .start_ns = p->start_ns};
     fill_sched(p, &info);
     fill_locked(p, &info);
@@ -80,15 +90,69 @@ static int64_t set_entry(struct process *p, uint64_t *entry, uint64_t value)
     return 0;
 }
 
-static int64_t set_label(uint32_t *label, uint64_t value, bool privileged)
+/* The processes of a user are counted by the real one. */
+static int64_t set_ids(struct process *p, bool group, const uint32_t ids[3])
 {
+    uint32_t *real = group ? &p->rgid : &p->ruid, *effective = group ? &p->gid : &p->uid,
+             *saved = group ? &p->sgid : &p->suid;
+    int64_t status = 0;
+    bool root = is_root();
+    spin_lock(&processes_lock);
+    for (int i = 0; i < 3 && !root; i++) {
+        if (ids[i] != *real && ids[i] != *effective && ids[i] != *saved) {
+            status = -MOTOR_EPERM;
+        }
+    }
+    if (status == 0 && !group && ids[0] != *real && p->pid) {
+        if (user_add(ids[0])) {
+            user_remove(*real);
+        } else {
+            status = -MOTOR_ENOMEM;
+        }
+    }
+    if (status == 0) {
+        __atomic_store_n(real, ids[0], __ATOMIC_RELAXED);
+        __atomic_store_n(effective, ids[1], __ATOMIC_RELAXED);
+        __atomic_store_n(saved, ids[2], __ATOMIC_RELAXED);
+    }
+    spin_unlock(&processes_lock);
+    return status;
+}
+
+static int64_t set_ids_from(struct process *p, bool group, const uint32_t *user)
+{
+    uint32_t ids[3];
+    return copy_from_user(ids, user, sizeof(ids)) < 0 ? -MOTOR_EFAULT : set_ids(p, group, ids);
+}
+
+static int64_t set_id(struct process *p, bool group, uint64_t value)
+{
+    uint32_t ids[3] = {(uint32_t)value, (uint32_t)value, (uint32_t)value};
     if (value > UINT32_MAX) {
         return -MOTOR_EINVAL;
     }
-    if (privileged && !is_root() && value != *label) {
+    if (!is_root() && value != (group ? p->gid : p->uid)) {
         return -MOTOR_EACCESS;
     }
-    __atomic_store_n(label, (uint32_t)value, __ATOMIC_RELAXED);
+    return set_ids(p, group, ids);
+}
+
+/* One of the words that only tell the kernel what to do for this process. */
+static int64_t set_word(uint32_t *word, uint64_t value, uint64_t max)
+{
+    if (value > max) {
+        return -MOTOR_EINVAL;
+    }
+    __atomic_store_n(word, (uint32_t)value, __ATOMIC_RELAXED);
+    return 0;
+}
+
+static int64_t set_flag(bool *flag, uint64_t value)
+{
+    if (value > 1) {
+        return -MOTOR_EINVAL;
+    }
+    __atomic_store_n(flag, value, __ATOMIC_RELAXED);
     return 0;
 }
 
@@ -135,13 +199,23 @@ static int64_t set(struct process *p, uint32_t what, uint64_t value)
     case MOTOR_PSET_LINUX_ENTRY:
         return set_entry(p, &p->linux_entry, value);
     case MOTOR_PSET_UID:
-        return set_label(&p->uid, value, true);
+        return set_id(p, false, value);
     case MOTOR_PSET_GID:
-        return set_label(&p->gid, value, true);
-    case MOTOR_PSET_PGID:
-        return set_label(&p->pgid, value, false);
-    case MOTOR_PSET_SID:
-        return set_label(&p->sid, value, false);
+        return set_id(p, true, value);
+    case MOTOR_PSET_UIDS:
+        return set_ids_from(p, false, (const uint32_t *)value);
+    case MOTOR_PSET_GIDS:
+        return set_ids_from(p, true, (const uint32_t *)value);
+    case MOTOR_PSET_CHILD_FLAGS:
+        return set_word(&p->child_flags, value, MOTOR_CHILD_AUTO_REAP | MOTOR_CHILD_NO_STOP);
+    case MOTOR_PSET_DEATH_SIGNAL:
+        return set_word(&p->death_signal, value, SIGMAX);
+    case MOTOR_PSET_SUBREAPER:
+        return set_flag(&p->subreaper, value);
+    case MOTOR_PSET_PROCESS_LIMIT:
+        return set_word(&p->process_limit, value, UINT32_MAX);
+    case MOTOR_PSET_SIGNAL_LIMIT:
+        return set_word(&p->signal_limit, value, UINT32_MAX);
     case MOTOR_PSET_MEMORY_LIMIT:
         return set_limit(p, value);
     case MOTOR_PSET_NAME:

@@ -133,8 +133,8 @@ static void make_first(void)
         fail("the boot bundle, asked for " MOTOR_BUNDLE_SYSIO, error);
     }
     struct vmo *v = vmo_create_fixed(boot_params.bundle_start, bundle_size(), false, 0);
-    struct process *p = process_create(NULL);
-    if (!v || !p) {
+    struct process *p = NULL;
+    if (!v || process_create(NULL, 0, &p) < 0) {
         fail("memory", "too little to start");
     }
     first_process = p;

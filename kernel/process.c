@@ -8,84 +8,32 @@
  */
 #include "process.h"
 #include "endpoint.h"
+#include "family.h"
 #include "frame.h"
 #include "log.h"
+#include "pid.h"
 #include "sched.h"
+#include "signal.h"
 #include "syscall.h"
 
-#define PIDS       32768u
-#define KILL_BATCH 64u
+#define KILL_BATCH      64u
+#define SIGNALS_DEFAULT 16384u
 
 struct process *first_process;
 
-static struct {
-    struct spinlock lock;     /* outside process.lock */
-    struct list all;          /* [lock] */
-    uint32_t next_pid;        /* [lock] */
-    uint64_t used[PIDS / 64]; /* [lock] bit map of pids */
-} processes = {.all = LIST_INIT(processes.all), .next_pid = 1};
-
-/* ---- the list and pids ---- */
-
-static uint32_t find_pid(void)
-{
-    for (uint32_t i = 0; i < PIDS; i++) {
-        uint32_t pid = processes.next_pid + i;
-        pid = pid < PIDS ? pid : pid - PIDS + 1; /* 0 is no pid */
-        if (pid && pid < PIDS && !(processes.used[pid / 64] >> (pid % 64) & 1)) {
-            return pid;
-        }
-    }
-    return 0;
-}
-
-static bool enlist(struct process *p)
-{
-    spin_lock(&processes.lock);
-    uint32_t pid = find_pid();
-    if (pid) {
-        processes.used[pid / 64] |= 1ull << (pid % 64);
-        processes.next_pid = pid + 1 < PIDS ? pid + 1 : 1;
-        p->pid = pid;
-        list_append(&processes.all, &p->all_link);
-    }
-    spin_unlock(&processes.lock);
-    return pid != 0;
-}
-
-static void delist(struct process *p)
-{
-    spin_lock(&processes.lock);
-    list_remove(&p->all_link);
-    processes.used[p->pid / 64] &= ~(1ull << (p->pid % 64));
-    spin_unlock(&processes.lock);
-}
-
-uint32_t process_pids(uint32_t from, uint32_t *pids, uint32_t max)
-{
-    uint32_t n = 0;
-    spin_lock(&processes.lock);
-    for (uint32_t pid = from; pid < PIDS && n < max; pid++) {
-        if (processes.used[pid / 64] >> (pid % 64) & 1) {
-            pids[n++] = pid;
-        }
-    }
-    spin_unlock(&processes.lock);
-    return n;
-}
+/* ---- over all ---- */
 
 void process_totals(uint64_t *handles, uint64_t *regions)
 {
     *handles = *regions = 0;
-    spin_lock(&processes.lock);
-    for (struct list *l = processes.all.next; l != &processes.all; l = l->next) {
-        struct process *p = container_of(l, struct process, all_link);
+    spin_lock(&processes_lock);
+    for (struct process *p = pid_next(0); p; p = pid_next(p->pid + 1)) {
         spin_lock(&p->lock);
         *handles += p->handles.used;
         *regions += p->aspace ? p->aspace->regions.count : 0;
         spin_unlock(&p->lock);
     }
-    spin_unlock(&processes.lock);
+    spin_unlock(&processes_lock);
 }
 
 /* ---- creation ---- */
@@ -94,7 +42,7 @@ void process_totals(uint64_t *handles, uint64_t *regions)
  * Interrupt one thread, one that sleeps interruptibly if there is one near the front. [sched_lock
  * held]
  */
-static void interrupt_any(struct process *p, uint32_t bits)
+void process_interrupt(struct process *p, uint32_t bits)
 {
     struct thread *chosen = NULL;
     uint32_t looked = 0;
@@ -114,23 +62,10 @@ static void interrupt_any(struct process *p, uint32_t bits)
 
 static void timer_fired(struct timer *timer)
 {
-    interrupt_any(container_of(timer, struct process, timer), MOTOR_UPCALL_TIMER);
+    process_interrupt(container_of(timer, struct process, timer), MOTOR_UPCALL_TIMER);
 }
 
-static void inherit(struct process *p, const struct process *from)
-{
-    p->ppid = from->pid;
-    p->pgid = from->pgid;
-    p->sid = from->sid;
-    p->uid = from->uid;
-    p->gid = from->gid;
-    __builtin_memcpy(p->name, from->name, sizeof(p->name));
-    if (from->aspace) {
-        p->aspace->limit = from->aspace->limit;
-    }
-}
-
-struct process *process_create(const struct process *creator)
+static struct process *process_alloc(void)
 {
     struct process *p = kzalloc(sizeof(*p));
     if (!p) {
@@ -141,21 +76,57 @@ struct process *process_create(const struct process *creator)
         kfree(p);
         return NULL;
     }
-    if (!enlist(p)) {
-        aspace_put(p->aspace);
-        kfree(p);
-        return NULL;
-    }
-    object_init(&p->object, OBJECT_PROCESS);
     list_init(&p->threads);
     list_init(&p->serving);
+    list_init(&p->stopped);
+    list_init(&p->signals);
+    list_init(&p->children);
+    list_init(&p->zombies);
+    list_init(&p->sibling);
+    list_init(&p->child_waiters);
     p->timer.fire = timer_fired;
     p->start_ns = arch_now();
-    p->pgid = p->sid = p->pid;
+    return p;
+}
+
+static void inherit(struct process *p, struct process *from)
+{
+    p->uid = from->uid;
+    p->gid = from->gid;
+    p->ruid = from->ruid;
+    p->suid = from->suid;
+    p->rgid = from->rgid;
+    p->sgid = from->sgid;
+    p->process_limit = from->process_limit;
+    p->signal_limit = from->signal_limit;
+    spin_lock(&from->lock);
+    __builtin_memcpy(p->name, from->name, sizeof(p->name));
+    if (from->aspace) {
+        p->aspace->limit = from->aspace->limit;
+    }
+    spin_unlock(&from->lock);
+}
+
+int64_t process_create(struct process *creator, uint32_t flags, struct process **out)
+{
+    struct process *p = process_alloc();
+    if (!p) {
+        return -MOTOR_ENOMEM;
+    }
+    p->process_limit = UINT32_MAX;
+    p->signal_limit = SIGNALS_DEFAULT;
+    p->init = flags & MOTOR_PROCESS_INIT;
     if (creator) {
         inherit(p, creator);
     }
-    return p;
+    int64_t status = family_enlist(p, creator, flags & (MOTOR_PROCESS_CHILD | MOTOR_PROCESS_INIT));
+    if (status < 0) {
+        aspace_put(p->aspace);
+        kfree(p);
+        return status;
+    }
+    *out = p;
+    return 0;
 }
 
 struct aspace *process_aspace_get(struct process *p)
@@ -171,15 +142,21 @@ struct aspace *process_aspace_get(struct process *p)
 
 int64_t sys_process_create(uint32_t flags)
 {
-    struct process *self = this_cpu()->current->process;
-    if (flags) {
+    struct process *self = this_cpu()->current->process, *p;
+    if (flags & ~(MOTOR_PROCESS_CHILD | MOTOR_PROCESS_INIT)) {
         return -MOTOR_EINVAL;
     }
-    struct process *p = process_create(self);
-    if (!p) {
-        return -MOTOR_ENOMEM;
+    if ((flags & MOTOR_PROCESS_INIT) && !self->first) {
+        return -MOTOR_EACCESS;
     }
-    int64_t h = handle_insert(self, &p->object, MOTOR_RIGHTS_ALL);
+    int64_t h = process_create(self, flags, &p);
+    if (h < 0) {
+        return h;
+    }
+    h = handle_insert(self, &p->object, MOTOR_RIGHTS_ALL);
+    if (h < 0) {
+        process_kill(p, SIGKILL); /* a child that nobody can start ends here */
+    }
     object_put(&p->object);
     return h;
 }
@@ -194,6 +171,13 @@ bool process_add_thread(struct process *p, struct thread *t)
     p->state = PROCESS_RUNNING;
     p->thread_count++;
     list_append(&p->threads, &t->process_link);
+    if (p->stop_signal) {
+        t->return_work |= WORK_STOP;
+    }
+    if (!list_empty(&p->signals) || p->signal_bare) { /* came before its first thread */
+        t->sticky |= MOTOR_UPCALL_SIGNAL;
+        t->return_work |= WORK_UPCALL;
+    }
     return true;
 }
 
@@ -211,7 +195,7 @@ uint32_t process_remove_thread(struct process *p, struct thread *t)
     uint32_t untaken = __atomic_exchange_n(&t->sticky, 0, __ATOMIC_RELAXED) &
                        (MOTOR_UPCALL_TIMER | MOTOR_UPCALL_SIGNAL);
     if (untaken) {
-        interrupt_any(p, untaken);
+        process_interrupt(p, untaken);
     }
     return p->thread_count;
 }
@@ -247,6 +231,7 @@ void process_kill(struct process *p, uint32_t status)
     if (first) {
         p->dying = true;
         p->status = status;
+        stop_forget(p);
     }
     sched_lock_release();
     if (embryo) {
@@ -269,6 +254,7 @@ static void drop_memory(struct process *p)
         self->aspace = NULL;
     }
     if (as) {
+        p->memory_max = as->private_bytes > p->memory_max ? as->private_bytes : p->memory_max;
         aspace_put(as);
     }
 }
@@ -293,12 +279,14 @@ void process_release(struct process *p)
     timer_cancel(&p->timer);
     sched_lock_release();
     process_abort_serving(p);
-    handle_close_all(p, false);
+    handle_close_all(p);
     drop_memory(p);
+    signal_drop_all(p);
     while ((g = next_binding(p))) {
         gate_notify(g);
         object_put(&g->object);
     }
+    family_died(p);
 }
 
 void process_last_thread(struct process *p)
@@ -318,7 +306,7 @@ void process_destroy(struct object *o)
     if (p->state == PROCESS_EMBRYO) {
         process_release(p);
     }
-    delist(p);
+    family_forget(p);
     kfree(p);
 }
 

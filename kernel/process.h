@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Processes: an address space, a handle table, threads, labels. Embryo (no thread yet) -> running
- * -> dead (threads and resources gone, status readable as long as there are handles).
+ * -> dead (threads and resources gone, status readable as long as there are handles, or until the
+ * parent has waited for it).
  */
 #ifndef KERNEL_PROCESS_H
 #define KERNEL_PROCESS_H
@@ -37,7 +38,15 @@ struct process {
     char name[PROCESS_NAME_MAX]; /* [lock] */
 
     uint32_t pid;                       /* immutable */
-    uint32_t ppid, pgid, sid, uid, gid; /* [atomic] labels */
+    uint32_t ppid, pgid, sid;           /* [atomic to read; processes_lock] labels */
+    uint32_t uid, gid;                  /* [atomic] effective: what servers see */
+    uint32_t ruid, suid;                /* [atomic] */
+    uint32_t rgid, sgid;                /* [atomic] */
+    uint32_t process_limit;             /* [atomic] of its real user, when it forks */
+    uint32_t signal_limit;              /* [atomic] signals queued for it */
+    uint32_t child_flags;               /* [atomic] MOTOR_CHILD_* */
+    uint32_t death_signal;              /* [atomic] */
+    bool subreaper, execed, init;       /* [atomic] */
     uint64_t upcall_entry, linux_entry; /* [atomic] user addresses, 0: none */
     uint64_t start_ns;
 
@@ -53,11 +62,35 @@ struct process {
     struct list serving;
     struct timer timer;                         /* [sched_lock] timer_set */
     struct gate *binding[PROCESS_BINDINGS_MAX]; /* [sched_lock] notified at death, referenced */
-    struct list all_link;                       /* [processes lock] */
+
+    /* stop.c [sched_lock] */
+    uint32_t stop_signal;   /* not 0: stops, or is stopped */
+    uint32_t stopped_count; /* threads that are */
+    bool stop_told;         /* all are, and the parent knows or will at once */
+    struct list stopped;    /* those threads */
+
+    /* signal.c [sched_lock] */
+    struct list signals; /* struct signal_entry, oldest first */
+    uint32_t signal_count;
+    uint64_t signal_set;  /* standard signals among them */
+    uint64_t signal_bare; /* pending without an entry */
+
+    /* family.c [processes_lock] */
+    struct process *parent; /* NULL: none */
+    struct list children, zombies;
+    struct list sibling;   /* on one of them, referenced */
+    uint32_t event;        /* MOTOR_WAIT_STOPPED or _CONTINUED, not waited for yet; 0 */
+    uint32_t child_events; /* children that have one */
+    uint64_t children_ns;  /* CPU time of those waited for, and of theirs */
+    uint64_t memory_max, children_memory_max;
+    struct list child_waiters; /* [sched_lock] threads in process_wait */
 };
 
-/* embryo, one reference; NULL: no memory or pids */
-struct process *process_create(const struct process *creator);
+/*
+ * Embryo, one reference. flags: MOTOR_PROCESS_*. creator NULL: the first process. ENOMEM: no memory
+ * or pids; ELIMIT: the user's limit.
+ */
+int64_t process_create(struct process *creator, uint32_t flags, struct process **out);
 struct aspace *process_aspace_get(struct process *p); /* referenced, NULL when dead */
 /* every thread dies, soon; no lock held. An embryo just becomes dead */
 void process_kill(struct process *p, uint32_t status);
@@ -75,8 +108,8 @@ static inline bool process_is_driver(struct process *p)
 {
     return __atomic_load_n(&p->hardware, __ATOMIC_RELAXED) != 0;
 }
-/* ascending, from `from` on; how many were stored */
-uint32_t process_pids(uint32_t from, uint32_t *pids, uint32_t max);
+/* [sched_lock held] a thread that can take them learns of these bits */
+void process_interrupt(struct process *p, uint32_t bits);
 void process_totals(uint64_t *handles, uint64_t *regions); /* over all processes */
 
 extern struct process *first_process;

@@ -5,11 +5,13 @@
  */
 #include "thread.h"
 #include "endpoint.h"
+#include "family.h"
 #include "frame.h"
 #include "handle.h"
 #include "log.h"
 #include "process.h"
 #include "sched.h"
+#include "signal.h"
 #include "syscall.h"
 
 #define IDS_LEAF   512u
@@ -214,7 +216,11 @@ noreturn void thread_exit_current(void)
     struct thread *t = this_cpu()->current;
     sched_lock_acquire();
     uint32_t left = process_remove_thread(t->process, t);
+    bool stopped = process_now_stopped(t->process);
     sched_lock_release();
+    if (stopped) {
+        family_stopped(t->process);
+    }
     if (!left) {
         process_last_thread(t->process);
     }
@@ -315,7 +321,10 @@ static int64_t set_priority(struct thread *t, uint64_t value)
 
 static int64_t acknowledge(struct thread *t)
 {
-    uint32_t bits = __atomic_exchange_n(&t->sticky, 0, __ATOMIC_ACQ_REL);
+    uint32_t bits = __atomic_exchange_n(&t->sticky, 0, __ATOMIC_ACQ_REL) & ~MOTOR_UPCALL_STOP;
+    if (thread_stop_here()) {
+        bits |= MOTOR_UPCALL_STOP | __atomic_exchange_n(&t->sticky, 0, __ATOMIC_ACQ_REL);
+    }
     if (t->tcb) {
         user_store32(&((struct motor_tcb *)t->tcb)->pending, 0);
     }

@@ -34,12 +34,15 @@ enum wait_kind {
     WAIT_FUTEX,
     WAIT_SERVE,
     WAIT_CALL,  /* queued at an endpoint, or delivered: see struct call */
+    WAIT_CHILD, /* process_wait */
+    WAIT_STOP,  /* its process is stopped */
     WAIT_ALONE, /* exec waits for the other threads to be gone; cannot be aborted */
 };
 
 /* return_work bits */
 #define WORK_KILL   (1u << 0)
 #define WORK_UPCALL (1u << 1)
+#define WORK_STOP   (1u << 2) /* its process stops */
 
 #define THREAD_PRIORITY_NORMAL 20u
 #define THREAD_PRIORITIES      40u
@@ -82,6 +85,8 @@ struct thread {
     struct call *call; /* of WAIT_CALL: on the thread's own kernel stack */
     /* own: record for a CANCEL event, so that it needs no memory when it happens */
     struct cancel *cancel;
+
+    uint64_t stop_ran; /* [sched_lock] run_ns when it was told to stop while busy; 0: not yet */
 
     /* upcalls */
     uint32_t sticky; /* [sched_lock to set, atomic to read] MOTOR_UPCALL_* not yet taken */

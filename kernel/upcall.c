@@ -7,6 +7,7 @@
 #include "log.h"
 #include "process.h"
 #include "sched.h"
+#include "signal.h"
 #include "syscall.h"
 #include "thread.h"
 
@@ -88,15 +89,30 @@ static void deliver_interruption(struct thread *t, struct trap_frame *f)
     }
 }
 
+/* Stops, or tells a runtime that is busy to. */
+static void stop_or_tell(struct thread *t)
+{
+    struct tcb_head head;
+    bool busy = read_head(t, &head) && head.busy;
+    if (!thread_stop_work(t, busy) && busy) {
+        user_store32(&((struct motor_tcb *)t->tcb)->pending,
+                     __atomic_load_n(&t->sticky, __ATOMIC_ACQUIRE));
+    }
+}
+
 void thread_return_work(struct trap_frame *f)
 {
     struct thread *t = this_cpu()->current;
+    bool told = false;
     for (;;) {
         uint32_t work = __atomic_load_n(&t->return_work, __ATOMIC_ACQUIRE);
         if (work & WORK_KILL) {
             thread_exit_current();
         } else if (__atomic_load_n(&this_cpu()->resched, __ATOMIC_ACQUIRE)) {
             sched_resched();
+        } else if ((work & WORK_STOP) && !told) {
+            stop_or_tell(t);
+            told = true;
         } else if (work & WORK_UPCALL) {
             deliver_interruption(t, f);
         } else {

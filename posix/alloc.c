@@ -33,6 +33,16 @@ void px_unmap(void *p, size_t size)
     motor_unmap(0, (uint64_t)p, size);
 }
 
+void px_heap_lock(void)
+{
+    px_lock(&heap.lock);
+}
+
+void px_heap_unlock(void)
+{
+    px_unlock(&heap.lock);
+}
+
 /* [lock held] */
 static struct head *cut(size_t size)
 {

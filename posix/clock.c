@@ -231,7 +231,9 @@ long px_sys_times(void *buffer)
 {
     struct motor_process_info info = {0};
     motor_process_info(0, MOTOR_PINFO_BASIC, &info, sizeof(info));
-    int64_t t[4] = {(int64_t)(info.user_ns / TICK_NS), (int64_t)(info.system_ns / TICK_NS), 0, 0};
+    int64_t t[4] = {(int64_t)(info.user_ns / TICK_NS), (int64_t)(info.system_ns / TICK_NS),
+                    (int64_t)(info.children_user_ns / TICK_NS),
+                    (int64_t)(info.children_system_ns / TICK_NS)};
     if (buffer && px_copy_out(buffer, t, sizeof(t)) < 0) {
         return -EFAULT;
     }
@@ -247,18 +249,16 @@ long px_sys_getrusage(int who, void *usage)
         return -EINVAL;
     }
     motor_process_info(0, MOTOR_PINFO_BASIC, &info, sizeof(info));
-    user = info.user_ns;
-    system = info.system_ns;
+    user = who == -1 ? info.children_user_ns : info.user_ns;
+    system = who == -1 ? info.children_system_ns : info.system_ns;
     if (who == 1) { /* RUSAGE_THREAD */
         user = px_thread_cpu_time(px_self());
         system = 0;
     }
-    if (who >= 0) {
-        u[0] = (int64_t)(user / NS);
-        u[1] = (int64_t)(user % NS / 1000);
-        u[2] = (int64_t)(system / NS);
-        u[3] = (int64_t)(system % NS / 1000);
-        u[4] = (int64_t)(info.memory_private / 1024);
-    }
+    u[0] = (int64_t)(user / NS);
+    u[1] = (int64_t)(user % NS / 1000);
+    u[2] = (int64_t)(system / NS);
+    u[3] = (int64_t)(system % NS / 1000);
+    u[4] = (int64_t)((who == -1 ? info.children_memory_max : info.memory_max) / 1024);
     return px_copy_out(usage, u, sizeof(u));
 }

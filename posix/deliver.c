@@ -311,9 +311,8 @@ static long push_frame(struct px_thread *t, int sig, const struct px_siginfo *in
 
 /* ---- the actions ---- */
 
-#define IGNORED \
-    (PX_BIT(SIGCHLD) | PX_BIT(SIGCONT) | PX_BIT(SIGURG) | PX_BIT(SIGWINCH) | PX_BIT(SIGSTOP) | \
-     PX_BIT(SIGTSTP) | PX_BIT(SIGTTIN) | PX_BIT(SIGTTOU)) /* stopping comes with job control */
+#define IGNORED (PX_BIT(SIGCHLD) | PX_BIT(SIGCONT) | PX_BIT(SIGURG) | PX_BIT(SIGWINCH))
+#define STOPS   (PX_BIT(SIGSTOP) | PX_BIT(SIGTSTP) | PX_BIT(SIGTTIN) | PX_BIT(SIGTTOU))
 
 static void run_handler(struct px_thread *t, int sig, const struct px_siginfo *info,
                         const struct px_action *a, uint64_t old_mask,
@@ -340,6 +339,19 @@ static bool ignored(int sig, const struct px_action *a)
 }
 
 /*
+ * Ends or stops the process; this thread stops when it next acknowledges. An orphaned group is not
+ * stopped (the kernel refuses), and init is spared what it does not handle.
+ */
+static void default_action(struct px_thread *t, int sig, const struct px_siginfo *info)
+{
+    if (PX_BIT(sig) & STOPS) {
+        motor_process_stop((uint32_t)sig);
+    } else if (t->process->pid != 1) {
+        px_die(sig, info, false);
+    }
+}
+
+/*
  * Deliver what can be delivered. in_call: regs are those of a call with this result, else a plain
  * context.
  */
@@ -360,7 +372,8 @@ static void work(struct px_thread *t, bool in_call, long result)
                 continue;
             }
             if (a.handler == SIG_DFL) {
-                px_die(sig, &info, false);
+                default_action(t, sig, &info);
+                continue;
             }
             if (in_call) {
                 settle(t, kind, result, &a);

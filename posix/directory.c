@@ -164,7 +164,7 @@ static long own_fd_path(int fd, char *text, size_t size)
         length = px_call(f->handle, &msg);
     else if (px_is_stream_kind(f))
         length = (long)px_format(text, size, "socket:[%lu]",
-                                 1 + (unsigned long)(f->desc - px_files()->descs));
+                                 1 + (unsigned long)(f->desc - px_file_pool()->descs));
     else if (f->kind == PX_TTY)
         length = (long)px_format(text, size, "/dev/console");
     else

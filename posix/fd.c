@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The descriptor table, and the life of files and descriptions. See fd.h. */
 #include "fd.h"
+#include "stream.h"
 #include "watch.h"
 
 #define CLOEXEC 1ull
@@ -17,7 +18,7 @@ static struct px_file *entry_file(uint64_t entry)
 
 static struct px_desc *desc_new(uint32_t flags)
 {
-    struct px_files *t = px_files();
+    struct px_file_pool *t = px_file_pool();
     for (uint32_t i = 0, at = __atomic_load_n(&t->desc_hint, __ATOMIC_RELAXED); i < DESCS;
          i++, at++) {
         struct px_desc *d = &t->descs[at % DESCS];
@@ -38,7 +39,7 @@ static struct px_desc *desc_new(uint32_t flags)
 
 static void desc_put(struct px_desc *d)
 {
-    struct px_files *t = px_files();
+    struct px_file_pool *t = px_file_pool();
     uint32_t index = (uint32_t)(d - t->descs);
     if (__atomic_sub_fetch(&d->refs, 1, __ATOMIC_RELEASE) == 0 &&
         index < __atomic_load_n(&t->desc_hint, __ATOMIC_RELAXED))
@@ -65,22 +66,22 @@ void px_desc_unlock(struct px_desc *d)
 struct px_file *px_file_new(const struct px_ops *ops, enum px_kind kind, uint32_t flags,
                             motor_handle handle)
 {
-    struct px_files *t = px_files();
+    struct px_file_pool *t = px_file_pool();
     struct px_desc *d = desc_new(flags);
     if (!d)
         return NULL;
-    px_lock(&t->files_lock);
-    if (!t->free_files) {
+    px_lock(&t->lock);
+    if (!t->free) {
         struct px_file *chunk = px_map(CHUNK);
         for (uint32_t i = CHUNK / sizeof *chunk; chunk && i--;) {
-            chunk[i].next_free = t->free_files;
-            t->free_files = &chunk[i];
+            chunk[i].next_free = t->free;
+            t->free = &chunk[i];
         }
     }
-    struct px_file *f = t->free_files;
+    struct px_file *f = t->free;
     if (f)
-        t->free_files = f->next_free;
-    px_unlock(&t->files_lock);
+        t->free = f->next_free;
+    px_unlock(&t->lock);
     if (!f) {
         desc_put(d);
         return NULL;
@@ -104,17 +105,17 @@ void px_file_get(struct px_file *f)
 
 static void file_free(struct px_file *f)
 {
-    struct px_files *t = px_files();
+    struct px_file_pool *t = px_file_pool();
     px_watches_drop(f);
     if (f->ops->release)
         f->ops->release(f);
     if (f->handle)
         motor_handle_close(f->handle);
     desc_put(f->desc);
-    px_lock(&t->files_lock);
-    f->next_free = t->free_files;
-    t->free_files = f;
-    px_unlock(&t->files_lock);
+    px_lock(&t->lock);
+    f->next_free = t->free;
+    t->free = f;
+    px_unlock(&t->lock);
 }
 
 void px_file_put(struct px_file *f)
@@ -400,50 +401,232 @@ long px_fd_cloexec_set(int fd, bool on)
 
 /* ---- the beginning and the end ---- */
 
+/* One of the same handle, that another descriptor leads to. */
+static struct px_file *already_taken(const struct motor_start_fd *list, uint32_t index)
+{
+    for (uint32_t i = index; list[index].handle && i-- > 0;)
+        if (list[i].handle == list[index].handle && (uint32_t)list[i].fd < PX_FD_MAX)
+            return px_fd_get(list[i].fd);
+    return NULL;
+}
+
 static void take_start_fds(const struct motor_start *start)
 {
     const struct motor_start_fd *list = (const void *)((const uint8_t *)start + start->fd_table);
     for (uint32_t i = 0; i < start->fds; i++) {
-        struct io_stat st = {.mode = list[i].protocol == MOTOR_FD_FILE ? S_IFREG : S_IFCHR};
         if ((uint32_t)list[i].fd >= PX_FD_MAX)
             continue;
-        if (list[i].protocol == MOTOR_FD_FILE) {
-            struct motor_msg msg = {
-                .op = IO_STAT, .out = &st, .out_size = sizeof st, .deadline = MOTOR_NEVER};
-            px_call(list[i].handle, &msg);
-        }
-        struct px_file *f =
-            px_file_from_handle(list[i].handle, list[i].protocol, list[i].flags & 0x7fffffffu, &st);
+        struct px_file *f = already_taken(list, i);
+        if (!f)
+            f = px_file_from_record(&list[i]);
         if (!f)
             px_fatal("no memory for the first descriptors");
-        f->desc->offset = list[i].offset;
         mark(px_files(), (uint32_t)list[i].fd, true);
         px_fd_fill(list[i].fd, f, list[i].flags >> 31);
     }
 }
 
-void px_files_start(struct px_process *p)
+struct px_file *px_file_from_record(const struct motor_start_fd *record)
+{
+    struct io_stat st = {.mode = record->protocol == MOTOR_FD_FILE ? S_IFREG : S_IFCHR};
+    if (record->protocol == MOTOR_FD_FILE) {
+        struct motor_msg msg = {
+            .op = IO_STAT, .out = &st, .out_size = sizeof st, .deadline = MOTOR_NEVER};
+        px_call(record->handle, &msg);
+    }
+    struct px_file *f =
+        px_file_from_handle(record->handle, record->protocol, record->flags & 0x7fffffffu, &st);
+    if (f)
+        f->desc->offset = record->offset;
+    return f;
+}
+
+static bool fill_record(struct px_file *f, struct motor_start_fd *record)
+{
+    *record = (struct motor_start_fd){.protocol = f->protocol,
+                                      .handle = f->handle,
+                                      .flags = px_flags(f) & 0x7fffffffu,
+                                      .offset = f->desc->offset};
+    if (f->ops->pass)
+        return f->ops->pass(f, record) == 0;
+    return f->protocol == MOTOR_FD_FILE || f->protocol == MOTOR_FD_TTY;
+}
+
+uint32_t px_fd_records(struct motor_start_fd *to, uint32_t max)
+{
+    uint32_t n = 0;
+    for (int fd = 0; (fd = px_fd_next(fd)) >= 0; fd++) {
+        struct motor_start_fd record;
+        struct px_file *f = px_fd_cloexec_get(fd) == 0 ? px_fd_get(fd) : NULL;
+        if (!f)
+            continue;
+        if (fill_record(f, &record)) {
+            record.fd = fd;
+            if (n < max)
+                to[n] = record;
+            n++;
+        }
+        px_file_put(f);
+    }
+    return n;
+}
+
+static struct px_files *table_new(struct px_file_pool *pool)
 {
     struct px_files *t = px_alloc(sizeof *t);
     if (!t)
-        px_fatal("no memory for the descriptor table");
-    p->files = t;
+        return NULL;
+    t->pool = pool;
     t->table = px_map(PX_FD_MAX * sizeof *t->table);
     t->used = px_map(PX_FD_MAX / 8);
-    t->bounce = px_map(PX_BOUNCE_SIZE);
+    if (t->table && t->used)
+        return t;
+    if (t->table)
+        px_unmap(t->table, PX_FD_MAX * sizeof *t->table);
+    px_free(t);
+    return NULL;
+}
+
+void px_files_start(struct px_process *p)
+{
+    struct px_file_pool *pool = px_alloc(sizeof *pool);
+    p->files = pool ? table_new(pool) : NULL;
+    if (!p->files)
+        px_fatal("no memory for the descriptor table");
+    struct px_files *t = p->files;
+    pool->bounce = px_map(PX_BOUNCE_SIZE);
     int64_t vmo = motor_vmo_create((uint64_t)DESCS * sizeof(struct px_desc), 0);
     int64_t at =
         vmo < 0 ? vmo
                 : motor_map(0, (motor_handle)vmo, 0, 0, (uint64_t)DESCS * sizeof(struct px_desc),
                             MOTOR_PROT_READ | MOTOR_PROT_WRITE);
-    if (!t->table || !t->used || !t->bounce || at < 0)
+    if (!pool->bounce || at < 0)
         px_fatal("no memory for the descriptor table");
-    t->desc_vmo = (motor_handle)vmo;
-    t->descs = (struct px_desc *)at;
+    pool->desc_vmo = (motor_handle)vmo;
+    pool->descs = (struct px_desc *)at;
     px_watch_start(p);
     struct io_stat directory = {.mode = S_IFDIR};
     t->cwd = px_file_from_handle(p->start->cwd, MOTOR_FD_FILE, O_PATH | O_DIRECTORY, &directory);
     take_start_fds(p->start);
+}
+
+/* ---- fork ---- */
+
+static uint32_t fork_count; /* [px_files.lock] */
+
+static uint32_t fork_file(struct px_file *f, enum px_fork_step step, motor_handle *keep,
+                          uint32_t max, uint32_t n)
+{
+    struct motor_start_fd record = {.handle = f->handle};
+    if (f->ops->pass)
+        f->ops->pass(f, &record);
+    motor_handle handles[] = {record.handle, record.second};
+    for (int i = 0; i < 2; i++)
+        if (handles[i]) {
+            if (keep && n < max)
+                keep[n] = handles[i];
+            n++;
+        }
+    if (step == PX_FORK_HOLD)
+        __atomic_fetch_add(&f->desc->refs, 1, __ATOMIC_RELAXED);
+    else if (step == PX_FORK_UNDO)
+        __atomic_fetch_sub(&f->desc->refs, 1, __ATOMIC_RELAXED);
+    return n;
+}
+
+uint32_t px_files_fork(struct px_process *p, enum px_fork_step step, motor_handle *keep,
+                       uint32_t max)
+{
+    struct px_files *t = p->files;
+    uint32_t n = 0, mark_now = ++fork_count;
+    if (t->cwd) {
+        t->cwd->mark = mark_now;
+        n = fork_file(t->cwd, step, keep, max, n);
+    }
+    for (uint32_t fd = 0; fd < t->end; fd++) {
+        struct px_file *f = entry_file(t->table[fd]);
+        if (f && f->mark != mark_now) {
+            f->mark = mark_now;
+            n = fork_file(f, step, keep, max, n);
+        }
+    }
+    return n;
+}
+
+/* A file of the child: nobody but the table refers to it, nobody is at it. */
+static void file_forked(struct px_file *f, uint32_t mark_now)
+{
+    if (f->mark == mark_now) {
+        f->refs++;
+        return;
+    }
+    f->mark = mark_now;
+    f->refs = 1;
+    px_watch_forked_file(f);
+    if (px_is_stream_file(f))
+        px_stream_forked(f);
+    else if (f->kind == PX_TTY)
+        f->tty.bit = 0;
+}
+
+void px_files_forked(struct px_process *p)
+{
+    struct px_files *t = p->files;
+    uint32_t mark_now = ++fork_count;
+    t->lock.word = t->pool->lock.word = t->pool->bounce_lock.word = 0;
+    if (t->cwd)
+        file_forked(t->cwd, mark_now);
+    for (uint32_t fd = 0; fd < t->end; fd++) {
+        struct px_file *f = entry_file(t->table[fd]);
+        if (f)
+            file_forked(f, mark_now);
+        else if (t->used[fd / 64] >> fd % 64 & 1)
+            mark(t, fd, false); /* another thread was about to open it */
+    }
+}
+
+/* ---- the table of a vfork child ---- */
+
+struct px_files *px_files_copy(struct px_process *p)
+{
+    struct px_files *from = p->files,
+                    *to = __atomic_exchange_n(&from->pool->spare, NULL, __ATOMIC_ACQ_REL);
+    if (!to && !(to = table_new(from->pool)))
+        return NULL;
+    px_lock(&from->lock);
+    for (uint32_t fd = 0; fd < from->end; fd++) {
+        uint64_t entry = from->table[fd];
+        if (entry) {
+            px_file_get(entry_file(entry)); /* the table's own reference keeps it */
+            to->table[fd] = entry;
+            mark(to, fd, true);
+        }
+    }
+    to->lowest = 0;
+    px_unlock(&from->lock);
+    to->cwd = get_from((const uint64_t *)&from->cwd);
+    return to;
+}
+
+void px_files_drop(struct px_files *t)
+{
+    for (uint32_t fd = 0; fd < t->end; fd++) {
+        struct px_file *f = entry_file(t->table[fd]);
+        t->table[fd] = 0;
+        if (f)
+            px_file_put(f);
+    }
+    memset(t->used, 0, (t->end + 63) / 64 * 8);
+    t->end = t->lowest = 0;
+    if (t->cwd)
+        px_file_put(t->cwd);
+    t->cwd = NULL;
+    struct px_files *old = __atomic_exchange_n(&t->pool->spare, t, __ATOMIC_ACQ_REL);
+    if (old) {
+        px_unmap(old->table, PX_FD_MAX * sizeof *old->table);
+        px_unmap(old->used, PX_FD_MAX / 8);
+        px_free(old);
+    }
 }
 
 void px_files_end(struct px_process *p)

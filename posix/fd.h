@@ -63,6 +63,12 @@ struct px_ops {
     long (*control)(struct px_file *f, unsigned request, unsigned long argument);
     long (*stat)(struct px_file *f, struct io_stat *out);
     void (*release)(struct px_file *f);
+    /*
+     * Fills a record from which another program makes the file again (px_file_from_record): its
+     * protocol's part; fd and flags are filled in. -EOPNOTSUPP: it cannot be passed. NULL: handle
+     * and offset are all.
+     */
+    long (*pass)(struct px_file *f, struct motor_start_fd *record);
 };
 
 #define PX_IO_NONBLOCK (1u << 0) /* as if O_NONBLOCK */
@@ -83,6 +89,7 @@ struct px_file {
     bool path_only;           /* O_PATH */
     motor_handle handle;      /* 0: none */
     struct px_watch *watches; /* [px_net.lock] */
+    uint32_t mark;            /* [px_files.lock] the last fork that has seen it */
     struct px_file *next_free;
     union {
         struct px_file_file { /* PX_FILE, PX_DIRECTORY */
@@ -114,6 +121,18 @@ struct px_file {
     };
 };
 
+/* What a process and its vfork child share of files: the descriptions, and memory for them. */
+struct px_file_pool {
+    struct px_desc *descs; /* shared */
+    motor_handle desc_vmo;
+    uint32_t desc_hint;
+    struct px_mutex lock; /* free files */
+    struct px_file *free;
+    struct px_files *spare;      /* [atomic] a table that a vfork child has left */
+    struct px_mutex bounce_lock; /* for whoever gets it with px_trylock() */
+    uint8_t *bounce;
+};
+
 struct px_files {
     struct px_mutex lock; /* changes of the table */
     /* struct px_file *, bit 0: close on exec. PX_FD_MAX entries; [atomic] for readers */
@@ -122,13 +141,7 @@ struct px_files {
     uint32_t lowest; /* no free entry below */
     uint32_t end;    /* no used entry from here on */
     struct px_file *cwd;
-    struct px_desc *descs; /* shared */
-    motor_handle desc_vmo;
-    uint32_t desc_hint;
-    struct px_mutex files_lock; /* free px_files */
-    struct px_file *free_files;
-    struct px_mutex bounce_lock; /* for whoever gets it with px_trylock() */
-    uint8_t *bounce;
+    struct px_file_pool *pool;
 };
 #define PX_BOUNCE_SIZE (64u << 10)
 
@@ -137,7 +150,28 @@ static inline struct px_files *px_files(void)
     return px_proc()->files;
 }
 
+static inline struct px_file_pool *px_file_pool(void)
+{
+    return px_files()->pool;
+}
+
 /* ---- fd.c ---- */
+
+/*
+ * For exec: the descriptors that stay open, as records (f->ops->pass). How many; more than max: the
+ * others are missing. Records hold handles of this process, and no references.
+ */
+uint32_t px_fd_records(struct motor_start_fd *to, uint32_t max);
+
+/*
+ * fork. [px_files.lock] The handles of all descriptors to `keep` (NULL: count only; at most max),
+ * and with `hold` a count more in each description for the child, or with `undo` one less. How many
+ * handles there are.
+ */
+enum px_fork_step { PX_FORK_COUNT, PX_FORK_HOLD, PX_FORK_UNDO };
+uint32_t px_files_fork(struct px_process *p, enum px_fork_step step, motor_handle *keep,
+                       uint32_t max);
+void px_files_forked(struct px_process *p); /* in the child */
 
 /* A reference to what fd is; NULL: EBADF. O_PATH files come too: see px_fd_get_io(). */
 struct px_file *px_fd_get(int fd);
@@ -195,6 +229,8 @@ static inline bool px_may_write(const struct px_file *f)
  */
 struct px_file *px_file_from_handle(motor_handle h, uint32_t protocol, uint32_t flags,
                                     const struct io_stat *st);
+/* The other side of ops->pass; takes the handles, also on failure. */
+struct px_file *px_file_from_record(const struct motor_start_fd *record);
 extern const struct px_ops px_file_ops, px_directory_ops, px_device_ops, px_path_ops, px_tty_ops,
     px_stream_ops, px_listener_ops, px_datagram_ops, px_eventfd_ops, px_timerfd_ops, px_epoll_ops;
 

@@ -91,7 +91,7 @@ static long write_piece(struct px_file *f, const void *from, size_t size, struct
 /* Several small buffers as one write. 0: not possible now. */
 static long write_gathered(struct px_file *f, struct px_io *io, struct place *at)
 {
-    struct px_files *t = px_files();
+    struct px_file_pool *t = px_file_pool();
     size_t size = io->left;
     if (io->count < 2 || size > PX_BOUNCE_SIZE || !px_trylock(&t->bounce_lock))
         return 0;

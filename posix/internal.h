@@ -36,6 +36,8 @@ extern const char __ehdr_start[] __attribute__((visibility("hidden"))),
     _end[] __attribute__((visibility("hidden")));
 
 /* thread.c */
+/* The child goes on where the parent returns to, with its registers, another stack and 0. */
+void px_child_registers(struct px_thread *t, const struct px_thread *parent, uint64_t stack);
 struct px_threads {
     struct px_thread *first; /* [signals lock] */
     uint32_t count;          /* [signals lock] */
@@ -89,6 +91,7 @@ struct px_action { /* the kernel's struct sigaction */
 #define PX_TIMERS_MAX 4096u
 
 struct px_signals {
+    uint32_t child_flags; /* [lock] MOTOR_CHILD_*, as the kernel has them */
     struct px_mutex lock; /* of everything about signals and the list of threads in this process */
     uint32_t queued;
     struct px_queued *unused; /* entries for reuse */
@@ -107,6 +110,7 @@ void px_signal_forget_timer(struct px_process *p, uint32_t timer);
  * timers); 1: a timer's, and its last one is still queued.
  */
 long px_signal_send(struct px_process *p, struct px_thread *t, const struct px_siginfo *info);
+struct px_siginfo px_info_self(int sig, int code); /* from this process, for SI_USER and SI_TKILL */
 bool px_signal_ignored(const struct px_process *p, int sig); /* [signals lock] */
 /*
  * The next deliverable signal (0: none) with its action; for a handler the mask and SA_RESETHAND
@@ -124,7 +128,52 @@ void px_take_interruption(void); /* acknowledge, run timers, look for signals */
 void px_retarget(struct px_process *p, struct px_thread *leaving, uint64_t set);
 _Noreturn void px_die(int sig, const struct px_siginfo *info, bool report);
 
+void px_signal_info(struct px_siginfo *to, const struct motor_signal *from); /* kill.c */
+/* Takes the signals that other processes have sent to this one. */
+void px_signals_fetch(void);
+/* What is pending goes to the kernel's queue, where the program that follows by exec finds it. */
+void px_signals_hand_over(struct px_thread *t);
+bool px_signal_take_pending(struct px_thread *t, struct px_siginfo *info); /* any: signal.c */
+
+/* vfork.c */
+struct px_vfork;
+long px_vfork(uint64_t stack); /* does not return on success */
+/* The child has become a process of its own, or ended: its parent goes on. */
+_Noreturn void px_vfork_return(void);
+_Noreturn void px_vfork_end(uint32_t status);
+motor_handle px_vfork_embryo(struct px_vfork *v);
+/* files and signals of a vfork child: copies, and their end */
+struct px_files *px_files_copy(struct px_process *p); /* fd.c; NULL: no memory */
+void px_files_drop(struct px_files *t);
+struct px_signals *px_signals_copy(struct px_process *p); /* signal.c */
+void px_signals_free(struct px_signals *s);
+
+/*
+ * fork.c. Before a fork the forking thread holds the locks of the process, so that what it shares
+ * with the other threads is whole; after it the parent releases them, and in the child
+ * px_*_forked() makes of each part what it is in a process with this thread only: locks free,
+ * others' traces gone.
+ */
+struct px_fork_options {
+    uint64_t stack; /* 0: the same */
+    uint32_t *child_tid,
+        *parent_tid; /* where to store the child's pid, in the child and here; NULL */
+    uint32_t *clear_tid;
+    bool set_tls;
+    uint64_t tls;
+};
+long px_fork(const struct px_fork_options *options);
+void px_process_forked(struct px_process *p);
+void px_threads_forked(struct px_process *p, struct px_thread *t);
+void px_signals_forked(struct px_process *p, struct px_thread *t);
+void px_timers_forked(struct px_process *p);
+struct px_mutex *px_timers_lock(struct px_process *p);
+void px_heap_lock(void);
+void px_heap_unlock(void);
+uint64_t px_current_fs(const struct px_thread *self); /* thread.c */
+
 /* timers.c */
+uint64_t px_alarm_left(struct px_process *p, uint64_t *interval); /* ITIMER_REAL, ns */
 void px_timers_start(struct px_process *p);
 void px_timers_run(void);
 void px_timer_dequeued(struct px_siginfo *info);

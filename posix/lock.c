@@ -74,7 +74,7 @@ static const unsigned char errno_of[] = {
     [MOTOR_ETIMEOUT] = ETIMEDOUT, [MOTOR_EINTR] = EINTR,   [MOTOR_EAGAIN] = EAGAIN,
     [MOTOR_EGONE] = EIO,          [MOTOR_ELIMIT] = EAGAIN, [MOTOR_EBUSY] = EBUSY,
     [MOTOR_EEXIST] = EEXIST,      [MOTOR_ENOENT] = ENOMEM, [MOTOR_EACCESS] = EACCES,
-    [MOTOR_ENOSYS] = ENOSYS,
+    [MOTOR_ENOSYS] = ENOSYS,      [MOTOR_EPERM] = EPERM,
 };
 
 long px_errno(int64_t status)

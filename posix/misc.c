@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Who and where: names, users, system information, prctl and other small calls. */
+/* Names, system information, capabilities, prctl and other small calls. */
 #include "internal.h"
 
 /* ---- names ---- */
@@ -138,250 +138,6 @@ long px_sys_personality(unsigned long persona)
     return persona == 0 || (uint32_t)persona == 0xffffffffu ? 0 : -EINVAL;
 }
 
-/* ---- processes and groups ---- */
-
-long px_sys_getpid(void)
-{
-    return px_proc()->pid;
-}
-
-long px_sys_getppid(void)
-{
-    return px_proc()->ppid;
-}
-
-long px_sys_getpgrp(void)
-{
-    return px_proc()->pgid;
-}
-
-static bool is_self(int pid)
-{
-    return pid == 0 || (uint32_t)pid == px_proc()->pid;
-}
-
-long px_sys_getpgid(int pid)
-{
-    return is_self(pid) ? (long)px_proc()->pgid : -ESRCH;
-}
-
-long px_sys_getsid(int pid)
-{
-    return is_self(pid) ? (long)px_proc()->sid : -ESRCH;
-}
-
-long px_sys_setpgid(int pid, int pgid)
-{
-    struct px_process *p = px_proc();
-    if (pgid < 0) {
-        return -EINVAL;
-    }
-    if (!is_self(pid)) {
-        return -ESRCH;
-    }
-    uint32_t group = pgid ? (uint32_t)pgid : p->pid;
-    if (p->sid == p->pid || (group != p->pid && group != p->pgid)) {
-        return -EPERM;
-    }
-    motor_process_set(0, MOTOR_PSET_PGID, group);
-    p->pgid = group;
-    return 0;
-}
-
-long px_sys_setsid(void)
-{
-    struct px_process *p = px_proc();
-    if (p->pgid == p->pid) {
-        return -EPERM;
-    }
-    motor_process_set(0, MOTOR_PSET_PGID, p->pid);
-    motor_process_set(0, MOTOR_PSET_SID, p->pid);
-    p->pgid = p->sid = p->pid;
-    return (long)p->pid;
-}
-
-/* ---- users ---- */
-
-#define KEEP UINT32_MAX
-
-long px_sys_getuid(void)
-{
-    return px_proc()->uid;
-}
-
-long px_sys_geteuid(void)
-{
-    return px_proc()->euid;
-}
-
-long px_sys_getgid(void)
-{
-    return px_proc()->gid;
-}
-
-long px_sys_getegid(void)
-{
-    return px_proc()->egid;
-}
-
-static bool one_of(uint32_t id, uint32_t a, uint32_t b, uint32_t c)
-{
-    return id == KEEP || id == a || id == b || id == c;
-}
-
-/* Servers see the effective ids as labels of the caller. */
-static long publish(uint32_t what, uint32_t id)
-{
-    return px_errno(motor_process_set(0, what, id));
-}
-
-static long set_uids(uint32_t r, uint32_t e, uint32_t s)
-{
-    struct px_process *p = px_proc();
-    bool root = p->euid == 0;
-    if (!root && (!one_of(r, p->uid, p->euid, p->suid) || !one_of(e, p->uid, p->euid, p->suid) ||
-                  !one_of(s, p->uid, p->euid, p->suid))) {
-        return -EPERM;
-    }
-    if (e != KEEP && e != p->euid) {
-        long status = publish(MOTOR_PSET_UID, e);
-        if (status < 0) {
-            return -EPERM;
-        }
-        p->euid = e;
-    }
-    p->uid = r == KEEP ? p->uid : r;
-    p->suid = s == KEEP ? p->suid : s;
-    return 0;
-}
-
-static long set_gids(uint32_t r, uint32_t e, uint32_t s)
-{
-    struct px_process *p = px_proc();
-    bool root = p->euid == 0;
-    if (!root && (!one_of(r, p->gid, p->egid, p->sgid) || !one_of(e, p->gid, p->egid, p->sgid) ||
-                  !one_of(s, p->gid, p->egid, p->sgid))) {
-        return -EPERM;
-    }
-    if (e != KEEP && e != p->egid) {
-        long status = publish(MOTOR_PSET_GID, e);
-        if (status < 0) {
-            return -EPERM;
-        }
-        p->egid = e;
-    }
-    p->gid = r == KEEP ? p->gid : r;
-    p->sgid = s == KEEP ? p->sgid : s;
-    return 0;
-}
-
-long px_sys_setuid(unsigned uid)
-{
-    if (uid == KEEP) {
-        return -EINVAL;
-    }
-    return px_proc()->euid == 0 ? set_uids(uid, uid, uid) : set_uids(KEEP, uid, KEEP);
-}
-
-long px_sys_setgid(unsigned gid)
-{
-    if (gid == KEEP) {
-        return -EINVAL;
-    }
-    return px_proc()->euid == 0 ? set_gids(gid, gid, gid) : set_gids(KEEP, gid, KEEP);
-}
-
-long px_sys_setreuid(unsigned r, unsigned e)
-{
-    struct px_process *p = px_proc();
-    uint32_t effective = e == KEEP ? p->euid : e;
-    bool saved = r != KEEP || (e != KEEP && e != p->uid);
-    return set_uids(r, e, saved ? effective : KEEP);
-}
-
-long px_sys_setregid(unsigned r, unsigned e)
-{
-    struct px_process *p = px_proc();
-    uint32_t effective = e == KEEP ? p->egid : e;
-    bool saved = r != KEEP || (e != KEEP && e != p->gid);
-    return set_gids(r, e, saved ? effective : KEEP);
-}
-
-long px_sys_setresuid(unsigned r, unsigned e, unsigned s)
-{
-    return set_uids(r, e, s);
-}
-
-long px_sys_setresgid(unsigned r, unsigned e, unsigned s)
-{
-    return set_gids(r, e, s);
-}
-
-static long three_out(void *a, void *b, void *c, uint32_t x, uint32_t y, uint32_t z)
-{
-    return px_store32(a, x) < 0 || px_store32(b, y) < 0 || px_store32(c, z) < 0 ? -EFAULT : 0;
-}
-
-long px_sys_getresuid(void *r, void *e, void *s)
-{
-    struct px_process *p = px_proc();
-    return three_out(r, e, s, p->uid, p->euid, p->suid);
-}
-
-long px_sys_getresgid(void *r, void *e, void *s)
-{
-    struct px_process *p = px_proc();
-    return three_out(r, e, s, p->gid, p->egid, p->sgid);
-}
-
-long px_sys_setfsuid(unsigned uid)
-{
-    (void)uid;
-    return px_proc()->euid; /* as the effective one, always */
-}
-
-long px_sys_setfsgid(unsigned gid)
-{
-    (void)gid;
-    return px_proc()->egid;
-}
-
-long px_sys_getgroups(int size, void *list)
-{
-    struct px_groups *g = &px_proc()->groups;
-    px_lock(&g->lock);
-    uint32_t n = g->count, copy[PX_GROUPS_MAX];
-    memcpy(copy, g->id, n * sizeof(copy[0]));
-    px_unlock(&g->lock);
-    if (size < 0 || (size && (uint32_t)size < n)) {
-        return -EINVAL;
-    }
-    if (size && px_copy_out(list, copy, n * sizeof(copy[0])) < 0) {
-        return -EFAULT;
-    }
-    return (long)n;
-}
-
-long px_sys_setgroups(size_t size, const void *list)
-{
-    struct px_groups *g = &px_proc()->groups;
-    uint32_t copy[PX_GROUPS_MAX];
-    if (px_proc()->euid != 0) {
-        return -EPERM;
-    }
-    if (size > PX_GROUPS_MAX) {
-        return -EINVAL;
-    }
-    if (px_copy_in(copy, list, size * sizeof(copy[0])) < 0) {
-        return -EFAULT;
-    }
-    px_lock(&g->lock);
-    g->count = (uint32_t)size;
-    memcpy(g->id, copy, size * sizeof(copy[0]));
-    px_unlock(&g->lock);
-    return 0;
-}
-
 /* ---- capabilities: root has all of them, others none ---- */
 
 #define CAPABILITY_V1 0x19980330u
@@ -398,7 +154,7 @@ static long capability_words(void *header, uint32_t *words)
     if (!*words) {
         return px_store32(header, CAPABILITY_V3) < 0 ? -EFAULT : -EINVAL;
     }
-    return is_self((int)h[1]) ? 0 : -ESRCH;
+    return h[1] == 0 || h[1] == px_proc()->pid ? 0 : -ESRCH;
 }
 
 long px_sys_capget(void *header, void *data)
@@ -467,7 +223,7 @@ static long set_thread_name(const void *user)
     memcpy(t->name, name, sizeof(name));
     if (t->tid == t->process->pid) {
         memcpy(t->process->name, name, sizeof(name));
-        motor_process_set(0, MOTOR_PSET_NAME, (uint64_t)name);
+        motor_process_set(px_proc_handle(), MOTOR_PSET_NAME, (uint64_t)name);
     }
     return 0;
 }
@@ -485,6 +241,7 @@ long px_sys_prctl(int option, unsigned long a, unsigned long b, unsigned long c,
             return -EINVAL;
         }
         flags->death_signal = (uint8_t)a;
+        motor_process_set(px_proc_handle(), MOTOR_PSET_DEATH_SIGNAL, a);
         return 0;
     case PR_GET_PDEATHSIG:
         return px_store32((void *)a, flags->death_signal);
@@ -511,6 +268,7 @@ long px_sys_prctl(int option, unsigned long a, unsigned long b, unsigned long c,
         return flags->timer_slack ? (long)flags->timer_slack : 50000;
     case PR_SET_CHILD_SUBREAPER:
         flags->subreaper = a != 0;
+        motor_process_set(px_proc_handle(), MOTOR_PSET_SUBREAPER, a != 0);
         return 0;
     case PR_GET_CHILD_SUBREAPER:
         return px_store32((void *)a, flags->subreaper);

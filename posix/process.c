@@ -136,9 +136,20 @@ void px_report_missing(void)
     }
 }
 
+static uint32_t ending; /* the first one's status counts; others wait to be killed */
+
+void px_process_forked(struct px_process *p)
+{
+    p->limits.word = p->groups.lock.word = p->memory->lock.word = 0;
+    p->attributes.subreaper = p->attributes.death_signal = 0;
+    ending = 0; /* another thread of the parent may have been at it */
+}
+
 _Noreturn void px_process_end(uint32_t status)
 {
-    static uint32_t ending; /* the first one's status counts; others wait to be killed */
+    if (px_proc()->vfork) {
+        px_vfork_end(status);
+    }
     if (__atomic_exchange_n(&ending, 1, __ATOMIC_ACQ_REL) == 0) {
         if (!px_report_raw) {
             px_trace_end(status);
@@ -185,6 +196,17 @@ uint64_t px_limit(unsigned resource)
     return __atomic_load_n(&px_proc()->limit[resource & 15].soft, __ATOMIC_RELAXED);
 }
 
+/* The limits that the kernel keeps. */
+static void publish_limit(unsigned resource, uint64_t soft)
+{
+    uint64_t value = PX_MIN(soft, (uint64_t)UINT32_MAX);
+    if (resource == RLIMIT_NPROC) {
+        motor_process_set(px_proc_handle(), MOTOR_PSET_PROCESS_LIMIT, value);
+    } else if (resource == RLIMIT_SIGPENDING) {
+        motor_process_set(px_proc_handle(), MOTOR_PSET_SIGNAL_LIMIT, value);
+    }
+}
+
 long px_sys_prlimit64(int pid, unsigned resource, const void *new, void *old)
 {
     struct px_process *p = px_proc();
@@ -210,6 +232,9 @@ long px_sys_prlimit64(int pid, unsigned resource, const void *new, void *old)
         status = -EPERM;
     } else if (new) {
         p->limit[resource] = limit;
+    }
+    if (status == 0 && new) {
+        publish_limit(resource, limit.soft);
     }
     px_unlock(&p->limits);
     if (status < 0) {

@@ -15,8 +15,8 @@
  * User memory. Pointers from the program are touched only by px_copy_*(), px_load32() ... (a fault
  * gives -EFAULT), or by the kernel as `in`/`out` of a px_call() (-EFAULT as well).
  *
- * Processes. All state of a process hangs on px_proc(), never on globals: a vfork child will share
- * the memory, and have a struct px_process of its own.
+ * Processes. All state of a process hangs on px_proc(), never on globals: a vfork child shares the
+ * memory, and has a struct px_process of its own (vfork.c).
  *
  * Locks: never held while program code runs, nor across px_wait() and px_call_intr(). Order: files
  * before memory before threads before signals (struct px_process). The allocator's lock is
@@ -165,7 +165,9 @@ struct px_attributes { /* prctl() */
 struct px_process {
     motor_handle root, net, tty, exec, trace; /* root: fs "/" */
     const struct motor_start *start;
-    uint32_t pid, ppid, pgid, sid;
+    /* a child between vfork and exec: it runs on its parent's thread, in its parent's memory */
+    struct px_vfork *vfork;
+    uint32_t pid;
     uint32_t uid, euid, suid, gid, egid, sgid;
     uint32_t umask;             /* [atomic] */
     char name[16];              /* PR_SET_NAME of the main thread */
@@ -185,7 +187,11 @@ struct px_process {
 
 extern struct px_process px_first_process;
 static inline struct px_process *px_proc(void); /* thread.h */
-uint64_t px_limit(unsigned resource);           /* soft limit now */
+/* The process that the kernel knows: px_proc(), or the parent of a child between vfork and exec. */
+struct px_process *px_home(void); /* vfork.c */
+/* For motor_process_set(): 0, or the embryo that such a child will become. */
+motor_handle px_proc_handle(void);
+uint64_t px_limit(unsigned resource); /* soft limit now */
 
 /*
  * A broken invariant of the runtime itself: a line on fd 2 and the kernel's log, then the process

@@ -37,6 +37,8 @@ struct px_queued {
     struct px_siginfo info;
 };
 
+static void tell_child_flags(struct px_process *p, motor_handle process);
+
 void px_pending_init(struct px_pending *p)
 {
     p->set = 0;
@@ -57,6 +59,43 @@ void px_signals_start(struct px_process *p)
         }
     }
     p->signals = s;
+    s->child_flags = UINT32_MAX; /* exec kept those of the program before */
+    tell_child_flags(p, 0);
+}
+
+void px_signals_forked(struct px_process *p, struct px_thread *t)
+{
+    struct px_signals *s = p->signals;
+    s->lock.word = 0;
+    px_pending_drop(p, &s->pending, UINT64_MAX);
+    px_pending_drop(p, &t->pending, UINT64_MAX);
+    t->waits_for = 0;
+}
+
+/* What a vfork child starts with: the actions, and nothing pending. */
+struct px_signals *px_signals_copy(struct px_process *p)
+{
+    struct px_signals *s = px_alloc(sizeof(*s));
+    if (s) {
+        px_pending_init(&s->pending);
+        px_lock(&p->signals->lock);
+        memcpy(s->action, p->signals->action, sizeof(s->action));
+        s->child_flags = p->signals->child_flags;
+        px_unlock(&p->signals->lock);
+    }
+    return s;
+}
+
+void px_signals_free(struct px_signals *s)
+{
+    struct px_queued *lists[] = {s->pending.first, s->unused};
+    for (int i = 0; i < 2; i++) {
+        for (struct px_queued *q = lists[i], *next; q; q = next) {
+            next = q->next;
+            px_free(q);
+        }
+    }
+    px_free(s);
 }
 
 /* ---- queues [lock held] ---- */
@@ -233,11 +272,26 @@ static int take_signal(struct px_thread *t, uint64_t set, struct px_siginfo *inf
     return sig;
 }
 
+bool px_signal_take_pending(struct px_thread *t, struct px_siginfo *info)
+{
+    px_lock(&t->process->signals->lock);
+    int sig = take_any(t, UINT64_MAX, info);
+    px_unlock(&t->process->signals->lock);
+    return sig != 0;
+}
+
 /* ---- sending ---- */
 
-static bool wants(const struct px_thread *t, uint64_t bit)
+/* [lock held] Where a signal to this thread of p waits. */
+static struct px_pending *pending_of(const struct px_process *p, struct px_thread *t)
 {
-    return !(t->mask & bit) || (t->waits_for & bit);
+    return t->process == p ? &t->pending : &t->away_pending;
+}
+
+/* A thread that runs a vfork child takes no signals of its own process. */
+static bool wants(const struct px_process *p, const struct px_thread *t, uint64_t bit)
+{
+    return t->process == p && (!(t->mask & bit) || (t->waits_for & bit));
 }
 
 static void interrupt(struct px_thread *t) /* [lock held] */
@@ -253,12 +307,12 @@ static void interrupt(struct px_thread *t) /* [lock held] */
 static struct px_thread *choose(struct px_process *p, uint64_t bit, const struct px_thread *except)
 {
     struct px_thread *self = px_self();
-    if (self != except && self->process == p && wants(self, bit)) {
+    if (self != except && wants(p, self, bit)) {
         return self;
     }
     struct px_thread *chosen = NULL;
     for (struct px_thread *t = p->threads->first; t; t = t->next) {
-        if (t != except && wants(t, bit)) {
+        if (t != except && wants(p, t, bit)) {
             chosen = t; /* the last one found is the oldest: the main thread first of all */
         }
     }
@@ -280,12 +334,12 @@ long px_signal_send(struct px_process *p, struct px_thread *t, const struct px_s
     long status = 0;
     px_lock(&p->signals->lock);
     struct px_thread *target = t ? t : choose(p, bit, NULL);
-    bool wanted = target && wants(target, bit);
+    bool wanted = target && wants(p, target, bit);
     if (info->signo == SIGCONT) {
-        px_pending_drop(p, t ? &t->pending : &p->signals->pending, STOPPING);
+        px_pending_drop(p, t ? pending_of(p, t) : &p->signals->pending, STOPPING);
     }
     if (!wanted || !px_signal_ignored(p, info->signo) || (target->mask & bit)) {
-        status = add(p, t ? &t->pending : &p->signals->pending, info);
+        status = add(p, t ? pending_of(p, t) : &p->signals->pending, info);
         if (status >= 0 && wanted) {
             interrupt(target);
         }
@@ -294,7 +348,7 @@ long px_signal_send(struct px_process *p, struct px_thread *t, const struct px_s
     return status;
 }
 
-static struct px_siginfo info_self(int sig, int code)
+struct px_siginfo px_info_self(int sig, int code)
 {
     struct px_process *p = px_proc();
     struct px_siginfo info = {.signo = sig, .code = code};
@@ -307,13 +361,13 @@ static struct px_siginfo info_self(int sig, int code)
 
 void px_signal_self(int sig, int code)
 {
-    struct px_siginfo info = info_self(sig, code);
+    struct px_siginfo info = px_info_self(sig, code);
     px_signal_send(px_proc(), px_self(), &info);
 }
 
 void px_signal_process(int sig, int code)
 {
-    struct px_siginfo info = info_self(sig, code);
+    struct px_siginfo info = px_info_self(sig, code);
     px_signal_send(px_proc(), NULL, &info);
 }
 
@@ -378,8 +432,17 @@ void px_take_interruption(void)
     struct px_thread *t = px_self();
     int64_t bits = motor_thread_control(0, MOTOR_THREAD_ACK, 0);
     t->work |= PX_WORK_SIGNAL;
-    if (bits > 0 && (bits & MOTOR_UPCALL_TIMER)) {
+    if (bits <= 0) {
+        return;
+    }
+    if (bits & MOTOR_UPCALL_TIMER) {
         px_timers_run();
+    }
+    if (bits & MOTOR_UPCALL_SIGNAL) {
+        px_signals_fetch();
+    }
+    if (bits & MOTOR_UPCALL_STOP) {
+        t->was_stopped = true;
     }
 }
 
@@ -456,7 +519,20 @@ static void forget(struct px_process *p, uint64_t bit)
 {
     px_pending_drop(p, &p->signals->pending, bit);
     for (struct px_thread *t = p->threads->first; t; t = t->next) {
-        px_pending_drop(p, &t->pending, bit);
+        px_pending_drop(p, pending_of(p, t), bit);
+    }
+}
+
+/* [lock held] What the kernel must know of the action for SIGCHLD. */
+static void tell_child_flags(struct px_process *p, motor_handle process)
+{
+    const struct px_action *a = &p->signals->action[SIGCHLD];
+    uint32_t flags =
+        (a->handler == SIG_IGN || (a->flags & SA_NOCLDWAIT) ? MOTOR_CHILD_AUTO_REAP : 0) |
+        (a->flags & SA_NOCLDSTOP ? MOTOR_CHILD_NO_STOP : 0);
+    if (flags != p->signals->child_flags) {
+        p->signals->child_flags = flags;
+        motor_process_set(process, MOTOR_PSET_CHILD_FLAGS, flags);
     }
 }
 
@@ -477,6 +553,9 @@ long px_sys_rt_sigaction(int sig, const void *action, void *old, size_t size)
         p->signals->action[sig] = new;
         if (px_signal_ignored(p, sig)) {
             forget(p, PX_BIT(sig));
+        }
+        if (sig == SIGCHLD) {
+            tell_child_flags(p, px_proc_handle());
         }
     }
     px_unlock(&p->signals->lock);
@@ -638,84 +717,11 @@ long px_signal_send_tid(struct px_process *p, uint32_t tid, const struct px_sigi
     long status = 0;
     if (info->signo) {
         bool ignored = px_signal_ignored(p, info->signo) && !(t->mask & PX_BIT(info->signo));
-        status = ignored ? 0 : add(p, &t->pending, info);
-        if (!ignored && status >= 0 && wants(t, PX_BIT(info->signo))) {
+        status = ignored ? 0 : add(p, pending_of(p, t), info);
+        if (!ignored && status >= 0 && wants(p, t, PX_BIT(info->signo))) {
             interrupt(t);
         }
     }
     px_unlock(&p->signals->lock);
     return status;
-}
-
-long px_sys_kill(int pid, int sig)
-{
-    struct px_process *p = px_proc();
-    if (sig < 0 || sig > NSIG) {
-        return -EINVAL;
-    }
-    if (pid == (int)p->pid || pid == 0 || pid == -(int)p->pgid) {
-        if (sig) {
-            px_signal_process(sig, SI_USER);
-        }
-        return 0;
-    }
-    return -ESRCH; /* other processes: a later issue */
-}
-
-long px_sys_tkill(int tid, int sig)
-{
-    if (tid <= 0 || sig < 0 || sig > NSIG) {
-        return -EINVAL;
-    }
-    struct px_siginfo info = info_self(sig, SI_TKILL);
-    return px_signal_send_tid(px_proc(), (uint32_t)tid, &info);
-}
-
-long px_sys_tgkill(int pid, int tid, int sig)
-{
-    if (pid <= 0 || tid <= 0) {
-        return -EINVAL;
-    }
-    return pid != (int)px_proc()->pid ? -ESRCH : px_sys_tkill(tid, sig);
-}
-
-static long info_in(int sig, const void *user, struct px_siginfo *info)
-{
-    if (sig < 0 || sig > NSIG) {
-        return -EINVAL;
-    }
-    if (px_copy_in(info, user, sizeof(*info)) < 0) {
-        return -EFAULT;
-    }
-    info->signo = sig;
-    info->of_timer = 0;
-    return 0;
-}
-
-long px_sys_rt_sigqueueinfo(int pid, int sig, const void *user)
-{
-    struct px_process *p = px_proc();
-    struct px_siginfo info;
-    long status = info_in(sig, user, &info);
-    if (status < 0) {
-        return status;
-    }
-    if (pid != (int)p->pid) {
-        return -ESRCH;
-    }
-    return sig ? px_signal_send(p, NULL, &info) : 0;
-}
-
-long px_sys_rt_tgsigqueueinfo(int pid, int tid, int sig, const void *user)
-{
-    struct px_siginfo info;
-    if (pid <= 0 || tid <= 0) {
-        return -EINVAL;
-    }
-    long status = info_in(sig, user, &info);
-    if (status < 0) {
-        return status;
-    }
-    return pid != (int)px_proc()->pid ? -ESRCH
-                                      : px_signal_send_tid(px_proc(), (uint32_t)tid, &info);
 }

@@ -298,9 +298,6 @@ static void take_block(struct px_process *p, const struct motor_start *s)
     p->exec = s->exec;
     p->trace = s->trace;
     p->pid = s->pid;
-    p->ppid = s->ppid;
-    p->pgid = s->pgid;
-    p->sid = s->sid;
     p->uid = s->uid;
     p->euid = p->suid = s->euid;
     p->gid = s->gid;
@@ -317,6 +314,12 @@ static void take_block(struct px_process *p, const struct motor_start *s)
     if (s->flags & MOTOR_START_RLIMITS) {
         memcpy(p->limit, s->rlimit, sizeof(p->limit));
     }
+    p->groups.count = PX_MIN(s->groups, (uint32_t)PX_GROUPS_MAX);
+    memcpy(p->groups.id, (const char *)s + s->group_list, p->groups.count * sizeof(uint32_t));
+    p->attributes = (struct px_attributes){.no_new_privs = s->no_new_privs,
+                                           .subreaper = s->subreaper,
+                                           .death_signal = s->death_signal,
+                                           .timer_slack = s->timer_slack};
 }
 
 /* On the main thread's runtime stack. */
@@ -344,6 +347,8 @@ static void run(void *argument)
     t->kind = PX_ENTRY_NONE;
     motor_process_set(0, MOTOR_PSET_NAME, (uint64_t)p->name);
     px_free(program);
+    px_take_interruption(); /* signals that came before there was a thread block */
+    px_timers_run();
     px_leave_to_context();
 }
 

@@ -7,6 +7,8 @@
  */
 #include "stream.h"
 
+static const struct px_ops detached_ops;
+
 static uint32_t slot_state(const struct px_stream *t)
 {
     return __atomic_load_n(&t->slot->state, __ATOMIC_ACQUIRE);
@@ -479,6 +481,15 @@ void px_socket_release(struct px_file *f)
     px_session_detach(t->session, t->index, page, order, t->listening);
 }
 
+void px_stream_forked(struct px_file *f)
+{
+    struct px_stream *t = &f->stream;
+    t->rx_lock.word = t->tx_lock.word = 0;
+    t->session = NULL;
+    t->slot = NULL;
+    f->ops = &detached_ops;
+}
+
 static long stream_control(struct px_file *f, unsigned request, unsigned long argument)
 {
     struct px_stream *t = &f->stream;
@@ -514,12 +525,21 @@ static long no_pipe(struct px_file *f, struct px_io *io, uint32_t flags)
 long px_socket_stat(struct px_file *f, struct io_stat *out)
 {
     *out = (struct io_stat){.dev = 8,
-                            .ino = 1 + (uint64_t)(f->desc - px_files()->descs),
+                            .ino = 1 + (uint64_t)(f->desc - px_file_pool()->descs),
                             .mode = S_IFSOCK | 0777,
                             .nlink = 1,
                             .blksize = 4096};
     return 0;
 }
+
+static long detached(struct px_file *f, struct px_io *io, uint32_t flags)
+{
+    (void)f, (void)io, (void)flags;
+    return -EIO;
+}
+
+static const struct px_ops detached_ops = {
+    .name = "socket", .read = detached, .write = detached, .stat = px_socket_stat};
 
 const struct px_ops px_stream_ops = {
     .name = "socket",

@@ -15,6 +15,13 @@ struct px_file *px_socket_file(struct px_session *s, uint32_t slot, motor_handle
                                uint32_t type, uint32_t protocol, uint32_t flags);
 void px_socket_release(struct px_file *f);
 
+static inline bool px_is_stream_file(const struct px_file *f)
+{
+    return px_is_socket(f) && f->protocol == MOTOR_FD_SOCKET;
+}
+/* In a forked child: it has no slot any more. */
+void px_stream_forked(struct px_file *f);
+
 /* stream.c */
 /* waits until it is, or has failed */
 long px_stream_connected(struct px_file *f, uint32_t flags, uint64_t deadline);

@@ -15,6 +15,7 @@
 #define CLONE_FS             0x200u
 #define CLONE_FILES          0x400u
 #define CLONE_SIGHAND        0x800u
+#define CLONE_VFORK          0x4000u
 #define CLONE_THREAD         0x10000u
 #define CLONE_SETTLS         0x80000u
 #define CLONE_PARENT_SETTID  0x100000u
@@ -66,6 +67,12 @@ static void block_reset(struct px_thread *t)
     px_pending_init(&t->pending);
 }
 
+static void block_unmap(struct px_thread *t)
+{
+    uint64_t end = ((uint64_t)t + 4095) & ~4095ull;
+    motor_unmap(0, end - 4096 - PX_RUNTIME_STACK, PX_BLOCK_SIZE);
+}
+
 /* More blocks than the cache keeps are given back, but never one whose thread is not quite gone. */
 static void block_cache(struct px_threads *threads, struct px_thread *t)
 {
@@ -85,8 +92,7 @@ static void block_cache(struct px_threads *threads, struct px_thread *t)
     }
     px_unlock(&threads->cache_lock);
     if (extra) {
-        uint64_t end = ((uint64_t)extra + 4095) & ~4095ull;
-        motor_unmap(0, end - 4096 - PX_RUNTIME_STACK, PX_BLOCK_SIZE);
+        block_unmap(extra);
     }
 }
 
@@ -163,7 +169,7 @@ void px_threads_start(struct px_process *p)
     t->process = p;
     t->tid = p->pid;
     t->mask = p->start->signal_blocked & ~PX_UNBLOCKABLE;
-    t->priority = 0;
+    t->nice = (int8_t)p->start->nice;
     memcpy(t->name, p->name, sizeof(t->name));
     p->threads = threads;
     threads->table[0] = t;
@@ -173,10 +179,35 @@ void px_threads_start(struct px_process *p)
     t->handle = handle > 0 ? (motor_handle)handle : 0;
 }
 
+/* Only this thread is left: it is the main one, and the others' blocks are memory. */
+void px_threads_forked(struct px_process *p, struct px_thread *t)
+{
+    struct px_threads *threads = p->threads;
+    for (struct px_thread *other = threads->first, *next; other; other = next) {
+        next = other->next;
+        threads->table[other->index] = NULL;
+        if (other != t) {
+            px_pending_drop(p, &other->pending, UINT64_MAX);
+            block_unmap(other);
+        }
+    }
+    for (struct px_thread *free = threads->cache; free; free = free->next) {
+        free->tcb.alive = 0;
+    }
+    threads->cache_lock.word = 0;
+    threads->first = NULL;
+    threads->count = threads->last_index = 0;
+    t->index = 0;
+    t->tid = p->pid;
+    threads->table[0] = t;
+    list_add(threads, t);
+    int64_t handle = motor_thread_control(0, MOTOR_THREAD_GET_HANDLE, 0);
+    t->handle = handle > 0 ? (motor_handle)handle : 0;
+}
+
 /* ---- creation ---- */
 
-/* The child goes on where the parent returns to, with its registers, another stack and 0. */
-static void child_registers(struct px_thread *t, const struct px_thread *parent, uint64_t stack)
+void px_child_registers(struct px_thread *t, const struct px_thread *parent, uint64_t stack)
 {
     t->regs = parent->regs;
     t->kind = PX_ENTRY_NONE;
@@ -226,7 +257,7 @@ static long start_thread(struct px_process *p, struct px_thread *t, uint32_t *pt
     return handle < 0 ? -EAGAIN : (long)tid;
 }
 
-static uint64_t current_fs(const struct px_thread *self)
+uint64_t px_current_fs(const struct px_thread *self)
 {
     uint64_t base = self->fs_base;
     if (px_kinfo()->flags & MOTOR_KINFO_FSGSBASE) {
@@ -235,20 +266,49 @@ static uint64_t current_fs(const struct px_thread *self)
     return base;
 }
 
+#define CLONE_FORK \
+    (CLONE_VFORK | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID)
+
+/*
+ * What is not a thread: a child that borrows this memory until it execs, or one with a copy. The
+ * low byte is the signal at its end, which is SIGCHLD here always.
+ */
+static long clone_process(unsigned long flags, void *stack, void *ptid, void *ctid,
+                          unsigned long tls)
+{
+    if (((flags & CLONE_THREAD) && !(flags & CLONE_SIGHAND)) ||
+        ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM))) {
+        return -EINVAL;
+    }
+    if ((flags & ~0xfful) == (CLONE_VM | CLONE_VFORK)) {
+        return px_vfork((uint64_t)stack);
+    }
+    if (flags & ~(CLONE_FORK | 0xfful)) {
+        return px_missing();
+    }
+    struct px_fork_options options = {
+        .stack = (uint64_t)stack,
+        .child_tid = flags & CLONE_CHILD_SETTID ? ctid : NULL,
+        .parent_tid = flags & CLONE_PARENT_SETTID ? ptid : NULL,
+        .clear_tid = flags & CLONE_CHILD_CLEARTID ? ctid : NULL,
+        .set_tls = flags & CLONE_SETTLS,
+        .tls = tls,
+    };
+    return px_fork(&options);
+}
+
 long px_sys_clone(unsigned long flags, void *stack, void *ptid, void *ctid, unsigned long tls)
 {
     struct px_thread *self = px_self();
     if ((flags & CLONE_THREAD_LIKE) != CLONE_THREAD_LIKE) {
-        bool bad = ((flags & CLONE_THREAD) && !(flags & CLONE_SIGHAND)) ||
-                   ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM));
-        return bad ? -EINVAL : px_missing(); /* processes: a later issue */
+        return clone_process(flags, stack, ptid, ctid, tls);
     }
     struct px_thread *t = block_get(self->process);
     if (!t) {
         return -EAGAIN;
     }
-    child_registers(t, self, (uint64_t)stack);
-    t->fs_base = flags & CLONE_SETTLS ? tls : current_fs(self);
+    px_child_registers(t, self, (uint64_t)stack);
+    t->fs_base = flags & CLONE_SETTLS ? tls : px_current_fs(self);
     t->mask = self->mask;
     t->policy = self->policy;
     t->priority = self->priority;
@@ -332,6 +392,9 @@ static _Noreturn void thread_end(int status, void *unmap, size_t length)
     struct px_thread *t = px_self();
     struct px_process *p = t->process;
     uint32_t *clear = t->clear_tid;
+    if (p->vfork) {
+        px_vfork_end((uint32_t)(status & 255) << 8);
+    }
     walk_robust_list(t);
     px_lock(&p->signals->lock);
     if (p->threads->count == 1) {
@@ -427,7 +490,7 @@ long px_sys_arch_prctl(int code, unsigned long address)
         }
         return px_errno(motor_thread_control(0, MOTOR_THREAD_SET_FS, address));
     case ARCH_GET_FS: {
-        uint64_t base = current_fs(t);
+        uint64_t base = px_current_fs(t);
         return px_copy_out((void *)address, &base, sizeof(base));
     }
     case ARCH_SET_GS:

@@ -63,6 +63,9 @@ struct px_thread {
     char name[16];
     /* [own] a relative sleep that signals interrupted without a handler */
     uint64_t restart_deadline;
+    bool was_stopped; /* [own] by the kernel, in this call */
+    /* [lock] signals to this thread while it runs a vfork child: `pending` is the child's */
+    struct px_pending away_pending;
 };
 
 #define PX_OFFSET_WORK  232

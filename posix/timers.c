@@ -54,6 +54,29 @@ void px_timers_start(struct px_process *p)
     }
     timers->armed = MOTOR_NEVER;
     p->timers = timers;
+    if (!p->vfork && (p->start->alarm[0] || p->start->alarm[1])) { /* exec keeps it */
+        timers->itimer[0].interval = p->start->alarm[1];
+        timers->itimer[0].expiry = p->start->alarm[0] ? px_now() + p->start->alarm[0] : 0;
+    }
+}
+
+struct px_mutex *px_timers_lock(struct px_process *p)
+{
+    return &p->timers->lock;
+}
+
+/* A child has none of its parent's timers. */
+void px_timers_forked(struct px_process *p)
+{
+    struct px_timers *timers = p->timers;
+    timers->lock.word = 0;
+    for (int i = 0; i < ITIMERS; i++) {
+        timers->itimer[i].expiry = timers->itimer[i].interval = timers->itimer[i].overrun = 0;
+    }
+    for (uint32_t i = 0; i < timers->count; i++) {
+        timers->timer[i].used = false;
+    }
+    timers->armed = MOTOR_NEVER;
 }
 
 /* ---- clocks ---- */
@@ -109,7 +132,7 @@ static void arm(struct px_process *p)
     for (uint32_t i = 0; i < timers->count; i++) {
         next = PX_MIN(next, look_at(p, &timers->timer[i]));
     }
-    if (next != timers->armed) {
+    if (next != timers->armed && !p->vfork) { /* a vfork child has none of the kernel's */
         timers->armed = next;
         motor_timer_set(0, 0, next, 0);
     }
@@ -161,7 +184,7 @@ static void expire_all(struct px_process *p)
 
 void px_timers_run(void)
 {
-    struct px_process *p = px_proc();
+    struct px_process *p = px_home();
     px_lock(&p->timers->lock);
     p->timers->armed = MOTOR_NEVER; /* the kernel's has fired */
     expire_all(p);
@@ -238,6 +261,15 @@ static void set(struct px_process *p, struct px_timer *t, const struct times *to
 }
 
 /* ---- setitimer, alarm ---- */
+
+uint64_t px_alarm_left(struct px_process *p, uint64_t *interval)
+{
+    px_lock(&p->timers->lock);
+    struct times left = remaining(p, &p->timers->itimer[0]);
+    px_unlock(&p->timers->lock);
+    *interval = left.interval;
+    return left.value;
+}
 
 long px_sys_getitimer(int which, void *value)
 {

@@ -9,6 +9,41 @@ void px_watch_start(struct px_process *p)
         px_fatal("no memory for waiting");
 }
 
+static void session_forget(struct px_session *s)
+{
+    for (uint32_t i = 0; s && i < RING_CLASSES; i++)
+        px_free(s->free_rings[i].pages);
+    if (s)
+        px_unmap(s->owners, IO_SLOTS * sizeof *s->owners);
+    px_free(s);
+}
+
+void px_watch_forked(struct px_process *p)
+{
+    struct px_net *n = p->netstate;
+    for (unsigned i = 0; i < PX_SESSIONS; i++) { /* arenas are not inherited */
+        session_forget(n->session[i]);
+        n->session[i] = NULL;
+    }
+    n->doorbell = NULL;
+    n->doorbell_vmo = 0;
+    n->drained = 0;
+    n->leader = n->followers = NULL;
+    n->open_lock.word = n->lock.word = 0;
+}
+
+/* Watches of polls that other threads were in; those of epoll items stay. */
+void px_watch_forked_file(struct px_file *f)
+{
+    for (struct px_watch *w = f->watches, *next; w; w = next) {
+        next = w->next;
+        if (w->waiter)
+            px_watch_remove_locked(w);
+    }
+    if (f->kind == PX_EPOLL)
+        f->epoll.waiters = f->epoll.waiters_last = NULL;
+}
+
 long px_doorbell_need(struct px_net *n)
 {
     if (__atomic_load_n(&n->doorbell, __ATOMIC_ACQUIRE))

@@ -74,6 +74,10 @@ static inline struct px_net *px_net(void)
 /* ---- watch.c; "locked": the caller holds px_net.lock ---- */
 
 void px_watch_start(struct px_process *p);
+/* In a forked child: no sessions, no doorbell, nobody waits. Files' own part: px_watch_forked_file.
+ */
+void px_watch_forked(struct px_process *p);
+void px_watch_forked_file(struct px_file *f);
 void px_watch_add_locked(struct px_watch *w, struct px_file *f);
 void px_watch_remove_locked(struct px_watch *w);
 void px_watches_drop(struct px_file *f); /* the file goes: nobody watches it any more */

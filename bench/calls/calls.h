@@ -29,7 +29,8 @@ struct memory_row {
     void (*release)(void);
 };
 
-extern const struct row process_rows[], memory_rows[], file_rows[], stream_rows[], event_rows[];
+extern const struct row process_rows[], memory_rows[], file_rows[], stream_rows[], event_rows[],
+    http_rows[];
 extern const struct memory_row holding_rows[];
 
 /* Ends the row with errno, not to return. Only for the thread that runs rows. */

@@ -36,8 +36,8 @@ static const char *failed_what;
 static int failed_errno;
 static FILE *client;
 
-static const struct row *const tables[] = {process_rows, memory_rows, file_rows,
-                                           stream_rows,  event_rows,  NULL};
+static const struct row *const tables[] = {process_rows, memory_rows, file_rows, stream_rows,
+                                           event_rows,   http_rows,   NULL};
 
 void fail(const char *what)
 {
@@ -172,29 +172,27 @@ static void row_count(const struct row *row, uint64_t n)
 
 /* ---- memory ---- */
 
-static long long memory_used(void)
+static long long memory_free(void)
 {
     char line[128];
-    long long total = 0, left = 0;
+    long long left = 0;
     FILE *f = fopen("/proc/meminfo", "r");
     if (!f)
         fail("/proc/meminfo");
-    while (fgets(line, sizeof line, f)) {
-        sscanf(line, "MemTotal: %lld", &total);
+    while (fgets(line, sizeof line, f))
         sscanf(line, "MemFree: %lld", &left);
-    }
     fclose(f);
-    return (total - left) * 1024;
+    return left * 1024;
 }
 
 static void row_memory(const struct memory_row *row)
 {
     row->hold(row->count / 10); /* what is there once */
-    long long before = memory_used();
+    long long before = memory_free();
     row->hold(row->count);
-    long long after = memory_used();
+    long long after = memory_free();
     row->release();
-    fprintf(client, "ok %s bytes=%lld n=%u\n", row->name, (after - before) / row->count,
+    fprintf(client, "ok %s bytes=%lld n=%u\n", row->name, (before - after) / row->count,
             row->count);
 }
 
@@ -250,6 +248,18 @@ static void measure(const char *verb, const char *name, double value)
         row->teardown();
 }
 
+static void show_counters(void)
+{
+    static struct counters all;
+    fputs(counters_read(&all) ? "ok counters" : "unsupported counters", client);
+    for (char *line = all.text; *line; line++)
+        if (*line == ' ')
+            *line = '=';
+        else if (*line == '\n')
+            *line = ' ';
+    fprintf(client, " %s\n", all.text);
+}
+
 static void serve(int fd)
 {
     char line[256], verb[16], name[64];
@@ -263,6 +273,10 @@ static void serve(int fd)
             measure(verb, name, value);
         else if (strncmp(line, "list", 4) == 0)
             list();
+        else if (strncmp(line, "free", 4) == 0)
+            fprintf(client, "ok free bytes=%lld\n", memory_free());
+        else if (strncmp(line, "counters", 8) == 0)
+            show_counters();
         fflush(client);
     }
     fclose(in);

@@ -19,15 +19,13 @@ PLANS = (
 
 @contextlib.contextmanager
 def both(**options):
-    """Both guests, each with its calls program."""
+    """The calls programs of both guests."""
     with contextlib.ExitStack() as stack:
         up = []
         for system in guests.Motor, guests.Linux:
             port = guests.free_port()
             stack.enter_context(guests.Guest(system, forwards=[f"{port}:7000"], **options))
-            calls = guests.Calls("127.0.0.1", port)
-            stack.callback(calls.close)
-            up.append(calls)
+            up.append(stack.enter_context(contextlib.closing(guests.Calls("127.0.0.1", port))))
         yield up
 
 

@@ -4,11 +4,11 @@
 Both get the same machine, processors, memory, CPU model, devices and address. A guest that runs programs beside nginx
 answers on port 80 (nginx) and port 7000 (calls).
 """
-import os, socket, subprocess, time
+import os, socket, subprocess, sys, time
 
 # ERMS and FSRM are off for both: QEMU's emulator executes `rep movsb` byte by byte, which Linux would use if it saw them.
 CPU_TCG = "max,erms=off,fsrm=off"
-ADDRESS, GATEWAY = "10.0.2.15", "10.0.2.2"
+USER_NET = "10.0.2" # .15 is the guest, .2 is QEMU or this host's TAP
 
 accel = "tcg"
 host_tsc_khz = 1000000
@@ -30,18 +30,20 @@ def settings(wanted):
 class Guest:
     """One running VM. `image`: small, calls or large (bench/build.mk)."""
 
-    def __init__(self, system, image="calls", machine="microvm", cpus=1, memory="512M", icount=False, forwards=(), net=None,
+    def __init__(self, system, image="calls", machine="microvm", cpus=1, memory="512M", icount=False, forwards=(), tap=None,
                  log=subprocess.DEVNULL):
         command = ["tools/qemu.sh", "-M", machine, "-c", str(cpus), "-m", memory, "-a", "tcg" if icount else accel]
         if accel == "tcg" or icount:
             command += ["-C", CPU_TCG]
         if icount:
             command += ["-I"]
-        if net:
-            command += ["-n", net]
+        if tap is not None:
+            command += ["-n", f"tap,id=net0,ifname=tap{tap},script=no,downscript=no"]
         for pair in forwards:
             command += ["-p", pair]
-        command += system.options(image, 1000000 if icount else host_tsc_khz, icount or accel == "tcg")
+        net = USER_NET if tap is None else tap_net(tap)
+        self.address = net + ".15"
+        command += system.options(image, net, 1000000 if icount else host_tsc_khz, icount or accel == "tcg")
         self.name = system.name
         self.started = time.monotonic()
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
@@ -73,22 +75,41 @@ class Motor:
     name = "Motor"
 
     @staticmethod
-    def options(image, _tsc_khz, _emulated):
+    def options(image, net, _tsc_khz, _emulated):
         return ["-k", "build/kernel/motor.elf", "-b", f"build/bench/motor-{image}.img",
-                "-A", f"ip={ADDRESS}/24:{GATEWAY}:{GATEWAY}"]
+                "-A", f"ip={net}.15/24:{net}.2:{net}.2"]
 
 
 class Linux:
     name = "Linux"
 
     @staticmethod
-    def options(image, tsc_khz, emulated):
+    def options(image, net, tsc_khz, emulated):
         # No hypervisor tells the emulated machine's TSC frequency, and microvm has no timer to find it by.
         words = ["console=ttyS0", "quiet", "mitigations=off", "tsc=reliable", "nowatchdog", "audit=0", "lsm=", "random.trust_cpu=on",
-                 f"tsc_early_khz={tsc_khz}" if emulated else "", "bench.run=nginx", f"bench.ip={ADDRESS}/24,{GATEWAY}",
+                 f"tsc_early_khz={tsc_khz}" if emulated else "", "bench.run=nginx", f"bench.ip={net}.15/24,{net}.2",
                  "" if image == "small" else "bench.beside=calls"]
         return ["-k", "build/linux/vmlinux", "-b", f"build/bench/linux-{'large' if image == 'large' else 'small'}.img",
                 "-A", " ".join(w for w in words if w)]
+
+
+def tap_net(tap):
+    return f"10.7.{tap}"
+
+
+def enter_namespace():
+    """Runs this program again in a network namespace of its own with two TAP devices; False if this host does not allow it."""
+    if os.environ.get("BENCH_NAMESPACE"):
+        commands = ["ip link set lo up", "echo '1024 65535' >/proc/sys/net/ipv4/ip_local_port_range"]
+        for tap in 0, 1:
+            commands += [f"ip tuntap add dev tap{tap} mode tap", f"ip address add {tap_net(tap)}.2/24 dev tap{tap}",
+                         f"ip link set tap{tap} up"]
+        return subprocess.run(" && ".join(commands), shell=True).returncode == 0
+    unshare = ["unshare"] + ([] if os.geteuid() == 0 else ["--map-root-user"]) + ["--net"]
+    if not os.path.exists("/dev/net/tun") or subprocess.run(unshare + ["true"], capture_output=True).returncode != 0:
+        return False
+    os.environ["BENCH_NAMESPACE"] = "1"
+    os.execvp(unshare[0], unshare + [sys.executable, *sys.argv])
 
 
 def free_port():
@@ -140,7 +161,7 @@ class Calls:
     def measure(self, line):
         """-> (state, {name: number} or the reason)"""
         state, _, rest = self.ask(line).partition(" ")
-        row, _, rest = rest.partition(" ")
+        _, _, rest = rest.partition(" ")
         if state != "ok":
             return state, rest
         return state, {k: float(v) for k, v in (pair.split("=") for pair in rest.split())}

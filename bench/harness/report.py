@@ -3,7 +3,7 @@
 import json, os, statistics, sys, time
 
 from . import plot
-from .goals import GOALS
+from .goals import goal
 
 FOLDER = "build/bench"
 
@@ -30,7 +30,7 @@ class Row:
         self.part, self.name, self.unit, self.state, self.note = part, name, unit, state, note
         self.values = values
         self.ratios = [(l / m if less_is_better else m / l) for m, l in values if m > 0 and l > 0]
-        self.goal = GOALS.get((part, name))
+        self.goal = goal(part, name)
 
     @property
     def ratio(self):
@@ -43,14 +43,14 @@ class Row:
             return f"±{(high - low) / 2 / middle * 100:.0f}%" if middle else ""
 
         if self.state != "ok":
-            return f"  {self.name:32} {self.state:>40}  {self.note}"
+            return f"  {self.name:44} {self.state:>36}  {self.note}"
         motor, linux = [m for m, _ in self.values], [l for _, l in self.values]
-        text = (f"  {self.name:32} {shown(statistics.median(motor), self.unit):>13} {spread(motor):>6}"
+        text = (f"  {self.name:44} {shown(statistics.median(motor), self.unit):>13} {spread(motor):>6}"
                 f" {shown(statistics.median(linux), self.unit):>13} {spread(linux):>6}")
         if self.ratios:
             text += f" {self.ratio:9.2f} ×  {min(self.ratios):.2f}–{max(self.ratios):.2f}"
         if self.goal:
-            text = f"{text:105} goal {self.goal:g} × {'reached' if self.ratio >= self.goal else 'MISSED'}"
+            text = f"{text:118} goal {self.goal:g} × {'reached' if self.ratio >= self.goal else 'MISSED'}"
         return text
 
     def json(self):
@@ -61,12 +61,12 @@ class Row:
 
 class Results:
     def __init__(self, settings, rounds):
-        self.settings, self.rounds, self.rows, self.notes = settings, rounds, [], []
+        self.settings, self.rounds, self.rows, self.notes, self.counts = settings, rounds, [], [], {}
         self.started = time.time()
         os.makedirs(FOLDER, exist_ok=True)
         print(f"{settings['qemu']}, {settings['accelerator']}, {settings['host']}, {settings['host_cpus']} CPUs; "
               f"Linux {settings['linux']}; {rounds} rounds")
-        print(f"  {'':32} {'Motor':>13} {'':>6} {'Linux':>13} {'':>6} {'Motor better by':>17}")
+        print(f"  {'':44} {'Motor':>13} {'':>6} {'Linux':>13} {'':>6} {'Motor better by':>17}")
 
     def part(self, name):
         print(f"{name}  ({time.time() - self.started:.0f} s)")
@@ -93,7 +93,7 @@ class Results:
         missed = [r for r in compared if r.goal and r.ratio < r.goal]
         with open(f"{FOLDER}/results.json", "w") as f:
             json.dump({"settings": self.settings, "rounds": self.rounds, "seconds": round(time.time() - self.started),
-                       "notes": self.notes,
+                       "notes": self.notes, "counts": self.counts,
                        "rows": [r.json() for r in self.rows]}, f, indent=1)
             f.write("\n")
         plot.write(f"{FOLDER}/results.svg", self.settings, compared)

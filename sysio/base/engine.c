@@ -100,6 +100,8 @@ int64_t to_errno(int64_t status)
         return -ENOENT;
     case MOTOR_EACCESS:
         return -EACCES;
+    case MOTOR_EPERM:
+        return -EPERM;
     case MOTOR_ENOSYS:
         return -ENOSYS;
     }

@@ -71,6 +71,7 @@ void upcall_entry(void);
  */
 motor_handle spawn(void (*run)(uint64_t, motor_handle), uint64_t argument, motor_handle send,
                    motor_handle *thread);
+motor_handle make_embryo_as(uint32_t flags, uint64_t *stack_top); /* MOTOR_PROCESS_* */
 motor_handle make_embryo(uint64_t *stack_top); /* with this program's memory, not started */
 uint32_t wait_dead(motor_handle process);      /* its status */
 #endif

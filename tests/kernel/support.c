@@ -220,15 +220,20 @@ static void copy_segment(motor_handle child, char *start, char *end, uint32_t pr
     CHECK_EQ(motor_handle_close(v), 0);
 }
 
-motor_handle make_embryo(uint64_t *stack_top)
+motor_handle make_embryo_as(uint32_t flags, uint64_t *stack_top)
 {
-    motor_handle child = (motor_handle)CHECK_OK(motor_process_create(0));
+    motor_handle child = (motor_handle)CHECK_OK(motor_process_create(flags));
     copy_segment(child, text_start, text_end, MOTOR_PROT_READ | MOTOR_PROT_EXEC);
     copy_segment(child, data_start, data_end, MOTOR_PROT_READ | MOTOR_PROT_WRITE);
     *stack_top = CHILD_STACK + (uint64_t)CHECK_OK(motor_map(child, 0, 0, 0, CHILD_STACK,
                                                             MOTOR_PROT_READ | MOTOR_PROT_WRITE |
                                                                 MOTOR_MAP_PRIVATE));
     return child;
+}
+
+motor_handle make_embryo(uint64_t *stack_top)
+{
+    return make_embryo_as(0, stack_top);
 }
 
 motor_handle spawn(void (*run)(uint64_t, motor_handle), uint64_t argument, motor_handle send,

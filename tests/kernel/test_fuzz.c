@@ -6,7 +6,7 @@
 #include "ktest.h"
 #include "tests.h"
 
-enum { CALLS = 38 + 1, THREADS = 3 };
+enum { CALLS = 47 + 1, THREADS = 3 };
 
 static uint64_t fuzz_seed;
 static uint32_t fuzz_calls;
@@ -63,7 +63,12 @@ static bool allowed(uint64_t n, const uint64_t *a, bool seldom)
     case MOTOR_SYS_thread_resume:
     case MOTOR_SYS_process_exec:
     case MOTOR_SYS_process_exit:
+    case MOTOR_SYS_process_stop:
+    case MOTOR_SYS_process_fork:
         return seldom;
+    case MOTOR_SYS_signal_send:
+    case MOTOR_SYS_process_wait:
+        return seldom || a[3] % 4 == 0;
     case MOTOR_SYS_process_set:
         return seldom || ((uint32_t)a[1] > MOTOR_PSET_LINUX_ENTRY &&
                           (uint32_t)a[1] != MOTOR_PSET_MEMORY_LIMIT);

@@ -253,7 +253,7 @@ static void execs(uint64_t unused, motor_handle gate)
     forever = 0;
     motor_handle embryo = make_embryo(&start.rsp);
     start.rsp -= 8;
-    motor_process_exec(embryo, &start);
+    motor_process_exec(embryo, &start, (motor_handle[]){gate, dropped}, 2);
     motor_process_exit(0, 0x3300);
 }
 
@@ -267,8 +267,8 @@ void test_exec(void)
         motor_handle_close(p);
     }
     struct motor_thread_start start = {.rip = (uint64_t)after_exec};
-    CHECK_EQ(motor_process_exec(0, &start), -MOTOR_EHANDLE);
-    CHECK_EQ(motor_process_exec(MOTOR_BOOT_SELF, &start), -MOTOR_EBUSY);
+    CHECK_EQ(motor_process_exec(0, &start, NULL, 0), -MOTOR_EHANDLE);
+    CHECK_EQ(motor_process_exec(MOTOR_BOOT_SELF, &start, NULL, 0), -MOTOR_EBUSY);
     motor_handle_close(gate);
     motor_handle_close(endpoint);
 }

@@ -115,12 +115,14 @@ static void catch_faults(void)
 static int motor_call_skipped(uint64_t n)
 {
     return n == 5 /* process_exec */ || n == 6 /* process_exit */ || n == 10 /* thread_exit */ ||
-           n == 17 /* unmap */ || n == 18 /* protect */;
+           n == 17 /* unmap */ || n == 18 /* protect */ || n == 40 /* process_fork */ ||
+           n == 43 /* signal_send */ ||
+           n == 45 /* process_stop */;
 }
 
 static void motor_once(void)
 {
-    uint64_t n = draw() % 42, a[6];
+    uint64_t n = draw() % 48, a[6];
     for (int i = 0; i < 6; i++)
         a[i] = draw_argument();
     if (motor_call_skipped(n))
@@ -131,6 +133,8 @@ static void motor_once(void)
         a[3] = draw() % 8 ? 0 : 1000000 + draw() % 1000000;
     if (n == 26)
         a[5] = 0;
+    if (n == 41) /* process_wait */
+        a[2] |= 8;
     if (n == 11 && (a[1] == 2 || a[1] == 3)) /* its own fs and gs: sure death */
         a[1] = 6;
     if (n == 1 && a[0] < 64) /* closing the runtime's handles ends the fun early */
@@ -200,6 +204,10 @@ static void linux_once(void)
             a[2] = 3, a[3] = draw() % 2 ? 0x32 : draw() & 0xfffff & ~0x100010ull,
             a[4] = draw() % 32;
     }
+    if (n == SYS_wait4)
+        a[2] |= 1;
+    if (n == SYS_waitid)
+        a[3] |= 1;
     if ((n == SYS_read || n == SYS_recvfrom || n == SYS_pread64) && draw() % 2)
         a[1] = draw_address(), a[2] = draw() % 100000;
     if (n == SYS_close && a[0] < 3)

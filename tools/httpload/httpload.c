@@ -3,19 +3,22 @@
  * httpload: a load of HTTP/1.1 GETs over many connections from one thread, for tests and
  * benchmarks.
  *
- *   httpload [-c CONNECTIONS] [-n REQUESTS] [-1] [-i IDLE] [-s STALL_SECONDS] HOST:PORT/PATH
+ *   httpload [-c CONNECTIONS] [-n REQUESTS] [-t SECONDS] [-1] [-g] [-i IDLE] [-s STALL_SECONDS]
+ *            HOST:PORT/PATH
  *
- * -1 makes a new connection for each request ("Connection: close"); -i opens that many idle
- * connections first and checks at the end that each still answers. Every body must be as long as
- * Content-Length says and equal to the first one (by hash). Prints one line of JSON; status 0 only
- * if every request succeeded. A run in which nothing happens for STALL_SECONDS (default 20) is a
- * failure, not a slow success.
+ * -t begins no more requests after that time; without it -n is all that ends the load. -1 makes a
+ * new connection for each request ("Connection: close"); -g opens the connections one after
+ * another, before the load begins; -i opens that many idle connections first and checks at the end
+ * that each still answers. Every body must be as long as Content-Length says and equal to the first
+ * one (by hash). Prints one line of JSON; status 0 only if every request succeeded. A run in which
+ * nothing happens for STALL_SECONDS (default 20) is a failure, not a slow success.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -38,7 +41,9 @@ struct connection {
     size_t sent;
     char header[HEADER_MAX];
     size_t header_fill;
-    uint64_t body_left, body_size, hash;
+    uint64_t body_left, body_size;
+    uint64_t hash, word; /* of the body, by words of 8 bytes; the word that is not complete yet */
+    unsigned word_fill;
     bool idle; /* one of -i: makes no requests until the end */
 };
 
@@ -47,8 +52,8 @@ static char request[1024];
 static size_t request_size;
 static unsigned connections = 1, idle_connections;
 static uint64_t requests = 1, started_requests, done_requests, errors;
-static bool one_request;
-static double stall_seconds = 20;
+static bool one_request, gently;
+static double stall_seconds = 20, load_seconds, load_end;
 static int poller;
 static float *latency;   /* seconds, by order of completion */
 static double *finished; /* time of completion */
@@ -113,7 +118,9 @@ static bool open_connection(struct connection *c)
 /* Begins a request if any is left to make; false if the connection has nothing more to do. */
 static bool begin(struct connection *c)
 {
-    if (c->idle || started_requests == requests)
+    if (load_end > 0 && now() > load_end)
+        requests = started_requests; /* these are the last ones */
+    if (c->idle || started_requests >= requests)
         return false;
     started_requests++;
     c->started = now();
@@ -162,11 +169,33 @@ static void lost(struct connection *c, const char *what)
     reopen(c);
 }
 
+static void hash_word(struct connection *c, uint64_t word)
+{
+    c->hash = (c->hash ^ word) * 0x9e3779b97f4a7c15ull;
+    c->hash ^= c->hash >> 29;
+}
+
+/* The hash is of the body's words, wherever its bytes were cut when they came. */
 static void body_bytes(struct connection *c, const char *bytes, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        c->hash = (c->hash ^ (unsigned char)bytes[i]) * 0x100000001b3ull;
+    const char *end = bytes + n;
     c->body_left -= n;
+    while (bytes < end) {
+        if (c->word_fill == 0 && end - bytes >= 8) {
+            uint64_t word;
+            memcpy(&word, bytes, 8);
+            hash_word(c, word);
+            bytes += 8;
+            continue;
+        }
+        c->word |= (uint64_t)(unsigned char)*bytes++ << 8 * c->word_fill;
+        if (++c->word_fill == 8) {
+            hash_word(c, c->word);
+            c->word = c->word_fill = 0;
+        }
+    }
+    if (c->body_left == 0)
+        hash_word(c, c->word);
 }
 
 /* The header is complete in c->header; `end` is its length. */
@@ -177,7 +206,7 @@ static bool header_done(struct connection *c, size_t end)
     if (strncmp(c->header, "HTTP/1.", 7) != 0 || strncmp(c->header + 8, " 200", 4) != 0 || !length)
         return false;
     c->body_size = c->body_left = strtoull(length + 16, NULL, 10);
-    c->hash = 0xcbf29ce484222325ull;
+    c->hash = c->word = c->word_fill = 0;
     size_t extra = c->header_fill - end;
     if (extra > c->body_left)
         return false;
@@ -245,12 +274,13 @@ static void transmit(struct connection *c)
     }
 }
 
-static bool run(uint64_t target)
+/* Until all of `requests` are done, which -t may make fewer meanwhile. */
+static bool run(void)
 {
     struct epoll_event events[256];
     double last = now();
     uint64_t seen = done_requests;
-    while (done_requests < target) {
+    while (done_requests < requests) {
         int n = epoll_wait(poller, events, 256, 1000);
         for (int i = 0; i < n; i++) {
             struct connection *c = events[i].data.ptr;
@@ -279,9 +309,11 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void report(double start)
+/* Of the first n requests, the load: those that idle connections made at the end are only a check.
+ */
+static void report(double start, uint64_t n)
 {
-    uint64_t n = done_requests, tenth = n / 10 ? n / 10 : 1;
+    uint64_t tenth = n / 10 ? n / 10 : 1;
     double seconds = n ? finished[n - 1] - start : 0;
     double first = n ? (double)tenth / (finished[tenth - 1] - start) : 0;
     double last = n > tenth ? (double)tenth / (finished[n - 1] - finished[n - 1 - tenth]) : first;
@@ -297,6 +329,15 @@ static void report(double start)
         seconds > 0 ? (double)n * (double)first_size / seconds / 1e6 : 0);
 }
 
+/* Connected, and time for a server with a short backlog to take it from there. */
+static void wait_connected(struct connection *c)
+{
+    struct pollfd p = {.fd = c->fd, .events = POLLOUT};
+    while (poll(&p, 1, (int)(stall_seconds * 1000)) < 0 && errno == EINTR)
+        ;
+    usleep(5000);
+}
+
 static struct connection *open_all(unsigned count, bool idle)
 {
     struct connection *all = calloc(count ? count : 1, sizeof *all);
@@ -306,6 +347,8 @@ static struct connection *open_all(unsigned count, bool idle)
             fail("connect");
             exit(1);
         }
+        if (gently)
+            wait_connected(&all[i]);
     }
     return all;
 }
@@ -313,19 +356,20 @@ static struct connection *open_all(unsigned count, bool idle)
 /* Each idle connection makes one request: it must have stayed usable. */
 static void wake_idle(struct connection *idle)
 {
+    load_end = 0;
     requests += idle_connections;
     for (unsigned i = 0; i < idle_connections; i++) {
         idle[i].idle = false;
         if (begin(&idle[i]))
             watch(&idle[i], EPOLLOUT, EPOLL_CTL_MOD);
     }
-    run(requests);
+    run();
 }
 
 int main(int argc, char **argv)
 {
     int option;
-    while ((option = getopt(argc, argv, "c:n:1i:s:")) != -1) {
+    while ((option = getopt(argc, argv, "c:n:t:1gi:s:")) != -1) {
         switch (option) {
         case 'c':
             connections = (unsigned)atoi(optarg);
@@ -333,8 +377,14 @@ int main(int argc, char **argv)
         case 'n':
             requests = strtoull(optarg, NULL, 10);
             break;
+        case 't':
+            load_seconds = atof(optarg);
+            break;
         case '1':
             one_request = true;
+            break;
+        case 'g':
+            gently = true;
             break;
         case 'i':
             idle_connections = (unsigned)atoi(optarg);
@@ -347,7 +397,9 @@ int main(int argc, char **argv)
         }
     }
     if (optind + 1 != argc || !connections || !requests) {
-        fprintf(stderr, "usage: httpload [-c N] [-n N] [-1] [-i N] [-s SECONDS] IPV4:PORT/PATH\n");
+        fprintf(
+            stderr,
+            "usage: httpload [-c N] [-n N] [-t SECONDS] [-1] [-g] [-i N] [-s SECONDS] IPV4:PORT/PATH\n");
         return 2;
     }
     parse_target(argv[optind]);
@@ -357,8 +409,13 @@ int main(int argc, char **argv)
     struct connection *idle = open_all(idle_connections, true);
     double start = now();
     open_all(connections < requests ? connections : (unsigned)requests, false);
-    if (run(requests) && idle_connections)
+    if (gently)
+        start = now();
+    load_end = load_seconds > 0 ? start + load_seconds : 0;
+    bool complete = run();
+    uint64_t load = done_requests;
+    if (complete && idle_connections)
         wake_idle(idle);
-    report(start);
+    report(start, load);
     return errors || done_requests < requests;
 }

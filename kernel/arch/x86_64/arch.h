@@ -101,6 +101,7 @@ bool arch_user_address_ok(uint64_t rip); /* canonical and below USER_END */
 /* t->fpu: allocated with kmalloc, sized by CPUID, in the initial state; NULL: no memory. */
 void arch_fpu_init_thread(struct thread *t);
 void arch_fpu_free_thread(struct thread *t);
+void arch_fpu_copy(struct thread *to); /* of the current thread; `to` has not run yet */
 
 /* Bases of the current thread, loaded and saved with it. */
 void arch_set_fs(uint64_t base);

@@ -187,6 +187,15 @@ static void give(struct thread *t, uint32_t cpu)
     a->live = true;
 }
 
+void arch_fpu_copy(struct thread *to)
+{
+    struct thread *from = this_cpu()->current;
+    if (((struct fpu_area *)from->fpu)->live) {
+        save(state_of(from));
+    }
+    __builtin_memcpy(state_of(to), state_of(from), area_size);
+}
+
 void fpu_switch(struct thread *from, struct thread *to)
 {
     uint32_t cpu = this_cpu()->id;

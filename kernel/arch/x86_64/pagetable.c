@@ -5,6 +5,9 @@
 #include "early.h"
 #include "frame.h"
 #include "log.h"
+#include "sched.h"
+
+#define USER_ENTRIES 256u /* of the root */
 
 static uint64_t *table(uint64_t entry)
 {
@@ -40,35 +43,221 @@ uint64_t pagetable_create(void)
     return root;
 }
 
-/* Tables that were made for a page which then could not be had may be left; they are empty. */
-static void destroy_directory(uint64_t *directory)
+/* ---- release ---- */
+
+static void leaf_put(uint64_t entry, unsigned level)
 {
+    if (!(entry & PTE_OWNED)) {
+        return;
+    }
+    if (level) {
+        frame_block_unref(pte_page(entry));
+    } else {
+        frame_unref(pte_page(entry));
+    }
+}
+
+void pagetable_put(uint64_t pages)
+{
+    const uint64_t *t = phys_to_virt(pages);
+    if (!frame_drop(pages)) {
+        return;
+    }
     for (unsigned i = 0; i < 512; i++) {
-        if (directory[i]) {
-            KASSERT(!(directory[i] & PTE_LARGE) && !*used_count(table(directory[i])));
-            frame_free(pte_page(directory[i]));
+        leaf_put(t[i], 0);
+    }
+    frame_free(pages);
+}
+
+/* destroys: nobody else has seen these tables for long, no lock is held */
+static void directory_put(uint64_t directory, bool destroys)
+{
+    const uint64_t *t = phys_to_virt(directory);
+    if (!frame_drop(directory)) {
+        return;
+    }
+    for (unsigned i = 0; i < 512; i++) {
+        if (t[i] & PTE_LARGE) {
+            leaf_put(t[i], 1);
+        } else if (t[i]) {
+            pagetable_put(pte_page(t[i]));
+        }
+        if (t[i] && destroys) {
+            sched_preempt_point();
+        }
+    }
+    frame_free(directory);
+}
+
+static void directory_pointers_put(uint64_t pointers, bool destroys)
+{
+    const uint64_t *t = phys_to_virt(pointers);
+    if (!frame_drop(pointers)) {
+        return;
+    }
+    for (unsigned i = 0; i < 512; i++) {
+        if (t[i]) {
+            directory_put(pte_page(t[i]), destroys);
+        }
+    }
+    frame_free(pointers);
+}
+
+static void table_put(uint64_t page, unsigned level)
+{
+    if (level == 0) {
+        pagetable_put(page);
+    } else if (level == 1) {
+        directory_put(page, false);
+    } else {
+        directory_pointers_put(page, false);
+    }
+}
+
+void pagetable_empty(uint64_t root)
+{
+    uint64_t *pml4 = phys_to_virt(root);
+    for (unsigned i = 0; i < USER_ENTRIES; i++) {
+        if (pml4[i]) {
+            directory_pointers_put(pte_page(pml4[i]), true);
+            pml4[i] = 0;
         }
     }
 }
 
 void pagetable_destroy(uint64_t root)
 {
-    uint64_t *pml4 = phys_to_virt(root);
-    for (unsigned i = 0; i < 256; i++) {
-        if (!pml4[i]) {
-            continue;
-        }
-        uint64_t *pdpt = table(pml4[i]);
-        for (unsigned j = 0; j < 512; j++) {
-            if (pdpt[j]) {
-                destroy_directory(table(pdpt[j]));
-                frame_free(pte_page(pdpt[j]));
-            }
-        }
-        frame_free(pte_page(pml4[i]));
-    }
+    pagetable_empty(root);
     frame_free(root);
 }
+
+/* ---- sharing ---- */
+
+void pagetable_share(uint64_t from, uint64_t to)
+{
+    uint64_t *a = phys_to_virt(from), *b = phys_to_virt(to);
+    for (unsigned i = 0; i < USER_ENTRIES; i++) {
+        if (a[i]) {
+            frame_ref(pte_page(a[i]));
+            a[i] &= ~PTE_WRITE;
+            b[i] = a[i];
+        }
+    }
+    frame_of(to)->next = frame_of(from)->next;
+}
+
+/*
+ * An entry of a table that gets a copy: what it points to has one more user. Private pages and
+ * tables become read-only in both; an object's page keeps its rights.
+ */
+static uint64_t entry_copy(uint64_t *from, unsigned level)
+{
+    uint64_t e = __atomic_load_n(from, __ATOMIC_RELAXED);
+    bool table = level && !(e & PTE_LARGE);
+    if (!e || (!table && !(e & PTE_OWNED))) {
+        return e;
+    }
+    if (level && !table) {
+        frame_block_ref(pte_page(e));
+    } else {
+        frame_ref(pte_page(e));
+    }
+    if (e & PTE_WRITE) {
+        __atomic_fetch_and(from, ~PTE_WRITE, __ATOMIC_RELAXED);
+    }
+    return e & ~PTE_WRITE;
+}
+
+/* A copy of a shared table whose entries are at this level. 0: no memory. */
+static uint64_t table_copy(uint64_t from, unsigned level)
+{
+    uint64_t page = frame_current_may() ? frame_alloc() : 0;
+    if (!page) {
+        return 0;
+    }
+    uint64_t *old = phys_to_virt(from), *new = phys_to_virt(page);
+    uint32_t used = 0;
+    for (unsigned i = 0; i < 512; i++) {
+        new[i] = entry_copy(&old[i], level);
+        used += new[i] != 0;
+    }
+    *used_count(new) = used;
+    return page;
+}
+
+/*
+ * The table below an entry becomes our own. *replaced: the shared one that it was copied from, or
+ * 0; its reference is ours to put when no CPU uses it for us any more.
+ */
+static bool own_below(uint64_t *entry, unsigned level, uint64_t *replaced)
+{
+    uint64_t shared = pte_page(*entry), page = shared;
+    *replaced = 0;
+    if (*entry & PTE_WRITE) {
+        return true;
+    }
+    if (__atomic_load_n(&frame_of(shared)->refs, __ATOMIC_ACQUIRE) != 1) {
+        page = table_copy(shared, level - 1);
+        if (!page) {
+            return false;
+        }
+        *replaced = shared;
+    }
+    __atomic_store_n(entry, page | PTE_PRESENT | PTE_WRITE | PTE_USER, __ATOMIC_RELEASE);
+    return true;
+}
+
+bool pagetable_own(struct aspace *as, uint64_t va, unsigned level)
+{
+    uint64_t *t = phys_to_virt(as->root), replaced[3] = {0};
+    bool ok = true, copied = false;
+    for (unsigned l = 3; ok && l > level; l--) {
+        uint64_t *entry = &t[index_of(va, l)];
+        if (!*entry || (l == 1 && (*entry & PTE_LARGE))) {
+            break;
+        }
+        ok = own_below(entry, l, &replaced[l - 1]);
+        copied = copied || replaced[l - 1];
+        t = table(*entry);
+    }
+    if (copied) { /* any page of it: CPUs forget all tables they know the way through */
+        va &= ~(PAGE_SIZE - 1);
+        arch_tlb_shootdown(as, va, va + PAGE_SIZE);
+    }
+    for (unsigned l = 0; copied && l < 3; l++) {
+        if (replaced[l]) {
+            table_put(replaced[l], l);
+        }
+    }
+    return ok;
+}
+
+uint64_t *pagetable_shared(struct aspace *as, uint64_t va)
+{
+    uint64_t *t = phys_to_virt(as->root);
+    for (unsigned l = 3; l > 1; l--) {
+        uint64_t entry = t[index_of(va, l)];
+        if (!entry) {
+            return NULL;
+        }
+        KASSERT(entry & PTE_WRITE);
+        t = table(entry);
+    }
+    uint64_t *entry = &t[index_of(va, 1)];
+    return *entry && !(*entry & (PTE_LARGE | PTE_WRITE)) ? entry : NULL;
+}
+
+uint64_t pagetable_owned_pages(uint64_t pages)
+{
+    const uint64_t *t = phys_to_virt(pages);
+    uint64_t n = 0;
+    for (unsigned i = 0; i < 512; i++) {
+        n += (t[i] & PTE_OWNED) != 0;
+    }
+    return n;
+}
+
+/* ---- entries ---- */
 
 uint64_t *pagetable_find(struct aspace *as, uint64_t va, unsigned *level, uint64_t *skip)
 {
@@ -98,12 +287,7 @@ void pagetable_set(uint64_t *entry, uint64_t value)
 
 bool pagetable_split(struct aspace *as, uint64_t *entry)
 {
-    uint64_t old = *entry;
-    if ((old & PTE_OWNED) &&
-        __atomic_load_n(&frame_of(pte_page(old))->refs, __ATOMIC_ACQUIRE) != 1) {
-        return false; /* a copy holds the block for a moment */
-    }
-    uint64_t page = table_alloc();
+    uint64_t old = *entry, page = table_alloc();
     if (!page) {
         return false;
     }
@@ -123,6 +307,9 @@ bool pagetable_split(struct aspace *as, uint64_t *entry)
 uint64_t *pagetable_make(struct aspace *as, uint64_t va, unsigned level)
 {
     uint64_t *t = phys_to_virt(as->root);
+    if (as->forked && !pagetable_own(as, va, level)) {
+        return NULL;
+    }
     for (unsigned l = 3; l > level; l--) {
         uint64_t *entry = &t[index_of(va, l)];
         if (l == 1 && (*entry & PTE_LARGE) && !pagetable_split(as, entry)) {
@@ -141,12 +328,11 @@ uint64_t *pagetable_make(struct aspace *as, uint64_t va, unsigned level)
     return &t[index_of(va, level)];
 }
 
-void pagetable_clear(struct aspace *as, uint64_t va, uint64_t *entry, unsigned level,
+void pagetable_prune(struct aspace *as, uint64_t va, uint64_t *entry, unsigned level,
                      void (*release)(void *, uint64_t), void *context)
 {
-    __atomic_store_n(entry, 0, __ATOMIC_RELAXED);
     /* tables of pages and of page tables; the top two stay */
-    while (--*used_count(entry) == 0 && level < 2) {
+    while (*used_count(entry) == 0 && level < 2) {
         uint64_t page = virt_to_phys(entry) & ~(PAGE_SIZE - 1), *t = phys_to_virt(as->root);
         level++;
         for (unsigned l = 3; l > level; l--) {
@@ -154,7 +340,29 @@ void pagetable_clear(struct aspace *as, uint64_t va, uint64_t *entry, unsigned l
         }
         entry = &t[index_of(va, level)];
         __atomic_store_n(entry, 0, __ATOMIC_RELAXED);
+        --*used_count(entry);
         as->private_bytes -= PAGE_SIZE;
         release(context, page);
     }
+}
+
+void pagetable_clear(struct aspace *as, uint64_t va, uint64_t *entry, unsigned level,
+                     void (*release)(void *, uint64_t), void *context)
+{
+    KASSERT(frame_of(virt_to_phys(entry) & ~(PAGE_SIZE - 1))->refs == 1);
+    __atomic_store_n(entry, 0, __ATOMIC_RELAXED);
+    --*used_count(entry);
+    pagetable_prune(as, va, entry, level, release, context);
+}
+
+bool pagetable_forget(uint64_t *entry)
+{
+    uint64_t e = __atomic_load_n(entry, __ATOMIC_RELAXED);
+    while (e && !(e & PTE_OWNED)) {
+        if (__atomic_compare_exchange_n(entry, &e, 0, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+            __atomic_fetch_sub(used_count(entry), 1, __ATOMIC_RELAXED);
+            return true;
+        }
+    }
+    return false;
 }

@@ -7,6 +7,14 @@
  * the CPU, PTE_KEPT). PTE_OWNED marks pages that the address space owns (private memory), whose
  * frames are counted; others belong to an object. Each table's frame counts its used entries in
  * frame.next, so that a table is freed when its last entry goes.
+ *
+ * Tables below the root are shared after a fork: frame.refs counts the entries that point to a
+ * table. An entry with PTE_WRITE points to a table that only this address space uses, provided the
+ * same holds for the tables above it; one without points to a table that may be shared, so that the
+ * CPU takes everything below as read-only. A shared table changes in two ways only, both right for
+ * every user of it: its entries lose PTE_WRITE when somebody makes a copy, and pages of an object
+ * are removed when the object gives them up (pagetable_forget()). For any other change the tables
+ * on the path are made the address space's own first (pagetable_own()).
  */
 #ifndef KERNEL_PAGETABLE_H
 #define KERNEL_PAGETABLE_H
@@ -38,7 +46,29 @@ static inline uint64_t page_flags(uint32_t prot)
 
 /* physical address of a PML4 with the kernel's half; 0: no memory */
 uint64_t pagetable_create(void);
-void pagetable_destroy(uint64_t root); /* tables only: every page is gone */
+/*
+ * Free the tables and what they own, but for what others share. Nobody uses them; in pieces, no
+ * lock held.
+ */
+void pagetable_destroy(uint64_t root);
+void pagetable_empty(uint64_t root); /* the same, but the root stays */
+/*
+ * Both roots point to the same tables from now on; `to` is empty. The caller flushes
+ * what CPUs know of `from`. No CPU uses `to`.
+ */
+void pagetable_share(uint64_t from, uint64_t to);
+/*
+ * Make the tables on the path to va this address space's own, down to the one that holds the entry
+ * of this level; missing ones stay missing. CPUs are told. false: no memory, nothing is different.
+ */
+bool pagetable_own(struct aspace *as, uint64_t va, unsigned level);
+/*
+ * The entry of the page table for va, if that is shared. The tables above are the address space's
+ * own. NULL: none, or not shared.
+ */
+uint64_t *pagetable_shared(struct aspace *as, uint64_t va);
+uint64_t pagetable_owned_pages(uint64_t table); /* of a table of pages: entries with PTE_OWNED */
+void pagetable_put(uint64_t table);             /* a reference to a table of pages */
 
 /*
  * The entry that maps va, and at which level; NULL if a table above is missing, then *skip is the
@@ -46,8 +76,8 @@ void pagetable_destroy(uint64_t root); /* tables only: every page is gone */
  */
 uint64_t *pagetable_find(struct aspace *as, uint64_t va, unsigned *level, uint64_t *skip);
 /*
- * The place for an entry of this level, with tables made as needed. A large page in the way is
- * split. NULL: no memory.
+ * The place for an entry of this level, with tables made as needed; the tables on the path are the
+ * address space's own then. A large page in the way is split. NULL: no memory.
  */
 uint64_t *pagetable_make(struct aspace *as, uint64_t va, unsigned level);
 void pagetable_set(uint64_t *entry, uint64_t value); /* an empty one becomes used */
@@ -57,7 +87,15 @@ void pagetable_set(uint64_t *entry, uint64_t value); /* an empty one becomes use
  */
 void pagetable_clear(struct aspace *as, uint64_t va, uint64_t *entry, unsigned level,
                      void (*release)(void *, uint64_t), void *context);
-/* a large page becomes a table of 512; false: no memory, or not now */
+/* The same for an entry that is empty already: tables may be left without any. */
+void pagetable_prune(struct aspace *as, uint64_t va, uint64_t *entry, unsigned level,
+                     void (*release)(void *, uint64_t), void *context);
+/*
+ * An object's page goes from a table that may be shared: the entry is emptied, the table stays.
+ * False if it was empty or holds private memory.
+ */
+bool pagetable_forget(uint64_t *entry);
+/* a large page becomes a table of 512; false: no memory */
 bool pagetable_split(struct aspace *as, uint64_t *entry);
 
 #endif

@@ -63,6 +63,7 @@ enum motor_error {
 #define MOTOR_MAP_STACK     (1u << 6) /* lazy, with an unmapped guard page below */
 #define MOTOR_MAP_POPULATE  (1u << 7) /* commit now */
 #define MOTOR_MAP_NOFORK    (1u << 8) /* a forked child does not get it */
+#define MOTOR_MAP_WIPEFORK  (1u << 9) /* a forked child gets zeros; anonymous memory only */
 /*
  * W^X: WRITE and EXEC together are refused with MOTOR_EACCESS. Without FIXED or NOREPLACE, a
  * non-zero address is a hint.
@@ -77,6 +78,11 @@ enum motor_error {
 #define MOTOR_ADVISE_DONTNEED 1u
 #define MOTOR_ADVISE_POPULATE 2u
 #define MOTOR_ADVISE_FREE     3u /* like DONTNEED now */
+/* MOTOR_MAP_NOFORK and MOTOR_MAP_WIPEFORK of a range, set and cleared */
+#define MOTOR_ADVISE_NOFORK   4u
+#define MOTOR_ADVISE_FORK     5u
+#define MOTOR_ADVISE_WIPEFORK 6u
+#define MOTOR_ADVISE_KEEPFORK 7u
 
 /* vmo_create() flags */
 /* committed at once, physically contiguous (queues of devices); at most 2 MiB */
@@ -149,6 +155,7 @@ struct motor_thread_start {
 #define MOTOR_UPCALL_TIMER     (1u << 1)
 /* a signal from another process waits in the process object */
 #define MOTOR_UPCALL_SIGNAL    (1u << 2)
+#define MOTOR_UPCALL_STOP      (1u << 3) /* the process stops */
 #define MOTOR_UPCALL_FAULT     (1u << 8)
 
 struct motor_context { /* integer registers of a thread in user mode */
@@ -194,16 +201,90 @@ _Static_assert(sizeof(struct motor_tcb) == 232, "ABI");
 
 /* ---- processes ---- */
 
+/*
+ * Family. A process created with MOTOR_PROCESS_CHILD, or by process_fork(), has its creator as
+ * parent: it counts for its user's process limit, stays as a zombie until the parent has waited for
+ * it, and the parent gets SIGCHLD. When the parent dies its children go to the nearest living
+ * ancestor that is a subreaper, else to init (MOTOR_PROCESS_INIT), else to the first process, which
+ * reaps at once.
+ */
+#define MOTOR_PROCESS_CHILD (1u << 0) /* process_create(): a child of the caller */
+#define MOTOR_PROCESS_INIT  (1u << 1) /* the same; first process only: it gets pid 1 */
+
 /* process_set() */
 #define MOTOR_PSET_UPCALL_ENTRY 1u /* address of the upcall entry (own process or an embryo) */
 /* where `syscall` with a foreign number continues; rcx = return rip, r11 = rflags */
 #define MOTOR_PSET_LINUX_ENTRY  2u
-#define MOTOR_PSET_UID          3u
+#define MOTOR_PSET_UID          3u /* root only: real, effective and saved at once */
 #define MOTOR_PSET_GID          4u
-#define MOTOR_PSET_PGID         5u
-#define MOTOR_PSET_SID          6u
+/* 5 and 6 were groups and sessions: see process_label() */
 #define MOTOR_PSET_MEMORY_LIMIT 7u /* bytes of committed private memory; MOTOR_NEVER: none */
 #define MOTOR_PSET_NAME         8u /* value: address of a NUL-terminated name, 31 bytes are kept */
+
+/*
+ * value: address of uint32_t[3]: real, effective, saved. Root sets any, others may permute what
+ * they have (EPERM). The effective one is what servers see; signals are judged by all.
+ */
+#define MOTOR_PSET_UIDS          9u
+#define MOTOR_PSET_GIDS          10u
+#define MOTOR_PSET_CHILD_FLAGS   11u /* MOTOR_CHILD_*: what the death and stop of children mean */
+#define MOTOR_PSET_DEATH_SIGNAL  12u /* a signal that comes when the parent dies; 0: none */
+#define MOTOR_PSET_SUBREAPER     13u /* 1: orphaned descendants become children of this process */
+#define MOTOR_PSET_PROCESS_LIMIT 14u /* processes of its real user, for its own fork and create */
+#define MOTOR_PSET_SIGNAL_LIMIT  15u /* signals that may be queued for it */
+#define MOTOR_CHILD_AUTO_REAP    (1u << 0) /* no zombies: SIGCHLD ignored, or SA_NOCLDWAIT */
+#define MOTOR_CHILD_NO_STOP      (1u << 1) /* no SIGCHLD for stop and continue: SA_NOCLDSTOP */
+
+/* process_label(): who belongs where. pid 0: the caller */
+#define MOTOR_LABEL_PPID     0u
+#define MOTOR_LABEL_PGID     1u
+#define MOTOR_LABEL_SID      2u
+/*
+ * value: the group, 0: its own pid. Of oneself or of a child that has not exec'd (EACCESS); within
+ * one session, to an existing group of it or a new one, and never of a session leader (EPERM).
+ * ENOENT: no such process, or not a child.
+ */
+#define MOTOR_LABEL_SET_PGID 3u
+/* a new session; EPERM for the leader of a group. Of oneself, or of a child not yet started */
+#define MOTOR_LABEL_SET_SID  4u
+
+/* process_wait(): which children */
+#define MOTOR_WAIT_ANY   0u
+#define MOTOR_WAIT_PID   1u
+#define MOTOR_WAIT_GROUP 2u
+/* what of them, and how */
+#define MOTOR_WAIT_EXITED    (1u << 0)
+#define MOTOR_WAIT_STOPPED   (1u << 1)
+#define MOTOR_WAIT_CONTINUED (1u << 2)
+#define MOTOR_WAIT_NOHANG    (1u << 3)
+#define MOTOR_WAIT_KEEP      (1u << 4) /* look only: it can be waited for again */
+
+struct motor_wait {
+    uint32_t pid; /* 0: none is ready (NOHANG) */
+    uint32_t uid; /* real */
+    uint32_t code;   /* Linux CLD_*: 1 exited, 2 killed, 5 stopped, 6 continued */
+    uint32_t status; /* exit code or signal */
+    uint64_t user_ns, system_ns; /* with its own waited-for children */
+    uint64_t memory_max;         /* bytes: most private memory it has had */
+    uint64_t reserved;
+};
+_Static_assert(sizeof(struct motor_wait) == 48, "ABI");
+
+/*
+ * A signal as it travels: the first 48 bytes of Linux's siginfo_t. `thread`, where Linux has padding:
+ * a hint for the receiving runtime, 0: the process.
+ */
+struct motor_signal {
+    int32_t signo, error, code;
+    uint32_t thread;
+    uint64_t data[4];
+};
+_Static_assert(sizeof(struct motor_signal) == 48, "ABI");
+
+/* signal_send(): to whom */
+#define MOTOR_TO_PROCESS 0u /* id: a pid */
+#define MOTOR_TO_GROUP   1u /* id: a group; 0: the caller's */
+#define MOTOR_TO_ALL     2u /* all but the caller, init and the first process */
 
 /* process_info() */
 #define MOTOR_PINFO_BASIC 1u /* struct motor_process_info */
@@ -223,6 +304,11 @@ struct motor_process_info {
     uint64_t user_ns, system_ns;
     uint64_t start_ns;
     char name[32];
+    uint32_t ruid, suid, rgid, sgid;
+    uint32_t stopped; /* the signal that stopped it, 0: not stopped */
+    uint32_t flags;   /* reserved */
+    uint64_t children_user_ns, children_system_ns; /* of those waited for */
+    uint64_t memory_max, children_memory_max;      /* bytes of private memory at most */
 };
 
 /* Exit status: the wait status encoding of Linux, (code & 255) << 8, or the signal number. */

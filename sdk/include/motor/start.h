@@ -24,13 +24,21 @@
 #define MOTOR_FD_SOCKET 3u /* net engine */
 #define MOTOR_FD_OTHER  4u /* reserved for pipes and UNIX sockets */
 
+/*
+ * A descriptor on its way to another program: in a start block, or in a message. Two with the same
+ * handle are one description.
+ */
 struct motor_start_fd {
     int32_t fd;
     uint32_t protocol;
     motor_handle handle;
-    uint32_t flags;  /* O_* status flags as for fcntl(F_GETFL), plus bit 31: FD_CLOEXEC */
-    uint64_t offset; /* file offset */
+    uint32_t flags;      /* O_* status flags as for fcntl(F_GETFL), plus bit 31: FD_CLOEXEC */
+    uint64_t offset;     /* file offset */
+    motor_handle second; /* the protocol's: a memory object; 0: none */
+    uint32_t reserved;
+    uint64_t word[2]; /* the protocol's */
 };
+_Static_assert(sizeof(struct motor_start_fd) == 48, "ABI");
 
 struct motor_start {
     uint64_t magic;
@@ -56,6 +64,11 @@ struct motor_start {
     uint64_t signal_ignored; /* bit n-1: signal n is SIG_IGN */
     uint64_t signal_blocked;
     uint64_t rlimit[16][2]; /* soft and hard, by Linux RLIMIT_ numbers */
+    uint32_t groups, group_list; /* count; offset of uint32_t[] */
+    int32_t nice;
+    uint8_t no_new_privs, subreaper, death_signal, reserved;
+    uint64_t timer_slack;
+    uint64_t alarm[2]; /* ITIMER_REAL: ns left (0: not armed) and interval */
 };
 
 #define MOTOR_START_RLIMITS        (1u << 0) /* rlimit[] is meaningful */

@@ -3,7 +3,7 @@
 # The pure parts of the POSIX runtime on the host, under sanitizers: signals and timers over a made-up kernel and clock;
 # the ELF parser with damaged files; the formatter.
 
-POSIX_CORE := $(addprefix posix/,signal timers alloc string lock elf)
+POSIX_CORE := $(addprefix posix/,signal kill timers alloc string lock elf)
 POSIX_CORE_FLAGS := -std=gnu17 -O1 -g -fno-omit-frame-pointer -Wall -Wextra -Isdk/include -Iposix -DPX_HOST_TEST \
     -DMOTOR_SYSCALL_EXTERN -ffreestanding -fno-builtin -fsanitize=address,undefined -fno-sanitize-recover=undefined
 

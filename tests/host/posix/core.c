@@ -60,13 +60,32 @@ int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64
         return futex_answer;
     case MOTOR_SYS_futex_wake:
     case MOTOR_SYS_unmap:
+    case MOTOR_SYS_process_set:
+    case MOTOR_SYS_signal_fetch:
         return 0;
+    case MOTOR_SYS_signal_send:
+        return -MOTOR_ENOENT; /* there is no other process */
     default:
         host_fail(__FILE__, __LINE__, "an unexpected kernel call");
     }
 }
 
 /* ---- the rest of the runtime, as far as it is needed ---- */
+
+struct px_process *px_home(void)
+{
+    return &process;
+}
+
+motor_handle px_proc_handle(void)
+{
+    return 0;
+}
+
+long px_sys_getpgrp(void)
+{
+    return process.pid;
+}
 
 uint64_t px_now(void)
 {

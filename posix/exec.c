@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * execve: a start block and an embryo for the new program, and then this process goes on there
+ * (process_exec). For a child of vfork the embryo is its own, and gets a thread. What can fail
+ * fails before: the file is opened and its headers are read here, though the new program's runtime
+ * loads it. `#!` is followed here, too.
+ */
+#include <motor/process.h>
+
+#include "elf.h"
+#include "fd.h"
+#include "file.h"
+#include "internal.h"
+
+#define ARGS_MAX    (2u << 20)   /* bytes of strings and their pointers, as Linux's usual limit */
+#define STRING_MAX  (128u << 10) /* of one */
+#define SCRIPTS_MAX 5            /* scripts that are interpreters of scripts */
+#define HEAD_SIZE   256u         /* of a script, that its first line must fit in */
+
+struct strings {
+    uint32_t count;
+    uint64_t at; /* offset in the block */
+};
+
+struct exec {
+    motor_handle file, block_vmo, embryo;
+    uint8_t *block; /* mapped here while it is filled */
+    uint64_t size, limit;
+    uint64_t args_left; /* bytes */
+    struct strings argv, envp;
+    uint64_t path; /* offset: what was asked for */
+    uint32_t fds;
+    uint64_t fd_table;
+    motor_handle *keep;
+    uint32_t kept, keep_max;
+    char head[HEAD_SIZE + 1];
+    char script[IO_PATH_MAX], interpreter[HEAD_SIZE], argument[HEAD_SIZE];
+};
+
+/* ---- the file ---- */
+
+static bool read_file(void *context, uint64_t offset, void *to, size_t size)
+{
+    struct motor_msg m = {
+        .op = IO_READ, .word = {offset}, .out = to, .out_size = size, .deadline = MOTOR_NEVER};
+    return px_call(*(motor_handle *)context, &m) == (long)size;
+}
+
+/* The program file, checked for the right to execute it, in x->file; x->head has its first bytes.
+ */
+static long open_file(struct exec *x, int directory, const char *path, int flags, uint64_t *size)
+{
+    struct px_path p;
+    struct io_stat st;
+    struct motor_msg m = {
+        .op = IO_EXEC, .out = &st, .out_size = sizeof(st), .deadline = MOTOR_NEVER};
+    bool empty = flags & AT_EMPTY_PATH;
+    long status = px_path_get(&p, directory, path, empty);
+    if (status < 0) {
+        return status;
+    }
+    m.word[0] = (uint64_t)(flags & AT_SYMLINK_NOFOLLOW);
+    if (empty && !p.length && !px_is_fs_base(&p)) {
+        status = -EACCES;
+    } else {
+        int own;
+        status = px_path_call(&p, &m, &own);
+        status = status == -PX_OWN_FD_ONLY ? -EACCES : status;
+    }
+    px_path_put(&p);
+    if (status < 0) {
+        return status;
+    }
+    if (m.nhandles != 1) {
+        return -EIO;
+    }
+    x->file = m.handle[0];
+    *size = (uint64_t)st.size;
+    struct motor_msg r = {
+        .op = IO_READ, .out = x->head, .out_size = HEAD_SIZE, .deadline = MOTOR_NEVER};
+    status = px_call(x->file, &r);
+    if (status >= 0) {
+        memset(x->head + status, 0, sizeof(x->head) - (size_t)status);
+    }
+    return PX_MIN(status, 0L);
+}
+
+static long check_program(struct exec *x, uint64_t size)
+{
+    struct elf_program *e = px_alloc(sizeof(*e));
+    struct elf_header h;
+    memcpy(&h, x->head, sizeof(h));
+    const char *error =
+        e ? elf_parse(e, &h, PX_MIN(size, sizeof(h)), size, read_file, &x->file) : "";
+    px_free(e);
+    return !e ? -ENOMEM : error ? -ENOEXEC : 0;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* "#! interpreter [argument]": false if that is no line. */
+static bool parse_script(struct exec *x)
+{
+    char *end = strchr(x->head, '\n'), *at = x->head + 2;
+    end = end ? end : x->head + strlen(x->head);
+    while (end > at && is_blank(end[-1])) {
+        end--;
+    }
+    *end = 0;
+    while (is_blank(*at)) {
+        at++;
+    }
+    char *name = at;
+    while (*at && !is_blank(*at)) {
+        at++;
+    }
+    size_t length = (size_t)(at - name);
+    while (is_blank(*at)) {
+        *at++ = 0;
+    }
+    memcpy(x->interpreter, name, length);
+    x->interpreter[length] = 0;
+    memcpy(x->argument, at, strlen(at) + 1);
+    return length != 0;
+}
+
+/* ---- the block ---- */
+
+static long put_bytes(struct exec *x, const void *from, size_t size, uint64_t *at)
+{
+    x->size = (x->size + 7) & ~7ull;
+    if (size > x->limit - x->size) {
+        return -E2BIG;
+    }
+    *at = x->size;
+    if (from) {
+        memcpy(x->block + x->size, from, size);
+    }
+    x->size += size;
+    return 0;
+}
+
+static long put_string(struct exec *x, const char *from)
+{
+    size_t room = PX_MIN(x->args_left, (uint64_t)STRING_MAX);
+    long n = px_copy_string((char *)x->block + x->size, from, room);
+    if (n < 0) {
+        return n == -ENAMETOOLONG ? -E2BIG : n;
+    }
+    uint64_t bytes = (uint64_t)n + 1;
+    x->size += bytes;
+    x->args_left -= PX_MIN(x->args_left, bytes + sizeof(char *));
+    return 0;
+}
+
+/* The strings of a program's array from its `skip`th on. */
+static long put_list(struct exec *x, struct strings *to, const void *user, uint32_t skip)
+{
+    const char *string;
+    for (uint64_t i = 0; user; i++) {
+        if (px_copy_in(&string, (const char *const *)user + i, sizeof(string)) < 0) {
+            return -EFAULT;
+        }
+        if (!string) {
+            break;
+        }
+        if (i < skip) {
+            continue;
+        }
+        long status = put_string(x, string);
+        if (status < 0) {
+            return status;
+        }
+        to->count++;
+    }
+    return 0;
+}
+
+static long put_one(struct exec *x, const char *string)
+{
+    x->argv.count++;
+    return put_string(x, string);
+}
+
+/* A block that can hold what may be asked for; its pages appear as they are filled. */
+static long block_new(struct exec *x)
+{
+    uint32_t fds = px_fd_records(NULL, 0);
+    x->limit = (sizeof(struct motor_start) + ARGS_MAX + 3 * IO_PATH_MAX + PX_GROUPS_MAX * 4 +
+                fds * sizeof(struct motor_start_fd) + (64u << 10)) &
+               ~(uint64_t)(MOTOR_PAGE_SIZE - 1);
+    x->fds = fds;
+    x->args_left = ARGS_MAX;
+    int64_t vmo = motor_vmo_create(x->limit, 0);
+    if (vmo < 0) {
+        return -ENOMEM;
+    }
+    x->block_vmo = (motor_handle)vmo;
+    int64_t at = motor_map(0, x->block_vmo, 0, 0, x->limit,
+                           MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_NOFORK);
+    if (at < 0) {
+        return -ENOMEM;
+    }
+    x->block = (uint8_t *)at;
+    x->size = sizeof(struct motor_start);
+    return 0;
+}
+
+/*
+ * Opens the file, and the interpreter if it is a script, and puts the arguments. Each script is an
+ * argument of the next interpreter, so the list grows at the front: it is put anew each time.
+ */
+static long put_program(struct exec *x, int directory, const char *path, int flags,
+                        const void *argv)
+{
+    const char *script = x->script;
+    uint64_t size, start = x->size, left = x->args_left;
+    long status = open_file(x, directory, path, flags, &size);
+    struct {
+        char text[4 * HEAD_SIZE]; /* interpreter, argument, ... of all scripts so far */
+        size_t used;
+        uint32_t count;
+    } prefix = {.count = 0};
+    uint32_t depth = 0;
+    while (status == 0 && x->head[0] == '#' && x->head[1] == '!') {
+        if (++depth > SCRIPTS_MAX) {
+            return -ELOOP;
+        }
+        if (!parse_script(x)) {
+            return -ENOEXEC;
+        }
+        size_t a = strlen(x->interpreter) + 1, b = x->argument[0] ? strlen(x->argument) + 1 : 0;
+        if (prefix.used + a + b > sizeof(prefix.text)) {
+            return -ELOOP;
+        }
+        /* a script's interpreter that is a script: its name is the argument after the new ones */
+        memmove(prefix.text + a + b, prefix.text, prefix.used);
+        memcpy(prefix.text, x->interpreter, a);
+        memcpy(prefix.text + a, x->argument, b);
+        prefix.used += a + b;
+        prefix.count += 1 + (b != 0);
+        motor_handle_close(x->file);
+        x->file = 0;
+        status = open_file(x, AT_FDCWD, x->interpreter, 0, &size);
+    }
+    if (status == 0) {
+        status = check_program(x, size);
+    }
+    if (status < 0) {
+        return status;
+    }
+    x->size = start;
+    x->args_left = left;
+    x->argv = (struct strings){.at = x->size};
+    const char *at = prefix.text;
+    for (uint32_t i = 0; i < prefix.count && status == 0; i++) {
+        status = put_one(x, at);
+        at += strlen(at) + 1;
+    }
+    if (status == 0 && prefix.count) {
+        status = put_one(x, script);
+    }
+    if (status == 0) {
+        status = put_list(x, &x->argv, argv, prefix.count ? 1 : 0);
+    }
+    if (status == 0 && !x->argv.count) { /* as Linux: there is always one */
+        status = put_one(x, "");
+    }
+    return status;
+}
+
+static long put_descriptors(struct exec *x)
+{
+    uint64_t size = x->fds * sizeof(struct motor_start_fd);
+    long status = put_bytes(x, NULL, size, &x->fd_table);
+    if (status == 0) {
+        uint32_t n = px_fd_records((struct motor_start_fd *)(x->block + x->fd_table), x->fds);
+        x->fds = PX_MIN(n, x->fds); /* other threads may open and close meanwhile */
+    }
+    return status;
+}
+
+/* ---- what goes along ---- */
+
+static void keep(struct exec *x, motor_handle h)
+{
+    if (h && x->kept < x->keep_max) {
+        x->keep[x->kept++] = h;
+    }
+}
+
+static long choose_handles(struct exec *x, motor_handle cwd)
+{
+    const struct px_process *p = px_proc();
+    const struct motor_start_fd *fd = (const struct motor_start_fd *)(x->block + x->fd_table);
+    x->keep_max = 8 + 2 * x->fds;
+    x->keep = px_alloc(x->keep_max * sizeof(*x->keep));
+    if (!x->keep) {
+        return -ENOMEM;
+    }
+    keep(x, p->root);
+    keep(x, p->net);
+    keep(x, p->tty);
+    keep(x, p->trace);
+    keep(x, p->start->runtime);
+    keep(x, cwd);
+    keep(x, x->file);
+    for (uint32_t i = 0; i < x->fds; i++) {
+        keep(x, fd[i].handle);
+        keep(x, fd[i].second);
+    }
+    return 0;
+}
+
+static uint64_t ignored_signals(const struct px_process *p)
+{
+    uint64_t set = 0;
+    for (int sig = 1; sig <= NSIG; sig++) {
+        if (p->signals->action[sig].handler == SIG_IGN) {
+            set |= PX_BIT(sig);
+        }
+    }
+    return set;
+}
+
+static long fill_start(struct exec *x, motor_handle cwd)
+{
+    struct px_process *p = px_proc();
+    const struct px_thread *t = px_self();
+    uint64_t groups;
+    long status = put_bytes(x, p->groups.id, p->groups.count * sizeof(uint32_t), &groups);
+    if (status < 0) {
+        return status;
+    }
+    struct motor_start s = {
+        .magic = MOTOR_START_MAGIC,
+        .size = (uint32_t)x->size,
+        .flags = (p->start->flags & MOTOR_START_REPORT_MISSING) | MOTOR_START_RLIMITS,
+        .runtime = p->start->runtime,
+        .root = p->root,
+        .cwd = cwd,
+        .net = p->net,
+        .tty = p->tty,
+        .exec = x->file,
+        .trace = p->trace,
+        .argc = x->argv.count,
+        .argv = (uint32_t)x->argv.at,
+        .envc = x->envp.count,
+        .envp = (uint32_t)x->envp.at,
+        .exec_path = (uint32_t)x->path,
+        .fds = x->fds,
+        .fd_table = (uint32_t)x->fd_table,
+        .pid = p->pid,
+        .uid = p->uid,
+        .euid = p->euid,
+        .gid = p->gid,
+        .egid = p->egid,
+        .umask = p->umask,
+        .runtime_size = p->start->runtime_size,
+        .signal_ignored = ignored_signals(p),
+        .signal_blocked = t->work & PX_WORK_RESTORE ? t->saved_mask : t->mask,
+        .groups = p->groups.count,
+        .group_list = (uint32_t)groups,
+        .nice = t->nice,
+        .no_new_privs = p->attributes.no_new_privs,
+        .subreaper = p->attributes.subreaper,
+        .death_signal = p->attributes.death_signal,
+        .timer_slack = p->attributes.timer_slack,
+    };
+    memcpy(s.rlimit, p->limit, sizeof(s.rlimit));
+    s.alarm[0] = px_alarm_left(p, &s.alarm[1]);
+    memcpy(x->block, &s, sizeof(s));
+    return 0;
+}
+
+/* ---- the program begins ---- */
+
+/* The saved ids become the effective ones, as at every exec. */
+static void save_ids(struct px_process *p, motor_handle process)
+{
+    if (p->suid != p->euid) {
+        motor_process_set(process, MOTOR_PSET_UIDS,
+                          (uint64_t)(uint32_t[]){p->uid, p->euid, p->euid});
+    }
+    if (p->sgid != p->egid) {
+        motor_process_set(process, MOTOR_PSET_GIDS,
+                          (uint64_t)(uint32_t[]){p->gid, p->egid, p->egid});
+    }
+}
+
+static const char *last_part(const char *path)
+{
+    for (const char *slash; (slash = strchr(path, '/'));) {
+        path = slash + 1;
+    }
+    return path;
+}
+
+/* The embryo of a vfork child becomes a process; its parent goes on. */
+static long start_child(struct exec *x, const struct motor_thread_start *start)
+{
+    motor_handle embryo = px_vfork_embryo(px_proc()->vfork);
+    int64_t status = motor_handle_give(embryo, x->keep, x->kept);
+    if (status < 0 && status != -MOTOR_EBUSY && status != -MOTOR_EGONE) {
+        return px_errno(status);
+    }
+    save_ids(px_proc(), embryo);
+    status = motor_thread_create(embryo, start);
+    if (status > 0) {
+        motor_handle_close((motor_handle)status);
+    } else if (status != -MOTOR_EGONE) { /* killed already: its parent will learn that */
+        return px_errno(status);
+    }
+    return 0;
+}
+
+static long replace(struct exec *x, const struct motor_thread_start *start)
+{
+    save_ids(px_proc(), 0);
+    px_signals_hand_over(px_self());
+    return px_errno(motor_process_exec(x->embryo, start, x->keep, x->kept));
+}
+
+static long begin(struct exec *x)
+{
+    struct px_process *p = px_proc();
+    struct motor_thread_start start;
+    int64_t embryo = p->vfork ? (int64_t)px_vfork_embryo(p->vfork) : motor_process_create(0);
+    if (embryo < 0) {
+        return -ENOMEM;
+    }
+    if (!p->vfork) {
+        x->embryo = (motor_handle)embryo;
+    }
+    int64_t status = motor_process_prepare((motor_handle)embryo, p->start->runtime,
+                                           p->start->runtime_size, x->block_vmo, x->size, &start);
+    if (status < 0) {
+        return status == -MOTOR_EGONE && p->vfork ? 0 : px_errno(status);
+    }
+    motor_process_set((motor_handle)embryo, MOTOR_PSET_NAME,
+                      (uint64_t)last_part((const char *)x->block + x->path));
+    return p->vfork ? start_child(x, &start) : replace(x, &start);
+}
+
+static void done(struct exec *x)
+{
+    motor_handle close[] = {x->file, x->block_vmo, x->embryo};
+    if (x->block) {
+        px_unmap(x->block, x->limit);
+    }
+    for (int i = 0; i < 3; i++) {
+        if (close[i]) {
+            motor_handle_close(close[i]);
+        }
+    }
+    px_free(x->keep);
+    px_free(x);
+}
+
+static long prepare(struct exec *x, int directory, const char *path, const void *argv,
+                    const void *envp, int flags, motor_handle cwd)
+{
+    long status = px_copy_string(x->script, path, sizeof(x->script));
+    if (status < 0) {
+        return status;
+    }
+    if (!status && !(flags & AT_EMPTY_PATH)) {
+        return -ENOENT;
+    }
+    if (!status) {
+        px_format(x->script, sizeof(x->script), "/dev/fd/%d", directory);
+    }
+    status = block_new(x);
+    if (status == 0) {
+        status = put_bytes(x, x->script, strlen(x->script) + 1, &x->path);
+    }
+    if (status == 0) {
+        status = put_program(x, directory, path, flags, argv);
+    }
+    x->envp.at = x->size;
+    if (status == 0) {
+        status = put_list(x, &x->envp, envp, 0);
+    }
+    if (status == 0) {
+        status = put_descriptors(x);
+    }
+    if (status == 0) {
+        status = fill_start(x, cwd);
+    }
+    return status == 0 ? choose_handles(x, cwd) : status;
+}
+
+static long exec(int directory, const char *path, const void *argv, const void *envp, int flags)
+{
+    struct exec *x = px_alloc(sizeof(*x));
+    if (!x) {
+        return -ENOMEM;
+    }
+    struct px_file *cwd = px_cwd_get();
+    long status = prepare(x, directory, path, argv, envp, flags, cwd->handle);
+    if (status == 0) {
+        status = begin(x);
+    }
+    px_file_put(cwd);
+    done(x);
+    if (status == 0) { /* only a vfork child comes back from its exec: as its parent */
+        px_vfork_return();
+    }
+    return status;
+}
+
+long px_sys_execve(const char *path, const void *argv, const void *envp)
+{
+    return exec(AT_FDCWD, path, argv, envp, 0);
+}
+
+long px_sys_execveat(int directory, const char *path, const void *argv, const void *envp, int flags)
+{
+    if (flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) {
+        return -EINVAL;
+    }
+    return exec(directory, path, argv, envp, flags);
+}
