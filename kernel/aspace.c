@@ -67,15 +67,20 @@ struct region *region_first_in(struct aspace *as, uint64_t start, uint64_t end)
     return r && region_start(r) < end ? r : NULL;
 }
 
+void region_link(struct region *r)
+{
+    if (r->vmo) {
+        spin_lock(&r->vmo->lock);
+        list_append(r->vmo->mappings.next, &r->vmo_link);
+        spin_unlock(&r->vmo->lock);
+    }
+}
+
 static void region_insert(struct aspace *as, struct region *r, uint64_t start)
 {
     tree_insert(&as->regions, &r->node, start);
     as->region_count++;
-    if (r->vmo) {
-        spin_lock(&r->vmo->lock);
-        list_append(&r->vmo->mappings, &r->vmo_link);
-        spin_unlock(&r->vmo->lock);
-    }
+    region_link(r);
 }
 
 /*
@@ -156,26 +161,24 @@ static bool split_range(struct aspace *as, uint64_t start, uint64_t end)
 
 static bool may_merge(const struct region *a, const struct region *b)
 {
-    return a && b && !a->vmo && !b->vmo && a->end == region_start(b) && a->flags == b->flags &&
-           a->max_prot == b->max_prot && !a->dying && !b->dying;
+    return a && b && a->end == region_start(b) && a->vmo == b->vmo && a->flags == b->flags &&
+           a->max_prot == b->max_prot && !a->dying && !b->dying &&
+           (!a->vmo || a->offset + (a->end - region_start(a)) == b->offset);
 }
 
-/*
- * Join r with anonymous neighbours that are alike. Returns a region that became free memory, or
- * NULL.
- */
-static void region_merge(struct aspace *as, struct region *r)
+/* Join neighbours that are alike, around and in a range. */
+static void merge_range(struct aspace *as, uint64_t start, uint64_t end)
 {
-    struct region *next = region_next(r), *before = region_floor(as, region_start(r) - 1);
-    if (may_merge(r, next)) {
+    struct region *r = region_floor(as, start - 1), *next;
+    r = r ? r : region_first_in(as, start, end);
+    while (r && (next = region_next(r)) && region_start(next) <= end) {
+        if (!may_merge(r, next)) {
+            r = next;
+            continue;
+        }
         r->end = next->end;
         region_remove(as, next);
-        kfree(next);
-    }
-    if (may_merge(before, r)) {
-        before->end = r->end;
-        region_remove(as, r);
-        kfree(r);
+        region_free(next); /* not the object's last reference: r has one */
     }
 }
 
@@ -495,6 +498,7 @@ static int64_t unmap_range(struct aspace *as, uint64_t start, uint64_t end)
     }
     int64_t status = split_range(as, start, end) ? own_range(as, start, end, false) : -MOTOR_ENOMEM;
     if (status < 0) {
+        merge_range(as, start, end);
         return status;
     }
     for (struct region *r = region_first_in(as, start, end); r && region_start(r) < end;
@@ -592,9 +596,7 @@ static int64_t insert_mapping(struct aspace *as, struct region *r, uint64_t addr
     r->end = address + length;
     as->virtual_bytes += length;
     region_insert(as, r, address);
-    if (!r->vmo && !(flags & MOTOR_MAP_STACK) && !r->dying) {
-        region_merge(as, r);
-    }
+    merge_range(as, address, r->end);
     return (int64_t)address;
 }
 
@@ -694,23 +696,19 @@ static int64_t protect_check(struct aspace *as, uint64_t start, uint64_t end, ui
 static int64_t protect_range(struct aspace *as, uint64_t start, uint64_t end, uint32_t prot)
 {
     int64_t status = protect_check(as, start, end, prot);
-    if (status == 0 && !split_range(as, start, end)) {
-        status = -MOTOR_ENOMEM;
-    }
-    if (status == 0) {
-        status = own_range(as, start, end, true);
-    }
     if (status < 0) {
         return status;
     }
-    for (struct region *r = region_first_in(as, start, end); r && region_start(r) < end;
-         r = region_next(r)) {
+    status = split_range(as, start, end) ? own_range(as, start, end, true) : -MOTOR_ENOMEM;
+    struct region *r = status == 0 ? region_first_in(as, start, end) : NULL;
+    for (; r && region_start(r) < end; r = region_next(r)) {
         if ((r->flags & MOTOR_PROT_MASK) != prot) {
             r->flags = (r->flags & ~MOTOR_PROT_MASK) | prot; /* faults go by the new rights */
             protect_entries(as, region_start(r), r->end, prot);
         }
     }
-    return 0;
+    merge_range(as, start, end);
+    return status;
 }
 
 int64_t aspace_protect(struct aspace *as, uint64_t address, uint64_t length, uint32_t prot)
@@ -811,11 +809,7 @@ static bool grow_in_place(struct aspace *as, struct region *r, uint64_t old, uin
 static int64_t move_mapping(struct aspace *as, uint64_t old, uint64_t old_length, uint64_t to,
                             uint64_t length, bool fixed)
 {
-    uint64_t end = old + old_length, moved = old_length < length ? old_length : length;
-    int64_t status = split_range(as, old, end) ? own_range(as, old, end, true) : -MOTOR_ENOMEM;
-    if (status < 0) {
-        return status;
-    }
+    uint64_t moved = old_length < length ? old_length : length;
     struct region *source = region_find(as, old);
     struct region *target =
         region_alloc(as, source->vmo, source->offset, 0, source->flags, source->max_prot);
@@ -836,8 +830,24 @@ static int64_t move_mapping(struct aspace *as, uint64_t old, uint64_t old_length
     }
     move_entries(as, old, (uint64_t)at, moved, false);
     target->dying = false;
-    unmap_range(as, old, end);
+    unmap_range(as, old, old + old_length);
+    merge_range(as, (uint64_t)at, (uint64_t)at + length);
     return at;
+}
+
+/* The range as a region of its own, its tables owned, moves. [as->lock, dropped in between] */
+static int64_t move_range(struct aspace *as, uint64_t old, uint64_t old_length, uint64_t to,
+                          uint64_t length, bool fixed)
+{
+    uint64_t end = old + old_length;
+    int64_t status = split_range(as, old, end) ? own_range(as, old, end, true) : -MOTOR_ENOMEM;
+    if (status == 0) {
+        status = move_mapping(as, old, old_length, to, length, fixed);
+    }
+    if (status < 0) {
+        merge_range(as, old, end);
+    }
+    return status;
 }
 
 /* [as->lock, dropped in between; as->changing] */
@@ -856,7 +866,7 @@ static int64_t remap_range(struct aspace *as, uint64_t old, uint64_t old_length,
     if (!fixed && grow_in_place(as, r, old, old_length, length)) {
         return (int64_t)old;
     }
-    return flags & MOTOR_REMAP_MAYMOVE ? move_mapping(as, old, old_length, to, length, fixed)
+    return flags & MOTOR_REMAP_MAYMOVE ? move_range(as, old, old_length, to, length, fixed)
                                        : -MOTOR_ENOMEM;
 }
 
@@ -908,14 +918,13 @@ static int64_t set_fork(struct aspace *as, uint64_t start, uint64_t end, uint32_
             return -MOTOR_EINVAL; /* it would show the object's bytes, not zeros */
         }
     }
-    if (!split_range(as, start, end)) {
-        return -MOTOR_ENOMEM;
-    }
-    for (struct region *r = region_first_in(as, start, end); r && region_start(r) < end;
-         r = region_next(r)) {
+    bool split = split_range(as, start, end);
+    struct region *r = split ? region_first_in(as, start, end) : NULL;
+    for (; r && region_start(r) < end; r = region_next(r)) {
         r->flags = (r->flags & ~clear) | set;
     }
-    return 0;
+    merge_range(as, start, end);
+    return split ? 0 : -MOTOR_ENOMEM;
 }
 
 static int64_t populate(struct aspace *as, uint64_t start, uint64_t end)
@@ -979,7 +988,8 @@ int64_t aspace_advise(struct aspace *as, uint64_t address, uint64_t length, uint
 
 /* ---- for memory objects ---- */
 
-void aspace_forget_pages(struct aspace *as, struct vmo *v, uint64_t start, uint64_t end)
+void aspace_forget_pages(struct aspace *as, struct vmo *v, uint64_t start, uint64_t end,
+                         uint64_t epoch)
 {
     struct gather g;
     gather_begin(&g, as);
@@ -988,6 +998,7 @@ void aspace_forget_pages(struct aspace *as, struct vmo *v, uint64_t start, uint6
         if (r->vmo != v) {
             continue;
         }
+        vmo_mapping_visited(v, r, epoch);
         uint64_t size = r->end - region_start(r), from = start > r->offset ? start - r->offset : 0;
         uint64_t to = end > r->offset ? end - r->offset : 0;
         to = to < size ? to : size;

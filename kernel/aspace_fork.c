@@ -64,11 +64,7 @@ static void link_regions(struct aspace *child)
 {
     unsigned n = 0;
     for (struct region *r = region_first_in(child, 0, USER_END); r; r = region_next(r)) {
-        if (r->vmo) {
-            spin_lock(&r->vmo->lock);
-            list_append(&r->vmo->mappings, &r->vmo_link);
-            spin_unlock(&r->vmo->lock);
-        }
+        region_link(r);
         if (++n % BATCH == 0) {
             sched_preempt_point();
         }

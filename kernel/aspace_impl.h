@@ -34,6 +34,8 @@ static inline uint64_t region_start(const struct region *r)
 /* in no tree yet; takes a reference to v. NULL: no memory */
 struct region *region_alloc(struct aspace *as, struct vmo *v, uint64_t offset, uint64_t end,
                             uint32_t flags, uint32_t max_prot);
+/* into its object's list, at the front: removals of pages that are under way come by */
+void region_link(struct region *r);
 /* the last that starts at or below; NULL */
 struct region *region_floor(struct aspace *as, uint64_t address);
 struct region *region_find(struct aspace *as, uint64_t address); /* the one that holds it; NULL */
@@ -84,8 +86,9 @@ int64_t own_range(struct aspace *as, uint64_t start, uint64_t end, bool all);
 bool unmap_entries(struct gather *g, uint64_t *at, uint64_t end);
 
 bool aspace_try_get(struct aspace *as); /* false: it is being torn down */
-/* byte range of v: take object pages out */
-void aspace_forget_pages(struct aspace *as, struct vmo *v, uint64_t start, uint64_t end);
+/* byte range of v: take object pages out of all mappings, which are then visited in this epoch */
+void aspace_forget_pages(struct aspace *as, struct vmo *v, uint64_t start, uint64_t end,
+                         uint64_t epoch);
 int64_t fault_locked(struct aspace *as, uint64_t address, uint32_t access); /* as->lock held */
 
 #endif

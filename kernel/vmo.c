@@ -348,36 +348,51 @@ int64_t vmo_commit(struct vmo *v, uint64_t offset, uint64_t length)
 
 /* ---- removal ---- */
 
+void vmo_mapping_visited(struct vmo *v, struct region *r, uint64_t epoch)
+{
+    spin_lock(&v->lock);
+    if (!list_empty(&r->vmo_link)) { /* else a fork has not come to it yet */
+        r->visited = epoch;
+        list_remove(&r->vmo_link);
+        list_append(&v->mappings, &r->vmo_link);
+    }
+    spin_unlock(&v->lock);
+}
+
 /*
- * Visit every mapping of pages [first, last), each once, and take these pages out of it. No lock
- * held.
+ * Take pages [first, last) out of every mapping: of one address space after the other, under its
+ * lock, so that it does not matter what becomes of its regions before and after. No lock held.
  */
 static void unmap_everywhere(struct vmo *v, uint64_t first, uint64_t last)
 {
     spin_lock(&v->lock);
+    while (v->removing) { /* who has visited what is known of one removal only */
+        spin_unlock(&v->lock);
+        sched_preempt_point();
+        sched_yield();
+        spin_lock(&v->lock);
+    }
+    v->removing = true;
     uint64_t epoch = ++v->epoch;
-    for (;;) {
-        struct region *r = NULL;
-        for (struct list *l = v->mappings.next; l != &v->mappings; l = l->next) {
-            struct region *candidate = container_of(l, struct region, vmo_link);
-            if (candidate->visited != epoch) {
-                r = candidate;
-                break;
-            }
-        }
-        if (!r) {
+    while (!list_empty(&v->mappings)) {
+        struct region *r = container_of(v->mappings.next, struct region, vmo_link);
+        struct aspace *as = r->as;
+        if (r->visited == epoch) {
             break;
         }
-        r->visited = epoch;
-        struct aspace *as = r->as;
-        if (!aspace_try_get(as)) {
-            continue; /* being torn down: its tables go as a whole */
+        bool live = aspace_try_get(as);
+        if (!live) { /* being torn down: its tables go as a whole */
+            r->visited = epoch;
+            list_remove(&r->vmo_link);
+            list_append(&v->mappings, &r->vmo_link);
+            continue;
         }
         spin_unlock(&v->lock);
-        aspace_forget_pages(as, v, first * PAGE_SIZE, last * PAGE_SIZE);
+        aspace_forget_pages(as, v, first * PAGE_SIZE, last * PAGE_SIZE, epoch);
         aspace_put(as);
         spin_lock(&v->lock);
     }
+    v->removing = false;
     spin_unlock(&v->lock);
 }
 

@@ -21,6 +21,7 @@ struct vmo {
     uint8_t depth;          /* of parents above, immutable */
     bool contiguous;        /* immutable: one block, committed */
     bool uncached;          /* immutable */
+    bool removing;          /* [lock] somebody goes through the mappings */
     bool pinned;            /* [lock] a driver knows addresses of pages */
     uint64_t size;          /* [lock] bytes */
     struct vmo *parent;     /* immutable, referenced */
@@ -29,10 +30,14 @@ struct vmo {
     void *tree;             /* [lock] radix tree of pages, see vmo.c */
     unsigned height;        /* [lock] */
     uint64_t committed;     /* [lock] pages */
-    struct list mappings;   /* [lock] struct region.vmo_link */
-    uint64_t epoch;         /* [lock] of removals, see region.visited */
+    /* [lock] struct region.vmo_link; those that the last removal has visited at the end */
+    struct list mappings;
+    uint64_t epoch; /* [lock] of removals, see region.visited */
 };
 
+/* A removal has come by a mapping. [its address space's lock] */
+struct region;
+void vmo_mapping_visited(struct vmo *v, struct region *r, uint64_t epoch);
 /*
  * As vmo_page(), with a frame reference taken for RAM that the object owns: the page stays while it
  * is copied.

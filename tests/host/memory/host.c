@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/* What the memory code asks of the rest of the kernel. See host.h. */
+#include "host.h"
+
+#include "arch/x86_64/early.h"
+#include "log.h"
+#include "main.h"
+#include "object.h"
+#include "process.h"
+#include "random.h"
+#include "sched.h"
+
+#include <asm/prctl.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define RAM_START 0x100000ull
+
+const char *host_doing = "start";
+uint64_t host_round;
+void (*host_preempt)(void);
+
+static uint64_t ram_end, random_state, countdown;
+static bool fired;
+static struct cpu cpu0 = {.self = &cpu0, .online = true};
+
+struct cpu *cpus[CPUS_MAX] = {&cpu0};
+uint32_t cpu_count = 1;
+struct process *first_process;
+uint64_t kinfo_frame, arch_kernel_root;
+
+noreturn void host_fail(const char *file, int line, const char *what)
+{
+    fprintf(stderr, "%s:%d: %s\nround %lu: %s\n", file, line, what, (unsigned long)host_round,
+            host_doing);
+    abort();
+}
+
+void draw_seed(uint64_t seed)
+{
+    random_state = seed;
+}
+
+uint64_t draw(void) /* splitmix64 */
+{
+    uint64_t z = random_state += 0x9e3779b97f4a7c15ull;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebull;
+    return z ^ z >> 31;
+}
+
+uint64_t random_u64(void)
+{
+    return draw();
+}
+
+/* ---- allocations ---- */
+
+void inject(uint64_t n)
+{
+    countdown = n;
+    fired = false;
+}
+
+bool injected(void)
+{
+    countdown = 0;
+    return fired;
+}
+
+static bool fails(void)
+{
+    if (countdown && --countdown == 0) {
+        fired = true;
+        return true;
+    }
+    return false;
+}
+
+uint64_t __real_frame_alloc(void), __real_frame_alloc_zeroed(void);
+uint64_t __real_frame_alloc_order(unsigned order);
+uint64_t __wrap_frame_alloc(void), __wrap_frame_alloc_zeroed(void);
+uint64_t __wrap_frame_alloc_order(unsigned order);
+
+uint64_t __wrap_frame_alloc(void)
+{
+    return fails() ? 0 : __real_frame_alloc();
+}
+
+uint64_t __wrap_frame_alloc_zeroed(void)
+{
+    return fails() ? 0 : __real_frame_alloc_zeroed();
+}
+
+uint64_t __wrap_frame_alloc_order(unsigned order)
+{
+    return fails() ? 0 : __real_frame_alloc_order(order);
+}
+
+void *kmalloc(size_t size)
+{
+    return fails() ? NULL : malloc(size);
+}
+
+void *kzalloc(size_t size)
+{
+    return fails() ? NULL : calloc(1, size);
+}
+
+void kfree(void *p)
+{
+    free(p);
+}
+
+void page_zero(void *page)
+{
+    memset(page, 0, PAGE_SIZE);
+}
+
+void page_copy(void *to, const void *from)
+{
+    memcpy(to, from, PAGE_SIZE);
+}
+
+/* ---- the kernel around ---- */
+
+unsigned arch_boot_memory(struct boot_range *out, unsigned max)
+{
+    (void)max;
+    out[0] = (struct boot_range){.start = RAM_START, .end = ram_end};
+    return 1;
+}
+
+void host_init(uint64_t bytes)
+{
+    ram_end = RAM_START + bytes;
+    void *ram = mmap((void *)PHYSMAP_BASE, ram_end, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    REQUIRE(ram == (void *)PHYSMAP_BASE);
+    REQUIRE(syscall(SYS_arch_prctl, ARCH_SET_GS, &cpu0) == 0);
+    frame_init();
+    kinfo_frame = __real_frame_alloc_zeroed();
+    arch_kernel_root = __real_frame_alloc_zeroed();
+}
+
+void sched_preempt_point(void)
+{
+    static bool inside;
+    if (host_preempt && !inside) {
+        uint64_t left = countdown;
+        bool was = fired;
+        inside = true;
+        inject(0);
+        host_preempt();
+        inside = false;
+        countdown = left;
+        fired = was;
+    }
+}
+
+void sched_yield(void)
+{
+    host_fail(__FILE__, __LINE__, "one thread waits for itself");
+}
+
+void arch_relax(void)
+{
+    host_fail(__FILE__, __LINE__, "a lock is taken twice");
+}
+
+void klog(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+}
+
+noreturn void panic(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    host_fail("kernel", 0, "panic");
+}
+
+noreturn void arch_power(uint32_t mode, uint32_t status)
+{
+    (void)mode;
+    (void)status;
+    host_fail("kernel", 0, "power");
+}
+
+void object_init(struct object *o, enum object_kind kind)
+{
+    *o = (struct object){.kind = kind, .refs = 1};
+}
+
+void object_get(struct object *o)
+{
+    REQUIRE(o->refs);
+    o->refs++;
+}
+
+void object_put(struct object *o)
+{
+    REQUIRE(o->refs && o->kind == OBJECT_VMO);
+    if (--o->refs == 0) {
+        vmo_destroy(o);
+    }
+}
