@@ -95,7 +95,9 @@ struct px_file {
         struct px_file_file { /* PX_FILE, PX_DIRECTORY */
             uint32_t mode;    /* st_mode: the type is what matters */
             uint64_t rdev;
-            bool own_fds; /* the directory /proc/self/fd */
+            bool own_fds;       /* the directory /proc/self/fd */
+            uint32_t uses;      /* calls that a hot file would not have needed (hot.c) */
+            struct px_hot *hot; /* [atomic] */
         } file;
         struct px_file_tty {
             uint32_t bit; /* 1 + its bit in the session; 0: never armed */

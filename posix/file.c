@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Files of the fs engine. A transfer is one call for each buffer of the program; the engine copies
- * between its cache and the program's memory directly. Small vectors to be written are gathered, so
+ * Files of the fs engine. What is hot is read without a call (hot.c). Any other transfer is one
+ * call for each buffer of the program; the engine copies between its cache and the program's memory
+ * directly. Small vectors to be written are gathered, so
  * that they are one write. The offset is in the description (shared after fork) and locked while a
  * transfer uses it, as in Linux.
- *
- * Regular files could be read from a mapping of the cache without a call (IO_MAP); that needs the
- * file's size from somewhere as fresh as the engine's, which the protocol does not have yet. It
- * would go into transfer_in().
  */
 #include "file.h"
 #include "fd.h"
@@ -27,6 +24,8 @@ long px_file_stat(struct px_file *f, struct io_stat *out)
         .op = IO_STAT, .out = out, .out_size = sizeof *out, .deadline = MOTOR_NEVER};
     if (f->ops->stat)
         return f->ops->stat(f, out);
+    if (px_hot_stat(f, out))
+        return 0;
     return PX_MIN(px_call(f->handle, &msg), 0L);
 }
 
@@ -34,7 +33,10 @@ long px_file_stat(struct px_file *f, struct io_stat *out)
 
 static long transfer_in(struct px_file *f, struct px_io *io, uint64_t offset)
 {
-    long done = 0;
+    long done = px_hot_read(f, io, offset);
+    if (done >= 0)
+        return done;
+    done = 0;
     while (io->left) {
         size_t size = PX_MIN(io->vec->length, (size_t)IO_TRANSFER_MAX);
         struct motor_msg msg = {
@@ -467,6 +469,7 @@ const struct px_ops px_file_ops = {
     .read_at = file_read_at,
     .write_at = file_write_at,
     .control = file_control,
+    .release = px_hot_release,
 };
 
 static long is_directory(struct px_file *f, struct px_io *io, uint32_t flags)

@@ -17,6 +17,13 @@ static inline bool px_is_fs(const struct px_file *f)
     return f->protocol == MOTOR_FD_FILE;
 }
 
+/* ---- hot.c: what needs no call ---- */
+
+bool px_hot_stat(struct px_file *f, struct io_stat *out); /* false: make the call */
+/* Bytes read, 0 at the end; -1: make the call. */
+long px_hot_read(struct px_file *f, struct px_io *io, uint64_t offset);
+void px_hot_release(struct px_file *f);
+
 /*
  * A path of the program, and the directory it starts from. px_path_get() copies it; px_path_put()
  * always follows success. empty: what "" and NULL mean: -1 ENOENT; else AT_EMPTY_PATH semantics

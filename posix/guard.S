@@ -2,8 +2,15 @@
 /*
  * Access to the program's memory, which may fault. px_upcall_entry makes a fault whose rip lies between px_guard_begin
  * and px_guard_end a return of -EFAULT: every function here is a leaf that moves neither rsp nor a callee-saved register.
- * Copies use 64-bit moves: under emulation they are the fastest (docs: facts), and elsewhere good enough.
+ * Copies use 64-bit moves, which are the fastest under emulation. What is long is copied by AVX where the processor has it: a third
+ * of the instructions, hardly slower under emulation, and faster elsewhere. Only a call by the C convention may change vector
+ * registers: after the syscall instruction, or in an upcall, they are the program's.
  */
+#define GS_KIND %gs:236 /* 0: PX_ENTRY_CALL */
+#define KINFO 0x00007fffffffe000 /* MOTOR_KINFO_ADDRESS */
+#define KINFO_XSAVE_MASK 64
+#define XCR0_AVX 4
+#define WIDE 512 /* bytes from which it pays */
 .text
 .globl px_guard_begin, px_guard_end
 .hidden px_guard_begin, px_guard_end
@@ -20,7 +27,36 @@ px_guard_begin:
 /* long px_copy_in(void *to, const void *user, size_t size), px_copy_out(void *user, const void *from, size_t size) */
 function px_copy_in
 function px_copy_out
-	cmpq $32, %rdx
+	cmpq $WIDE, %rdx
+	jb 9f
+	cmpl $0, GS_KIND
+	jne 9f
+	movabsq $KINFO, %rax
+	testb $XCR0_AVX, KINFO_XSAVE_MASK(%rax)
+	jz 9f
+8:	vmovdqu (%rsi), %ymm0
+	vmovdqu 32(%rsi), %ymm1
+	vmovdqu 64(%rsi), %ymm2
+	vmovdqu 96(%rsi), %ymm3
+	vmovdqu 128(%rsi), %ymm4
+	vmovdqu 160(%rsi), %ymm5
+	vmovdqu 192(%rsi), %ymm6
+	vmovdqu 224(%rsi), %ymm7
+	vmovdqu %ymm0, (%rdi)
+	vmovdqu %ymm1, 32(%rdi)
+	vmovdqu %ymm2, 64(%rdi)
+	vmovdqu %ymm3, 96(%rdi)
+	vmovdqu %ymm4, 128(%rdi)
+	vmovdqu %ymm5, 160(%rdi)
+	vmovdqu %ymm6, 192(%rdi)
+	vmovdqu %ymm7, 224(%rdi)
+	addq $256, %rsi
+	addq $256, %rdi
+	subq $256, %rdx
+	cmpq $256, %rdx
+	jae 8b
+	vzeroupper
+9:	cmpq $32, %rdx
 	jb 2f
 1:	movq (%rsi), %rax
 	movq 8(%rsi), %rcx

@@ -62,6 +62,7 @@ int data_own(struct data *d, uint64_t size)
     d->vmo_size = bytes;
     if (!d->in_bundle && size)
         d->dense = false;
+    d->cloned = d->in_bundle;
     d->in_bundle = false;
     return 0;
 }

@@ -21,6 +21,7 @@ struct data {
     /* mapped somewhere: the object must end with the file, so that access beyond it faults */
     bool exact;
     bool dense;  /* every page of [0, size) counts as committed */
+    bool cloned; /* the object is a clone of the bundle's: pages lie there until they are written */
     bool shared; /* somebody may write through a mapping: the bytes behind the end may be dirty */
     uint64_t offset;   /* in the bundle */
     uint64_t vmo_size; /* bytes the object spans */

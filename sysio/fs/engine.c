@@ -522,6 +522,31 @@ static int64_t call_map(struct request *q)
     return NO_REPLY;
 }
 
+static int64_t call_hot(struct request *q)
+{
+    struct inode *inode = q->file->inode;
+    uint64_t offset;
+    motor_handle page, bytes;
+    bool private = false;
+    if (!readable(q->file))
+        return -EBADF;
+    if (!S_ISREG(inode->mode) || !inode->ops->hot)
+        return -EOPNOTSUPP;
+    int error = inode->ops->hot(inode, &bytes, &offset, &private);
+    if (!error)
+        error = hot_begin(inode, &page);
+    if (error)
+        return error;
+    struct motor_reply *r = engine_reply(&fs_engine, q->ev->token, 0);
+    r->nhandles = 2; /* duplicates: the objects stay ours */
+    r->handle[0] = page;
+    r->handle[1] = bytes;
+    r->rights[0] = r->rights[1] = MOTOR_RIGHT_READ;
+    r->word[0] = offset;
+    r->word[1] = private ? MOTOR_MAP_PRIVATE : 0;
+    return NO_REPLY;
+}
+
 static int64_t call_allocate(struct request *q)
 {
     struct inode *inode = q->file->inode;
@@ -612,6 +637,7 @@ static int64_t (*const calls[])(struct request *) = {
     [IO_STATFS] = call_statfs,
     [IO_SYNC] = call_sync,
     [IO_MAP] = call_map,
+    [IO_HOT] = call_hot,
     [IO_MKNOD] = call_mknod,
     [IO_ALLOCATE] = call_allocate,
     [IO_CONTROL] = call_control,
@@ -635,6 +661,7 @@ static void fs_event(struct engine *e, struct motor_event *ev)
     } else if (ev->op < sizeof calls / sizeof *calls && calls[ev->op]) {
         struct request q = {.ev = ev, .file = file, .who = {ev->pid, ev->uid, ev->gid}};
         status = calls[ev->op](&q);
+        hot_publish();
     }
     if (status <= FS_OWN_FD(0) && status != NO_REPLY)
         status = -status;

@@ -6,6 +6,7 @@
  *   vfs.c      path walk, permissions, and the operations on names (create, link, unlink, rename)
  *   file.c     open-file objects: read, write, map, stat, readdir of what is open
  *   tmpfs.c devfs.c procfs.c   file systems: tables of struct inode_ops
+ *   hot.c      attributes in shared memory, for files that are read again and again
  *   data.c     the bytes of a tmpfs file: a memory object, or a piece of the bundle until it is
  * written bundle.c   fills the tree at start
  *
@@ -106,6 +107,11 @@ struct inode_ops {
     int (*allocate)(struct inode *inode, uint64_t offset, uint64_t length, uint32_t flags);
     /* the handle stays the file system's */
     int (*map)(struct inode *inode, bool writable, motor_handle *vmo, uint64_t *offset);
+    /*
+     * for hot.c: as map for reading. private: it must be mapped so, and hot_end() called before a
+     * byte of it changes. 0, or an error: not now
+     */
+    int (*hot)(struct inode *inode, motor_handle *vmo, uint64_t *offset, bool *private);
     int64_t (*copy)(struct inode *from, uint64_t offset, struct inode *to, uint64_t to_offset,
                     uint64_t length);
     int64_t (*control)(struct file *file, struct motor_event *ev);
@@ -135,6 +141,7 @@ struct inode {
     uint32_t mode, nlink, uid, gid;
     struct timespec atime, mtime, ctime, btime;
     struct mount *mounted_here;
+    struct hot *hot; /* NULL: nobody reads its attributes from memory */
     /*
      * A name of it, for paths: kept by file systems that can. A directory's only name. Removed:
      * name stays, linked is false.
@@ -237,6 +244,7 @@ void inode_drop_privileges(struct inode *inode, const struct cred *who);
 void inode_stat(struct inode *inode, struct io_stat *out);
 void inode_touch(struct inode *inode, bool data); /* ctime, and mtime when data changed: now */
 void inode_accessed(struct inode *inode, uint32_t flags); /* relatime */
+bool inode_access_is_noted(const struct inode *inode);    /* the next access would change nothing */
 struct timespec fs_now(void);
 
 /* ---- the file systems ---- */
@@ -277,6 +285,16 @@ struct file *file_new(struct inode *inode, uint32_t flags);
 void file_free(struct file *file);
 int64_t file_readdir(struct file *file, const struct cred *who, uint64_t cookie,
                      struct motor_event *ev);
+
+/* ---- hot.c ---- */
+
+#define HOT_MAX 128u /* files; the one asked for longest ago makes room */
+
+/* The page of attributes of an inode, made if need be; the handle stays here. Negative: errno. */
+int hot_begin(struct inode *inode, motor_handle *page);
+void hot_changed(struct inode *inode); /* an attribute has changed, or will before hot_publish() */
+void hot_publish(void); /* after each message: what has changed, before its sender hears of it */
+void hot_end(struct inode *inode); /* its bytes will be elsewhere, or the inode goes */
 
 /* ---- procfs.c ---- */
 

@@ -31,6 +31,7 @@ struct tmpfs_inode {
             struct data data;
             uint64_t hash; /* of a bundle file, checked at its first open */
             bool unverified;
+            bool changed; /* its bytes, since it was made */
         };
         struct directory directory;
         char *target;
@@ -55,6 +56,7 @@ static struct tmpfs_inode *of(struct inode *inode)
 static void inode_destroy(struct inode *inode)
 {
     while (inode) {
+        hot_end(inode);
         struct tmpfs_inode *n = of(inode);
         struct inode *parent = inode->parent;
         if (S_ISREG(inode->mode))
@@ -172,6 +174,7 @@ static int tmpfs_link(struct inode *dir, const char *name, size_t length, struct
     }
     name_assign(inode, dir, copy);
     inode->nlink++;
+    hot_changed(inode);
     if (S_ISDIR(inode->mode)) {
         inode->nlink++; /* its "." */
         dir->nlink++;   /* its ".." */
@@ -389,6 +392,14 @@ static uint64_t affordable(struct tmpfs_inode *n, uint64_t offset, uint64_t coun
     return begin + (room & ~(uint64_t)(PAGE - 1)) - offset;
 }
 
+/* Before bytes change, or the object in which they are. */
+static void bytes_will_change(struct tmpfs_inode *n, bool new_object)
+{
+    n->changed = true;
+    if (new_object || n->data.cloned)
+        hot_end(&n->inode);
+}
+
 static int verify(struct tmpfs_inode *n);
 
 static int tmpfs_open(struct file *file, const struct cred *who, struct motor_reply *reply)
@@ -423,6 +434,7 @@ static int64_t tmpfs_write(struct file *file, struct transfer *t, uint64_t offse
     count = affordable(n, offset, count);
     if (!count)
         return t->left ? -ENOSPC : 0;
+    bytes_will_change(n, false);
     int64_t written = data_write(&n->data, t, offset, n->inode.size, count);
     if (written > 0 && offset + (uint64_t)written > n->inode.size)
         n->inode.size = offset + (uint64_t)written;
@@ -439,6 +451,7 @@ static int tmpfs_truncate(struct inode *inode, uint64_t size)
     struct tmpfs_inode *n = of(inode);
     if (n->data.in_bundle && size && !affordable(n, 0, size < inode->size ? size : inode->size))
         return -ENOSPC;
+    bytes_will_change(n, !size);
     int error = data_resize(&n->data, inode->size, size);
     if (!error)
         inode->size = size;
@@ -453,6 +466,7 @@ static int tmpfs_allocate(struct inode *inode, uint64_t offset, uint64_t length,
     struct tmpfs_inode *n = of(inode);
     uint64_t end = offset + length;
     int error;
+    bytes_will_change(n, false);
     if (flags & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) {
         error = data_zero(&n->data, inode->size, offset, length);
     } else {
@@ -494,11 +508,33 @@ static int tmpfs_map(struct inode *inode, bool writable, motor_handle *vmo, uint
         n->data.vmo_size = size;
     }
     n->data.exact = true;
-    n->data.shared |= writable;
+    if (writable) {
+        n->data.shared = true;
+        hot_end(inode);
+    }
     if (writable || before)
         recharge(n);
     *vmo = n->data.vmo;
     *offset = 0;
+    return 0;
+}
+
+/*
+ * Not for files with holes, which mappings may fill, nor for those that mappings may write: nobody
+ * tells of that. Of a clone of the bundle a mapping sees no change of a page that is still the
+ * bundle's: it is given up at the first one.
+ */
+static int tmpfs_hot(struct inode *inode, motor_handle *vmo, uint64_t *offset, bool *private)
+{
+    struct tmpfs_inode *n = of(inode);
+    if (!inode->size || !n->data.dense || n->data.shared || (n->data.cloned && n->changed))
+        return -EOPNOTSUPP;
+    int error = data_own(&n->data, inode->size);
+    if (error)
+        return error;
+    *vmo = n->data.vmo;
+    *offset = 0;
+    *private = n->data.cloned;
     return 0;
 }
 
@@ -518,6 +554,7 @@ static int64_t tmpfs_copy(struct inode *from, uint64_t offset, struct inode *to,
     count = affordable(target, to_offset, count);
     if (!count)
         return -ENOSPC;
+    bytes_will_change(target, false);
     int64_t n = data_copy(&source->data, offset, &target->data, to->size, to_offset, count);
     if (n > 0 && to_offset + (uint64_t)n > to->size)
         to->size = to_offset + (uint64_t)n;
@@ -567,6 +604,7 @@ static const struct inode_ops tmpfs_ops = {
     .truncate = tmpfs_truncate,
     .allocate = tmpfs_allocate,
     .map = tmpfs_map,
+    .hot = tmpfs_hot,
     .copy = tmpfs_copy,
     .blocks = tmpfs_blocks,
     .statfs = tmpfs_statfs,

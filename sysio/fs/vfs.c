@@ -33,6 +33,7 @@ void inode_touch(struct inode *inode, bool data)
     inode->ctime = fs_now();
     if (data)
         inode->mtime = inode->ctime;
+    hot_changed(inode);
 }
 
 static bool before(struct timespec a, struct timespec b)
@@ -40,14 +41,20 @@ static bool before(struct timespec a, struct timespec b)
     return a.tv_sec < b.tv_sec || (a.tv_sec == b.tv_sec && a.tv_nsec < b.tv_nsec);
 }
 
+bool inode_access_is_noted(const struct inode *inode)
+{
+    return before(inode->mtime, inode->atime) && before(inode->ctime, inode->atime);
+}
+
 void inode_accessed(struct inode *inode, uint32_t flags)
 {
     if (flags & O_NOATIME)
         return;
     struct timespec now = fs_now();
-    if (!before(inode->mtime, inode->atime) || !before(inode->ctime, inode->atime) ||
-        now.tv_sec - inode->atime.tv_sec >= 86400)
+    if (!inode_access_is_noted(inode) || now.tv_sec - inode->atime.tv_sec >= 86400) {
         inode->atime = now;
+        hot_changed(inode);
+    }
 }
 
 void inode_stat(struct inode *i, struct io_stat *out)

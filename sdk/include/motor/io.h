@@ -103,6 +103,13 @@
  * out: struct io_stat
  */
 #define IO_EXEC      28u
+/*
+ * on a file open for reading -> handle[0]: vmo with one page, struct io_hot; handle[1]: vmo of the
+ * file's bytes, both to be mapped read-only; w0: offset of byte 0 in it, w1: MOTOR_MAP_PRIVATE or
+ * 0, how handle[1] must be mapped. -EOPNOTSUPP: not for this file, or not now. See "Hot files"
+ * below.
+ */
+#define IO_HOT       29u
 
 /*
  * A status of IO_OWN_FD + n, from any call with a path: the path led to /proc/self/fd/n (also by
@@ -135,6 +142,23 @@ struct io_stat {
     uint32_t atime_ns, mtime_ns, ctime_ns, btime_ns;
 };
 _Static_assert(sizeof(struct io_stat) == 112, "protocol");
+
+/*
+ * Hot files. A file that a process reads again and again is read from a mapping of its pages, and
+ * its attributes from this page, without a call. The engine writes it, before it answers the call
+ * that changed something. `seq` is odd while it does: copy `stat`, then look whether seq is still
+ * the same even number; after a few tries, make the call instead.
+ *
+ * valid 0: never again; whoever has the page makes calls. read_calls not 0: a read has to be a
+ * call, because it changes the access time (which is kept as relatime does, but not renewed daily).
+ * Bytes are those of [0, stat.size); a page that is gone because the file was cut is a fault: make
+ * the call.
+ */
+struct io_hot {
+    uint32_t seq, valid, read_calls, reserved;
+    struct io_stat stat;
+};
+_Static_assert(sizeof(struct io_hot) == 128, "protocol");
 
 struct io_statfs {
     uint64_t type, bsize, blocks, bfree, bavail, files, ffree, fsid, namelen, flags;

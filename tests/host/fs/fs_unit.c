@@ -382,6 +382,117 @@ static void test_copy(void)
     fake_close(b);
 }
 
+/* ---- hot files ---- */
+
+/* The page of attributes of an open file, or NULL; the object of its bytes to *bytes. */
+static const struct io_hot *hot_page(motor_handle h, motor_handle *bytes, uint64_t *how)
+{
+    static struct io_hot page;
+    struct motor_msg m = {.op = IO_HOT, .deadline = MOTOR_NEVER};
+    if (client_call(h, &m) < 0)
+        return NULL;
+    EXPECT(m.nhandles, 2);
+    EXPECT(fake_handle_rights(m.handle[0]), MOTOR_RIGHT_READ);
+    EXPECT(fake_handle_rights(m.handle[1]), MOTOR_RIGHT_READ);
+    EXPECT(fake_vmo_read(m.handle[0], 0, &page, sizeof page), sizeof page);
+    fake_close(m.handle[0]);
+    *bytes = m.handle[1];
+    *how = m.word[1];
+    return &page;
+}
+
+static void hot_same(motor_handle h, const struct io_hot *page)
+{
+    struct io_stat st;
+    EXPECT(client_stat(h, "", 0, &st), 0);
+    EXPECT(memcmp(&st, (const void *)&page->stat, sizeof st), 0);
+    EXPECT(page->seq % 2, 0);
+}
+
+static void test_hot(void)
+{
+    motor_handle h, bytes;
+    uint64_t how;
+    char buffer[8];
+    const struct io_hot *p;
+    EXPECT(client_open(client_root, "/hot", O_RDWR | O_CREAT, 0644, &h), 0);
+    EXPECT(!hot_page(h, &bytes, &how), 1); /* empty */
+    EXPECT(client_write(h, 0, "abcdefgh", 8, 0), 8);
+    p = hot_page(h, &bytes, &how);
+    EXPECT(p && p->valid && p->read_calls && !how, 1);
+    hot_same(h, p);
+    fake_close(bytes);
+    EXPECT(client_read(h, 0, buffer, 8), 8);
+    p = hot_page(h, &bytes, &how);
+    EXPECT(p->valid && !p->read_calls, 1); /* the access is noted */
+    hot_same(h, p);
+    fake_close(bytes);
+
+    /* each change is seen in the page */
+    EXPECT(client_path(h, IO_CHMOD, "", 0600, 0, 0), 0);
+    p = hot_page(h, &bytes, &how);
+    EXPECT(p->stat.mode & 07777, 0600);
+    hot_same(h, p);
+    fake_close(bytes);
+    EXPECT(client_two(client_root, IO_LINK, "/hot", client_root, "/hot2", 0), 0);
+    p = hot_page(h, &bytes, &how);
+    EXPECT(p->stat.nlink, 2);
+    hot_same(h, p);
+    fake_close(bytes);
+    EXPECT(client_path(client_root, IO_UNLINK, "/hot2", 0, 0, 0), 0);
+    EXPECT(client_write(h, 8, "ij", 2, 0), 2);
+    p = hot_page(h, &bytes, &how);
+    EXPECT(p->stat.nlink, 1);
+    EXPECT(p->stat.size, 10);
+    EXPECT(p->read_calls, 1);
+    hot_same(h, p);
+    EXPECT(fake_vmo_read(bytes, 0, buffer, 8), 8);
+    EXPECT(memcmp(buffer, "abcdefgh", 8), 0);
+    fake_close(bytes);
+
+    /* given up: a page that somebody has says so when the bytes move, and when somebody may map */
+    struct motor_msg m = {.op = IO_HOT, .deadline = MOTOR_NEVER};
+    struct io_hot old;
+    EXPECT(client_call(h, &m), 0);
+    EXPECT(client_path(h, IO_TRUNCATE, "", 0, 0, 0), 0);
+    EXPECT(fake_vmo_read(m.handle[0], 0, &old, sizeof old), sizeof old);
+    EXPECT(old.valid, 0);
+    fake_close(m.handle[0]);
+    fake_close(m.handle[1]);
+    fake_close(h);
+    EXPECT(client_path(client_root, IO_UNLINK, "/hot", 0, 0, 0), 0);
+
+    /* no more than HOT_MAX */
+    motor_handle files[HOT_MAX + 1], first = 0;
+    for (unsigned i = 0; i <= HOT_MAX; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "/h%u", i);
+        m = (struct motor_msg){.op = IO_HOT, .deadline = MOTOR_NEVER};
+        EXPECT(client_open(client_root, name, O_RDWR | O_CREAT, 0644, &files[i]), 0);
+        EXPECT(client_write(files[i], 0, "x", 1, 0), 1);
+        EXPECT(client_call(files[i], &m), 0);
+        fake_close(m.handle[1]);
+        if (i)
+            fake_close(m.handle[0]);
+        else
+            first = m.handle[0];
+        EXPECT(fake_vmo_read(first, 0, &old, sizeof old), sizeof old);
+        EXPECT(old.valid, i < HOT_MAX);
+        EXPECT(client_path(client_root, IO_UNLINK, name, 0, 0, 0), 0);
+    }
+    fake_close(first);
+    for (unsigned i = 0; i <= HOT_MAX; i++)
+        fake_close(files[i]);
+
+    /* who may not read, and what is no file */
+    EXPECT(client_open(client_root, "/hot", O_WRONLY | O_CREAT, 0644, &h), 0);
+    m = (struct motor_msg){.op = IO_HOT, .deadline = MOTOR_NEVER};
+    EXPECT(client_call(h, &m), -EBADF);
+    fake_close(h);
+    EXPECT(client_call(client_root, &m) < 0, 1);
+    EXPECT(client_path(client_root, IO_UNLINK, "/hot", 0, 0, 0), 0);
+}
+
 static void test_times(void)
 {
     struct io_stat st;
@@ -453,6 +564,7 @@ int main(void)
     test_limits();
     test_copy();
     test_times();
+    test_hot();
     test_removed_chain();
     test_no_memory();
     printf("fs_unit: %d failures\n", failures);

@@ -462,10 +462,15 @@ int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64
         return vmo_control(&get((motor_handle)a, VMO)->vmo, (uint32_t)b, c, d, (void *)e,
                            (motor_handle)a);
     case MOTOR_SYS_map:
+        if (!a && b && !d && e == PAGE && !c) /* one page, into the engine itself */
+            return (int64_t)page_make(&get((motor_handle)b, VMO)->vmo, 0)->bytes;
         CHECK(fake_map && d % PAGE == 0 && e % PAGE == 0 && e && c % PAGE == 0);
         if (b)
             CHECK(c + e <= get((motor_handle)b, VMO)->vmo.size);
         return fake_map((motor_handle)b, c, d, e, (uint32_t)f);
+    case MOTOR_SYS_unmap:
+        CHECK(!a && c == PAGE);
+        return 0;
     case MOTOR_SYS_endpoint_create:
         o = object_new(ENDPOINT);
         o->endpoint.last = &o->endpoint.first;

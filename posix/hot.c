@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Hot files: what is read again and again is read from a mapping of the file's pages, and fstat
+ * from the page of attributes beside them (struct io_hot), without a call. A descriptor's file
+ * becomes hot after HOT_AFTER calls that could have been saved.
+ *
+ * The mappings stay until the descriptor's file goes, also when the engine has given the page up:
+ * another thread may be copying from them. What the engine writes is only believed as far as
+ * [0, mapped); everything that is not as expected ends in a call.
+ */
+#include "file.h"
+
+#define HOT_AFTER   6u
+#define HOT_TRIES   4u
+#define HOT_NEVER   UINT32_MAX
+#define HOT_GROWTH  (256u << 10) /* room in the mapping for a file that grows; only addresses */
+#define HOT_LARGEST (1ull << 40)
+
+struct px_hot {
+    const volatile struct io_hot *page;
+    const uint8_t *bytes;
+    uint64_t mapped;
+};
+
+static int64_t map_object(motor_handle vmo, uint64_t offset, uint64_t size, uint32_t flags)
+{
+    return motor_map(0, vmo, offset, 0, size, MOTOR_PROT_READ | flags);
+}
+
+/* The mappings that the answer to IO_HOT allows; NULL: no memory. */
+static struct px_hot *hot_map(const struct motor_msg *msg)
+{
+    struct px_hot *hot = px_alloc(sizeof *hot);
+    int64_t page = hot ? map_object(msg->handle[0], 0, 4096, 0) : -MOTOR_ENOMEM;
+    if (page < 0) {
+        px_free(hot);
+        return NULL;
+    }
+    hot->page = (const volatile struct io_hot *)page;
+    uint64_t size = (uint64_t)hot->page->stat.size, offset = msg->word[0];
+    hot->mapped = (size + HOT_GROWTH + 4095) & ~4095ull;
+    int64_t bytes = size < HOT_LARGEST && offset % 4096 == 0
+                        ? map_object(msg->handle[1], offset, hot->mapped,
+                                     (uint32_t)msg->word[1] & MOTOR_MAP_PRIVATE)
+                        : -MOTOR_EINVAL;
+    if (bytes < 0) {
+        motor_unmap(0, (uint64_t)page, 4096);
+        px_free(hot);
+        return NULL;
+    }
+    hot->bytes = (const uint8_t *)bytes;
+    return hot;
+}
+
+static void hot_unmap(struct px_hot *hot)
+{
+    motor_unmap(0, (uint64_t)hot->page, 4096);
+    motor_unmap(0, (uint64_t)hot->bytes, hot->mapped);
+    px_free(hot);
+}
+
+static void hot_begin(struct px_file *f)
+{
+    struct motor_msg msg = {.op = IO_HOT, .deadline = MOTOR_NEVER};
+    struct px_hot *none = NULL, *hot = NULL;
+    PX_SET(f->file.uses, HOT_NEVER);
+    if ((f->file.mode & S_IFMT) != S_IFREG || !px_may_read(f) || px_call(f->handle, &msg) < 0)
+        return;
+    if (msg.nhandles == 2)
+        hot = hot_map(&msg);
+    for (uint32_t i = 0; i < msg.nhandles; i++)
+        motor_handle_close(msg.handle[i]);
+    if (hot && !__atomic_compare_exchange_n(&f->file.hot, &none, hot, false, __ATOMIC_RELEASE,
+                                            __ATOMIC_RELAXED))
+        hot_unmap(hot);
+}
+
+/* NULL: make the call. */
+static const struct px_hot *hot_get(struct px_file *f)
+{
+    struct px_hot *hot = __atomic_load_n(&f->file.hot, __ATOMIC_ACQUIRE);
+    if (hot)
+        return hot->page->valid ? hot : NULL;
+    uint32_t uses = PX_GLANCE(f->file.uses);
+    if (uses < HOT_AFTER)
+        PX_SET(f->file.uses, uses + 1);
+    else if (uses != HOT_NEVER)
+        hot_begin(f);
+    return NULL;
+}
+
+/* In order, so that what is looked at afterwards is newer. */
+static void copy_words(struct io_stat *to, const volatile struct io_stat *from)
+{
+    for (size_t i = 0; i < sizeof *to / 8; i++)
+        ((uint64_t *)to)[i] =
+            __atomic_load_n((const volatile uint64_t *)from + i, __ATOMIC_ACQUIRE);
+}
+
+bool px_hot_stat(struct px_file *f, struct io_stat *out)
+{
+    const struct px_hot *hot = f->kind == PX_FILE ? hot_get(f) : NULL;
+    for (unsigned i = 0; hot && i < HOT_TRIES; i++) {
+        uint32_t seq = __atomic_load_n(&hot->page->seq, __ATOMIC_ACQUIRE);
+        copy_words(out, &hot->page->stat);
+        if (!(seq & 1) && hot->page->seq == seq)
+            return hot->page->valid;
+    }
+    return false;
+}
+
+long px_hot_read(struct px_file *f, struct px_io *io, uint64_t offset)
+{
+    const struct px_hot *hot = hot_get(f);
+    if (!hot || hot->page->read_calls)
+        return -1;
+    uint64_t size = (uint64_t)__atomic_load_n(&hot->page->stat.size, __ATOMIC_ACQUIRE);
+    if (size > hot->mapped)
+        return -1;
+    if (offset >= size)
+        return 0;
+    size_t n = PX_MIN(io->left, size - offset);
+    return px_io_put(io, hot->bytes + offset, n) < 0 ? -1 : (long)n;
+}
+
+void px_hot_release(struct px_file *f)
+{
+    if (f->file.hot)
+        hot_unmap(f->file.hot);
+    f->file.hot = NULL;
+}
