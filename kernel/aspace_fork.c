@@ -18,13 +18,15 @@
 
 #define BATCH 32u /* regions copied or linked with the lock held */
 
-/* Into the child's tree, not yet in the object's list of mappings. The child is nobody's yet. */
+/* Into the child's tree, not yet in the object's list of mappings. */
 static bool copy_region(struct aspace *child, const struct region *r)
 {
     struct region *copy = region_alloc(child, r->vmo, r->offset, r->end, r->flags, r->max_prot);
     if (copy) {
+        spin_lock(&child->lock);
         tree_insert(&child->regions, &copy->node, region_start(r));
         child->region_count++;
+        spin_unlock(&child->lock);
     }
     return copy;
 }

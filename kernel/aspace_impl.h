@@ -1,47 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Inside of address spaces: regions, page-table entries, and the gathering of what an unmapping
- * frees.
+ * Inside of address spaces: who may change them, the gathering of what an unmapping frees, and the
+ * changes of ranges that the calls are made of.
  */
 #ifndef KERNEL_ASPACE_IMPL_H
 #define KERNEL_ASPACE_IMPL_H
 
 #include "arch/x86_64/pagetable.h"
 #include "aspace.h"
-#include "list.h"
+#include "region.h"
 
-struct region {
-    struct tree_node node; /* [as->lock] key: start */
-    uint64_t end;          /* [as->lock, as->changing to write] */
-    struct aspace *as;     /* immutable */
-    struct vmo *vmo;       /* immutable; NULL: anonymous. Referenced */
-    uint64_t offset;       /* [as->lock] in vmo, of start */
-    uint32_t flags;        /* [as->lock] MOTOR_PROT_*, MOTOR_MAP_PRIVATE, _STACK, _NOFORK */
-    uint32_t max_prot;     /* immutable */
-    struct list vmo_link;  /* [vmo->lock] */
-    uint64_t visited;      /* [vmo->lock] epoch of the last removal that came by */
-    uint64_t fault_next;   /* [as->lock] where a sequential toucher faults next */
-    uint8_t batch;         /* [as->lock] pages to populate then */
-    /* [as->lock] being unmapped in pieces: faults retry, nothing is mapped here */
-    bool dying;
-};
+#define ASPACE_LOWEST 0x10000ull /* null pointers with offsets stay faults */
 
-static inline uint64_t region_start(const struct region *r)
+static inline bool range_ok(uint64_t address, uint64_t length)
 {
-    return r->node.key;
+    return address % PAGE_SIZE == 0 && length && address >= ASPACE_LOWEST &&
+           length <= MOTOR_KINFO_ADDRESS && address <= MOTOR_KINFO_ADDRESS - length;
 }
 
-/* in no tree yet; takes a reference to v. NULL: no memory */
-struct region *region_alloc(struct aspace *as, struct vmo *v, uint64_t offset, uint64_t end,
-                            uint32_t flags, uint32_t max_prot);
-/* into its object's list, at the front: removals of pages that are under way come by */
-void region_link(struct region *r);
-/* the last that starts at or below; NULL */
-struct region *region_floor(struct aspace *as, uint64_t address);
-struct region *region_find(struct aspace *as, uint64_t address); /* the one that holds it; NULL */
-struct region *region_next(struct region *r);
-/* the first that overlaps */
-struct region *region_first_in(struct aspace *as, uint64_t start, uint64_t end);
+static inline uint64_t page_round_up(uint64_t length)
+{
+    return (length + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+}
 
 /*
  * The regions stand still between these two, but for the caller's own changes: layout_begin()
@@ -72,6 +52,8 @@ static inline bool gather_full(const struct gather *g)
     return g->n + 4 > GATHER_MAX; /* an entry's page, and up to two tables that it empties */
 }
 
+void gather_frame(void *gather, uint64_t page); /* a release() of page tables, too */
+
 /*
  * Make the page tables of a range this address space's own, and split large pages at its ends, so
  * that entries can be changed without further memory. Unless all: tables that lie in the range as a
@@ -80,10 +62,24 @@ static inline bool gather_full(const struct gather *g)
 int64_t own_range(struct aspace *as, uint64_t start, uint64_t end, bool all);
 
 /*
- * Unmap entries of [*at, end), of which own_range() was done, until done or the gather is full
- * (then false); only private pages are freed.
+ * The page after that of a leaf entry, or a later one if the entries between are empty; the same
+ * table, so at most 512.
  */
-bool unmap_entries(struct gather *g, uint64_t *at, uint64_t end);
+uint64_t next_page(const uint64_t *entry, uint64_t at, uint64_t end);
+
+/*
+ * Changes of a range of pages, between layout_begin() and layout_end(), with as->lock held, which
+ * is dropped in between. A status; after an error nothing is different.
+ */
+int64_t unmap_range(struct aspace *as, uint64_t start, uint64_t end);
+int64_t protect_range(struct aspace *as, uint64_t start, uint64_t end, uint32_t prot);
+/* the whole range mapped, and rights allowed everywhere? */
+int64_t protect_check(struct aspace *as, uint64_t start, uint64_t end, uint32_t prot);
+/* private pages go, the mappings stay. ENOMEM: some may have gone */
+int64_t discard(struct aspace *as, uint64_t start, uint64_t end);
+/* The address, or a status: then r is still the caller's. MOTOR_MAP_* flags say where. */
+int64_t insert_mapping(struct aspace *as, struct region *r, uint64_t address, uint64_t length,
+                       uint32_t flags);
 
 bool aspace_try_get(struct aspace *as); /* false: it is being torn down */
 /* byte range of v: take object pages out of all mappings, which are then visited in this epoch */
