@@ -220,9 +220,7 @@ long px_sys_madvise(void *where, size_t size, int advice)
     case 1:
     case 2:
     case 3:
-    case 10: /* DONTFORK, DOFORK, MERGEABLE, UNMERGEABLE, HUGEPAGE, NOHUGEPAGE, DONTDUMP, DODUMP */
-    case 11:
-    case 12:
+    case 12: /* MERGEABLE, UNMERGEABLE, HUGEPAGE, NOHUGEPAGE, DONTDUMP, DODUMP */
     case 13:
     case 14:
     case 15:
@@ -235,6 +233,14 @@ long px_sys_madvise(void *where, size_t size, int advice)
         return memory_errno(motor_advise(address, length, MOTOR_ADVISE_DONTNEED));
     case 8:
         return memory_errno(motor_advise(address, length, MOTOR_ADVISE_FREE));
+    case 10: /* DONTFORK, DOFORK */
+        return memory_errno(motor_advise(address, length, MOTOR_ADVISE_NOFORK));
+    case 11:
+        return memory_errno(motor_advise(address, length, MOTOR_ADVISE_FORK));
+    case 18: /* WIPEONFORK, KEEPONFORK */
+        return memory_errno(motor_advise(address, length, MOTOR_ADVISE_WIPEFORK));
+    case 19:
+        return memory_errno(motor_advise(address, length, MOTOR_ADVISE_KEEPFORK));
     case 22: /* POPULATE_READ, POPULATE_WRITE */
     case 23:
         return memory_errno(motor_advise(address, length, MOTOR_ADVISE_POPULATE));
