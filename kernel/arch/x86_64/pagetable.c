@@ -7,17 +7,41 @@
 #include "log.h"
 #include "sched.h"
 
-#define USER_ENTRIES 256u /* of the root */
-
 static uint64_t *table(uint64_t entry)
 {
     return phys_to_virt(pte_page(entry));
 }
 
+static struct frame *frame_of_table(const void *entry)
+{
+    return frame_of(virt_to_phys(entry) & ~(PAGE_SIZE - 1));
+}
+
 static uint32_t *used_count(const void *entry)
 {
-    return &frame_of(virt_to_phys(entry) & ~(PAGE_SIZE - 1))->next;
+    return &frame_of_table(entry)->next;
 }
+
+/*
+ * Most tables are nearly empty, so whole walks of one go by groups of entries: a bit of frame.prev
+ * for each group in which an entry has ever been set.
+ */
+#define GROUP 16u
+
+static uint32_t *groups(const void *entry)
+{
+    return &frame_of_table(entry)->prev;
+}
+
+static uint32_t group_bit(const uint64_t *entry)
+{
+    return 1u << (uint64_t)entry % PAGE_SIZE / sizeof(*entry) / GROUP;
+}
+
+#define FOR_EACH_ENTRY(i, t) \
+    for (uint32_t left_ = *groups(t), base_; \
+         left_ && (base_ = GROUP * (unsigned)__builtin_ctz(left_), true); left_ &= left_ - 1) \
+        for (unsigned i = base_; i < base_ + GROUP; i++)
 
 static unsigned index_of(uint64_t va, unsigned level)
 {
@@ -28,7 +52,7 @@ static uint64_t table_alloc(void)
 {
     uint64_t page = frame_current_may() ? frame_alloc_zeroed() : 0;
     if (page) {
-        frame_of(page)->next = 0;
+        frame_of(page)->next = frame_of(page)->prev = 0;
     }
     return page;
 }
@@ -63,7 +87,8 @@ void pagetable_put(uint64_t pages)
     if (!frame_drop(pages)) {
         return;
     }
-    for (unsigned i = 0; i < 512; i++) {
+    FOR_EACH_ENTRY(i, t)
+    {
         leaf_put(t[i], 0);
     }
     frame_free(pages);
@@ -76,7 +101,8 @@ static void directory_put(uint64_t directory, bool destroys)
     if (!frame_drop(directory)) {
         return;
     }
-    for (unsigned i = 0; i < 512; i++) {
+    FOR_EACH_ENTRY(i, t)
+    {
         if (t[i] & PTE_LARGE) {
             leaf_put(t[i], 1);
         } else if (t[i]) {
@@ -95,7 +121,8 @@ static void directory_pointers_put(uint64_t pointers, bool destroys)
     if (!frame_drop(pointers)) {
         return;
     }
-    for (unsigned i = 0; i < 512; i++) {
+    FOR_EACH_ENTRY(i, t)
+    {
         if (t[i]) {
             directory_put(pte_page(t[i]), destroys);
         }
@@ -117,7 +144,8 @@ static void table_put(uint64_t page, unsigned level)
 void pagetable_empty(uint64_t root)
 {
     uint64_t *pml4 = phys_to_virt(root);
-    for (unsigned i = 0; i < USER_ENTRIES; i++) {
+    FOR_EACH_ENTRY(i, pml4)
+    {
         if (pml4[i]) {
             directory_pointers_put(pte_page(pml4[i]), true);
             pml4[i] = 0;
@@ -136,14 +164,16 @@ void pagetable_destroy(uint64_t root)
 void pagetable_share(uint64_t from, uint64_t to)
 {
     uint64_t *a = phys_to_virt(from), *b = phys_to_virt(to);
-    for (unsigned i = 0; i < USER_ENTRIES; i++) {
+    FOR_EACH_ENTRY(i, a)
+    {
         if (a[i]) {
             frame_ref(pte_page(a[i]));
             a[i] &= ~PTE_WRITE;
             b[i] = a[i];
         }
     }
-    frame_of(to)->next = frame_of(from)->next;
+    *used_count(b) = *used_count(a);
+    *groups(b) = *groups(a);
 }
 
 /*
@@ -171,17 +201,18 @@ static uint64_t entry_copy(uint64_t *from, unsigned level)
 /* A copy of a shared table whose entries are at this level. 0: no memory. */
 static uint64_t table_copy(uint64_t from, unsigned level)
 {
-    uint64_t page = frame_current_may() ? frame_alloc() : 0;
+    uint64_t page = table_alloc(), *old = phys_to_virt(from), *new = phys_to_virt(page);
+    uint32_t used = 0;
     if (!page) {
         return 0;
     }
-    uint64_t *old = phys_to_virt(from), *new = phys_to_virt(page);
-    uint32_t used = 0;
-    for (unsigned i = 0; i < 512; i++) {
+    FOR_EACH_ENTRY(i, old)
+    {
         new[i] = entry_copy(&old[i], level);
         used += new[i] != 0;
     }
     *used_count(new) = used;
+    *groups(new) = *groups(old);
     return page;
 }
 
@@ -251,7 +282,8 @@ uint64_t pagetable_owned_pages(uint64_t pages)
 {
     const uint64_t *t = phys_to_virt(pages);
     uint64_t n = 0;
-    for (unsigned i = 0; i < 512; i++) {
+    FOR_EACH_ENTRY(i, t)
+    {
         n += (t[i] & PTE_OWNED) != 0;
     }
     return n;
@@ -280,7 +312,9 @@ uint64_t *pagetable_find(struct aspace *as, uint64_t va, unsigned *level, uint64
 void pagetable_set(uint64_t *entry, uint64_t value)
 {
     if (!*entry) {
-        ++*used_count(entry);
+        struct frame *f = frame_of_table(entry);
+        f->next++;
+        f->prev |= group_bit(entry);
     }
     __atomic_store_n(entry, value, __ATOMIC_RELAXED);
 }
@@ -299,6 +333,7 @@ bool pagetable_split(struct aspace *as, uint64_t *entry)
         t[i] = (pte_page(old) + i * PAGE_SIZE) | flags;
     }
     *used_count(t) = 512;
+    *groups(t) = ~0u;
     as->private_bytes += PAGE_SIZE;
     __atomic_store_n(entry, page | PTE_PRESENT | PTE_WRITE | PTE_USER, __ATOMIC_RELEASE);
     return true;
@@ -349,7 +384,7 @@ void pagetable_prune(struct aspace *as, uint64_t va, uint64_t *entry, unsigned l
 void pagetable_clear(struct aspace *as, uint64_t va, uint64_t *entry, unsigned level,
                      void (*release)(void *, uint64_t), void *context)
 {
-    KASSERT(frame_of(virt_to_phys(entry) & ~(PAGE_SIZE - 1))->refs == 1);
+    KASSERT(frame_of_table(entry)->refs == 1);
     __atomic_store_n(entry, 0, __ATOMIC_RELAXED);
     --*used_count(entry);
     pagetable_prune(as, va, entry, level, release, context);

@@ -6,7 +6,7 @@
  * An entry is empty (0), a page, or a kept page that may not be accessed (PROT_NONE: not present to
  * the CPU, PTE_KEPT). PTE_OWNED marks pages that the address space owns (private memory), whose
  * frames are counted; others belong to an object. Each table's frame counts its used entries in
- * frame.next, so that a table is freed when its last entry goes.
+ * frame.next, so that a table is freed when its last entry goes; frame.prev is in use, too.
  *
  * Tables below the root are shared after a fork: frame.refs counts the entries that point to a
  * table. An entry with PTE_WRITE points to a table that only this address space uses, provided the

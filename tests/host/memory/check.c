@@ -47,6 +47,7 @@ static void visit(uint64_t table, unsigned level)
         if (!e) {
             continue;
         }
+        REQUIRE(frame_of(table)->prev & 1u << i / 16); /* known to what walks tables by groups */
         if (level && !(e & PTE_LARGE)) {
             expect(pte_page(e), PAGE_SIZE);
             REQUIRE(!(e & PTE_WRITE) || frame_of(pte_page(e))->refs == 1);
