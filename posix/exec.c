@@ -435,8 +435,9 @@ static long begin(struct exec *x)
     if (!p->vfork) {
         x->embryo = (motor_handle)embryo;
     }
-    int64_t status = motor_process_prepare((motor_handle)embryo, p->start->runtime,
-                                           p->start->runtime_size, x->block_vmo, x->size, &start);
+    int64_t status =
+        motor_process_prepare((motor_handle)embryo, p->start->runtime, p->start->runtime_size,
+                              (uint64_t)__ehdr_start, x->block_vmo, x->size, &start);
     if (status < 0) {
         return status == -MOTOR_EGONE && p->vfork ? 0 : px_errno(status);
     }

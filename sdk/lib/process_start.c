@@ -132,7 +132,7 @@ static int64_t map_segment(motor_handle process, motor_handle vmo, uint64_t base
     return status;
 }
 
-int64_t motor_image_map(motor_handle process, motor_handle vmo, uint64_t size,
+int64_t motor_image_map(motor_handle process, motor_handle vmo, uint64_t size, uint64_t where,
                         struct motor_image *image)
 {
     struct elf_header h;
@@ -145,7 +145,8 @@ int64_t motor_image_map(motor_handle process, motor_handle vmo, uint64_t size,
     if (h.entry < first || h.entry >= end)
         return -MOTOR_EINVAL;
     /* no access: holds the place */
-    int64_t place = motor_map(process, 0, 0, 0, end - first, MOTOR_MAP_PRIVATE);
+    int64_t place =
+        motor_map(process, 0, 0, where ? where + first : 0, end - first, MOTOR_MAP_PRIVATE);
     if (place < 0)
         return place;
     uint64_t base = (uint64_t)place - first;
@@ -159,11 +160,11 @@ int64_t motor_image_map(motor_handle process, motor_handle vmo, uint64_t size,
 }
 
 int64_t motor_process_prepare(motor_handle process, motor_handle runtime, uint64_t runtime_size,
-                              motor_handle block, uint64_t block_size,
+                              uint64_t where, motor_handle block, uint64_t block_size,
                               struct motor_thread_start *start)
 {
     struct motor_image image;
-    int64_t status = motor_image_map(process, runtime, runtime_size, &image);
+    int64_t status = motor_image_map(process, runtime, runtime_size, where, &image);
     if (status < 0)
         return status;
     int64_t at = motor_map(process, block, 0, 0, page_up(block_size),

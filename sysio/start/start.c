@@ -324,7 +324,7 @@ static struct program program_prepare(const struct start_run *run, motor_handle 
     int64_t block = write_block(&b);
     if (block < 0)
         no_start(run, "its start block", block);
-    status = motor_process_prepare(p.process, runtime, runtime_size, (motor_handle)block, b.size,
+    status = motor_process_prepare(p.process, runtime, runtime_size, 0, (motor_handle)block, b.size,
                                    &p.thread);
     if (status < 0)
         no_start(run, "its memory", status);

@@ -21,21 +21,23 @@ struct motor_image {
 };
 
 /*
- * Maps the segments of a static PIE whose file is the object `vmo` (`size` bytes) at a random
+ * Maps the segments of a static PIE whose file is the object `vmo` (`size` bytes) at the address
+ * `where` if that is free, else, and with 0, at a random
  * place: read-only and executable parts shared, writable parts private, zero-filled beyond the
  * file's bytes. Every field of the file is checked. MOTOR_EINVAL: not a static PIE for x86-64, or
  * its segments are not page-congruent, overlap, or lie outside. The vmo handle needs READ and EXEC.
  */
-int64_t motor_image_map(motor_handle process, motor_handle vmo, uint64_t size,
+int64_t motor_image_map(motor_handle process, motor_handle vmo, uint64_t size, uint64_t where,
                         struct motor_image *image);
 
 /*
- * The whole of it: image, start block (`block`: a vmo of block_size bytes, mapped private), stack.
- * Fills *start for thread_create() or process_exec(). On failure the process is left half filled:
- * drop it.
+ * The whole of it: image (at `where`, see above; a runtime gives its own place, so that its code is
+ * at one place in all processes, random for each boot), start block (`block`: a vmo of block_size
+ * bytes, mapped private), stack. Fills *start for thread_create() or process_exec(). On failure the
+ * process is left half filled: drop it.
  */
 int64_t motor_process_prepare(motor_handle process, motor_handle runtime, uint64_t runtime_size,
-                              motor_handle block, uint64_t block_size,
+                              uint64_t where, motor_handle block, uint64_t block_size,
                               struct motor_thread_start *start);
 
 #endif

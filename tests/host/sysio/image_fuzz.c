@@ -82,7 +82,7 @@ static int64_t map_file(uint64_t size, struct motor_image *image)
     memcpy(copy, file, FILE_SIZE);
     motor_handle vmo = fake_vmo_of(copy, FILE_SIZE);
     reserved = 0;
-    int64_t status = motor_image_map(1, vmo, size, image);
+    int64_t status = motor_image_map(1, vmo, size, 0, image);
     fake_close(vmo);
     free(copy);
     if (status == 0)
