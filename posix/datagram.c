@@ -50,10 +50,9 @@ static long receive_one(struct px_file *f, struct px_io *io, uint32_t flags,
     memcpy(info->from.bytes, header.address, sizeof header.address);
     long result = put_bytes(f, io, place, t->rx_tail + (uint32_t)sizeof header,
                             (uint32_t)PX_MIN((size_t)header.length, io->left));
-    if (result >= 0 && !(flags & PX_IO_PEEK)) {
-        PX_SET(t->rx_tail, t->rx_tail + record_size(header.length));
-        __atomic_exchange_n(&t->slot->rx_tail, t->rx_tail, __ATOMIC_SEQ_CST);
-    }
+    /* one that went elsewhere meanwhile was lost on the way */
+    if (result >= 0 && !(flags & PX_IO_PEEK))
+        px_stream_consume(t, record_size(header.length));
     return result;
 }
 
@@ -68,13 +67,15 @@ long px_datagram_receive(struct px_file *f, struct px_io *io, uint32_t flags,
         if (error)
             return error;
         px_lock(&t->rx_lock);
-        long result = receive_one(f, io, flags, info);
+        long result = px_stream_away(t) ? -EAGAIN : receive_one(f, io, flags, info);
         px_unlock(&t->rx_lock);
         uint32_t state = __atomic_load_n(&t->slot->state, __ATOMIC_ACQUIRE);
         if (result >= 0 && state & IO_STATE_WANT_SPACE)
             px_session_tell(t->session, t->index);
         if (result != -EAGAIN)
             return result;
+        if (state & IO_STATE_AWAY && px_stream_come_home(f, POLLIN) == 0)
+            continue;
         if (state & IO_STATE_RX_EOF) {
             info->length = 0;
             return 0;
@@ -165,8 +166,7 @@ static long send_one(struct px_file *f, struct px_io *io, const struct px_addres
     long result = take_ring_bytes(t, t->tx_head + (uint32_t)sizeof header, io, length);
     if (result < 0)
         return result;
-    PX_SET(t->tx_head, t->tx_head + record_size(length));
-    __atomic_store_n(&t->slot->tx_head, t->tx_head, __ATOMIC_RELEASE);
+    px_stream_sent(t, record_size(length)); /* else: lost on the way */
     return length;
 }
 
@@ -189,6 +189,8 @@ long px_datagram_send(struct px_file *f, struct px_io *io, uint32_t flags,
             return -EIO;
         if (state & IO_STATE_TX_CLOSED)
             return px_stream_failed(-EPIPE, flags);
+        if (state & IO_STATE_AWAY && (error = px_stream_come_home(f, POLLIN | POLLOUT)) < 0)
+            return error;
         px_lock(&t->tx_lock);
         long result = send_one(f, io, to);
         px_unlock(&t->tx_lock);
@@ -219,6 +221,8 @@ static uint32_t datagram_ready(struct px_file *f, uint32_t events, bool arm)
 {
     struct px_stream *t = &f->stream;
     uint32_t state = __atomic_load_n(&t->slot->state, __ATOMIC_ACQUIRE), ready = 0;
+    if (state & IO_STATE_AWAY)
+        return px_stream_away_ready(t) | POLLOUT | POLLWRNORM;
     if (__atomic_load_n(&t->slot->rx_head, __ATOMIC_ACQUIRE) != PX_GLANCE(t->rx_tail))
         ready |= POLLIN | POLLRDNORM;
     if (__atomic_load_n(&t->slot->error, __ATOMIC_RELAXED) || PX_GLANCE(t->broken))
@@ -257,4 +261,5 @@ const struct px_ops px_datagram_ops = {
     .control = datagram_control,
     .stat = px_socket_stat,
     .release = px_socket_release,
+    .pass = px_socket_pass,
 };

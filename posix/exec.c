@@ -486,6 +486,7 @@ static long prepare(struct exec *x, int directory, const char *path, const void 
         status = put_list(x, &x->envp, envp, 0);
     }
     if (status == 0) {
+        px_listeners_share(true);
         status = put_descriptors(x);
     }
     if (status == 0) {

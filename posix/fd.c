@@ -92,6 +92,7 @@ struct px_file *px_file_new(const struct px_ops *ops, enum px_kind kind, uint32_
     f->kind = (uint8_t)kind;
     f->protocol = 0;
     f->path_only = flags & O_PATH;
+    f->remote = false;
     f->handle = handle;
     f->watches = NULL;
     __atomic_store_n(&f->refs, 1, __ATOMIC_RELEASE);
@@ -166,6 +167,8 @@ struct px_file *px_fd_get_io(int fd)
         px_file_put(f);
         return NULL;
     }
+    if (f && f->remote)
+        px_socket_arrive(f);
     return f;
 }
 
@@ -428,6 +431,8 @@ static void take_start_fds(const struct motor_start *start)
 
 struct px_file *px_file_from_record(const struct motor_start_fd *record)
 {
+    if (record->protocol == MOTOR_FD_SOCKET)
+        return px_socket_from_record(record);
     struct io_stat st = {.mode = record->protocol == MOTOR_FD_FILE ? S_IFREG : S_IFCHR};
     if (record->protocol == MOTOR_FD_FILE) {
         struct motor_msg msg = {
@@ -604,6 +609,7 @@ struct px_files *px_files_copy(struct px_process *p)
     }
     to->lowest = 0;
     px_unlock(&from->lock);
+    to->remotes = from->remotes;
     to->cwd = get_from((const uint64_t *)&from->cwd);
     return to;
 }

@@ -87,6 +87,7 @@ struct px_file {
     uint8_t kind;
     uint8_t protocol;         /* MOTOR_FD_* */
     bool path_only;           /* O_PATH */
+    bool remote;              /* a socket that has no slot yet: see attach.c */
     motor_handle handle;      /* 0: none */
     struct px_watch *watches; /* [px_net.lock] */
     uint32_t mark;            /* [px_files.lock] the last fork that has seen it */
@@ -144,6 +145,7 @@ struct px_files {
     uint32_t end;    /* no used entry from here on */
     struct px_file *cwd;
     struct px_file_pool *pool;
+    bool remotes; /* there have been sockets that came from elsewhere */
 };
 #define PX_BOUNCE_SIZE (64u << 10)
 
@@ -177,7 +179,10 @@ void px_files_forked(struct px_process *p); /* in the child */
 
 /* A reference to what fd is; NULL: EBADF. O_PATH files come too: see px_fd_get_io(). */
 struct px_file *px_fd_get(int fd);
-/* The same for calls that read or write or control: O_PATH files are EBADF for them. */
+/*
+ * The same for calls that read or write or control: O_PATH files are EBADF for them. A socket that
+ * came from another process gets its slot here.
+ */
 struct px_file *px_fd_get_io(int fd);
 void px_file_get(struct px_file *f);
 void px_file_put(struct px_file *f);
@@ -231,6 +236,14 @@ static inline bool px_may_write(const struct px_file *f)
  */
 struct px_file *px_file_from_handle(motor_handle h, uint32_t protocol, uint32_t flags,
                                     const struct io_stat *st);
+/* attach.c: sockets that came from elsewhere get a slot in our session, if that is possible... */
+void px_socket_arrive(struct px_file *f);
+struct px_file *px_socket_from_record(const struct motor_start_fd *record);
+/*
+ * ... and before they go elsewhere (exec: those that stay open), connections of our listeners wait
+ * in the engine.
+ */
+void px_listeners_share(bool exec);
 /* The other side of ops->pass; takes the handles, also on failure. */
 struct px_file *px_file_from_record(const struct motor_start_fd *record);
 extern const struct px_ops px_file_ops, px_directory_ops, px_device_ops, px_path_ops, px_tty_ops,

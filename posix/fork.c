@@ -103,6 +103,7 @@ long px_fork(const struct px_fork_options *options)
     if (p->vfork) { /* it has no address space that could be copied */
         return -EAGAIN;
     }
+    px_listeners_share(false);
     px_lock(&p->files->lock);
     long result = list_handles(p, &f);
     if (result == 0) {

@@ -60,6 +60,7 @@ struct px_stream { /* sockets */
     uint32_t index;
     uint8_t type; /* SOCK_* */
     bool listening, connecting, named, broken, peer_set;
+    bool shared; /* listening: connections are fetched by IO_ACCEPT */
     uint16_t family;
     uint16_t protocol;
     struct px_mutex rx_lock, tx_lock;

@@ -22,6 +22,16 @@ static uint32_t look(struct px_file *f, uint32_t events, bool arm)
     return f->ops->ready(f, events, arm) & (events | POLLERR | POLLHUP);
 }
 
+/* Sockets that came from another process need a slot before they can be looked at. */
+static void bring_remotes(const struct linux_pollfd *fds, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct px_file *f = px_fd_get_io(fds[i].fd);
+        if (f)
+            px_file_put(f);
+    }
+}
+
 /* Both locks are held: the table stays, and with it the files. */
 static long scan_locked(struct linux_pollfd *fds, size_t count, bool arm)
 {
@@ -40,6 +50,8 @@ static long scan(struct linux_pollfd *fds, size_t count)
 {
     struct px_files *t = px_files();
     struct px_net *n = px_net();
+    if (t->remotes)
+        bring_remotes(fds, count);
     px_lock(&t->lock);
     px_lock(&n->lock);
     px_drain_locked(n);

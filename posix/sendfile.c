@@ -36,7 +36,10 @@ static long fill_ring(struct px_file *out, struct source *s, size_t left)
             error = n;
             break;
         }
-        px_stream_commit(out, (uint32_t)n);
+        if (!px_stream_commit(out, (uint32_t)n)) {
+            error = -EAGAIN;
+            break;
+        }
         s->offset += (uint64_t)n;
         done += n;
         more = n == (long)room;
@@ -60,8 +63,15 @@ static long send_to_stream(struct px_file *out, struct source *s, size_t count)
         }
         if (n != -EAGAIN)
             return done ? done : px_stream_failed(n, 0);
+        if (px_stream_away(t)) {
+            long error = px_stream_come_home(out, POLLOUT);
+            if (error == 0)
+                continue;
+            if (error != -EAGAIN)
+                return done ? done : error;
+        }
         if (px_nonblock(out, 0)) {
-            if (px_stream_wish(out))
+            if (!px_stream_away(t) && px_stream_wish(out))
                 continue;
             return done ? done : -EAGAIN;
         }

@@ -7,8 +7,6 @@
  */
 #include "stream.h"
 
-static const struct px_ops detached_ops;
-
 static uint32_t slot_state(const struct px_stream *t)
 {
     return __atomic_load_n(&t->slot->state, __ATOMIC_ACQUIRE);
@@ -71,6 +69,8 @@ static long may_send(struct px_file *f)
         return -EIO;
     if (error)
         return error;
+    if (state & (IO_STATE_AWAY | IO_STATE_TX_WAIT))
+        return -EAGAIN;
     if (state & IO_STATE_TX_CLOSED)
         return -EPIPE;
     if (state & IO_STATE_CONNECTED)
@@ -104,16 +104,16 @@ uint8_t *px_stream_room(struct px_file *f, size_t wanted, uint32_t *contiguous, 
     return t->session->arena + (uint64_t)t->ring_page * 4096 + at;
 }
 
-void px_stream_commit(struct px_file *f, uint32_t n)
+bool px_stream_commit(struct px_file *f, uint32_t n)
 {
-    struct px_stream *t = &f->stream;
-    PX_SET(t->tx_head, t->tx_head + n);
-    __atomic_store_n(&t->slot->tx_head, t->tx_head, __ATOMIC_RELEASE);
+    return px_stream_sent(&f->stream, n);
 }
 
 static bool writable(const struct px_stream *t)
 {
     uint32_t limit = send_limit(t);
+    if (slot_state(t) & IO_STATE_TX_WAIT)
+        return false;
     if (PX_GLANCE(t->ring_page))
         limit = PX_MIN(limit, 1u << PX_GLANCE(t->ring_order));
     uint32_t used = PX_GLANCE(t->tx_head) - __atomic_load_n(&t->slot->tx_tail, __ATOMIC_ACQUIRE);
@@ -131,7 +131,7 @@ long px_stream_await_space(struct px_file *f, uint32_t seq, uint64_t deadline)
     struct px_stream *t = &f->stream;
     long result = 0;
     __atomic_fetch_add(&t->writers, 1, __ATOMIC_SEQ_CST);
-    if (!px_stream_wish(f))
+    if (px_stream_away(t) || !px_stream_wish(f))
         result = px_stream_sleep(f, seq, deadline);
     __atomic_fetch_sub(&t->writers, 1, __ATOMIC_RELAXED);
     return result;
@@ -161,12 +161,19 @@ static long send_some(struct px_file *f, struct px_io *io)
 {
     long done = 0, error = 0;
     px_lock(&f->stream.tx_lock);
-    while (io->left) {
+    while (io->left) { /* a buffer at a time, so that it can be given back */
+        struct px_io before = *io;
+        struct px_vec vec = *io->vec;
         uint32_t n;
-        uint8_t *to = px_stream_room(f, io->left, &n, &error);
+        uint8_t *to = px_stream_room(f, vec.length, &n, &error);
         if (!to || (error = px_io_take(io, to, n)) < 0)
             break;
-        px_stream_commit(f, n);
+        if (!px_stream_commit(f, n)) {
+            *io = before;
+            *io->vec = vec;
+            error = -EAGAIN;
+            break;
+        }
         done += n;
     }
     px_unlock(&f->stream.tx_lock);
@@ -192,8 +199,15 @@ static long stream_write(struct px_file *f, struct px_io *io, uint32_t flags)
         if (n > 0)
             continue; /* once more: there may be room by now, and it must be known that some is
                          wanted */
+        if (px_stream_away(t)) {
+            long error = px_stream_come_home(f, POLLOUT);
+            if (error == 0)
+                continue;
+            if (error != -EAGAIN)
+                return done ? done : error;
+        }
         if (px_nonblock(f, flags)) {
-            if (px_stream_wish(f))
+            if (!px_stream_away(t) && px_stream_wish(f))
                 continue;
             return done ? done : -EAGAIN;
         }
@@ -239,6 +253,43 @@ static long copy_out(struct px_file *f, struct px_io *io, uint64_t place, uint32
     return n;
 }
 
+/* [rx_lock] Into one buffer, so that it can be given back. Bytes; 0: they flow elsewhere now. */
+static long receive_piece(struct px_file *f, struct px_io *io, uint64_t place, uint32_t available,
+                          uint32_t flags)
+{
+    struct px_io before = *io;
+    struct px_vec vec = *io->vec;
+    long n = copy_out(f, io, place, (uint32_t)PX_MIN((size_t)available, vec.length), flags);
+    if (n > 0 && !px_stream_consume(&f->stream, (uint32_t)n)) {
+        *io = before;
+        *io->vec = vec;
+        return 0;
+    }
+    return n;
+}
+
+/* [rx_lock] */
+static long receive_pieces(struct px_file *f, struct px_io *io, uint32_t flags, uint32_t head)
+{
+    struct px_stream *t = &f->stream;
+    uint64_t place = __atomic_load_n(&t->slot->rx_place, __ATOMIC_RELAXED);
+    long done = 0, n = 1;
+    if (head == t->rx_tail)
+        return 0;
+    if (t->broken || !px_rx_check(place, t->rx_tail, head)) {
+        PX_SET(t->broken, true);
+        return -EIO;
+    }
+    if (flags & PX_IO_PEEK)
+        return copy_out(f, io, place, (uint32_t)PX_MIN((size_t)(head - t->rx_tail), io->left),
+                        flags);
+    while (io->left && head != t->rx_tail && n > 0) {
+        n = receive_piece(f, io, place, head - t->rx_tail, flags);
+        done += n > 0 ? n : 0;
+    }
+    return done ? done : n;
+}
+
 /* The bytes that are there: how many were taken; 0: none. */
 static long receive_some(struct px_file *f, struct px_io *io, uint32_t flags, uint32_t *state)
 {
@@ -246,18 +297,8 @@ static long receive_some(struct px_file *f, struct px_io *io, uint32_t flags, ui
     long result = 0;
     px_lock(&t->rx_lock);
     *state = slot_state(t); /* before the head: with end of file, the head is final */
-    uint32_t head = __atomic_load_n(&t->slot->rx_head, __ATOMIC_ACQUIRE), n = head - t->rx_tail;
-    if (n) {
-        uint64_t place = __atomic_load_n(&t->slot->rx_place, __ATOMIC_RELAXED);
-        if (t->broken || !px_rx_check(place, t->rx_tail, head))
-            PX_SET(t->broken, true);
-        else
-            result = copy_out(f, io, place, (uint32_t)PX_MIN((size_t)n, io->left), flags);
-        if (result > 0 && !(flags & PX_IO_PEEK)) {
-            PX_SET(t->rx_tail, t->rx_tail + (uint32_t)result);
-            __atomic_exchange_n(&t->slot->rx_tail, t->rx_tail, __ATOMIC_SEQ_CST);
-        }
-    }
+    if (!(*state & IO_STATE_AWAY))
+        result = receive_pieces(f, io, flags, __atomic_load_n(&t->slot->rx_head, __ATOMIC_ACQUIRE));
     if (t->broken)
         result = -EIO;
     px_unlock(&t->rx_lock);
@@ -285,6 +326,18 @@ static long stream_read(struct px_file *f, struct px_io *io, uint32_t flags)
             return done;
         if (n)
             continue;
+        if (state & IO_STATE_AWAY) {
+            long error = px_stream_come_home(f, POLLIN);
+            if (error == 0)
+                continue;
+            if (error != -EAGAIN)
+                return done ? done : error;
+            if (px_nonblock(f, flags))
+                return done ? done : -EAGAIN;
+            goto sleep;
+        }
+        if (slot_state(t) & IO_STATE_AWAY)
+            continue; /* meanwhile */
         if (!done) {
             long error = px_socket_error(f);
             if (error)
@@ -296,11 +349,12 @@ static long stream_read(struct px_file *f, struct px_io *io, uint32_t flags)
             return done ? done : -ENOTCONN;
         if (px_nonblock(f, flags))
             return done ? done : -EAGAIN;
+    sleep:
         if (!deadline)
             deadline = px_timeout_deadline(t->receive_timeout);
-        long error = px_stream_sleep(f, seq, deadline);
-        if (error < 0)
-            return done ? done : wait_error(error, deadline);
+        long result = px_stream_sleep(f, seq, deadline);
+        if (result < 0)
+            return done ? done : wait_error(result, deadline);
     }
 }
 
@@ -310,6 +364,8 @@ static uint32_t stream_ready(struct px_file *f, uint32_t events, bool arm)
 {
     struct px_stream *t = &f->stream;
     uint32_t state = slot_state(t), ready = 0;
+    if (state & IO_STATE_AWAY)
+        return px_stream_away_ready(t);
     uint32_t unread = __atomic_load_n(&t->slot->rx_head, __ATOMIC_ACQUIRE) - PX_GLANCE(t->rx_tail);
     /* it is over, even if the state does not say so yet */
     if (__atomic_load_n(&t->slot->error, __ATOMIC_RELAXED) || PX_GLANCE(t->broken))
@@ -334,6 +390,8 @@ static uint32_t listener_ready(struct px_file *f, uint32_t events, bool arm)
     struct px_stream *t = &f->stream;
     (void)events, (void)arm;
     uint32_t ready = 0, state = slot_state(t);
+    if (state & IO_STATE_AWAY)
+        return px_stream_away_ready(t);
     if (__atomic_load_n(&t->slot->rx_head, __ATOMIC_ACQUIRE) != PX_GLANCE(t->rx_tail))
         ready |= POLLIN | POLLRDNORM;
     if (__atomic_load_n(&t->slot->error, __ATOMIC_RELAXED) || PX_GLANCE(t->broken))
@@ -350,7 +408,11 @@ long px_stream_connected(struct px_file *f, uint32_t flags, uint64_t deadline)
     struct px_stream *t = &f->stream;
     for (;;) {
         uint32_t seq = __atomic_load_n(&t->slot->seq, __ATOMIC_ACQUIRE), state = slot_state(t);
-        if (!(state & IO_STATE_CONNECTING)) {
+        if (state & IO_STATE_AWAY) { /* begun by another process */
+            long error = px_stream_come_home(f, POLLOUT);
+            if (error == 0)
+                continue;
+        } else if (!(state & IO_STATE_CONNECTING)) {
             t->connecting = false;
             long error = px_socket_error(f);
             return error ? error : state & IO_STATE_CONNECTED ? 0 : -ECONNABORTED;
@@ -381,17 +443,28 @@ static long accept_one(struct px_file *f, uint32_t flags, struct px_address *pee
         PX_SET(t->broken, true);
         return -EIO;
     }
+    long fd = px_accept_record(f, &record, record.handle, flags, peer);
+    if (fd >= 0) {
+        PX_SET(t->rx_tail, t->rx_tail + (uint32_t)sizeof record);
+        __atomic_exchange_n(&t->slot->rx_tail, t->rx_tail, __ATOMIC_SEQ_CST);
+    }
+    return fd;
+}
+
+long px_accept_record(struct px_file *f, const struct io_accept *r, motor_handle handle,
+                      uint32_t flags, struct px_address *peer)
+{
+    struct px_stream *t = &f->stream;
+    struct io_accept record = *r;
     long fd = px_fd_reserve();
     if (fd < 0)
         return fd;
     struct px_file *new =
-        px_file_new(&px_stream_ops, PX_STREAM, O_RDWR | (flags & O_NONBLOCK), record.handle);
+        px_file_new(&px_stream_ops, PX_STREAM, O_RDWR | (flags & O_NONBLOCK), handle);
     if (!new) {
         px_fd_unreserve((int)fd);
         return -ENFILE;
     }
-    PX_SET(t->rx_tail, t->rx_tail + (uint32_t)sizeof record);
-    __atomic_exchange_n(&t->slot->rx_tail, t->rx_tail, __ATOMIC_SEQ_CST);
     new->protocol = MOTOR_FD_SOCKET;
     new->stream.session = t->session;
     new->stream.slot = &t->session->slots[record.slot];
@@ -413,6 +486,29 @@ static long accept_one(struct px_file *f, uint32_t flags, struct px_address *pee
     return fd;
 }
 
+/* From the engine's queue, which other processes accept from as well. */
+static long accept_shared(struct px_file *f, uint32_t flags, struct px_address *peer)
+{
+    struct io_accept record;
+    struct motor_msg msg = {.op = IO_ACCEPT,
+                            .nhandles = 1,
+                            .handle = {f->stream.session->gate},
+                            .out = &record,
+                            .out_size = sizeof record,
+                            .deadline = MOTOR_NEVER};
+    if (!(px_stream_away_ready(&f->stream) & POLLIN))
+        return -EAGAIN;
+    long result = px_call(f->handle, &msg);
+    if (result < 0)
+        return result;
+    if (msg.nhandles != 1 || record.slot >= IO_SLOTS)
+        return -EIO;
+    result = px_accept_record(f, &record, msg.handle[0], flags, peer);
+    if (result < 0) /* out of descriptors: the connection is lost, as when the limit comes later */
+        motor_handle_close(msg.handle[0]);
+    return result;
+}
+
 long px_stream_accept(struct px_file *f, uint32_t flags, struct px_address *peer)
 {
     struct px_stream *t = &f->stream;
@@ -420,7 +516,7 @@ long px_stream_accept(struct px_file *f, uint32_t flags, struct px_address *peer
     for (;;) {
         uint32_t seq = __atomic_load_n(&t->slot->seq, __ATOMIC_ACQUIRE);
         px_lock(&t->rx_lock);
-        long fd = accept_one(f, flags, peer);
+        long fd = t->shared ? accept_shared(f, flags, peer) : accept_one(f, flags, peer);
         px_unlock(&t->rx_lock);
         if (fd >= 0 && slot_state(t) & IO_STATE_WANT_SPACE)
             px_session_tell(t->session, t->index);
@@ -469,6 +565,8 @@ struct px_file *px_socket_file(struct px_session *s, uint32_t slot, motor_handle
 void px_socket_release(struct px_file *f)
 {
     struct px_stream *t = &f->stream;
+    if (f->remote)
+        return;
     uint32_t page = 0, order = t->ring_order;
     px_lock(&t->tx_lock);
     if (t->ring_page && __atomic_load_n(&t->slot->tx_tail, __ATOMIC_ACQUIRE) == t->tx_head) {
@@ -479,15 +577,6 @@ void px_socket_release(struct px_file *f)
     }
     px_unlock(&t->tx_lock);
     px_session_detach(t->session, t->index, page, order, t->listening);
-}
-
-void px_stream_forked(struct px_file *f)
-{
-    struct px_stream *t = &f->stream;
-    t->rx_lock.word = t->tx_lock.word = 0;
-    t->session = NULL;
-    t->slot = NULL;
-    f->ops = &detached_ops;
 }
 
 static long stream_control(struct px_file *f, unsigned request, unsigned long argument)
@@ -532,15 +621,6 @@ long px_socket_stat(struct px_file *f, struct io_stat *out)
     return 0;
 }
 
-static long detached(struct px_file *f, struct px_io *io, uint32_t flags)
-{
-    (void)f, (void)io, (void)flags;
-    return -EIO;
-}
-
-static const struct px_ops detached_ops = {
-    .name = "socket", .read = detached, .write = detached, .stat = px_socket_stat};
-
 const struct px_ops px_stream_ops = {
     .name = "socket",
     .read = stream_read,
@@ -549,6 +629,7 @@ const struct px_ops px_stream_ops = {
     .control = stream_control,
     .stat = px_socket_stat,
     .release = px_socket_release,
+    .pass = px_socket_pass,
 };
 
 const struct px_ops px_listener_ops = {
@@ -559,4 +640,5 @@ const struct px_ops px_listener_ops = {
     .control = stream_control,
     .stat = px_socket_stat,
     .release = px_socket_release,
+    .pass = px_socket_pass,
 };

@@ -19,8 +19,50 @@ static inline bool px_is_stream_file(const struct px_file *f)
 {
     return px_is_socket(f) && f->protocol == MOTOR_FD_SOCKET;
 }
+/* ---- attach.c: sockets of several processes ---- */
+
 /* In a forked child: it has no slot any more. */
 void px_stream_forked(struct px_file *f);
+long px_socket_pass(struct px_file *f, struct motor_start_fd *record);
+/*
+ * The socket's bytes flow elsewhere. When it is ready for one of `events`, they are made to flow
+ * here: 0, or an error. -EAGAIN: it is not ready.
+ */
+long px_stream_come_home(struct px_file *f, uint32_t events);
+static inline bool px_stream_away(const struct px_stream *t)
+{
+    return __atomic_load_n(&t->slot->state, __ATOMIC_ACQUIRE) & IO_STATE_AWAY;
+}
+static inline uint32_t px_stream_away_ready(const struct px_stream *t)
+{
+    return __atomic_load_n(&t->slot->flags, __ATOMIC_ACQUIRE);
+}
+/*
+ * Consume, and send: the engine learns of the new index. false: the bytes flow elsewhere now, and
+ * nothing has happened. [rx_lock, tx_lock]
+ */
+static inline bool px_stream_consume(struct px_stream *t, uint32_t n)
+{
+    uint32_t was = t->rx_tail;
+    if (!__atomic_compare_exchange_n(&t->slot->rx_tail, &was, was + n, false, __ATOMIC_SEQ_CST,
+                                     __ATOMIC_RELAXED))
+        return false;
+    PX_SET(t->rx_tail, t->rx_tail + n);
+    return true;
+}
+static inline bool px_stream_sent(struct px_stream *t, uint32_t n)
+{
+    uint32_t was = t->tx_head;
+    if (!__atomic_compare_exchange_n(&t->slot->tx_head, &was, was + n, false, __ATOMIC_SEQ_CST,
+                                     __ATOMIC_RELAXED))
+        return false;
+    PX_SET(t->tx_head, t->tx_head + n);
+    return true;
+}
+
+extern const struct px_ops px_remote_ops;
+long px_accept_record(struct px_file *f, const struct io_accept *record, motor_handle handle,
+                      uint32_t flags, struct px_address *peer); /* stream.c: a new descriptor */
 
 /* stream.c */
 /* waits until it is, or has failed */
@@ -36,7 +78,7 @@ long px_socket_error(struct px_file *f);
  * px_stream_commit() of what was put there.
  */
 uint8_t *px_stream_room(struct px_file *f, size_t wanted, uint32_t *contiguous, long *error);
-void px_stream_commit(struct px_file *f, uint32_t n);
+bool px_stream_commit(struct px_file *f, uint32_t n); /* false: see px_stream_sent() */
 /* After -EAGAIN: wishes for space. true: there is some already. */
 bool px_stream_wish(struct px_file *f);
 /*

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* IO_* calls on connectors, sessions and sockets. Everything is answered at once. */
+#include "attach.h"
 #include "engine.h"
 #include "netif.h"
 #include "ports.h"
@@ -195,6 +196,27 @@ static int64_t get_option(struct socket *s, const struct motor_event *ev, struct
     return n;
 }
 
+/* The session whose gate came with the message. */
+static struct session *sent_session(const struct motor_event *ev)
+{
+    struct session *to = ev->nhandles && ev->handle[0] == MOTOR_HANDLE_OWN
+                             ? port_gate_object(ev->own_badge[0])
+                             : NULL;
+    return to && to->object_kind == OBJECT_SESSION && !to->dead ? to : NULL;
+}
+
+static int64_t attach_socket(struct socket *s, const struct motor_event *ev, struct net_reply *r)
+{
+    struct session *to = sent_session(ev);
+    if (!to)
+        return -EINVAL;
+    int64_t slot = socket_attach(s, to, ev->word[0] & IO_ATTACH_HOME, &r->word[1]);
+    if (slot < 0)
+        return slot;
+    r->word[0] = (uint64_t)slot;
+    return 0;
+}
+
 static int64_t call_socket(struct socket *s, const struct motor_event *ev, struct net_reply *r)
 {
     switch (ev->op) {
@@ -212,14 +234,13 @@ static int64_t call_socket(struct socket *s, const struct motor_event *ev, struc
         return set_option(s, ev);
     case IO_GETSOCKOPT:
         return get_option(s, ev, r);
-    case IO_ATTACH: { /* its own home: the slot it has. Another: when fork comes */
-        struct session *home = ev->nhandles && ev->handle[0] == MOTOR_HANDLE_OWN
-                                   ? port_gate_object(ev->own_badge[0])
-                                   : NULL;
-        if (home != s->session)
-            return -EOPNOTSUPP;
-        r->word[0] = s->slot;
-        return 0;
+    case IO_ATTACH:
+        return attach_socket(s, ev, r);
+    case IO_SHARE:
+        return listener_share(s, (uint32_t)ev->word[0]);
+    case IO_ACCEPT: {
+        struct session *to = sent_session(ev);
+        return to ? listener_pull(s, to, r) : -EINVAL;
     }
     default:
         return -EOPNOTSUPP; /* IO_SENDFILE: the runtime copies */

@@ -302,13 +302,20 @@ static bool send_one(struct socket *s)
     return true;
 }
 
+bool datagram_send(struct socket *s)
+{
+    bool ok = true;
+    while (ok && s->tx_sent != s->tx_seen)
+        ok = send_one(s);
+    s->tx_tail = s->tx_sent;
+    return ok;
+}
+
 void datagram_changed(struct socket *s)
 {
     receive_push(s);
-    bool ok = socket_read_head(s);
     uint32_t before = s->tx_sent;
-    while (ok && s->tx_sent != s->tx_seen)
-        ok = send_one(s);
+    bool ok = socket_read_head(s) && datagram_send(s);
     if (!ok) {
         tcp_socket_break(s);
         s->tx_seen = s->tx_sent = __atomic_load_n(&s->shared->tx_head, __ATOMIC_RELAXED);

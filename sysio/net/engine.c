@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The loop's parts: sessions, retries, timers, what happens before sleep. Calls are in calls.c. */
 #include "engine.h"
+#include "attach.h"
 #include "config.h"
 #include "heap.h"
 #include "lwip/dhcp.h"
@@ -153,6 +154,7 @@ static void reap_sessions(void)
 
 static void session_died(struct session *s)
 {
+    session_collect(s, changed); /* what it did last: its sockets may live on elsewhere */
     for (struct session **link = &watched; *link; link = &(*link)->watch_next) {
         if (*link == s) {
             *link = s->watch_next;
@@ -161,6 +163,7 @@ static void session_died(struct session *s)
     }
     s->watched = false;
     s->dead = true;
+    attach_session_died(s);
     port_gate_forget(s->badge);
     s->watch_next = dead;
     dead = s;

@@ -22,9 +22,8 @@ static uint32_t order_for(const struct socket *s, uint32_t size)
     return order;
 }
 
-bool receive_tail(struct socket *s, uint32_t *consumed)
+static bool take_tail(struct socket *s, uint32_t tail, uint32_t *consumed)
 {
-    uint32_t tail = __atomic_load_n(&s->shared->rx_tail, __ATOMIC_ACQUIRE);
     *consumed = tail - s->rx_tail;
     if (*consumed > s->rx_head - s->rx_tail) {
         *consumed = 0;
@@ -41,6 +40,17 @@ bool receive_tail(struct socket *s, uint32_t *consumed)
         }
     }
     return true;
+}
+
+bool receive_tail(struct socket *s, uint32_t *consumed)
+{
+    return take_tail(s, __atomic_load_n(&s->shared->rx_tail, __ATOMIC_ACQUIRE), consumed);
+}
+
+bool receive_tail_moved(struct socket *s, uint32_t *consumed)
+{
+    return take_tail(s, __atomic_load_n(&s->shared->rx_tail, __ATOMIC_ACQUIRE) ^ 1u << 31,
+                     consumed);
 }
 
 /* The ring is empty: give it a place for `size` bytes, from its first byte on. */
@@ -96,7 +106,7 @@ static uint32_t copy_pending(struct socket *s, uint32_t room)
         done += n;
         s->rx_pending_offset += n;
         s->rx_pending_size -= n;
-        session_uncharge(s->session, n);
+        session_uncharge(socket_payer(s), n);
         if (s->rx_pending_offset == p->len)
             pending_pop(s);
     }
@@ -163,8 +173,8 @@ void receive_push(struct socket *s)
 
 bool receive_add(struct socket *s, struct pbuf *p)
 {
-    bool unwanted = !s->shared || s->closed || s->rx_shut;
-    if (unwanted || !session_charge(s->session, p->tot_len)) {
+    bool unwanted = (!s->shared && !s->listener) || s->closed || s->rx_shut;
+    if (unwanted || !session_charge(socket_payer(s), p->tot_len)) {
         pbuf_free(p);
         return false;
     }
@@ -221,7 +231,7 @@ void receive_drop(struct socket *s)
 {
     while (s->rx_pending)
         pending_pop(s);
-    session_uncharge(s->session, s->rx_pending_size);
+    session_uncharge(socket_payer(s), s->rx_pending_size);
     s->rx_pending_size = 0;
     if (s->rx.page)
         ring_free(s->session, &s->rx);

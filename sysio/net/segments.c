@@ -12,6 +12,8 @@
 static uint32_t accept_queue(struct socket *s)
 {
     uint32_t consumed;
+    if (s->pulled)
+        return s->deferred_count;
     if (!receive_tail(s, &consumed))
         return UINT32_MAX;
     return (s->rx_head - s->rx_tail + s->rx_pending_size) / (uint32_t)sizeof(struct io_accept) +

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Sockets: creation, the slot, state and errors as the client sees them, the end. */
 #include "socket.h"
+#include "attach.h"
 #include "engine.h"
 #include "heap.h"
 #include "ports.h"
@@ -62,6 +63,19 @@ static int check_kind(uint32_t family, uint32_t type, uint32_t *protocol)
     }
 }
 
+static struct session commons;
+
+struct session *socket_payer(const struct socket *s)
+{
+    return s->session ? s->session : &commons;
+}
+
+void socket_rehome(struct socket *s, struct session *to)
+{
+    session_recharge(socket_payer(s), to ? to : &commons, SOCKET_COST + s->rx_pending_size);
+    s->session = to;
+}
+
 struct socket *socket_create(struct session *session, uint32_t family, uint32_t type,
                              uint32_t protocol, int *error)
 {
@@ -69,11 +83,11 @@ struct socket *socket_create(struct session *session, uint32_t family, uint32_t 
     if (*error)
         return NULL;
     *error = -ENOBUFS;
-    if (!session_charge(session, SOCKET_COST))
+    if (!session_charge(session ? session : &commons, SOCKET_COST))
         return NULL;
     struct socket *s = net_heap_zalloc(1, sizeof *s);
     if (!s) {
-        session_uncharge(session, SOCKET_COST);
+        session_uncharge(session ? session : &commons, SOCKET_COST);
         return NULL;
     }
     *error = 0;
@@ -105,20 +119,53 @@ int64_t socket_expose(struct socket *s)
         return slot;
     s->slot = (uint32_t)slot;
     s->shared = &s->session->slots[slot];
+    s->tx_session = s->session;
+    s->tx_shared = s->shared;
     s->shared->tx_limit = s->type == STREAM ? s->send_buffer : 65535;
     s->shared->rx_limit = s->receive_buffer;
     return slot;
+}
+
+void socket_unpush(struct socket *s)
+{
+    if (!s->pushed_link)
+        return;
+    *s->pushed_link = s->pushed_next;
+    if (s->pushed_next)
+        s->pushed_next->pushed_link = s->pushed_link;
+    s->pushed_link = NULL;
+}
+
+/* What is left of it is the ring that the device may still read. */
+static void go_where_the_ring_is(struct socket *s)
+{
+    struct attachment **link = &s->away;
+    if (!s->shared || s->tx_session == s->session)
+        return;
+    while (*link && (*link)->session != s->tx_session)
+        link = &(*link)->next;
+    session_slot_free(s->session, s->slot);
+    socket_rehome(s, s->tx_session);
+    s->shared = s->tx_shared;
+    s->slot = *link ? (*link)->slot : 0;
+    if (*link)
+        attach_keep_slot(*link);
 }
 
 void socket_free(struct socket *s)
 {
     net_forget(s);
     receive_drop(s);
+    go_where_the_ring_is(s);
+    attach_drop(s);
+    socket_unpush(s);
+    while (s->pushed)
+        socket_unpush(s->pushed);
     port_unbind(s);
     if (s->object.badge)
         port_gate_forget(s->object.badge);
     net_counters.sockets--;
-    session_uncharge(s->session, SOCKET_COST);
+    session_uncharge(socket_payer(s), SOCKET_COST);
     if (s->shared && s->tx_sent != s->tx_tail) {
         net_retire(s);
         return;
@@ -128,13 +175,12 @@ void socket_free(struct socket *s)
     net_heap_free(s);
 }
 
-bool socket_read_head(struct socket *s)
+static bool take_head(struct socket *s, uint32_t head)
 {
-    uint32_t head = __atomic_load_n(&s->shared->tx_head, __ATOMIC_ACQUIRE);
     if (head == s->tx_seen)
         return true;
     if (s->tx_seen == s->tx_tail) { /* the ring was empty: it may have another place now */
-        if (!ring_check(__atomic_load_n(&s->shared->tx_place, __ATOMIC_ACQUIRE), &s->tx))
+        if (!ring_check(__atomic_load_n(&s->tx_shared->tx_place, __ATOMIC_ACQUIRE), &s->tx))
             return false;
     }
     if (!s->tx.page || head - s->tx_tail > ring_size(&s->tx) ||
@@ -144,10 +190,24 @@ bool socket_read_head(struct socket *s)
     return true;
 }
 
+/* A ring that is behind the home gets no more bytes. */
+bool socket_read_head(struct socket *s)
+{
+    return s->tx_session != s->session ||
+           take_head(s, __atomic_load_n(&s->shared->tx_head, __ATOMIC_ACQUIRE));
+}
+
+bool socket_read_head_moved(struct socket *s)
+{
+    return take_head(s, __atomic_load_n(&s->shared->tx_head, __ATOMIC_ACQUIRE) ^ 1u << 31);
+}
+
 void socket_signal(struct socket *s)
 {
     if (s->shared && !s->closed)
         session_signal(s->session, s->slot);
+    if (s->away && !s->closed)
+        attach_signal(s);
 }
 
 /* `error` and `state` are exchanged by both sides, so they change atomically. */

@@ -45,9 +45,10 @@ struct binding { /* see ports.h */
 
 struct socket {
     struct object object;
-    struct session *session;
+    struct session *session; /* with shared and slot: the home; NULL: none (see attach.h) */
     struct io_slot *shared;
     uint32_t slot;
+    struct attachment *away;
     uint8_t family, type, protocol; /* Linux's AF_*, SOCK_*, IPPROTO_* */
     uint8_t state;
     uint32_t uid, pid;
@@ -73,7 +74,9 @@ struct socket {
     struct pbuf *rx_pending_last;
     bool rx_eof, rx_shut;
 
-    /* sending */
+    /* sending; tx_session, tx_shared: where the ring is: behind the home until it is drained */
+    struct session *tx_session;
+    struct io_slot *tx_shared;
     struct ring tx;
     uint32_t tx_tail, tx_sent; /* acknowledged; handed to lwIP */
     uint32_t tx_seen;          /* head as last read and checked */
@@ -98,6 +101,11 @@ struct socket {
     struct socket *listener;
     struct socket *waiting, *waiting_next; /* its list, oldest first */
     struct socket **waiting_last;
+    bool pulled; /* connections wait in the list, whole, for IO_ACCEPT */
+    bool ready;  /* of one in that list: may be given out */
+    /* connections given out by records, newest first, and where their records were */
+    struct socket *pushed, *pushed_next, **pushed_link;
+    uint32_t accept_at;
 
     /* options */
     bool v6only, reuse_address, reuse_port, broadcast, keepalive, no_delay, cork, linger_on,
@@ -127,6 +135,11 @@ void socket_set_error(struct socket *s, int error);
 int net_errno(err_t e); /* positive Linux errno */
 /* of the tx ring, into tx_seen; false: the client broke the rules */
 bool socket_read_head(struct socket *s);
+/* Who pays for it: its home, or all together while it has none. */
+struct session *socket_payer(const struct socket *s);
+void socket_rehome(struct socket *s, struct session *to); /* NULL: none */
+bool socket_read_head_moved(struct socket *s); /* with the bit that attach.c has flipped */
+void socket_unpush(struct socket *s);          /* off its listener's list */
 /* 0 or negated errno */
 int socket_choose_source(const struct socket *s, const ip_addr_t *to, ip_addr_t *from);
 
@@ -142,6 +155,7 @@ void receive_drop(struct socket *s);       /* forgets all */
 uint32_t receive_unread(struct socket *s); /* bytes the client has not taken */
 /* reads the client's tail; false: broken (and reset) */
 bool receive_tail(struct socket *s, uint32_t *consumed);
+bool receive_tail_moved(struct socket *s, uint32_t *consumed); /* with the bit flipped */
 
 /* ---- tcp.c ---- */
 int tcp_socket_connect(struct socket *s, const ip_addr_t *address, uint16_t port);
@@ -154,13 +168,18 @@ void tcp_socket_close(struct socket *s); /* may free it */
 void tcp_socket_break(struct socket *s);
 void tcp_socket_options(struct socket *s); /* options -> PCB */
 void tcp_listener_drain(struct socket *s); /* pushes accept records that wait */
-void net_pcb_gone(struct tcp_pcb *pcb);    /* from pcb.c: being freed */
+/* of a pulled listener */
+void listener_queue(struct socket *s, struct socket *connection);
+void listener_queue_first(struct socket *s, struct socket *connection);
+struct socket *listener_unqueue(struct socket *s); /* NULL: none is ready */
+void net_pcb_gone(struct tcp_pcb *pcb);            /* from pcb.c: being freed */
 
 /* ---- datagram.c: UDP, ping and raw sockets ---- */
 int datagram_open(struct socket *s); /* makes the PCB */
 int datagram_bind(struct socket *s);
 int datagram_connect(struct socket *s, const ip_addr_t *address, uint16_t port);
 void datagram_changed(struct socket *s);
+bool datagram_send(struct socket *s); /* all up to tx_seen; false: the ring makes no sense */
 void datagram_close(struct socket *s);
 int datagram_membership(struct socket *s, bool join, const ip_addr_t *group,
                         const ip_addr_t *interface_address, uint8_t netif);

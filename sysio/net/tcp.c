@@ -5,6 +5,7 @@
  * error callback (with the reason), and through net_pcb_gone() in every case, so a socket never
  * keeps a dangling PCB.
  */
+#include "attach.h"
 #include "engine.h"
 #include "heap.h"
 #include "netif.h"
@@ -162,11 +163,12 @@ static void on_error(void *arg, err_t err)
     if (!s)
         return;
     int error = error_number(s, err);
+    bool queued = s->listener && s->listener->pulled; /* nobody knows it yet */
     unlink_waiting(s);
     if (err == ERR_RST && s->state == SOCKET_CONNECTED && s->tx_shut && s->rx_eof)
         error = 0;
     ended(s, error);
-    if (s->closed)
+    if (s->closed || queued)
         finish_closed(s);
 }
 
@@ -196,6 +198,7 @@ static bool keep_pending(struct socket *s)
 }
 
 static void push_accept(struct socket *s);
+static void become_ready(struct socket *s);
 
 static uint32_t segment_payload(const struct tcp_pcb *pcb);
 
@@ -226,7 +229,7 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
         }
         return ERR_OK;
     }
-    if (p && !session_has_share(s->session, p->tot_len))
+    if (p && !session_has_share(socket_payer(s), p->tot_len))
         return ERR_MEM; /* lwIP keeps it, takes no more, and offers it again */
     if (p) {
         acknowledge_early(s, pcb, p);
@@ -239,7 +242,9 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
         if (!s->rx_pending)
             socket_signal(s);
     }
-    if (s->listener && s->listener->defer_accept)
+    if (s->listener && s->listener->pulled)
+        become_ready(s);
+    else if (s->listener && s->listener->defer_accept)
         push_accept(s);
     return ERR_OK;
 }
@@ -310,14 +315,14 @@ void tcp_socket_pump(struct socket *s)
     }
     while (available && may_send(s)) {
         uint32_t contiguous, n = available < CHUNK ? available : CHUNK;
-        const uint8_t *bytes = ring_at(s->session, &s->tx, s->tx_sent, &contiguous);
+        const uint8_t *bytes = ring_at(s->tx_session, &s->tx, s->tx_sent, &contiguous);
         if (n > contiguous)
             n = contiguous;
         if (n > pcb->snd_buf)
             n = pcb->snd_buf;
         if (!n)
             break; /* more when something is acknowledged */
-        if (!ring_pin(s->session, &s->tx, s->tx_sent, n) ||
+        if (!ring_pin(s->tx_session, &s->tx, s->tx_sent, n) ||
             tcp_write(pcb, bytes, (uint16_t)n, n < available ? TCP_WRITE_FLAG_MORE : 0) != ERR_OK) {
             net_retry_later(s);
             break;
@@ -336,12 +341,13 @@ void tcp_socket_pump(struct socket *s)
 static void offer_space(struct socket *s, uint32_t size)
 {
     uint32_t limit = s->send_buffer,
-             queued = __atomic_load_n(&s->shared->tx_head, __ATOMIC_SEQ_CST) - s->tx_tail;
+             queued = __atomic_load_n(&s->tx_shared->tx_head, __ATOMIC_SEQ_CST) - s->tx_tail;
     if (limit > ring_size(&s->tx))
         limit = ring_size(&s->tx);
     limit -= limit / 3;
     if (queued <= limit && queued + size > limit &&
-        __atomic_load_n(&s->shared->client_flags, __ATOMIC_SEQ_CST) & IO_CLIENT_WANT_SPACE)
+        (s->away ||
+         __atomic_load_n(&s->shared->client_flags, __ATOMIC_SEQ_CST) & IO_CLIENT_WANT_SPACE))
         socket_signal(s);
 }
 
@@ -354,14 +360,16 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, uint16_t size)
     if (size > s->tx_sent - s->tx_tail)
         size = (uint16_t)(s->tx_sent - s->tx_tail);
     s->tx_tail += size;
-    if (s->shared)
-        __atomic_store_n(&s->shared->tx_tail, s->tx_tail, __ATOMIC_SEQ_CST);
+    if (s->tx_shared)
+        __atomic_store_n(&s->tx_shared->tx_tail, s->tx_tail, __ATOMIC_SEQ_CST);
     if (s->closed && s->tx_tail == s->tx_seen && s->fin_sent) {
         finish_closed(s);
         return ERR_OK;
     }
-    if (!s->closed)
+    if (!s->closed && s->tx_session == s->session && s->shared)
         offer_space(s, size);
+    else if (!s->closed)
+        attach_tx_drained(s);
     if (s->tx_seen != s->tx_sent || (s->tx_shut && !s->fin_sent))
         tcp_socket_pump(s);
     return ERR_OK;
@@ -609,6 +617,43 @@ static void unlink_waiting(struct socket *s)
     s->listener = NULL;
 }
 
+/* ---- connections of a pulled listener: without a slot, in its list ---- */
+
+static void become_ready(struct socket *s)
+{
+    if (!s->ready) {
+        s->ready = true;
+        attach_signal(s->listener);
+    }
+}
+
+void listener_queue(struct socket *listener, struct socket *s)
+{
+    link_waiting(listener, s);
+    if (!listener->defer_accept || s->rx_pending || s->rx_eof)
+        become_ready(s);
+}
+
+void listener_queue_first(struct socket *listener, struct socket *s)
+{
+    s->listener = listener;
+    s->waiting_next = listener->waiting;
+    if (!listener->waiting)
+        listener->waiting_last = &s->waiting_next;
+    listener->waiting = s;
+    listener->deferred_count++;
+}
+
+struct socket *listener_unqueue(struct socket *listener)
+{
+    struct socket *s = listener->waiting;
+    while (s && !s->ready)
+        s = s->waiting_next;
+    if (s)
+        unlink_waiting(s);
+    return s;
+}
+
 /*
  * Makes the connection the client's: a gate, installed in it, and a record in the listener's ring.
  */
@@ -634,7 +679,15 @@ static bool make_record(struct socket *listener, struct socket *s)
      * Once installed the client owns it; when no record can be pushed it is lost to the client
      * until it exits.
      */
+    s->accept_at = listener->rx_head + listener->rx_pending_size;
     bool pushed = receive_record(listener, &record, sizeof record, NULL, 0, 0);
+    if (pushed) {
+        s->pushed_next = listener->pushed;
+        s->pushed_link = &listener->pushed;
+        if (s->pushed_next)
+            s->pushed_next->pushed_link = &s->pushed_next;
+        listener->pushed = s;
+    }
     port_handle_close((motor_handle)gate);
     return pushed;
 }
@@ -662,7 +715,7 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err)
     if (!s)
         return ERR_MEM;
     inherit(s, listener);
-    if (socket_expose(s) < 0) {
+    if (!listener->pulled && socket_expose(s) < 0) {
         socket_free(s);
         return ERR_MEM;
     }
@@ -677,6 +730,10 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err)
     tcp_socket_options(s);
     socket_set_state(s, IO_STATE_CONNECTED, 0);
     net_counters.accepted++;
+    if (listener->pulled) {
+        listener_queue(listener, s);
+        return ERR_OK;
+    }
     if (listener->defer_accept) {
         link_waiting(listener, s);
         return ERR_OK;
@@ -691,6 +748,8 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err)
 
 void tcp_listener_drain(struct socket *s)
 {
+    if (!s->shared)
+        return;
     receive_push(s);
     receive_release(s);
 }

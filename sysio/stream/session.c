@@ -32,12 +32,17 @@ bool session_has_share(const struct session *s, uint64_t bytes)
     return s->charged + bytes <= left;
 }
 
+void session_charge_anyway(struct session *s, uint64_t bytes)
+{
+    s->charged += bytes;
+    charged += bytes;
+}
+
 bool session_charge(struct session *s, uint64_t bytes)
 {
     if (!session_has_share(s, bytes))
         return false;
-    s->charged += bytes;
-    charged += bytes;
+    session_charge_anyway(s, bytes);
     return true;
 }
 
@@ -45,6 +50,12 @@ void session_uncharge(struct session *s, uint64_t bytes)
 {
     s->charged -= bytes;
     charged -= bytes;
+}
+
+void session_recharge(struct session *from, struct session *to, uint64_t bytes)
+{
+    from->charged -= bytes;
+    to->charged += bytes;
 }
 
 struct session *session_create(motor_handle process, motor_handle doorbell)

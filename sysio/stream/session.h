@@ -30,7 +30,8 @@ struct session {
     uint32_t object_kind; /* of the engine that owns it: see the engine's object header */
     uint64_t badge;
     struct session *next, *prev;
-    struct session *watch_next; /* the engine's list */
+    struct session *watch_next;     /* the engine's list */
+    struct attachment *attachments; /* the engine's: slots of objects whose home is elsewhere */
     struct window arena, bell;
     motor_handle process;
     struct io_session *header;
@@ -68,6 +69,10 @@ void session_budget(uint64_t bytes);
 bool session_charge(struct session *s, uint64_t bytes); /* false: its share is used up */
 bool session_has_share(const struct session *s, uint64_t bytes);
 void session_uncharge(struct session *s, uint64_t bytes);
+/* for what is there already */
+void session_charge_anyway(struct session *s, uint64_t bytes);
+/* from one session to another, whatever its share */
+void session_recharge(struct session *from, struct session *to, uint64_t bytes);
 
 /* slot, or -ENOMEM, -ENFILE */
 int64_t session_slot_alloc(struct session *s, uint32_t kind, void *object);

@@ -174,31 +174,50 @@ struct io_statfs {
  * on a connector gate; handle[0]: the caller's process with INSTALL; handle[1]: its doorbell vmo
  * (one page, struct io_doorbell) -> handle[0]: session gate, handle[1]: arena vmo; w0 arena size
  */
-#define IO_SESSION_OPEN 64u
+#define IO_SESSION_OPEN  64u
 /* on a session gate: w0 family, w1 type, w2 protocol -> handle[0]: socket; w0: slot */
-#define IO_SOCKET       65u
-#define IO_BIND         66u /* in: address */
-#define IO_LISTEN       67u /* w0 backlog. The slot becomes an accept queue */
-#define IO_CONNECT      68u /* in: address -> 0 done (datagram), -EINPROGRESS: watch the slot */
-#define IO_SHUTDOWN     69u /* w0 SHUT_RD|SHUT_WR|SHUT_RDWR. Pending tx bytes go out before the FIN */
-#define IO_GETNAME      70u /* w0 0: own, 1: peer -> out: address; status: its length */
-#define IO_SETSOCKOPT   71u /* w0 level, w1 name; in: value */
-#define IO_GETSOCKOPT   72u /* w0 level, w1 name -> out: value; status: length */
+#define IO_SOCKET        65u
+#define IO_BIND          66u /* in: address */
+#define IO_LISTEN        67u /* w0 backlog. The slot becomes an accept queue */
+#define IO_CONNECT       68u /* in: address -> 0 done (datagram), -EINPROGRESS: watch the slot */
+#define IO_SHUTDOWN      69u /* w0 SHUT_RD|SHUT_WR|SHUT_RDWR. Pending tx bytes go out before the FIN */
+#define IO_GETNAME       70u /* w0 0: own, 1: peer -> out: address; status: its length */
+#define IO_SETSOCKOPT    71u /* w0 level, w1 name; in: value */
+#define IO_GETSOCKOPT    72u /* w0 level, w1 name -> out: value; status: length */
 /*
- * on a socket; handle[0]: a session gate: move (or for listeners: add) the stream's home to that
- * session -> w0: slot. For sockets inherited by fork or sent
+ * on a socket; handle[0]: a session gate; w0 IO_ATTACH_HOME or 0 -> w0: slot in that session, w1:
+ * IO_ATTACHED_*. For sockets that came by fork, exec or a message. A socket's bytes flow through
+ * one slot, its home; the others are away: IO_STATE_AWAY, and `flags` has the POLL* bits that hold.
+ * IO_ATTACH_HOME makes this one the home: unread bytes come along. EOPNOTSUPP: a listener that was
+ * not shared.
  */
-#define IO_ATTACH       73u
+#define IO_ATTACH        73u
+#define IO_ATTACH_HOME   1u
+#define IO_ATTACHED_HOME 1u
+/* the tx side goes on as it was; else all indices of a slot that became home are 0 */
+#define IO_ATTACHED_TX   2u
 /*
  * on a socket; handle[0]: file object (fs engine, resolved inside sysio); w0 offset, w1 length ->
  * status: bytes queued (0 < n <= length) or -EAGAIN
  */
-#define IO_SENDFILE     74u
+#define IO_SENDFILE      74u
 /*
  * on a connector: w0 0: interfaces (struct io_ifaddr[]), 1: resolv.conf text, 2: sockets (struct
  * io_sockinfo[]), 3: counters text
  */
-#define IO_NETINFO      75u
+#define IO_NETINFO       75u
+
+/*
+ * on a listener; handle[0]: a session gate -> handle[0]: the oldest connection that waits, in that
+ * session; out: struct io_accept (without handle); -EAGAIN: none. For listeners that were shared
+ */
+#define IO_ACCEPT 76u
+/*
+ * on a listener; w0 rx_tail: from now on connections wait in the engine, for anybody's IO_ACCEPT;
+ * those whose records from rx_tail on were not taken are among them (the client closes the handles
+ * of these records). The slot is away. Before a listener goes to another process
+ */
+#define IO_SHARE  77u
 
 /* ---- calls: terminals and the motor-run channel (tty engine) ---- */
 
@@ -325,6 +344,13 @@ static inline uint64_t io_place(uint64_t page, uint32_t order, uint32_t base)
 #define IO_STATE_CONNECTING (1u << 4)
 /* the engine holds data or a small window back: set the to_engine bit after taking bytes from rx */
 #define IO_STATE_WANT_SPACE (1u << 5)
+/*
+ * bytes flow through another process's slot: see IO_ATTACH. Set after rx_tail and tx_head were
+ * exchanged for values outside of every ring: clients advance both by compare-and-exchange, so one
+ * that loses has consumed and sent nothing
+ */
+#define IO_STATE_AWAY       (1u << 6)
+#define IO_STATE_TX_WAIT    (1u << 7) /* bytes of the home before are on their way: no sending yet */
 
 /* flags, by the client */
 /* tx was full: set the to_client bit when at least a third of tx_limit is free */
