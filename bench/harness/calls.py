@@ -29,33 +29,47 @@ def both(**options):
         yield up
 
 
-def measure_row(results, part, row, up, rounds, batch_ms, unit):
-    pairs, per_unit = [], 1.0 if unit == "instr" else 1e6 / guests.host_tsc_khz
-    for i in range(rounds):
-        results.progress(f"{part}: {row}, round {i + 1}")
-        values = {}
-        for which in (0, 1) if i % 2 == 0 else (1, 0):
-            state, got = up[which].measure(f"time {row} {batch_ms}")
-            if state != "ok":
-                results.add(part, row, unit, [], state=("Motor", "Linux")[which] + ": " + state, note=got)
-                return
-            values[which] = got["tsc"] * per_unit
-        pairs.append((values[0], values[1]))
-    results.add(part, row, unit, pairs)
+def measure_row(part, row, up, batch_ms, motor_first):
+    """-> (Motor's, Linux's) ticks of the TSC, or why there are none"""
+    values = {}
+    for which in (0, 1) if motor_first else (1, 0):
+        state, got = up[which].measure(f"time {row} {batch_ms}")
+        if state != "ok":
+            return ("Motor", "Linux")[which] + ": " + state, got
+        values[which] = got["tsc"]
+    return None, (values[0], values[1])
+
+
+def run_round(results, part, options, names, number, batch_ms, pairs, without):
+    """Both guests are started anew for each round: where things happen to lie in memory is part of what a row's spread shows."""
+    with contextlib.ExitStack() as stack:
+        results.progress(f"{part}, round {number + 1}: booting both guests")
+        up = stack.enter_context(both(**options))
+        for row in up[0].rows:
+            if names and row not in names or row in without:
+                continue
+            results.progress(f"{part}, round {number + 1}: {row}")
+            try:
+                why, got = measure_row(part, row, up, batch_ms, number % 2 == 0)
+            except OSError as error: # a guest is gone: the row is its fault, the next ones are not
+                why, got = "failed", str(error)
+                stack.close()
+                up = stack.enter_context(both(**options))
+            if why:
+                without[row] = why, got
+            else:
+                pairs.setdefault(row, []).append(got)
 
 
 def run(results, names):
     for part, cpus, icount, batch_ms, rounds in PLANS:
         results.part(f"calls: {part}")
-        with contextlib.ExitStack() as stack:
-            results.progress("booting both guests")
-            up = stack.enter_context(both(cpus=cpus, icount=icount))
-            for row in up[0].rows:
-                if names and row not in names:
-                    continue
-                try:
-                    measure_row(results, part, row, up, rounds or results.rounds, batch_ms, "instr" if icount else "ns")
-                except OSError as error:  # a guest is gone: the row is its fault, the next ones are not
-                    results.add(part, row, "", [], state="failed", note=str(error))
-                    stack.close()
-                    up = stack.enter_context(both(cpus=cpus, icount=icount))
+        pairs, without = {}, {}
+        for number in range(rounds or results.rounds):
+            run_round(results, part, {"cpus": cpus, "icount": icount}, names, number, batch_ms, pairs, without)
+        unit, scale = ("instr", 1) if icount else ("ns", 1e6 / guests.host_tsc_khz)
+        for row, values in pairs.items():
+            if row not in without:
+                results.add(part, row, unit, [(m * scale, l * scale) for m, l in values])
+        for row, (why, got) in without.items():
+            results.add(part, row, unit, [], state=why, note=got)
