@@ -20,6 +20,7 @@ static inline bool px_is_fs(const struct px_file *f)
 /* ---- hot.c: what needs no call ---- */
 
 bool px_hot_stat(struct px_file *f, struct io_stat *out); /* false: make the call */
+bool px_hot_attributes(const volatile struct io_hot *page, struct io_stat *out);
 /* Bytes read, 0 at the end; -1: make the call. */
 long px_hot_read(struct px_file *f, struct px_io *io, uint64_t offset);
 void px_hot_release(struct px_file *f);

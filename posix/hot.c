@@ -97,16 +97,21 @@ static void copy_words(struct io_stat *to, const volatile struct io_stat *from)
             __atomic_load_n((const volatile uint64_t *)from + i, __ATOMIC_ACQUIRE);
 }
 
+bool px_hot_attributes(const volatile struct io_hot *page, struct io_stat *out)
+{
+    for (unsigned i = 0; i < HOT_TRIES; i++) {
+        uint32_t seq = __atomic_load_n(&page->seq, __ATOMIC_ACQUIRE);
+        copy_words(out, &page->stat);
+        if (!(seq & 1) && page->seq == seq)
+            return page->valid;
+    }
+    return false;
+}
+
 bool px_hot_stat(struct px_file *f, struct io_stat *out)
 {
     const struct px_hot *hot = f->kind == PX_FILE ? hot_get(f) : NULL;
-    for (unsigned i = 0; hot && i < HOT_TRIES; i++) {
-        uint32_t seq = __atomic_load_n(&hot->page->seq, __ATOMIC_ACQUIRE);
-        copy_words(out, &hot->page->stat);
-        if (!(seq & 1) && hot->page->seq == seq)
-            return hot->page->valid;
-    }
-    return false;
+    return hot && px_hot_attributes(hot->page, out);
 }
 
 long px_hot_read(struct px_file *f, struct px_io *io, uint64_t offset)

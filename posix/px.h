@@ -178,6 +178,7 @@ struct px_process {
     uint64_t load_bias; /* of the program: address in memory minus address in the file */
 
     struct px_files *files;
+    struct px_names *names; /* [atomic] */
     struct px_net *netstate;
     struct px_signals *signals;
     struct px_threads *threads;

@@ -2,7 +2,7 @@
 /*
  * What there is to know of a file, and changing it: stat, statfs, access, mode, owner, times, size.
  */
-#include "file.h"
+#include "names.h"
 
 #define WHOLE_PATH_FLAGS (AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH)
 
@@ -66,9 +66,11 @@ long px_stat_at(int directory, const char *user, int flags, struct io_stat *st)
     long result = px_path_get(&p, directory, user, flags & AT_EMPTY_PATH);
     if (result < 0)
         return result;
+    bool follows = !(flags & AT_SYMLINK_NOFOLLOW);
+    uint64_t changes = px_names_changes();
     if (p.from && !p.length) {
         result = px_file_stat(p.from, st);
-    } else {
+    } else if (!follows || !px_name_stat(&p, st)) {
         struct motor_msg msg = {
             .op = IO_STAT, .out = st, .out_size = sizeof *st, .deadline = MOTOR_NEVER};
         msg.word[0] = (uint64_t)(unsigned)(flags & AT_SYMLINK_NOFOLLOW);
@@ -78,10 +80,12 @@ long px_stat_at(int directory, const char *user, int flags, struct io_stat *st)
         if (result >= (long)IO_OWN_FD) {
             int own = (int)(result - (long)IO_OWN_FD);
             result = 0;
-            if (flags & AT_SYMLINK_NOFOLLOW)
+            if (!follows)
                 own_fd_stat(own, st);
-            else
-                result = stat_fd(own, st);
+            else if ((result = stat_fd(own, st)) == -EBADF)
+                result = -ENOENT; /* a name that leads nowhere */
+        } else if (result == 0 && follows) {
+            px_name_seen(&p, st, changes);
         }
     }
     px_path_put(&p);

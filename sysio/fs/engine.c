@@ -374,6 +374,7 @@ static int64_t call_chmod(struct request *q)
             mode &= ~(uint32_t)S_ISGID;
         inode->mode = (inode->mode & S_IFMT) | mode;
         inode_touch(inode, false);
+        names_changed();
     }
     inode_put(inode);
     return error;
@@ -415,6 +416,7 @@ static int64_t call_chown(struct request *q)
             inode->gid = gid;
         inode->mode &= ~clears;
         inode_touch(inode, false);
+        names_changed();
     }
     inode_put(inode);
     return error;
@@ -522,7 +524,21 @@ static int64_t call_map(struct request *q)
     return NO_REPLY;
 }
 
-static int64_t call_hot(struct request *q)
+/* Duplicates: the objects stay ours. */
+static int64_t reply_hot(struct request *q, motor_handle page, motor_handle other, uint64_t w0,
+                         uint64_t w1)
+{
+    struct motor_reply *r = engine_reply(&fs_engine, q->ev->token, 0);
+    r->nhandles = 2;
+    r->handle[0] = page;
+    r->handle[1] = other;
+    r->rights[0] = r->rights[1] = MOTOR_RIGHT_READ;
+    r->word[0] = w0;
+    r->word[1] = w1;
+    return NO_REPLY;
+}
+
+static int64_t hot_file(struct request *q)
 {
     struct inode *inode = q->file->inode;
     uint64_t offset;
@@ -535,16 +551,32 @@ static int64_t call_hot(struct request *q)
     int error = inode->ops->hot(inode, &bytes, &offset, &private);
     if (!error)
         error = hot_begin(inode, &page);
+    return error ? error : reply_hot(q, page, bytes, offset, private ? MOTOR_MAP_PRIVATE : 0);
+}
+
+static int64_t hot_name(struct request *q)
+{
+    static struct walk w;
+    uint64_t changes;
+    motor_handle page, names;
+    int error = vfs_walk(&w, q->file->inode, &q->who, q->path, q->size, 0);
     if (error)
         return error;
-    struct motor_reply *r = engine_reply(&fs_engine, q->ev->token, 0);
-    r->nhandles = 2; /* duplicates: the objects stay ours */
-    r->handle[0] = page;
-    r->handle[1] = bytes;
-    r->rights[0] = r->rights[1] = MOTOR_RIGHT_READ;
-    r->word[0] = offset;
-    r->word[1] = private ? MOTOR_MAP_PRIVATE : 0;
-    return NO_REPLY;
+    if (q->path[0] != '/' || !w.stable || !w.inode->mount->stable || !w.inode->ops->steady ||
+        !w.inode->ops->steady(w.inode))
+        error = -EOPNOTSUPP;
+    if (!error)
+        error = names_page(&names, &changes);
+    if (!error)
+        error = hot_begin(w.inode, &page);
+    inode_put(w.inode);
+    return error ? error : reply_hot(q, page, names, changes, 0);
+}
+
+static int64_t call_hot(struct request *q)
+{
+    int error = take_path(q);
+    return error ? error : q->size ? hot_name(q) : hot_file(q);
 }
 
 static int64_t call_allocate(struct request *q)

@@ -107,6 +107,8 @@ struct inode_ops {
     int (*allocate)(struct inode *inode, uint64_t offset, uint64_t length, uint32_t flags);
     /* the handle stays the file system's */
     int (*map)(struct inode *inode, bool writable, motor_handle *vmo, uint64_t *offset);
+    /* for hot.c: whether only messages change its attributes; NULL: not */
+    bool (*steady)(struct inode *inode);
     /*
      * for hot.c: as map for reading. private: it must be mapped so, and hot_end() called before a
      * byte of it changes. 0, or an error: not now
@@ -128,6 +130,7 @@ struct mount {
     struct inode *root;
     struct inode *covered; /* directory it is mounted on; NULL: the root mount */
     bool read_only;
+    bool stable; /* names and attributes change by messages only, and names_changed() tells of it */
     struct mount *next;
 };
 
@@ -193,7 +196,8 @@ struct walk {
     struct inode *parent;
     const char *name; /* WALK_PARENT: last component */
     size_t length;
-    bool slash; /* the path ended in '/' */
+    bool slash;  /* the path ended in '/' */
+    bool stable; /* every directory on the way is of a stable mount */
     /* WALK_PARENT: why the last component could not be looked up; 0 when it only does not exist */
     int error;
     enum { LAST_NORMAL, LAST_DOT, LAST_DOTDOT, LAST_ROOT } last;
@@ -294,6 +298,10 @@ int64_t file_readdir(struct file *file, const struct cred *who, uint64_t cookie,
 int hot_begin(struct inode *inode, motor_handle *page);
 void hot_changed(struct inode *inode); /* an attribute has changed, or will before hot_publish() */
 void hot_publish(void); /* after each message: what has changed, before its sender hears of it */
+/* A name, or who may use a directory, has changed. */
+void names_changed(void);
+/* The page that tells of it (struct io_names), made at the first call. Negative: errno. */
+int names_page(motor_handle *page, uint64_t *changes);
 void hot_end(struct inode *inode); /* its bytes will be elsewhere, or the inode goes */
 
 /* ---- procfs.c ---- */

@@ -53,22 +53,30 @@ static void publish(struct hot *h)
     h->changed = false;
 }
 
+/* A page that is mapped here; NULL: no memory. */
+static void *shared_page(motor_handle *vmo)
+{
+    int64_t h = memory_low() ? -MOTOR_ENOMEM : motor_vmo_create(MOTOR_PAGE_SIZE, 0);
+    if (h < 0)
+        return NULL;
+    int64_t at = motor_map(0, (motor_handle)h, 0, 0, MOTOR_PAGE_SIZE,
+                           MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_POPULATE);
+    if (at < 0) {
+        motor_handle_close((motor_handle)h);
+        return NULL;
+    }
+    *vmo = (motor_handle)h;
+    return (void *)at;
+}
+
 static struct hot *hot_new(struct inode *inode)
 {
-    struct hot *h = memory_low() ? NULL : calloc(1, sizeof *h);
-    int64_t vmo = h ? motor_vmo_create(MOTOR_PAGE_SIZE, 0) : -MOTOR_ENOMEM;
-    int64_t at = vmo < 0 ? vmo
-                         : motor_map(0, (motor_handle)vmo, 0, 0, MOTOR_PAGE_SIZE,
-                                     MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_POPULATE);
-    if (at < 0) {
-        if (vmo >= 0)
-            motor_handle_close((motor_handle)vmo);
+    struct hot *h = calloc(1, sizeof *h);
+    if (!h || !(h->page = shared_page(&h->vmo))) {
         free(h);
         return NULL;
     }
     h->inode = inode;
-    h->vmo = (motor_handle)vmo;
-    h->page = (struct io_hot *)at;
     h->page->valid = 1;
     publish(h);
     return h;
@@ -121,4 +129,28 @@ void hot_end(struct inode *inode)
     unlist(h);
     count--;
     free(h);
+}
+
+/* ---- names ---- */
+
+static struct io_names *names, no_page;
+static motor_handle names_vmo;
+
+void names_changed(void)
+{
+    struct io_names *n = names ? names : &no_page;
+    __atomic_store_n(&n->changes, n->changes + 1, __ATOMIC_SEQ_CST);
+}
+
+int names_page(motor_handle *page, uint64_t *changes)
+{
+    if (!names) {
+        names = shared_page(&names_vmo);
+        if (!names)
+            return -ENOMEM;
+        names->changes = no_page.changes + 1;
+    }
+    *page = names_vmo;
+    *changes = names->changes;
+    return 0;
 }

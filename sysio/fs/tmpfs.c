@@ -152,6 +152,7 @@ static void dir_changed(struct inode *dir)
 {
     dir->size = of(dir)->directory.count * 20ull;
     inode_touch(dir, true);
+    names_changed();
 }
 
 static int tmpfs_lookup(struct inode *dir, const struct cred *who, const char *name, size_t length,
@@ -519,15 +520,21 @@ static int tmpfs_map(struct inode *inode, bool writable, motor_handle *vmo, uint
     return 0;
 }
 
+/* Not files with holes, which mappings may fill, nor those that mappings may write. */
+static bool tmpfs_steady(struct inode *inode)
+{
+    struct tmpfs_inode *n = of(inode);
+    return S_ISDIR(inode->mode) || (S_ISREG(inode->mode) && n->data.dense && !n->data.shared);
+}
+
 /*
- * Not for files with holes, which mappings may fill, nor for those that mappings may write: nobody
- * tells of that. Of a clone of the bundle a mapping sees no change of a page that is still the
+ * Of a clone of the bundle a mapping sees no change of a page that is still the
  * bundle's: it is given up at the first one.
  */
 static int tmpfs_hot(struct inode *inode, motor_handle *vmo, uint64_t *offset, bool *private)
 {
     struct tmpfs_inode *n = of(inode);
-    if (!inode->size || !n->data.dense || n->data.shared || (n->data.cloned && n->changed))
+    if (!inode->size || !tmpfs_steady(inode) || (n->data.cloned && n->changed))
         return -EOPNOTSUPP;
     int error = data_own(&n->data, inode->size);
     if (error)
@@ -604,6 +611,7 @@ static const struct inode_ops tmpfs_ops = {
     .truncate = tmpfs_truncate,
     .allocate = tmpfs_allocate,
     .map = tmpfs_map,
+    .steady = tmpfs_steady,
     .hot = tmpfs_hot,
     .copy = tmpfs_copy,
     .blocks = tmpfs_blocks,
@@ -624,6 +632,7 @@ void tmpfs_limits(uint64_t bytes, uint64_t inodes)
 bool tmpfs_init(struct mount *m, const char *source, uint32_t mode)
 {
     m->type = "tmpfs";
+    m->stable = true;
     m->source = source;
     struct tmpfs_inode *n = inode_new(m, &(struct create_args){.mode = S_IFDIR | mode});
     if (!n)

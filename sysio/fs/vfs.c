@@ -248,6 +248,7 @@ int vfs_walk(struct walk *w, struct inode *base, const struct cred *who, const c
     char *path = w->buffer + sizeof w->buffer - size;
     memcpy(path, text, size);
     struct inode *at = inode_get(*path == '/' ? mounts->root : base);
+    w->stable = at->mount->stable;
 
     for (;;) {
         while (size && *path == '/')
@@ -286,6 +287,7 @@ int vfs_walk(struct walk *w, struct inode *base, const struct cred *who, const c
         }
         struct inode *next;
         error = lookup(at, who, name, length, &next);
+        w->stable &= at->mount->stable;
         /* the caller decides about symlinks, and when an error counts */
         if (last && (flags & WALK_PARENT)) {
             w->parent = at;

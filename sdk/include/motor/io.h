@@ -104,10 +104,12 @@
  */
 #define IO_EXEC      28u
 /*
- * on a file open for reading -> handle[0]: vmo with one page, struct io_hot; handle[1]: vmo of the
- * file's bytes, both to be mapped read-only; w0: offset of byte 0 in it, w1: MOTOR_MAP_PRIVATE or
- * 0, how handle[1] must be mapped. -EOPNOTSUPP: not for this file, or not now. See "Hot files"
- * below.
+ * empty path, on a file open for reading -> handle[0]: vmo with one page, struct io_hot; handle[1]:
+ * vmo of the file's bytes; w0: offset of byte 0 in it, w1: MOTOR_MAP_PRIVATE or 0, how handle[1]
+ * must be mapped. path (the last symlink is followed) -> handle[0]: the same; handle[1]: vmo with
+ * one page, struct io_names; w0: its `changes` when the path was looked up. Needs what IO_STAT
+ * needs. All are to be mapped read-only. -EOPNOTSUPP: not for this file, or not now. See "Hot
+ * files" below.
  */
 #define IO_HOT       29u
 
@@ -159,6 +161,14 @@ struct io_hot {
     struct io_stat stat;
 };
 _Static_assert(sizeof(struct io_hot) == 128, "protocol");
+
+/*
+ * Names. While `changes` stays the same, every absolute path that IO_HOT took leads where it led,
+ * for a caller with the same uid and gid.
+ */
+struct io_names {
+    uint64_t changes;
+};
 
 struct io_statfs {
     uint64_t type, bsize, blocks, bfree, bavail, files, ffree, fsid, namelen, flags;

@@ -493,6 +493,45 @@ static void test_hot(void)
     EXPECT(client_path(client_root, IO_UNLINK, "/hot", 0, 0, 0), 0);
 }
 
+static uint64_t names_changes(const char *path, int64_t status)
+{
+    struct io_names names = {0};
+    struct motor_msg m = {
+        .op = IO_HOT, .in = path, .in_size = strlen(path), .deadline = MOTOR_NEVER};
+    EXPECT(client_call(client_root, &m), status);
+    if (status < 0)
+        return 0;
+    EXPECT(fake_vmo_read(m.handle[1], 0, &names, sizeof names), sizeof names);
+    EXPECT(names.changes, m.word[0]);
+    fake_close(m.handle[0]);
+    fake_close(m.handle[1]);
+    return names.changes;
+}
+
+static void test_hot_names(void)
+{
+    motor_handle h;
+    EXPECT(client_open(client_root, "/named", O_RDWR | O_CREAT, 0644, &h), 0);
+    uint64_t n = names_changes("/named", 0);
+    EXPECT(n > 0, 1);
+    EXPECT(client_write(h, 0, "x", 1, 0), 1); /* no name */
+    EXPECT(names_changes("/named", 0), n);
+    EXPECT(client_two(client_root, IO_LINK, "/named", client_root, "/named2", 0), 0);
+    EXPECT(names_changes("/named", 0) > n, 1);
+    n = names_changes("/named", 0);
+    EXPECT(client_path(client_root, IO_UNLINK, "/named2", 0, 0, 0), 0);
+    EXPECT(names_changes("/named", 0) > n, 1);
+    n = names_changes("/", 0);
+    EXPECT(client_path(client_root, IO_CHMOD, "/", 0755, 0, 0), 0);
+    EXPECT(names_changes("/named", 0) > n, 1);
+    names_changes("named", -EOPNOTSUPP);         /* relative */
+    names_changes("/proc/meminfo", -EOPNOTSUPP); /* changes by itself */
+    names_changes("/none", -ENOENT);
+    EXPECT(client_path(client_root, IO_UNLINK, "/named", 0, 0, 0), 0);
+    fake_close(h);
+    client_turn();
+}
+
 static void test_times(void)
 {
     struct io_stat st;
@@ -565,6 +604,7 @@ int main(void)
     test_copy();
     test_times();
     test_hot();
+    test_hot_names();
     test_removed_chain();
     test_no_memory();
     printf("fs_unit: %d failures\n", failures);
