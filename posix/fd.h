@@ -30,6 +30,7 @@ enum px_kind {
     PX_DATAGRAM,
     PX_EVENTFD,
     PX_TIMERFD,
+    PX_SIGNALFD,
     PX_EPOLL
 };
 
@@ -107,6 +108,10 @@ struct px_file {
         struct px_file_eventfd {
             bool semaphore;
         } eventfd;
+        struct px_file_signalfd {
+            uint64_t mask;
+            struct px_file *next; /* [px_net.lock] all signalfds */
+        } signalfd;
         struct px_file_timerfd {
             int clock;     /* all of it [px_net.lock] */
             uint64_t next; /* monotonic; MOTOR_NEVER: not armed */

@@ -135,6 +135,13 @@ void px_signals_fetch(void);
 void px_signals_hand_over(struct px_thread *t);
 bool px_signal_take_pending(struct px_thread *t, struct px_siginfo *info); /* any: signal.c */
 
+/* signalfd.c: a signal was queued (any locks held); and without locks: tell those who watch */
+void px_signalfd_came(struct px_process *p);
+void px_signalfd_poke(struct px_process *p);
+/* The next pending signal of `set` for this thread: taken; 0: none. And what is pending. */
+int px_signal_take(struct px_thread *t, uint64_t set, struct px_siginfo *info);
+uint64_t px_signal_pending(const struct px_thread *t);
+
 /* vfork.c */
 struct px_vfork;
 long px_vfork(uint64_t stack); /* does not return on success */

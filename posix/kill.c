@@ -73,6 +73,7 @@ long px_sys_kill(int pid, int sig)
     if (pid == (int)p->pid) {
         if (sig) {
             px_signal_send(p, NULL, &info);
+            px_signalfd_poke(p);
         }
         return 0;
     }
@@ -98,7 +99,9 @@ static long send_thread(uint32_t pid, uint32_t tid, const struct px_siginfo *inf
 {
     struct px_process *p = px_proc();
     if (pid == p->pid) {
-        return px_signal_send_tid(p, tid, info);
+        long status = px_signal_send_tid(p, tid, info);
+        px_signalfd_poke(p);
+        return status;
     }
     if (pid_of(tid) != pid) {
         return -ESRCH;
@@ -114,6 +117,7 @@ long px_sys_tkill(int tid, int sig)
     struct px_siginfo info = px_info_self(sig, SI_TKILL);
     long status = px_signal_send_tid(px_proc(), (uint32_t)tid, &info);
     uint32_t pid = pid_of((uint32_t)tid);
+    px_signalfd_poke(px_proc());
     return status == -ESRCH && pid != px_proc()->pid ? send_thread(pid, (uint32_t)tid, &info)
                                                      : status;
 }
@@ -160,7 +164,9 @@ long px_sys_rt_sigqueueinfo(int pid, int sig, const void *user)
         return -ESRCH;
     }
     if (pid == (int)p->pid) {
-        return sig ? px_signal_send(p, NULL, &info) : 0;
+        status = sig ? px_signal_send(p, NULL, &info) : 0;
+        px_signalfd_poke(p);
+        return status;
     }
     return send(MOTOR_TO_PROCESS, (uint32_t)pid, &info, 0);
 }

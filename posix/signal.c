@@ -223,6 +223,7 @@ static long add(struct px_process *p, struct px_pending *pending, const struct p
         }
     }
     pending->set |= PX_BIT(sig);
+    px_signalfd_came(p);
     return 0;
 }
 
@@ -260,7 +261,7 @@ static int take_any(struct px_thread *t, uint64_t set, struct px_siginfo *info)
 }
 
 /* The next signal of `set` for this thread, 0: none. */
-static int take_signal(struct px_thread *t, uint64_t set, struct px_siginfo *info)
+int px_signal_take(struct px_thread *t, uint64_t set, struct px_siginfo *info)
 {
     struct px_process *p = t->process;
     px_lock(&p->signals->lock);
@@ -278,6 +279,12 @@ bool px_signal_take_pending(struct px_thread *t, struct px_siginfo *info)
     int sig = take_any(t, UINT64_MAX, info);
     px_unlock(&t->process->signals->lock);
     return sig != 0;
+}
+
+uint64_t px_signal_pending(const struct px_thread *t)
+{
+    return __atomic_load_n(&t->pending.set, __ATOMIC_RELAXED) |
+           __atomic_load_n(&t->process->signals->pending.set, __ATOMIC_RELAXED);
 }
 
 /* ---- sending ---- */
@@ -363,12 +370,14 @@ void px_signal_self(int sig, int code)
 {
     struct px_siginfo info = px_info_self(sig, code);
     px_signal_send(px_proc(), px_self(), &info);
+    px_signalfd_poke(px_proc());
 }
 
 void px_signal_process(int sig, int code)
 {
     struct px_siginfo info = px_info_self(sig, code);
     px_signal_send(px_proc(), NULL, &info);
+    px_signalfd_poke(px_proc());
 }
 
 /*
@@ -444,6 +453,7 @@ void px_take_interruption(void)
     if (bits & MOTOR_UPCALL_STOP) {
         t->was_stopped = true;
     }
+    px_signalfd_poke(px_home());
 }
 
 long px_sigmask_temporary(const void *user_set, size_t size)
@@ -658,18 +668,18 @@ static long wait_for_signal(struct px_thread *t, uint64_t set, uint64_t deadline
 {
     static uint32_t never;
     for (;;) {
-        int sig = take_signal(t, set, info);
+        int sig = px_signal_take(t, set, info);
         if (sig) {
             return sig;
         }
         t->work |= PX_WORK_SIGNAL;
         long status = px_wait(&never, 0, 0, deadline);
         if (status == -ETIMEDOUT) {
-            sig = take_signal(t, set, info);
+            sig = px_signal_take(t, set, info);
             return sig ? sig : -EAGAIN;
         }
         if (status == -PX_ERESTARTSYS) {
-            sig = take_signal(t, set, info);
+            sig = px_signal_take(t, set, info);
             return sig ? sig : -EINTR;
         }
     }

@@ -59,6 +59,8 @@ struct px_net {
     struct px_waiter *leader;
     struct px_waiter *followers; /* any order */
     struct px_file *timers;      /* armed timerfds that somebody watches, soonest first */
+    struct px_file *signalfds;
+    bool signal_came; /* [atomic] and the watchers of signalfds have not been told */
     struct px_session *session[PX_SESSIONS]; /* [open_lock; atomic for readers] */
     struct io_doorbell *doorbell;            /* [open_lock; atomic] */
     motor_handle doorbell_vmo;

@@ -82,6 +82,16 @@ motor_handle px_proc_handle(void)
     return 0;
 }
 
+void px_signalfd_came(struct px_process *p)
+{
+    (void)p;
+}
+
+void px_signalfd_poke(struct px_process *p)
+{
+    (void)p;
+}
+
 long px_sys_getpgrp(void)
 {
     return process.pid;
