@@ -22,6 +22,7 @@
 #define MS          1000000ull
 #define TCP_TICK    (TCP_TMR_INTERVAL * MS)
 #define RETRY_DELAY (10 * MS)
+#define RETRIES     64u /* sockets tried again at a time: many of one client must not hold up all */
 #define WATCH_TURNS 64u /* a session quiet for so many turns is left to its notifications */
 
 struct net_counters net_counters;
@@ -30,7 +31,8 @@ static struct object connector = {.kind = OBJECT_CONNECTOR};
 void *const net_connector = &connector;
 
 static struct session *watched, *dead; /* by next; a session is in one of the lists or none */
-static struct socket *later, *retired;
+static struct socket *later, **later_end = &later; /* oldest first */
+static struct socket *retired;
 static uint64_t retry_at = UINT64_MAX;
 
 /* ---- sockets that wait for us ---- */
@@ -39,17 +41,27 @@ void net_retry_later(struct socket *s)
 {
     if (!s->later) {
         s->later = true;
-        s->later_next = later;
-        later = s;
+        s->later_next = NULL;
+        s->later_link = later_end;
+        *later_end = s;
+        later_end = &s->later_next;
     }
     if (retry_at == UINT64_MAX)
         retry_at = port_now() + RETRY_DELAY;
 }
 
+/* Before all others: there are few, and lwIP waits for it. */
 void net_break_later(struct socket *s)
 {
-    s->break_later = true;
-    net_retry_later(s);
+    net_forget(s);
+    s->break_later = s->later = true;
+    s->later_next = later;
+    s->later_link = &later;
+    if (later)
+        later->later_link = &s->later_next;
+    else
+        later_end = &s->later_next;
+    later = s;
     retry_at = 0;
 }
 
@@ -57,13 +69,12 @@ void net_forget(struct socket *s)
 {
     if (!s->later)
         return;
-    for (struct socket **link = &later; *link; link = &(*link)->later_next) {
-        if (*link == s) {
-            *link = s->later_next;
-            break;
-        }
-    }
     s->later = false;
+    *s->later_link = s->later_next;
+    if (s->later_next)
+        s->later_next->later_link = s->later_link;
+    else
+        later_end = s->later_link;
 }
 
 static void run_retries(void)
@@ -71,14 +82,10 @@ static void run_retries(void)
     if (retry_at > port_now())
         return;
     retry_at = UINT64_MAX;
-    /* A retry may free its socket or put it on the list again: take the count first. */
-    uint32_t count = 0;
-    for (struct socket *s = later; s; s = s->later_next)
-        count++;
-    while (count-- && later) {
+    /* those that fail again go to the end */
+    for (uint32_t count = 0; count < RETRIES && later; count++) {
         struct socket *s = later;
-        later = s->later_next;
-        s->later = false;
+        net_forget(s);
         if (s->break_later) {
             s->break_later = false;
             tcp_socket_break(s);
@@ -88,6 +95,8 @@ static void run_retries(void)
                 tcp_socket_pump(s);
         }
     }
+    if (later && retry_at == UINT64_MAX)
+        retry_at = port_now() + RETRY_DELAY;
 }
 
 /* ---- sockets that are gone, but for their rings ---- */

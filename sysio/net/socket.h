@@ -87,7 +87,7 @@ struct socket {
     bool ping_pong;
     uint8_t received;        /* segments since the last byte was sent */
     bool later, break_later; /* on the engine's list: try again, or reset */
-    struct socket *later_next;
+    struct socket *later_next, **later_link;
     struct socket *retired_next; /* freed but for its slot: see net_retire() */
     uint64_t epoch;
 

@@ -229,7 +229,7 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
         }
         return ERR_OK;
     }
-    if (p && !session_has_share(socket_payer(s), p->tot_len))
+    if (p && !session_has_share(socket_payer(s), p->tot_len + 4096u)) /* and a page of its ring */
         return ERR_MEM; /* lwIP keeps it, takes no more, and offers it again */
     if (p) {
         acknowledge_early(s, pcb, p);
