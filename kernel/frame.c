@@ -5,9 +5,9 @@
  * it, each CPU keeps a few single frames of its own, so that the common page fault and unmap take
  * no lock.
  *
- * The descriptors lie in the largest range of RAM. They are made zero (all reserved) a page at a
- * time by frame_init, which then frees each range in the largest blocks, so that start-up touches
- * one descriptor for each block and not each frame.
+ * The descriptors lie in the largest range of RAM. They come into use chunk by chunk, from low
+ * addresses up, when the lists have no block left: start-up does not touch them, and a machine with
+ * much memory pays for what it uses.
  *
  * Locks: `lock` guards lists and the descriptors of free blocks; `block_lock` the splitting of
  * allocated ones; they do not nest. A CPU's cache belongs to the CPU (interrupts are off).
@@ -23,6 +23,7 @@
 #define NONE        0xffffffffu
 #define CACHE_MAX   64u
 #define CACHE_BATCH 32u
+#define CHUNK       2048u /* frames whose descriptors come into use together: 8 MiB */
 #define RESERVE_MIN 64u
 #define RESERVE_MAX 1024u
 
@@ -38,8 +39,11 @@ static struct spinlock block_lock; /* whether a block is split, while references
 static struct frame *frames;       /* descriptor of frame number i */
 static uint32_t frames_end;        /* numbers below have descriptors */
 static uint32_t list[ORDERS];      /* [lock] first free block of each order, or NONE */
+static struct boot_range range[BOOT_RANGES_MAX]; /* [lock] what is not in use yet: the rest */
+static unsigned ranges, next_range;              /* [lock] */
+static uint8_t *ready;                           /* [lock to set] chunks whose descriptors are */
 static uint64_t total;
-static uint64_t free_in_lists;  /* [lock] */
+static uint64_t free_in_lists;  /* [lock] and in ranges that are not in use yet */
 static uint64_t free_in_caches; /* [atomic] */
 
 /* ---- lists [lock] ---- */
@@ -71,9 +75,8 @@ static void list_take(uint32_t n)
     f->state = STATE_ALLOCATED;
 }
 
-static void block_free(uint32_t n, unsigned order)
+static void block_insert(uint32_t n, unsigned order)
 {
-    free_in_lists += 1u << order;
     while (order < FRAME_ORDER_MAX) {
         uint32_t buddy = n ^ 1u << order;
         if (buddy >= frames_end || frames[buddy].state != STATE_FREE ||
@@ -87,12 +90,58 @@ static void block_free(uint32_t n, unsigned order)
     list_push(n, order);
 }
 
+static void block_free(uint32_t n, unsigned order)
+{
+    free_in_lists += 1u << order;
+    block_insert(n, order);
+}
+
+/* Into the lists, in the largest blocks. */
+static void insert_range(uint32_t n, uint32_t last)
+{
+    while (n < last) {
+        unsigned order = n ? (unsigned)__builtin_ctz(n) : FRAME_ORDER_MAX;
+        if (order > FRAME_ORDER_MAX) {
+            order = FRAME_ORDER_MAX;
+        }
+        while (n + (1u << order) > last) {
+            order--;
+        }
+        block_insert(n, order);
+        n += 1u << order;
+    }
+}
+
+/* The next chunk comes into use, or as much of it as a range of RAM has. False: that was all. */
+static bool use_more(void)
+{
+    while (next_range < ranges && range[next_range].start >= range[next_range].end) {
+        next_range++;
+    }
+    if (next_range == ranges) {
+        return false;
+    }
+    struct boot_range *r = &range[next_range];
+    uint32_t n = (uint32_t)(r->start / PAGE_SIZE), chunk = n / CHUNK, last = (chunk + 1) * CHUNK;
+    last = last < r->end / PAGE_SIZE ? last : (uint32_t)(r->end / PAGE_SIZE);
+    if (!ready[chunk]) {
+        uint32_t first = chunk * CHUNK,
+                 count = frames_end - first < CHUNK ? frames_end - first : CHUNK;
+        __builtin_memset(&frames[first], 0, count * sizeof(struct frame));
+        ready[chunk] = true;
+    }
+    r->start = (uint64_t)last * PAGE_SIZE;
+    insert_range(n, last);
+    return true;
+}
+
 static uint32_t block_alloc(unsigned order)
 {
-    unsigned from = order;
-    while (from < ORDERS && list[from] == NONE) {
-        from++;
-    }
+    unsigned from;
+    do {
+        for (from = order; from < ORDERS && list[from] == NONE; from++) {
+        }
+    } while (from == ORDERS && use_more());
     if (from == ORDERS) {
         return NONE;
     }
@@ -110,51 +159,35 @@ static uint32_t block_alloc(unsigned order)
 
 /* ---- start ---- */
 
-static void range_free(uint64_t start, uint64_t end)
-{
-    uint32_t n = (uint32_t)(start / PAGE_SIZE), last = (uint32_t)(end / PAGE_SIZE);
-    total += last - n;
-    while (n < last) {
-        unsigned order = n ? (unsigned)__builtin_ctz(n) : FRAME_ORDER_MAX;
-        if (order > FRAME_ORDER_MAX) {
-            order = FRAME_ORDER_MAX;
-        }
-        while (n + (1u << order) > last) {
-            order--;
-        }
-        block_free(n, order);
-        n += 1u << order;
-    }
-}
-
 void frame_init(void)
 {
-    static struct boot_range range[BOOT_RANGES_MAX];
-    unsigned n = arch_boot_memory(range, BOOT_RANGES_MAX), largest = 0;
-    for (unsigned i = 0; i < n; i++) {
+    ranges = arch_boot_memory(range, BOOT_RANGES_MAX);
+    unsigned largest = 0;
+    for (unsigned i = 0; i < ranges; i++) {
         uint32_t end = (uint32_t)(range[i].end / PAGE_SIZE);
         frames_end = end > frames_end ? end : frames_end;
         if (range[i].end - range[i].start > range[largest].end - range[largest].start) {
             largest = i;
         }
     }
-    uint64_t size =
-        ((uint64_t)frames_end * sizeof(struct frame) + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
-    if (!n || range[largest].end - range[largest].start < size + (256u << 10)) {
+    uint64_t descriptors = (uint64_t)frames_end * sizeof(struct frame),
+             chunks = frames_end / CHUNK + 1,
+             size = (descriptors + chunks + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+    if (!ranges || range[largest].end - range[largest].start < size + (256u << 10)) {
         klog("motor: too little memory to start\n");
         arch_power(MOTOR_POWER_EXIT, 1);
     }
     frames = phys_to_virt(range[largest].start);
+    ready = (uint8_t *)frames + descriptors;
+    __builtin_memset(ready, 0, chunks);
     range[largest].start += size;
-    for (uint64_t at = 0; at < size; at += PAGE_SIZE) {
-        page_zero((char *)frames + at);
-    }
     for (unsigned i = 0; i < ORDERS; i++) {
         list[i] = NONE;
     }
-    for (unsigned i = 0; i < n; i++) {
-        range_free(range[i].start, range[i].end);
+    for (unsigned i = 0; i < ranges; i++) {
+        total += (range[i].end - range[i].start) / PAGE_SIZE;
     }
+    free_in_lists = total;
 }
 
 /* ---- single frames ---- */
@@ -281,7 +314,8 @@ void frame_free(uint64_t paddr)
 struct frame *frame_of(uint64_t paddr)
 {
     uint64_t n = paddr / PAGE_SIZE;
-    return n < frames_end && frames[n].state != STATE_RESERVED ? &frames[n] : NULL;
+    return n < frames_end && ready[n / CHUNK] && frames[n].state != STATE_RESERVED ? &frames[n]
+                                                                                   : NULL;
 }
 
 void frame_ref(uint64_t paddr)

@@ -124,7 +124,7 @@ static void check_mappings(struct aspace *const *spaces, unsigned n, struct vmo 
 
 void check_all(struct aspace *const *spaces, unsigned n, struct vmo *const *vmos, unsigned m)
 {
-    uint64_t frames = frame_total() + 4096;
+    uint64_t frames = frame_total() + 8192;
     expected = calloc(frames, sizeof(*expected));
     seen = calloc(frames, 1);
     frames_used = 0;

@@ -129,9 +129,15 @@ void page_copy(void *to, const void *from)
 
 unsigned arch_boot_memory(struct boot_range *out, unsigned max)
 {
-    (void)max;
-    out[0] = (struct boot_range){.start = RAM_START, .end = ram_end};
-    return 1;
+    static const uint64_t holes[][2] = {{0x503000, 0x617000}, {0x1000000, 0x1800000}};
+    uint64_t at = RAM_START;
+    unsigned n = 0;
+    for (; n < 2 && n + 1 < max; n++) { /* within a chunk of descriptors, and a whole one */
+        out[n] = (struct boot_range){.start = at, .end = holes[n][0]};
+        at = holes[n][1];
+    }
+    out[n] = (struct boot_range){.start = at, .end = ram_end};
+    return n + 1;
 }
 
 void host_init(uint64_t bytes)
@@ -141,6 +147,7 @@ void host_init(uint64_t bytes)
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     REQUIRE(ram == (void *)PHYSMAP_BASE);
     REQUIRE(syscall(SYS_arch_prctl, ARCH_SET_GS, &cpu0) == 0);
+    memset(ram, 0xa5, ram_end); /* nothing is zero that nobody made zero */
     frame_init();
     kinfo_frame = __real_frame_alloc_zeroed();
     arch_kernel_root = __real_frame_alloc_zeroed();
