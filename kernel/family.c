@@ -99,13 +99,22 @@ int64_t family_enlist(struct process *p, struct process *creator, uint32_t flags
     return status;
 }
 
+/* Nobody finds it by its pid, its group or its user any more. [processes_lock] */
+static void strike_out(struct process *p)
+{
+    if (!p->struck_out) {
+        p->struck_out = true;
+        pid_group_leave(p->pgid);
+        pid_group_leave(p->sid);
+        pid_release(p);
+        user_remove(p->ruid);
+    }
+}
+
 void family_forget(struct process *p)
 {
     spin_lock(&processes_lock);
-    pid_group_leave(p->pgid);
-    pid_group_leave(p->sid);
-    pid_release(p);
-    user_remove(p->ruid);
+    strike_out(p);
     spin_unlock(&processes_lock);
 }
 
@@ -224,6 +233,9 @@ static bool becomes_zombie(struct process *parent, struct process *p, struct sig
         list_append(&parent->zombies, &p->sibling);
     }
     tell(parent, p, MOTOR_WAIT_EXITED, false, entry);
+    if (gone) {
+        strike_out(p);
+    }
     return gone;
 }
 
@@ -416,6 +428,7 @@ static bool take_news(struct process *p, struct process *c, uint32_t options,
         p->children_memory_max = result->memory_max;
     }
     leave_family(c);
+    strike_out(c);
     return true;
 }
 
@@ -562,11 +575,9 @@ int64_t sys_process_open(uint32_t pid, uint32_t rights)
     }
     spin_lock(&processes_lock);
     struct process *p = pid_find(pid);
-    if (p) {
-        object_get(&p->object);
-    }
+    bool found = p && object_try_get(&p->object);
     spin_unlock(&processes_lock);
-    if (!p) {
+    if (!found) {
         return -MOTOR_ENOENT;
     }
     int64_t h = handle_insert(self, &p->object, rights);

@@ -18,7 +18,7 @@ int64_t family_enlist(struct process *p, struct process *creator, uint32_t flags
 void family_died(struct process *p);
 /* A child that never was: nobody will wait for it. No lock held. */
 void family_disown(struct process *p);
-void family_forget(struct process *p); /* it is destroyed: its pid is free */
+void family_forget(struct process *p); /* it is destroyed: its pid is free, if it was not yet */
 /* Every thread has stopped, or goes on: the parent is told. No lock held. */
 void family_stopped(struct process *p);
 void family_continued(struct process *p);

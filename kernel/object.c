@@ -53,6 +53,15 @@ void object_get(struct object *o)
     __atomic_fetch_add(&o->refs, 1, __ATOMIC_RELAXED);
 }
 
+bool object_try_get(struct object *o)
+{
+    uint32_t refs = __atomic_load_n(&o->refs, __ATOMIC_RELAXED);
+    while (refs && !__atomic_compare_exchange_n(&o->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE,
+                                                __ATOMIC_RELAXED)) {
+    }
+    return refs != 0;
+}
+
 void object_put(struct object *o)
 {
     uint32_t before = __atomic_fetch_sub(&o->refs, 1, __ATOMIC_ACQ_REL);

@@ -30,6 +30,8 @@ struct object {
 /* one reference; counts live objects by kind */
 void object_init(struct object *o, enum object_kind kind);
 void object_get(struct object *o);
+/* for who finds it in a table that holds no reference: false, it is being destroyed */
+bool object_try_get(struct object *o);
 void object_put(struct object *o);
 void object_handle_get(struct object *o); /* a handle (and a reference) more */
 /* a handle (and a reference) less; the last one of a gate posts CLOSED */

@@ -76,6 +76,7 @@ struct process {
     uint64_t signal_bare; /* pending without an entry */
 
     /* family.c [processes_lock] */
+    bool struck_out; /* pid, group and user are others' again: dead and waited for, or destroyed */
     struct process *parent; /* NULL: none */
     struct list children, zombies;
     struct list sibling;   /* on one of them, referenced */

@@ -166,11 +166,9 @@ static int64_t send_to_process(struct process *self, uint32_t pid, const struct 
 {
     spin_lock(&processes_lock);
     struct process *p = pid ? pid_find(pid) : NULL;
-    if (p) {
-        object_get(&p->object);
-    }
+    bool found = p && object_try_get(&p->object);
     spin_unlock(&processes_lock);
-    if (!p) {
+    if (!found) {
         return -MOTOR_ENOENT;
     }
     int64_t status = send_one(self, p, info);
@@ -192,8 +190,7 @@ static uint32_t collect(struct process *self, uint32_t to, uint32_t id, uint32_t
     struct process *p;
     spin_lock(&processes_lock);
     for (p = pid_next(*from); p && n < SEND_BATCH; p = pid_next(p->pid + 1)) {
-        if (is_meant(self, p, to, id)) {
-            object_get(&p->object);
+        if (is_meant(self, p, to, id) && object_try_get(&p->object)) {
             batch[n++] = p;
         }
     }
