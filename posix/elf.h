@@ -70,6 +70,17 @@ struct elf_program {
     struct elf_segment segment[ELF_SEGMENTS_MAX];
 };
 
+/* A file whose first bytes, which hold all headers of most programs, have been read at once. */
+#define ELF_HEAD_SIZE 1024u
+struct elf_file {
+    uint32_t handle;
+    uint32_t have; /* bytes of head */
+    char head[ELF_HEAD_SIZE];
+};
+/* exec.c: 0 or an error; and the read() of elf_parse(), with a struct elf_file */
+long px_elf_open(struct elf_file *f, uint32_t handle);
+bool px_elf_read(void *file, uint64_t offset, void *to, size_t size);
+
 /*
  * head: the file's first bytes (have of file_size). phdrs: read by read() (bytes at an offset;
  * false: failed). NULL when fine, else what is wrong with the file.

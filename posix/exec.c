@@ -33,17 +33,33 @@ struct exec {
     uint64_t fd_table;
     motor_handle *keep;
     uint32_t kept, keep_max;
+    struct elf_file elf;
     char head[HEAD_SIZE + 1];
     char script[IO_PATH_MAX], interpreter[HEAD_SIZE], argument[HEAD_SIZE];
 };
 
 /* ---- the file ---- */
 
-static bool read_file(void *context, uint64_t offset, void *to, size_t size)
+long px_elf_open(struct elf_file *f, uint32_t handle)
 {
     struct motor_msg m = {
+        .op = IO_READ, .out = f->head, .out_size = sizeof(f->head), .deadline = MOTOR_NEVER};
+    long n = px_call(handle, &m);
+    f->handle = handle;
+    f->have = n < 0 ? 0 : (uint32_t)PX_MIN(n, (long)sizeof(f->head));
+    return PX_MIN(n, 0L);
+}
+
+bool px_elf_read(void *file, uint64_t offset, void *to, size_t size)
+{
+    const struct elf_file *f = file;
+    if (offset <= f->have && size <= f->have - offset) {
+        memcpy(to, f->head + offset, size);
+        return true;
+    }
+    struct motor_msg m = {
         .op = IO_READ, .word = {offset}, .out = to, .out_size = size, .deadline = MOTOR_NEVER};
-    return px_call(*(motor_handle *)context, &m) == (long)size;
+    return px_call(f->handle, &m) == (long)size;
 }
 
 /* The program file, checked for the right to execute it, in x->file; x->head has its first bytes.
@@ -76,13 +92,10 @@ static long open_file(struct exec *x, int directory, const char *path, int flags
     }
     x->file = m.handle[0];
     *size = (uint64_t)st.size;
-    struct motor_msg r = {
-        .op = IO_READ, .out = x->head, .out_size = HEAD_SIZE, .deadline = MOTOR_NEVER};
-    status = px_call(x->file, &r);
-    if (status >= 0) {
-        memset(x->head + status, 0, sizeof(x->head) - (size_t)status);
-    }
-    return PX_MIN(status, 0L);
+    status = px_elf_open(&x->elf, x->file);
+    memset(x->head, 0, sizeof(x->head));
+    memcpy(x->head, x->elf.head, PX_MIN(x->elf.have, HEAD_SIZE));
+    return status;
 }
 
 static long check_program(struct exec *x, uint64_t size)
@@ -91,7 +104,7 @@ static long check_program(struct exec *x, uint64_t size)
     struct elf_header h;
     memcpy(&h, x->head, sizeof(h));
     const char *error =
-        e ? elf_parse(e, &h, PX_MIN(size, sizeof(h)), size, read_file, &x->file) : "";
+        e ? elf_parse(e, &h, PX_MIN(size, sizeof(h)), size, px_elf_read, &x->elf) : "";
     px_free(e);
     return !e ? -ENOMEM : error ? -ENOEXEC : 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The descriptor table, and the life of files and descriptions. See fd.h. */
 #include "fd.h"
+#include "file.h"
 #include "stream.h"
 #include "watch.h"
 
@@ -30,6 +31,7 @@ static struct px_desc *desc_new(uint32_t flags)
         __atomic_store_n(&t->desc_hint, at % DESCS + 1, __ATOMIC_RELAXED);
         d->flags = flags;
         d->offset = d->value = 0;
+        d->at_server = 0;
         d->lock = 0;
         d->owner = 0;
         return d;
@@ -443,15 +445,19 @@ struct px_file *px_file_from_record(const struct motor_start_fd *record)
         px_file_from_handle(record->handle, record->protocol, record->flags & 0x7fffffffu, &st);
     if (f)
         f->desc->offset = record->offset;
+    if (f && record->offset == IO_AT_SHARED)
+        f->desc->at_server = true;
     return f;
 }
 
 static bool fill_record(struct px_file *f, struct motor_start_fd *record)
 {
-    *record = (struct motor_start_fd){.protocol = f->protocol,
-                                      .handle = f->handle,
-                                      .flags = px_flags(f) & 0x7fffffffu,
-                                      .offset = f->desc->offset};
+    px_position_share(f);
+    *record =
+        (struct motor_start_fd){.protocol = f->protocol,
+                                .handle = f->handle,
+                                .flags = px_flags(f) & 0x7fffffffu,
+                                .offset = f->desc->at_server ? IO_AT_SHARED : f->desc->offset};
     if (f->ops->pass)
         return f->ops->pass(f, record) == 0;
     return f->protocol == MOTOR_FD_FILE || f->protocol == MOTOR_FD_TTY;

@@ -35,13 +35,15 @@ enum px_kind {
 };
 
 struct px_desc {
-    uint32_t refs;   /* processes that have it; 0: free [atomic] */
-    uint32_t flags;  /* O_* status flags and access mode [atomic] */
-    uint64_t offset; /* files: position; directories: cookie [lock] */
-    uint32_t lock;   /* a mutex between processes */
-    int32_t owner;   /* F_SETOWN */
-    uint64_t value;  /* eventfd: counter [atomic] */
-    uint64_t spare[4];
+    uint32_t refs;      /* processes that have it; 0: free [atomic] */
+    uint32_t flags;     /* O_* status flags and access mode [atomic] */
+    uint64_t offset;    /* files: position; directories: cookie [lock] */
+    uint32_t lock;      /* a mutex between processes */
+    int32_t owner;      /* F_SETOWN */
+    uint64_t value;     /* eventfd: counter [atomic] */
+    uint32_t at_server; /* [lock] the position is in the server's open file: IO_AT_SHARED */
+    uint32_t reserved;
+    uint64_t spare[3];
 };
 _Static_assert(sizeof(struct px_desc) == 64, "a line each");
 

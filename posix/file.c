@@ -29,11 +29,40 @@ long px_file_stat(struct px_file *f, struct io_stat *out)
     return PX_MIN(px_call(f->handle, &msg), 0L);
 }
 
+/* ---- position ---- */
+
+uint64_t px_position(struct px_file *f)
+{
+    if (!f->desc->at_server)
+        return f->desc->offset;
+    long at = call_file(f, IO_SEEK, 0, SEEK_CUR, 0);
+    return at < 0 ? 0 : (uint64_t)at;
+}
+
+void px_position_set(struct px_file *f, uint64_t offset)
+{
+    if (f->desc->at_server)
+        call_file(f, IO_SEEK, offset, SEEK_SET, 0);
+    else
+        f->desc->offset = offset;
+}
+
+void px_position_share(struct px_file *f)
+{
+    if (f->kind != PX_FILE || (f->file.mode & S_IFMT) != S_IFREG || f->path_only)
+        return;
+    px_desc_lock(f->desc);
+    if (!f->desc->at_server && call_file(f, IO_SEEK, f->desc->offset, SEEK_SET, 0) >= 0)
+        f->desc->at_server = true;
+    px_desc_unlock(f->desc);
+}
+
 /* ---- reading ---- */
 
 static long transfer_in(struct px_file *f, struct px_io *io, uint64_t offset)
 {
-    long done = px_hot_read(f, io, offset);
+    bool shared = offset == IO_AT_SHARED;
+    long done = shared ? -1 : px_hot_read(f, io, offset);
     if (done >= 0)
         return done;
     done = 0;
@@ -41,7 +70,7 @@ static long transfer_in(struct px_file *f, struct px_io *io, uint64_t offset)
         size_t size = PX_MIN(io->vec->length, (size_t)IO_TRANSFER_MAX);
         struct motor_msg msg = {
             .op = IO_READ, .out = io->vec->base, .out_size = size, .deadline = MOTOR_NEVER};
-        msg.word[0] = offset + (uint64_t)done;
+        msg.word[0] = shared ? offset : offset + (uint64_t)done;
         long n = px_call(f->handle, &msg);
         if (n < 0)
             return done ? done : n;
@@ -65,8 +94,9 @@ static long file_read(struct px_file *f, struct px_io *io, uint32_t flags)
 {
     (void)flags;
     px_desc_lock(f->desc);
-    long n = transfer_in(f, io, f->desc->offset);
-    if (n > 0)
+    bool shared = f->desc->at_server;
+    long n = transfer_in(f, io, shared ? IO_AT_SHARED : f->desc->offset);
+    if (n > 0 && !shared)
         f->desc->offset += (uint64_t)n;
     px_desc_unlock(f->desc);
     return n;
@@ -82,10 +112,11 @@ struct place { /* where the next byte goes */
 static long write_piece(struct px_file *f, const void *from, size_t size, struct place *at)
 {
     struct motor_msg msg = {.op = IO_WRITE, .in = from, .in_size = size, .deadline = MOTOR_NEVER};
-    msg.word[0] = at->append ? ~0ull : at->offset;
+    bool shared = at->offset == IO_AT_SHARED;
+    msg.word[0] = at->append && !shared ? ~0ull : at->offset;
     msg.word[1] = at->append ? O_APPEND : 0;
     long n = px_call(f->handle, &msg);
-    if (n >= 0)
+    if (n >= 0 && !shared)
         at->offset = at->append ? msg.word[0] : at->offset + (uint64_t)n;
     return n;
 }
@@ -139,6 +170,8 @@ static void cut(struct px_io *io, size_t left)
 static long obey_limit(struct px_file *f, struct px_io *io, const struct place *at)
 {
     uint64_t limit = px_limit(RLIMIT_FSIZE), offset = at->offset;
+    if (offset == IO_AT_SHARED)
+        offset = px_position(f);
     if ((int64_t)(offset + io->left) < 0 && !at->append)
         return -EFBIG;
     if (limit == RLIM_INFINITY || (f->file.mode & S_IFMT) != S_IFREG || !io->left)
@@ -183,9 +216,10 @@ static long file_write_at(struct px_file *f, struct px_io *io, uint64_t offset, 
 static long file_write(struct px_file *f, struct px_io *io, uint32_t flags)
 {
     px_desc_lock(f->desc);
-    struct place at = {.offset = f->desc->offset};
+    bool shared = f->desc->at_server;
+    struct place at = {.offset = shared ? IO_AT_SHARED : f->desc->offset};
     long n = write_at(f, io, &at, flags);
-    if (n > 0)
+    if (n > 0 && !shared)
         f->desc->offset = at.offset;
     px_desc_unlock(f->desc);
     return n;
@@ -235,13 +269,15 @@ static long file_control(struct px_file *f, unsigned request, unsigned long argu
         long error = px_file_stat(f, &st);
         if (error < 0)
             return error;
-        int64_t left = st.size - (int64_t)f->desc->offset;
+        px_desc_lock(f->desc);
+        int64_t left = st.size - (int64_t)px_position(f);
+        px_desc_unlock(f->desc);
         return px_store32((uint32_t *)argument, (uint32_t)PX_MIN(PX_MAX(left, 0), INT32_MAX));
     }
     return (f->file.mode & S_IFMT) == S_IFREG ? -ENOTTY : px_server_control(f, request, argument);
 }
 
-/* ---- position ---- */
+/* ---- lseek ---- */
 
 static long seek_locked(struct px_file *f, int64_t offset, int whence)
 {
@@ -252,7 +288,7 @@ static long seek_locked(struct px_file *f, int64_t offset, int whence)
     case SEEK_SET:
         break;
     case SEEK_CUR:
-        base = (int64_t)f->desc->offset;
+        base = (int64_t)px_position(f);
         break;
     case SEEK_END:
     case SEEK_DATA:
@@ -275,7 +311,7 @@ static long seek_locked(struct px_file *f, int64_t offset, int whence)
     }
     if (__builtin_add_overflow(base, offset, &base) || base < 0)
         return base < 0 ? -EINVAL : -EOVERFLOW;
-    f->desc->offset = (uint64_t)base;
+    px_position_set(f, (uint64_t)base);
     return base;
 }
 

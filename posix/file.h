@@ -6,6 +6,13 @@
 #include "fd.h"
 
 long px_file_stat(struct px_file *f, struct io_stat *out);
+/*
+ * The position, wherever it is. [desc lock] And before an open file goes to an unrelated process:
+ * to the server, where both find it.
+ */
+uint64_t px_position(struct px_file *f);
+void px_position_set(struct px_file *f, uint64_t offset);
+void px_position_share(struct px_file *f);
 long px_server_control(struct px_file *f, unsigned request, unsigned long argument);
 bool px_file_is_pipe(int fd);
 static inline bool px_is_stream_kind(const struct px_file *f)

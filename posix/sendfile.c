@@ -140,7 +140,7 @@ long px_sys_sendfile(int out_fd, int in_fd, void *user_offset, size_t count)
     count = PX_MIN(count, MAX_RW_COUNT);
     if (result == 0 && count) {
         if (!user_offset)
-            s.offset = __atomic_load_n(&in->desc->offset, __ATOMIC_RELAXED);
+            s.offset = px_position(in);
         result = out->ops == &px_stream_ops ? send_to_stream(out, &s, count)
                                             : send_to_file(out, &s, count);
         if (result > 0 && user_offset) {
@@ -148,7 +148,7 @@ long px_sys_sendfile(int out_fd, int in_fd, void *user_offset, size_t count)
                 result = -EFAULT;
         } else if (result > 0) {
             px_desc_lock(in->desc);
-            in->desc->offset = s.offset;
+            px_position_set(in, s.offset);
             px_desc_unlock(in->desc);
         }
     }
@@ -182,7 +182,7 @@ static long copy_check(struct px_file *in, struct px_file *out, unsigned flags)
 static long take_offset(struct px_file *f, const void *user, uint64_t *offset)
 {
     if (!user)
-        *offset = __atomic_load_n(&f->desc->offset, __ATOMIC_RELAXED);
+        *offset = px_position(f);
     else if (px_copy_in(offset, user, sizeof *offset) < 0)
         return -EFAULT;
     return (int64_t)*offset < 0 ? -EINVAL : 0;
@@ -193,7 +193,7 @@ static long give_offset(struct px_file *f, void *user, uint64_t offset)
     if (user)
         return px_copy_out(user, &offset, sizeof offset);
     px_desc_lock(f->desc);
-    f->desc->offset = offset;
+    px_position_set(f, offset);
     px_desc_unlock(f->desc);
     return 0;
 }

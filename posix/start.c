@@ -80,13 +80,6 @@ static _Noreturn void refuse(const struct px_process *p, const char *why)
     px_process_end(126 << 8);
 }
 
-static bool read_exec(void *context, uint64_t offset, void *to, size_t size)
-{
-    struct motor_msg m = {
-        .op = IO_READ, .word = {offset}, .out = to, .out_size = size, .deadline = MOTOR_NEVER};
-    return px_call(*(motor_handle *)context, &m) == (long)size;
-}
-
 struct image {
     motor_handle vmo;
     uint64_t base, size; /* of the file in the vmo */
@@ -159,12 +152,14 @@ static const char *load(struct px_process *p, struct elf_program *e, struct elf_
                         uint64_t *bias)
 {
     struct image image;
+    struct elf_file file;
     const char *error = open_image(p->exec, &image);
     if (error) {
         return error;
     }
-    bool whole = image.size >= sizeof(*head) && read_exec(&p->exec, 0, head, sizeof(*head));
-    error = elf_parse(e, head, whole ? sizeof(*head) : 0, image.size, read_exec, &p->exec);
+    bool whole = image.size >= sizeof(*head) && px_elf_open(&file, p->exec) == 0 &&
+                 px_elf_read(&file, 0, head, sizeof(*head));
+    error = elf_parse(e, head, whole ? sizeof(*head) : 0, image.size, px_elf_read, &file);
     if (!error && e->interpreter) {
         error =
             "a dynamically linked program: its interpreter is not here, link it statically (motor-cc does)";

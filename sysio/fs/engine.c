@@ -184,6 +184,9 @@ static int64_t call_read(struct request *q)
 {
     struct file *f = q->file;
     uint64_t offset = q->ev->word[0];
+    bool shared = offset == IO_AT_SHARED && S_ISREG(f->inode->mode);
+    if (shared)
+        offset = f->offset;
     if (!readable(f))
         return -EBADF;
     if (S_ISDIR(f->inode->mode))
@@ -193,7 +196,29 @@ static int64_t call_read(struct request *q)
     if (S_ISREG(f->inode->mode) && offset > INT64_MAX)
         return -EINVAL;
     struct transfer t = {.token = q->ev->token, .left = piece(q->ev->out_size)};
-    return f->inode->ops->read(f, &t, offset);
+    int64_t n = f->inode->ops->read(f, &t, offset);
+    if (shared && n > 0)
+        f->offset += (uint64_t)n;
+    return n;
+}
+
+static int64_t call_seek(struct request *q)
+{
+    struct file *f = q->file;
+    int64_t to = (int64_t)q->ev->word[0];
+    uint64_t whence = q->ev->word[1];
+    if (!S_ISREG(f->inode->mode))
+        return -ESPIPE;
+    if (whence > SEEK_END)
+        return -EINVAL;
+    int64_t base =
+        whence == SEEK_SET ? 0 : (int64_t)(whence == SEEK_CUR ? f->offset : f->inode->size);
+    if (__builtin_add_overflow(base, to, &to))
+        return -EOVERFLOW;
+    if (to < 0)
+        return -EINVAL;
+    f->offset = (uint64_t)to;
+    return to;
 }
 
 static int64_t call_write(struct request *q)
@@ -205,6 +230,9 @@ static int64_t call_write(struct request *q)
         return -EBADF;
     if (!inode->ops->write)
         return -EINVAL;
+    bool shared = offset == IO_AT_SHARED && S_ISREG(inode->mode);
+    if (shared)
+        offset = f->offset;
     if (S_ISREG(inode->mode)) {
         if (offset == UINT64_MAX || (q->ev->word[1] & O_APPEND))
             offset = inode->size;
@@ -218,6 +246,8 @@ static int64_t call_write(struct request *q)
     struct motor_reply *r = engine_reply(&fs_engine, q->ev->token, n);
     r->word[0] = offset + (n > 0 ? (uint64_t)n : 0);
     r->word[1] = inode->size;
+    if (shared && n > 0)
+        f->offset = r->word[0];
     return NO_REPLY;
 }
 
@@ -678,6 +708,7 @@ static int64_t (*const calls[])(struct request *) = {
     [IO_COPY] = call_copy,
     [IO_CHECK_DIR] = call_check_dir,
     [IO_EXEC] = call_exec,
+    [IO_SEEK] = call_seek,
 };
 
 static void fs_event(struct engine *e, struct motor_event *ev)

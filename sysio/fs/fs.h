@@ -171,6 +171,7 @@ struct file {
     /* Linux O_*: access mode, O_APPEND, O_PATH, O_NOATIME, O_DIRECTORY; FILE_EXEC */
     uint32_t flags;
     uint64_t badge;
+    uint64_t offset;    /* of those who share it: see IO_AT_SHARED */
     void *private_data; /* of the file system; freed by its close */
 };
 #define FILE_EXEC (1u << 31) /* opened by IO_EXEC: may be read and mapped for execution */

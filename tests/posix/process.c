@@ -51,6 +51,14 @@ static int role_inherits(void)
     return 0;
 }
 
+/* appends to what others append to, from one position */
+static int role_append(char **argv)
+{
+    for (int i = 0; i < atoi(argv[3]); i++)
+        CHECK(write(1, argv[2], strlen(argv[2])) == (ssize_t)strlen(argv[2]));
+    return 0;
+}
+
 static int role(int argc, char **argv)
 {
     const char *what = argv[1];
@@ -60,6 +68,8 @@ static int role(int argc, char **argv)
         return role_descriptors();
     if (!strcmp(what, "inherits"))
         return role_inherits();
+    if (!strcmp(what, "append"))
+        return role_append(argv);
     if (!strcmp(what, "status"))
         return atoi(argv[2]);
     if (!strcmp(what, "count"))
@@ -189,6 +199,35 @@ static void test_descriptors(void)
     int status = reap(pid);
     CHECK(status == 0);
     CHECK(fcntl(13, F_GETFD) < 0 && fcntl(fd, F_GETFD) == 0); /* the child's table was its own */
+    close(fd);
+    unlink("/tmp/process.data");
+}
+
+/* { a; b & c; } > file: one description, over exec */
+static void test_shared_position(void)
+{
+    char got[400] = "", *texts[] = {"aa", "bb", "cc"};
+    int fd = open("/tmp/process.data", O_CREAT | O_RDWR | O_TRUNC, 0600);
+    pid_t pid[3];
+    CHECK(fd >= 0 && write(fd, "start ", 6) == 6);
+    for (int i = 0; i < 3; i++)
+        if ((pid[i] = vfork()) == 0) {
+            dup2(fd, 1);
+            execl(self, "process", "append", texts[i], "50", NULL);
+            _exit(120);
+        }
+    for (int i = 0; i < 3; i++)
+        CHECK(reap(pid[i]) == 0);
+    CHECK(lseek(fd, 0, SEEK_CUR) == 306 && write(fd, " end", 4) == 4);
+    CHECK(lseek(fd, -4, SEEK_END) == 306 && lseek(fd, 0, SEEK_SET) == 0);
+    CHECK(read(fd, got, sizeof got) == 310 && !memcmp(got, "start ", 6));
+    int count[3] = {0};
+    for (int i = 6; i < 306; i += 2) {
+        CHECK(got[i] == got[i + 1] && got[i] >= 'a' && got[i] <= 'c');
+        count[got[i] - 'a']++;
+    }
+    CHECK(count[0] == 50 && count[1] == 50 && count[2] == 50);
+    CHECK(!memcmp(got + 306, " end", 4) && lseek(fd, 0, SEEK_CUR) == 310);
     close(fd);
     unlink("/tmp/process.data");
 }
@@ -375,6 +414,7 @@ int main(int argc, char **argv)
     test_errors();
     test_scripts();
     test_descriptors();
+    test_shared_position();
     test_inherits();
     test_pending_over_exec();
     test_wait();

@@ -104,6 +104,13 @@
  */
 #define IO_EXEC      28u
 /*
+ * w0 offset, w1 SEEK_SET, SEEK_CUR or SEEK_END: moves the position that this open file has at the
+ * server -> status: where it is. IO_READ and IO_WRITE with the offset IO_AT_SHARED use and move it
+ * (with O_APPEND: to the end). For descriptions that unrelated processes share: after exec, or sent
+ */
+#define IO_SEEK      30u
+#define IO_AT_SHARED (~1ull)
+/*
  * empty path, on a file open for reading -> handle[0]: vmo with one page, struct io_hot; handle[1]:
  * vmo of the file's bytes; w0: offset of byte 0 in it, w1: MOTOR_MAP_PRIVATE or 0, how handle[1]
  * must be mapped. path (the last symlink is followed) -> handle[0]: the same; handle[1]: vmo with
