@@ -5,7 +5,8 @@
  */
 #include "internal.h"
 
-#define NS 1000000000ull
+#define NS                1000000000ull
+#define SYS_CLOCK_GETTIME 228
 
 static inline uint64_t tsc(void)
 {
@@ -40,6 +41,29 @@ uint64_t px_now(void)
 uint64_t px_realtime(void)
 {
     return read_clock(true);
+}
+
+/*
+ * For programs, by vdso.S: on the program's stack, outside of the runtime as it counts calls and
+ * signals, and with the program's own fault if `time` is wrong. Other clocks are a call like any
+ * other.
+ */
+int px_vdso_clock_gettime(int clock, struct px_timespec *time);
+int px_vdso_clock_gettime(int clock, struct px_timespec *time)
+{
+    enum {
+        REAL = 1u << CLOCK_REALTIME | 1u << CLOCK_REALTIME_COARSE,
+        MONOTONIC = 1u << CLOCK_MONOTONIC | 1u << CLOCK_MONOTONIC_RAW |
+                    1u << CLOCK_MONOTONIC_COARSE | 1u << CLOCK_BOOTTIME
+    };
+    uint32_t bit = (unsigned)clock < 32 ? 1u << clock : 0;
+    if (!(bit & (REAL | MONOTONIC))) {
+        return (int)px_entry(SYS_CLOCK_GETTIME, clock, time);
+    }
+    uint64_t ns = read_clock(bit & REAL), sec = ns / NS;
+    time->sec = (int64_t)sec;
+    time->nsec = (int64_t)(ns - sec * NS);
+    return 0;
 }
 
 /* ---- CPU time ---- */

@@ -18,6 +18,8 @@ _Noreturn void px_leave_to_context(void);
 _Noreturn void px_thread_leave(uint32_t *clear, void *unmap, size_t length);
 _Noreturn void px_enter_stack(void *top, void (*function)(void *), void *argument);
 
+extern const char px_vdso[]; /* vdso.S */
+
 /* guard.S */
 long px_fp_save(void *area, uint64_t mask);
 long px_fp_load(const void *area, uint64_t mask);

@@ -14,27 +14,28 @@
 #define STACK_DEFAULT    (8ull << 20)
 #define STACK_MAX        (1ull << 30)
 
-#define AT_NULL        0
-#define AT_PHDR        3
-#define AT_PHENT       4
-#define AT_PHNUM       5
-#define AT_PAGESZ      6
-#define AT_BASE        7
-#define AT_FLAGS       8
-#define AT_ENTRY       9
-#define AT_UID         11
-#define AT_EUID        12
-#define AT_GID         13
-#define AT_EGID        14
-#define AT_PLATFORM    15
-#define AT_HWCAP       16
-#define AT_CLKTCK      17
-#define AT_SECURE      23
-#define AT_RANDOM      25
-#define AT_HWCAP2      26
-#define AT_EXECFN      31
-#define AT_SYSINFO     32
-#define AT_MINSIGSTKSZ 51
+#define AT_NULL         0
+#define AT_PHDR         3
+#define AT_PHENT        4
+#define AT_PHNUM        5
+#define AT_PAGESZ       6
+#define AT_BASE         7
+#define AT_FLAGS        8
+#define AT_ENTRY        9
+#define AT_UID          11
+#define AT_EUID         12
+#define AT_GID          13
+#define AT_EGID         14
+#define AT_PLATFORM     15
+#define AT_HWCAP        16
+#define AT_CLKTCK       17
+#define AT_SECURE       23
+#define AT_RANDOM       25
+#define AT_HWCAP2       26
+#define AT_EXECFN       31
+#define AT_SYSINFO      32
+#define AT_SYSINFO_EHDR 33
+#define AT_MINSIGSTKSZ  51
 
 #define DT_RELA    7
 #define DT_RELASZ  8
@@ -236,6 +237,7 @@ static uint64_t build_stack(const struct px_process *p, const struct elf_program
     uint64_t bytes = push_bytes(&sp, seed, sizeof(seed));
     uint64_t aux[][2] = {
         {AT_SYSINFO, (uint64_t)px_entry},
+        {AT_SYSINFO_EHDR, (uint64_t)px_vdso},
         {AT_HWCAP, hwcap()},
         {AT_PAGESZ, MOTOR_PAGE_SIZE},
         {AT_CLKTCK, 100},
