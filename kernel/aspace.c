@@ -118,6 +118,7 @@ void gather_begin(struct gather *g, struct aspace *as)
     g->start = ~0ull;
     g->end = 0;
     g->n = 0;
+    g->tables = false;
 }
 
 void gather_range(struct gather *g, uint64_t start, uint64_t end)
@@ -128,7 +129,9 @@ void gather_range(struct gather *g, uint64_t start, uint64_t end)
 
 void gather_finish(struct gather *g)
 {
-    if (g->start < g->end && g->as->cpus) {
+    if (g->tables && g->as->cpus) {
+        arch_tlb_shootdown_tables(g->as, g->start, g->end);
+    } else if (g->start < g->end && g->as->cpus) {
         arch_tlb_shootdown(g->as, g->start, g->end);
     }
     for (unsigned i = 0; i < g->n; i++) {
@@ -144,8 +147,14 @@ void gather_finish(struct gather *g)
     gather_begin(g, g->as);
 }
 
-void gather_frame(void *context, uint64_t page)
+void gather_frame(struct gather *g, uint64_t page)
 {
-    struct gather *g = context;
     g->frame[g->n++] = page;
+}
+
+void gather_table(void *gather, uint64_t page)
+{
+    struct gather *g = gather;
+    g->tables = true;
+    gather_frame(g, page);
 }

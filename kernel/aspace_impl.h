@@ -41,6 +41,7 @@ void await_writers(struct aspace *as);
 struct gather {
     struct aspace *as;
     uint64_t start, end; /* virtual range whose translations changed */
+    bool tables;         /* some of the frames are page tables */
     unsigned n;
     uint64_t frame[GATHER_MAX];
 };
@@ -52,7 +53,8 @@ static inline bool gather_full(const struct gather *g)
     return g->n + 4 > GATHER_MAX; /* an entry's page, and up to two tables that it empties */
 }
 
-void gather_frame(void *gather, uint64_t page); /* a release() of page tables, too */
+void gather_frame(struct gather *g, uint64_t page);
+void gather_table(void *gather, uint64_t page); /* also the release() of page tables */
 
 /*
  * Make the page tables of a range this address space's own, and split large pages at its ends, so

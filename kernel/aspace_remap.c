@@ -30,7 +30,7 @@ static bool move_entry(struct gather *g, uint64_t from, uint64_t to, uint64_t le
     }
     if (!make) {
         gather_range(g, va, va + size);
-        pagetable_clear(as, va, entry, level, gather_frame, g);
+        pagetable_clear(as, va, entry, level, gather_table, g);
         pagetable_set(slot, value);
     }
     *at += size;

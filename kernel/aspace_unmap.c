@@ -73,8 +73,8 @@ static void unmap_shared(struct gather *g, uint64_t va, uint64_t *directory_entr
     uint64_t pages = pte_page(*directory_entry);
     gather_range(g, va, va + LARGE_SIZE);
     as->private_bytes -= (pagetable_owned_pages(pages) + 1) * PAGE_SIZE;
-    gather_frame(g, pages | GATHER_TABLE);
-    pagetable_clear(as, va, directory_entry, 1, gather_frame, g);
+    gather_table(g, pages | GATHER_TABLE);
+    pagetable_clear(as, va, directory_entry, 1, gather_table, g);
 }
 
 /* At the first entry of a table that may be shared: true if that table is gone, *at after it. */
@@ -123,12 +123,16 @@ bool unmap_entries(struct gather *g, uint64_t *at, uint64_t end)
                 as->private_bytes -= size;
                 gather_frame(g, pte_page(old) | (level ? GATHER_BLOCK : 0));
             }
-            pagetable_clear(as, *at, entry, level, gather_frame, g);
+            pagetable_clear(as, *at, entry, level, gather_table, g);
             *at += size; /* the table may be gone */
         } else {
             uint64_t va = *at;
+            unsigned n = g->n;
             *at = next_page(entry, va, end);
-            pagetable_prune(as, va, entry, level, gather_frame, g);
+            pagetable_prune(as, va, entry, level, gather_table, g);
+            if (g->n > n) {
+                gather_range(g, va, va + PAGE_SIZE);
+            }
         }
     }
     return true;

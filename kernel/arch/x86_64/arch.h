@@ -152,6 +152,8 @@ void arch_tlb_flush_all(void);         /* this CPU, all that is not global */
  * held: a CPU that spins for a lock with interrupts off answers from arch_relax().
  */
 void arch_tlb_shootdown(struct aspace *as, uint64_t start, uint64_t end);
+/* The same before tables are freed, which no CPU may walk then, not even one that idles. */
+void arch_tlb_shootdown_tables(struct aspace *as, uint64_t start, uint64_t end);
 
 /* ---- user memory ---- */
 

@@ -253,7 +253,7 @@ bool pagetable_own(struct aspace *as, uint64_t va, unsigned level)
     }
     if (copied) { /* any page of it: CPUs forget all tables they know the way through */
         va &= ~(PAGE_SIZE - 1);
-        arch_tlb_shootdown(as, va, va + PAGE_SIZE);
+        arch_tlb_shootdown_tables(as, va, va + PAGE_SIZE);
     }
     for (unsigned l = 0; copied && l < 3; l++) {
         if (replaced[l]) {

@@ -13,7 +13,9 @@
  *
  * An idle CPU is not woken for a flush: while it idles (cpu.tlb_request has TLB_LAZY) it uses no
  * user translation, so the initiator just adds TLB_STALE, and the CPU drops everything before it
- * runs a thread again.
+ * runs a thread again. But it may walk tables for addresses that it only speculates about, and mark
+ * entries as accessed. So it is woken when tables are to be freed, and leaves the address space,
+ * which spares it the next time.
  */
 #include "aspace.h"
 #include "early.h"
@@ -87,7 +89,7 @@ static void flush(struct cpu *c, struct aspace *as, uint64_t start, uint64_t end
     if (c->aspace != as) {
         return;
     }
-    if (!is_dead(as)) {
+    if (!is_dead(as) && !(__atomic_load_n(&c->tlb_request, __ATOMIC_RELAXED) & TLB_LAZY)) {
         flush_range(start, end);
         return;
     }
@@ -126,7 +128,7 @@ void arch_tlb_flush_all(void)
     __asm__ volatile("mov %%cr3, %0; mov %0, %%cr3" : "=r"(cr3) : : "memory");
 }
 
-void arch_tlb_shootdown(struct aspace *as, uint64_t start, uint64_t end)
+static void shoot_down(struct aspace *as, uint64_t start, uint64_t end, bool idle_too)
 {
     struct cpu *c = this_cpu();
     /* a CPU that comes to `as` after this sees the new entries */
@@ -134,7 +136,7 @@ void arch_tlb_shootdown(struct aspace *as, uint64_t start, uint64_t end)
     uint64_t mask = __atomic_load_n(&as->cpus, __ATOMIC_SEQ_CST), self = 1ull << c->id;
     flush(c, as, start, end);
     mask &= ~self;
-    for (uint64_t left = is_dead(as) ? 0 : mask; left; left &= left - 1) {
+    for (uint64_t left = idle_too ? 0 : mask; left; left &= left - 1) {
         uint64_t bit = left & -left;
         mask &= leave_to_idle(cpus[__builtin_ctzll(left)]) ? ~bit : ~0ull;
     }
@@ -154,6 +156,16 @@ void arch_tlb_shootdown(struct aspace *as, uint64_t start, uint64_t end)
         __builtin_ia32_pause();
     }
     spin_unlock(&shootdown.lock);
+}
+
+void arch_tlb_shootdown(struct aspace *as, uint64_t start, uint64_t end)
+{
+    shoot_down(as, start, end, is_dead(as));
+}
+
+void arch_tlb_shootdown_tables(struct aspace *as, uint64_t start, uint64_t end)
+{
+    shoot_down(as, start, end, true);
 }
 
 void arch_send_resched(uint32_t cpu)

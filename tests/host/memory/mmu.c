@@ -168,6 +168,11 @@ void arch_tlb_shootdown(struct aspace *as, uint64_t start, uint64_t end)
     }
 }
 
+void arch_tlb_shootdown_tables(struct aspace *as, uint64_t start, uint64_t end)
+{
+    arch_tlb_shootdown(as, start, end);
+}
+
 void arch_tlb_flush_page(uint64_t va)
 {
     if (current) {
