@@ -489,6 +489,16 @@ bool family_group_is_orphaned(uint32_t group)
     return true;
 }
 
+static int64_t group_session(uint32_t group)
+{
+    for (struct process *p = pid_next(1); p; p = pid_next(p->pid + 1)) {
+        if (p->pgid == group) {
+            return p->sid;
+        }
+    }
+    return -MOTOR_ENOENT;
+}
+
 static bool group_in_session(uint32_t group, uint32_t sid)
 {
     for (struct process *p = pid_next(1); p; p = pid_next(p->pid + 1)) {
@@ -539,8 +549,13 @@ int64_t sys_process_label(uint32_t pid, uint32_t what, uint32_t value)
     int64_t status = -MOTOR_ENOENT;
     spin_lock(&processes_lock);
     struct process *p = pid ? pid_find(pid) : self;
-    if (p) {
+    if (what == MOTOR_LABEL_GROUP_SID) {
+        status = group_session(pid);
+    } else if (p) {
         switch (what) {
+        case MOTOR_LABEL_ORPHANED:
+            status = family_group_is_orphaned(p->pgid);
+            break;
         case MOTOR_LABEL_PPID:
             status = p->ppid;
             break;

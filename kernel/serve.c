@@ -257,6 +257,8 @@ static void take_call(struct endpoint *e, struct taken *out)
     out->event.pid = t->process->pid;
     out->event.uid = t->process->uid;
     out->event.gid = t->process->gid;
+    out->event.pgid = t->process->pgid;
+    out->event.sid = t->process->sid;
 }
 
 /*

@@ -160,13 +160,11 @@ static long own_fd_path(int fd, char *text, size_t size)
     struct motor_msg msg = {.op = IO_PATH, .out = text, .out_size = size, .deadline = MOTOR_NEVER};
     msg.word[0] = 1;
     long length;
-    if (px_is_fs(f))
+    if (px_is_fs(f) || f->kind == PX_TTY)
         length = px_call(f->handle, &msg);
     else if (px_is_stream_kind(f))
         length = (long)px_format(text, size, "socket:[%lu]",
                                  1 + (unsigned long)(f->desc - px_file_pool()->descs));
-    else if (f->kind == PX_TTY)
-        length = (long)px_format(text, size, "/dev/console");
     else
         length = (long)px_format(text, size, "anon_inode:[%s]", f->ops->name);
     px_file_put(f);

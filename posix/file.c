@@ -237,9 +237,12 @@ static void control_sizes(unsigned request, uint64_t *in, uint64_t *out)
         {0x5401, 0, 36}, {0x5402, 36, 0}, {0x5403, 36, 0}, {0x5404, 36, 0}, {0x5405, 0, 18},
         {0x5406, 18, 0}, {0x5407, 18, 0}, {0x5408, 18, 0}, {0x540f, 0, 4},  {0x5410, 4, 0},
         {0x5411, 0, 4},  {0x5413, 0, 8},  {0x5414, 8, 0},  {0x5415, 0, 4},  {0x5418, 4, 0},
-        {0x541b, 0, 4},  {0x5424, 0, 4},  {0x5429, 0, 4},  {0x5420, 4, 0},  {2, 0, 4},
+        {0x541b, 0, 4},  {0x5423, 4, 0},  {0x5424, 0, 4},  {0x5429, 0, 4},  {0x5420, 4, 0},
+        {2, 0, 4},
     };
     *in = *out = 0;
+    if (request == TIOCSIG)
+        return; /* the signal itself is the argument */
     for (unsigned i = 0; i < sizeof old / sizeof *old; i++)
         if (old[i].request == request) {
             *in = old[i].in;
@@ -251,14 +254,20 @@ static void control_sizes(unsigned request, uint64_t *in, uint64_t *out)
     *out = request >> 30 & 2 ? size : 0;
 }
 
+void px_control_message(struct motor_msg *msg, unsigned request, unsigned long argument)
+{
+    *msg = (struct motor_msg){.op = IO_CONTROL, .deadline = MOTOR_NEVER};
+    control_sizes(request, &msg->in_size, &msg->out_size);
+    msg->word[0] = request;
+    msg->word[1] = argument;
+    msg->in = (const void *)argument;
+    msg->out = (void *)argument;
+}
+
 long px_server_control(struct px_file *f, unsigned request, unsigned long argument)
 {
-    struct motor_msg msg = {.op = IO_CONTROL, .deadline = MOTOR_NEVER};
-    control_sizes(request, &msg.in_size, &msg.out_size);
-    msg.word[0] = request;
-    msg.word[1] = argument;
-    msg.in = (const void *)argument;
-    msg.out = (void *)argument;
+    struct motor_msg msg;
+    px_control_message(&msg, request, argument);
     return px_call(f->handle, &msg);
 }
 

@@ -114,6 +114,7 @@ void px_signal_forget_timer(struct px_process *p, uint32_t timer);
 long px_signal_send(struct px_process *p, struct px_thread *t, const struct px_siginfo *info);
 struct px_siginfo px_info_self(int sig, int code); /* from this process, for SI_USER and SI_TKILL */
 bool px_signal_ignored(const struct px_process *p, int sig); /* [signals lock] */
+bool px_signal_deaf(int sig); /* this thread blocks it, or the process ignores it */
 /*
  * The next deliverable signal (0: none) with its action; for a handler the mask and SA_RESETHAND
  * have taken effect.

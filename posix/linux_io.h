@@ -194,6 +194,7 @@ struct linux_itimerspec {
 #define TCGETS         0x5401u
 #define FIONREAD       0x541bu
 #define TIOCOUTQ       0x5411u
+#define TIOCSIG        0x40045436u
 #define FIONBIO        0x5421u
 #define FIONCLEX       0x5450u
 #define FIOCLEX        0x5451u

@@ -335,6 +335,15 @@ bool px_signal_ignored(const struct px_process *p, int sig)
     return handler == SIG_IGN || (handler == SIG_DFL && (IGNORED_BY_DEFAULT & PX_BIT(sig)));
 }
 
+bool px_signal_deaf(int sig)
+{
+    struct px_thread *t = px_self();
+    px_lock(&t->process->signals->lock);
+    bool deaf = t->mask & PX_BIT(sig) || px_signal_ignored(t->process, sig);
+    px_unlock(&t->process->signals->lock);
+    return deaf;
+}
+
 long px_signal_send(struct px_process *p, struct px_thread *t, const struct px_siginfo *info)
 {
     uint64_t bit = PX_BIT(info->signo);

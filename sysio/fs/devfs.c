@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /dev: a fixed set of devices and links, and the console, whose handles come from the tty engine.
- * Every node has an inode for good.
+ * /dev: a fixed set of devices and links. Handles to terminals come from the tty engine. Every node
+ * has an inode for good.
  */
 #include "../tty/tty.h"
 #include "fs.h"
@@ -12,7 +12,17 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum device { DEV_DIR, DEV_NULL, DEV_ZERO, DEV_FULL, DEV_RANDOM, DEV_CONSOLE, DEV_TTY, DEV_LINK };
+enum device {
+    DEV_DIR,
+    DEV_NULL,
+    DEV_ZERO,
+    DEV_FULL,
+    DEV_RANDOM,
+    DEV_CONSOLE,
+    DEV_TTY,
+    DEV_PTMX,
+    DEV_LINK
+};
 
 struct node {
     struct inode inode;
@@ -46,6 +56,8 @@ static struct node nodes[] = {
     CHR("console", DEV_CONSOLE, 0600, 5, 1),
     CHR("ttyS0", DEV_CONSOLE, 0620, 4, 64),
     CHR("tty", DEV_TTY, 0666, 5, 0),
+    CHR("ptmx", DEV_PTMX, 0666, 5, 2),
+    {.name = "pts", .device = DEV_DIR, .inode = {.mode = S_IFDIR | 0755}},
     {.name = "shm", .device = DEV_DIR, .inode = {.mode = S_IFDIR | S_ISVTX | 0777}},
     LINK("fd", "/proc/self/fd"),
     LINK("stdin", "/proc/self/fd/0"),
@@ -93,18 +105,13 @@ static int64_t devfs_readlink(struct inode *inode, const struct cred *who, char 
 
 static int devfs_open(struct file *file, const struct cred *who, struct motor_reply *reply)
 {
-    (void)who;
     switch (((struct node *)file->inode)->device) {
     case DEV_TTY:
-        return -ENXIO; /* no process has a controlling terminal yet */
-    case DEV_CONSOLE: {
-        int64_t h = tty_open(IO_TTY_CONSOLE);
-        if (h < 0 || !reply)
-            return h < 0 ? (int)h : -EIO;
-        engine_reply_handle(reply, (motor_handle)h, MOTOR_RIGHT_CALL | MOTOR_RIGHT_DUP);
-        reply->word[0] = MOTOR_FD_TTY;
-        return 1;
-    }
+        return device_open(TTY_OPEN_CONTROLLING, 0, file, who, reply);
+    case DEV_CONSOLE:
+        return device_open(TTY_OPEN_CONSOLE, 0, file, who, reply);
+    case DEV_PTMX:
+        return device_open_master(file, who, reply);
     default:
         return 0;
     }
@@ -209,7 +216,7 @@ bool devfs_init(struct mount *m)
         inode->parent = i ? &nodes[0].inode : NULL;
         inode->linked = true;
     }
-    nodes[0].inode.nlink = 3;
+    nodes[0].inode.nlink = 4;
     m->type = m->source = "devtmpfs";
     m->root = &nodes[0].inode;
     counter_register("fs", "entropy_written", &entropy_added);

@@ -722,7 +722,7 @@ static void fs_event(struct engine *e, struct motor_event *ev)
     if (!file) {
         status = -EBADF;
     } else if (ev->op < sizeof calls / sizeof *calls && calls[ev->op]) {
-        struct request q = {.ev = ev, .file = file, .who = {ev->pid, ev->uid, ev->gid}};
+        struct request q = {.ev = ev, .file = file, .who = {ev->pid, ev->uid, ev->gid, ev->sid}};
         status = calls[ev->op](&q);
         hot_publish();
     }
@@ -790,7 +790,7 @@ static void make_base(void)
 
 bool fs_init(const void *bundle, uint64_t bundle_size, motor_handle bundle_vmo)
 {
-    static struct mount root, dev, proc, shm;
+    static struct mount root, dev, pts, proc, shm;
     struct motor_memory_info memory = {0};
     motor_system_info(MOTOR_SINFO_MEMORY, &memory, sizeof memory);
     if (!engine_init(&fs_engine, "fs", fs_event))
@@ -802,6 +802,6 @@ bool fs_init(const void *bundle, uint64_t bundle_size, motor_handle bundle_vmo)
         return false;
     bundle_fill(bundle, bundle_size);
     make_base();
-    return devfs_init(&dev) && procfs_init(&proc) && tmpfs_init(&shm, "shm", 01777) &&
-           !vfs_mount(&shm, "/dev/shm");
+    return devfs_init(&dev) && devpts_init(&pts) && procfs_init(&proc) &&
+           tmpfs_init(&shm, "shm", 01777) && !vfs_mount(&shm, "/dev/shm");
 }

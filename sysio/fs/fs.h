@@ -5,7 +5,7 @@
  *   engine.c   messages: decodes each IO_* call and calls into the parts below
  *   vfs.c      path walk, permissions, and the operations on names (create, link, unlink, rename)
  *   file.c     open-file objects: read, write, map, stat, readdir of what is open
- *   tmpfs.c devfs.c procfs.c   file systems: tables of struct inode_ops
+ *   tmpfs.c devfs.c devpts.c procfs.c   file systems: tables of struct inode_ops
  *   hot.c      attributes in shared memory, for files that are read again and again
  *   data.c     the bytes of a tmpfs file: a memory object, or a piece of the bundle until it is
  * written bundle.c   fills the tree at start
@@ -35,7 +35,7 @@ struct file;
 
 /* Who asks: the caller's labels. */
 struct cred {
-    uint32_t pid, uid, gid;
+    uint32_t pid, uid, gid, sid;
 };
 
 /*
@@ -265,6 +265,7 @@ int tmpfs_add_bundle_file(struct inode *dir, const char *name, size_t length,
                           uint64_t hash, struct inode **out);
 extern uint64_t tmpfs_bytes_used;
 bool devfs_init(struct mount *m);
+bool devpts_init(struct mount *m);
 bool procfs_init(struct mount *m);
 
 /* ---- bundle.c ---- */
@@ -304,6 +305,17 @@ void names_changed(void);
 /* The page that tells of it (struct io_names), made at the first call. Negative: errno. */
 int names_page(motor_handle *page, uint64_t *changes);
 void hot_end(struct inode *inode); /* its bytes will be elsewhere, or the inode goes */
+
+/* ---- devpts.c ---- */
+
+/*
+ * Opens terminal `number` (of a pty) through the tty engine, TTY_OPEN_*, for a file that is being
+ * opened: 1, with the handle in the reply, or a negated errno.
+ */
+int device_open(uint32_t op, uint32_t number, const struct file *file, const struct cred *who,
+                struct motor_reply *reply);
+/* A new pty's master, likewise; its slave appears in /dev/pts, owned by who opens it. */
+int device_open_master(const struct file *file, const struct cred *who, struct motor_reply *reply);
 
 /* ---- procfs.c ---- */
 

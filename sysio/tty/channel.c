@@ -136,7 +136,7 @@ static void frame_close_empty(void)
 }
 
 /* One piece, as much as the buffer being filled takes: so that it can be taken back. */
-int64_t channel_write(struct tty_object *o, uint64_t token, uint64_t size)
+static int64_t channel_write(struct tty_object *o, uint64_t token, uint64_t size)
 {
     last_write = 0;
     if (broken || !size)
@@ -154,7 +154,7 @@ int64_t channel_write(struct tty_object *o, uint64_t token, uint64_t size)
     return got;
 }
 
-void channel_undo(struct tty_object *o, bool write)
+static void channel_undo(struct tty_object *o, bool write)
 {
     (void)o;
     if (!write) {
@@ -271,8 +271,10 @@ static void receive(void)
     }
 }
 
-int64_t channel_read(uint64_t token, uint64_t size, bool *eof)
+static int64_t channel_read(struct tty_object *o, uint64_t token, uint64_t size, uint64_t since,
+                            bool *eof, uint64_t *again)
 {
+    (void)o, (void)since, (void)again;
     if (!bytes_used(&stdin_bytes) && parsing_count)
         receive();
     last_read_tail = stdin_bytes.tail;
@@ -284,12 +286,19 @@ int64_t channel_read(uint64_t token, uint64_t size, bool *eof)
     return bytes_to_caller(&stdin_bytes, token, size);
 }
 
-uint32_t channel_ready(struct tty_object *o)
+static uint32_t channel_ready(struct tty_object *o)
 {
     if (!o->channel_frame)
         return bytes_used(&stdin_bytes) || stdin_eof ? POLLIN | POLLRDNORM : 0;
     return broken || in_flight() < BUFFERS ? POLLOUT | POLLWRNORM : 0;
 }
+
+const struct tty_ops channel_ops = {
+    .read = channel_read,
+    .write = channel_write,
+    .undo = channel_undo,
+    .ready = channel_ready,
+};
 
 /* ---- the device ---- */
 

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The serial console: a 16550 at 0x3f8. Output goes to a ring and from there to the transmitter as
- * its FIFO empties; with no room in the ring, callers wait. Input goes through the line discipline.
+ * The serial console: a 16550 at 0x3f8 that drains its terminal's output as the transmitter's FIFO
+ * empties, and feeds it with what is typed. A byte for which the terminal has no room stays in the
+ * receiver, which holds back a host that can be held back.
  */
-#include "line.h"
+#include "terminal.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <termios.h>
 
 #define UART         0x3f8u
@@ -22,20 +19,13 @@ enum { RBR = 0, IER = 1, FCR = 2, LCR = 3, MCR = 4, LSR = 5, SCR = 7 };
 #define LSR_TEMT           0x40u
 #define FIFO_SIZE          16
 #define OUT_SIZE           65536u
-#define ECHO_RESERVE       64u /* of the ring, kept for echo */
 #define KERNEL_FLUSH_LIMIT 1000000u
 
-static struct bytes out;
-static struct line line;
-static struct winsize window = {.ws_row = 25, .ws_col = 80};
+static struct terminal terminal;
 static motor_handle irq;
 static bool present;
 static uint8_t interrupts; /* the IER as last written */
 static uint64_t bytes_out, bytes_in;
-static struct { /* before the last read or write: see undo */
-    uint32_t out_head, in_tail, in_ends;
-    bool in_eof;
-} before;
 
 static void port_write(uint16_t reg, uint8_t value)
 {
@@ -58,150 +48,72 @@ static void interrupts_set(uint8_t mask)
 /* As much as the transmitter takes now. */
 static void transmit(void)
 {
-    while (bytes_used(&out) && (port_read(LSR) & LSR_THRE))
-        for (int i = 0; i < FIFO_SIZE && bytes_used(&out); i++)
-            port_write(RBR, bytes_take(&out));
-    interrupts_set(bytes_used(&out) ? IER_RX | IER_TX : IER_RX);
+    struct bytes *out = &terminal.out;
+    bool more = !terminal.stopped && bytes_used(out);
+    while (more && (port_read(LSR) & LSR_THRE)) {
+        for (int i = 0; i < FIFO_SIZE && bytes_used(out); i++, bytes_out++)
+            port_write(RBR, bytes_take(out));
+        more = bytes_used(out);
+    }
+    interrupts_set((line_room(&terminal) ? IER_RX : 0) | (more ? IER_TX : 0));
 }
 
-static void put(uint8_t byte)
+static void receive(void)
 {
-    const struct line_termios *t = &line.termios;
-    if (byte == '\n' && (t->oflag & OPOST) && (t->oflag & ONLCR))
-        bytes_put(&out, '\r');
-    bytes_put(&out, byte);
-    bytes_out++;
+    while (line_room(&terminal) && (port_read(LSR) & LSR_DATA)) {
+        bytes_in++;
+        line_input(&terminal, port_read(RBR));
+    }
 }
 
-static void echo(uint8_t byte)
+static void changed(struct terminal *t, uint32_t what)
 {
-    if (bytes_free(&out) >= 2)
-        put(byte);
+    (void)t, (void)what; /* seen at the end of the turn */
 }
 
 void console_interrupt(void)
 {
-    while (port_read(LSR) & LSR_DATA) {
-        bytes_in++;
-        line_input(&line, port_read(RBR));
-    }
+    receive();
     transmit();
     motor_irq_ack(irq);
 }
 
 void console_turn_end(void)
 {
-    if (present && bytes_used(&out))
+    if (!present) {
+        terminal.out.tail = terminal.out.head; /* nobody can read it */
+        return;
+    }
+    if (!(interrupts & IER_RX))
+        receive();
+    if (bytes_used(&terminal.out) || !(interrupts & IER_RX))
         transmit();
 }
 
 bool console_drained(void)
 {
-    if (!present)
+    if (!present || terminal.stopped)
         return true;
     transmit();
-    for (unsigned i = 0; !bytes_used(&out) && i < KERNEL_FLUSH_LIMIT; i++)
+    for (unsigned i = 0; !bytes_used(&terminal.out) && i < KERNEL_FLUSH_LIMIT; i++)
         if (port_read(LSR) & LSR_TEMT)
             return true;
-    return !bytes_used(&out);
+    return !bytes_used(&terminal.out);
 }
 
-int64_t console_read(uint64_t token, uint64_t size, bool *eof)
+struct terminal *console_terminal(void)
 {
-    if (!present) {
-        *eof = true;
-        return 0;
-    }
-    before.in_tail = line.ready.tail;
-    before.in_ends = line.ends;
-    before.in_eof = line.eof;
-    return line_read(&line, token, size, eof);
-}
-
-void console_undo(struct tty_object *o, bool write)
-{
-    (void)o;
-    if (write) {
-        out.head = before.out_head;
-        return;
-    }
-    line.ready.tail = before.in_tail;
-    line.ends = before.in_ends;
-    line.eof = before.in_eof;
-}
-
-int64_t console_write(struct tty_object *o, uint64_t token, uint64_t size)
-{
-    uint8_t piece[1024];
-    uint64_t done = 0;
-    (void)o;
-    before.out_head = out.head;
-    while (done < size) {
-        uint32_t room = present ? bytes_free(&out) : OUT_SIZE; /* each byte may take two */
-        uint64_t n = size - done < sizeof piece ? size - done : sizeof piece;
-        if (room < ECHO_RESERVE + 2)
-            break;
-        if (n > (room - ECHO_RESERVE) / 2)
-            n = (room - ECHO_RESERVE) / 2;
-        int64_t got = token_read(token, done, piece, n);
-        if (got <= 0)
-            return done ? (int64_t)done : got ? got : -EFAULT;
-        for (int64_t i = 0; present && i < got; i++)
-            put(piece[i]);
-        done += (uint64_t)got;
-    }
-    return (int64_t)done;
-}
-
-static int64_t give(struct motor_event *ev, const void *data, size_t size)
-{
-    int64_t n = event_write(ev, 0, data, size);
-    return n < 0 ? n : n < (int64_t)size ? -EFAULT : 0;
-}
-
-static int64_t take(struct motor_event *ev, void *data, size_t size)
-{
-    int64_t n = event_read(ev, 0, data, size);
-    return n < 0 ? n : n < (int64_t)size ? -EFAULT : 0;
-}
-
-int64_t console_control(struct motor_event *ev)
-{
-    int count;
-    switch (ev->word[0]) {
-    case TCGETS:
-        return give(ev, &line.termios, sizeof line.termios);
-    case TCSETSF:
-        line.edited = line.ends = 0;
-        line.ready.tail = line.ready.head;
-        /* fall through */
-    case TCSETS:
-    case TCSETSW:
-        return take(ev, &line.termios, sizeof line.termios);
-    case TIOCGWINSZ:
-        return give(ev, &window, sizeof window);
-    case TIOCSWINSZ:
-        return take(ev, &window, sizeof window);
-    case FIONREAD:
-        count = (int)bytes_used(&line.ready);
-        return give(ev, &count, sizeof count);
-    default:
-        return -ENOTTY;
-    }
-}
-
-uint32_t console_ready(struct tty_object *o)
-{
-    (void)o;
-    return (line_readable(&line) ? POLLIN | POLLRDNORM : 0) |
-           (!present || bytes_free(&out) >= OUT_SIZE / 4 ? POLLOUT | POLLWRNORM : 0);
+    return &terminal;
 }
 
 bool console_init(void)
 {
-    out = (struct bytes){.at = malloc(OUT_SIZE), .size = OUT_SIZE};
-    if (!out.at || !line_init(&line, echo))
+    if (!terminal_init(&terminal, OUT_SIZE))
         return false;
+    terminal.changed = changed;
+    terminal.window = (struct winsize){.ws_row = 24, .ws_col = 80};
+    terminal.termios.iflag |= IUTF8;
+    terminal.termios.cflag = B115200 | CS8 | CREAD | CLOCAL | HUPCL;
     port_write(SCR, 0x5a);
     if (port_read(SCR) != 0x5a) {
         log_error("tty", "no serial port");

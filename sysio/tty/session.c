@@ -12,6 +12,7 @@
 #define ARMED_MAX   4096u /* of one session: as many terminals as it may watch */
 
 struct session {
+    enum badge_kind badge_kind;
     uint64_t badge;
     uint8_t *arena; /* the first ARENA_BYTES, committed: header and to_client */
     struct io_doorbell *doorbell;
@@ -22,7 +23,8 @@ struct session {
 struct armed {
     struct armed *next;
     struct session *session;
-    uint32_t object, mask, bit;
+    struct tty_object *object;
+    uint32_t mask, bit;
 };
 
 static struct armed *armed;
@@ -97,9 +99,16 @@ void session_open(struct motor_event *ev)
     engine_reply_handle(r, arena, MOTOR_RIGHT_READ | MOTOR_RIGHT_WRITE | MOTOR_RIGHT_DUP);
 }
 
-bool session_closed(uint64_t badge)
+/* A session; NULL: no such, or the badge leads to something else. */
+static struct session *session_find(uint64_t badge)
 {
     struct session *s = badge_get(&tty_engine.badges, badge);
+    return s && s->badge_kind == BADGE_SESSION ? s : NULL;
+}
+
+bool session_closed(uint64_t badge)
+{
+    struct session *s = session_find(badge);
     if (!s)
         return false;
     for (struct armed **link = &armed, *a; (a = *link);) {
@@ -116,9 +125,9 @@ bool session_closed(uint64_t badge)
 
 /* ---- bits ---- */
 
-int64_t session_arm(uint64_t badge, uint64_t bit, uint32_t object, uint32_t mask)
+int64_t session_arm(uint64_t badge, uint64_t bit, struct tty_object *object, uint32_t mask)
 {
-    struct session *s = badge_get(&tty_engine.badges, badge);
+    struct session *s = session_find(badge);
     if (!s || bit >= IO_SLOTS)
         return -EINVAL;
     for (struct armed *a = armed; a; a = a->next)
@@ -147,10 +156,23 @@ static void set_bit(struct session *s, uint32_t bit)
         motor_futex_wake(&s->doorbell->seq, UINT32_MAX, MOTOR_FUTEX_SHARED);
 }
 
-void session_turn_end(uint32_t (*ready)(uint32_t object))
+void session_forget(const struct tty_object *object)
 {
     for (struct armed **link = &armed, *a; (a = *link);) {
-        if (!(ready(a->object) & a->mask)) {
+        if (a->object != object) {
+            link = &a->next;
+            continue;
+        }
+        *link = a->next;
+        a->session->armed--;
+        free(a);
+    }
+}
+
+void session_turn_end(void)
+{
+    for (struct armed **link = &armed, *a; (a = *link);) {
+        if (!(a->object->ops->ready(a->object) & a->mask)) {
             link = &a->next;
             continue;
         }

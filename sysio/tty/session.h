@@ -17,8 +17,10 @@ bool session_closed(uint64_t badge);
  * Sets `bit` of the session when one of `mask` becomes ready at an object; once. 0 or a negated
  * errno.
  */
-int64_t session_arm(uint64_t badge, uint64_t bit, uint32_t object, uint32_t mask);
+int64_t session_arm(uint64_t badge, uint64_t bit, struct tty_object *object, uint32_t mask);
+/* The object goes: nobody is told of it any more. */
+void session_forget(const struct tty_object *object);
 /* At the end of a turn: sets the bits of what has become ready. */
-void session_turn_end(uint32_t (*ready)(uint32_t object));
+void session_turn_end(void);
 
 #endif

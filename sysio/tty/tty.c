@@ -1,27 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /* The tty engine's messages: reads and writes that may have to wait, and the end of the program. */
 #include "session.h"
+#include "terminal.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <motor/channel.h>
 #include <motor/start.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <termios.h>
 
 struct engine tty_engine;
 
 /* A call put aside until its object can go on. */
 struct waiting {
     struct waiting *next;
+    struct tty_object *object;
+    struct motor_event *event; /* of IO_CONTROL: all of it */
     uint64_t token, size;
-    uint32_t object, op;
+    uint64_t since, again; /* ns: when it came; when to try it again at the latest, 0: never */
+    uint32_t op;
 };
 
 static struct tty_object objects[TTY_OBJECTS];
 static struct waiting *waiting; /* oldest first */
+static struct engine_timer again;
+static uint64_t pass; /* counts the times that those who wait are tried */
 static bool channel;
 static struct {
     uint64_t token; /* 0: none */
@@ -38,6 +46,31 @@ bool tty_has_channel(void)
 int64_t tty_open(uint32_t kind)
 {
     return kind < TTY_OBJECTS ? engine_gate(&tty_engine, kind + 1) : -EINVAL;
+}
+
+int64_t tty_open_device(uint32_t op, uint32_t number, const struct tty_opener *who,
+                        uint64_t word[2])
+{
+    struct motor_msg m = {
+        .op = op, .word = {number, who->pid, who->session, who->no_ctty}, .deadline = MOTOR_NEVER};
+    int64_t gate = engine_gate(&tty_engine, TTY_CONTROL + 1);
+    if (gate < 0)
+        return gate;
+    int64_t status = motor_call((motor_handle)gate, &m);
+    motor_handle_close((motor_handle)gate);
+    if (status < 0)
+        return to_errno(status);
+    word[0] = m.word[0];
+    word[1] = m.word[1];
+    return m.status < 0 ? m.status : m.handle[0];
+}
+
+static struct tty_object *object_of(uint64_t badge)
+{
+    if (badge - 1 < TTY_OBJECTS)
+        return &objects[badge - 1];
+    struct tty_object *o = badge_get(&tty_engine.badges, badge);
+    return o && o->badge_kind == BADGE_OBJECT ? o : NULL;
 }
 
 int64_t bytes_to_caller(struct bytes *b, uint64_t token, uint64_t size)
@@ -59,47 +92,86 @@ int64_t bytes_to_caller(struct bytes *b, uint64_t token, uint64_t size)
 
 /* ---- reads and writes ---- */
 
-/* Tries a read or write; false: it must wait. */
-static bool attempt(uint32_t object, uint32_t op, uint64_t token, uint64_t size)
+/* Tries a call; false: it must wait. */
+static bool attempt(struct waiting *w, bool waited)
 {
-    struct tty_object *o = &objects[object];
+    struct tty_object *o = w->object;
     bool eof = false;
-    int64_t n = op == IO_READ ? o->read(token, size, &eof) : o->write(o, token, size);
-    if (n == 0 && !eof && size)
+    int64_t n;
+    w->again = 0;
+    if (w->op == IO_CONTROL) {
+        n = o->ops->control(o, w->event, waited);
+        if (n == CONTROL_DRAIN)
+            return false;
+        engine_reply(&tty_engine, w->token, n);
+        return true;
+    }
+    n = w->op == IO_READ ? o->ops->read(o, w->token, w->size, w->since, &eof, &w->again)
+                         : o->ops->write(o, w->token, w->size);
+    if (n == 0 && !eof && w->size)
         return false;
-    if (!engine_reply_now(&tty_engine, token, n) && n >= 0 && size)
-        o->undo(o, op == IO_WRITE);
+    if (!engine_reply_now(&tty_engine, w->token, n) && n >= 0 && w->size)
+        o->ops->undo(o, w->op == IO_WRITE);
     return true;
 }
 
-static bool others_wait(uint32_t object, uint32_t op)
+static bool others_wait(const struct waiting *like)
 {
     for (struct waiting *w = waiting; w; w = w->next)
-        if (w->object == object && w->op == op)
+        if (w->object == like->object && w->op == like->op)
             return true;
     return false;
 }
 
-static void read_or_write(struct motor_event *ev, uint32_t object)
+static void put_aside(const struct waiting *call, const struct motor_event *ev)
 {
-    struct tty_object *o = &objects[object];
-    uint64_t size = ev->op == IO_READ ? ev->out_size : ev->in_size;
-    if (ev->op == IO_READ ? !o->read : !o->write) {
-        engine_reply(&tty_engine, ev->token, -EBADF);
+    struct waiting *w = malloc(sizeof *w), **link = &waiting;
+    struct motor_event *copy = w && ev ? malloc(sizeof *copy) : NULL;
+    if (!w || (ev && !copy)) {
+        free(w);
+        engine_reply(&tty_engine, call->token, -ENOMEM);
         return;
     }
-    if (!others_wait(object, ev->op) && attempt(object, ev->op, ev->token, size))
-        return;
-    struct waiting *w = ev->word[1] & O_NONBLOCK ? NULL : malloc(sizeof *w);
-    if (!w) {
-        engine_reply(&tty_engine, ev->token, ev->word[1] & O_NONBLOCK ? -EAGAIN : -ENOMEM);
-        return;
-    }
-    *w = (struct waiting){NULL, ev->token, size, object, ev->op};
-    struct waiting **link = &waiting;
+    *w = *call;
+    if (ev)
+        *(w->event = copy) = *ev;
     while (*link)
         link = &(*link)->next;
     *link = w;
+}
+
+static void read_or_write(struct motor_event *ev, struct tty_object *o)
+{
+    struct waiting call = {.object = o,
+                           .token = ev->token,
+                           .size = ev->op == IO_READ ? ev->out_size : ev->in_size,
+                           .since = tty_engine.now,
+                           .op = ev->op};
+    bool asks = o->terminal && (ev->op == IO_READ || o->terminal->termios.lflag & TOSTOP);
+    if (ev->op == IO_READ ? o->no_read : o->no_write)
+        engine_reply(&tty_engine, ev->token, -EBADF);
+    else if (asks && !ev->word[2] && job_background(o->terminal, ev))
+        engine_reply(&tty_engine, ev->token, -IO_EBACKGROUND);
+    else if (others_wait(&call) || !attempt(&call, false)) {
+        if (ev->word[1] & O_NONBLOCK)
+            engine_reply(&tty_engine, ev->token, -EAGAIN);
+        else
+            put_aside(&call, NULL);
+    }
+}
+
+static void control(struct motor_event *ev, struct tty_object *o)
+{
+    struct waiting call = {.object = o, .event = ev, .token = ev->token, .op = IO_CONTROL};
+    if (!o->ops->control)
+        engine_reply(&tty_engine, ev->token, -ENOTTY);
+    else if (!attempt(&call, false))
+        put_aside(&call, ev);
+}
+
+static bool drained(const struct tty_object *o)
+{
+    return !o->terminal || o->terminal->hung_up || !bytes_used(&o->terminal->out);
 }
 
 /*
@@ -107,17 +179,32 @@ static void read_or_write(struct motor_event *ev, uint32_t object)
  */
 static void retry_waiting(void)
 {
-    uint32_t blocked = 0;
+    uint64_t soonest = 0;
+    pass++;
     for (struct waiting **link = &waiting, *w; (w = *link);) {
-        uint32_t bit = 1u << (w->object * 2 + (w->op == IO_WRITE));
-        if ((blocked & bit) || !attempt(w->object, w->op, w->token, w->size)) {
-            blocked |= bit;
+        uint64_t *passed = &w->object->passed[w->op == IO_WRITE];
+        bool ready = w->op == IO_CONTROL ? drained(w->object) : *passed != pass;
+        if (!ready || !attempt(w, true)) {
+            if (w->op != IO_CONTROL)
+                *passed = pass;
+            if (w->again && (!soonest || w->again < soonest))
+                soonest = w->again;
             link = &w->next;
             continue;
         }
         *link = w->next;
+        free(w->event);
         free(w);
     }
+    if (soonest)
+        engine_timer_set(&tty_engine, &again, soonest);
+    else
+        engine_timer_clear(&again);
+}
+
+static void again_fire(struct engine *e, struct engine_timer *t)
+{
+    (void)e, (void)t; /* the end of the turn tries them */
 }
 
 static void cancel(uint64_t token)
@@ -126,6 +213,7 @@ static void cancel(uint64_t token)
         if (w->token != token)
             continue;
         *link = w->next;
+        free(w->event);
         free(w);
         /* MOTOR_CALL_CONFIRM: it wants to know that nothing happened */
         engine_reply(&tty_engine, token, -EINTR);
@@ -135,75 +223,79 @@ static void cancel(uint64_t token)
 
 /* ---- the other calls ---- */
 
-static void stat_object(struct motor_event *ev, uint32_t object)
+static void stat_object(struct motor_event *ev, const struct tty_object *o)
 {
     uint64_t now = clock_realtime_ns();
     struct io_stat st = {.dev = 0xff,
-                         .ino = object + 1,
-                         .mode = objects[object].mode,
+                         .ino = o->number + 1,
+                         .mode = o->mode,
                          .nlink = 1,
-                         .rdev = objects[object].rdev,
+                         .rdev = o->rdev,
                          .blksize = 4096};
     st.atime = st.mtime = st.ctime = st.btime = (int64_t)(now / 1000000000u);
     engine_reply_data(engine_reply(&tty_engine, ev->token, ev->in_size ? -ENOTDIR : 0), &tty_engine,
                       &st, sizeof st);
 }
 
-static void open_object(struct motor_event *ev)
+static void give_gate(struct motor_event *ev, int64_t h, uint64_t word0, uint64_t word1)
 {
-    if (ev->op == IO_SESSION_OPEN) {
-        session_open(ev);
-        return;
-    }
-    int64_t h = ev->op == IO_TTY_OPEN ? tty_open((uint32_t)ev->word[0]) : -ENOSYS;
     struct motor_reply *r = engine_reply(&tty_engine, ev->token, h < 0 ? h : 0);
     if (h >= 0) {
         engine_reply_handle(r, (motor_handle)h, MOTOR_RIGHT_CALL | MOTOR_RIGHT_DUP);
-        r->word[0] = MOTOR_FD_TTY;
+        r->word[0] = word0;
+        r->word[1] = word1;
     }
 }
 
-static uint32_t ready_events(uint32_t object)
+static void call_connector(struct motor_event *ev)
 {
-    return objects[object].ready(&objects[object]);
+    if (ev->op == IO_SESSION_OPEN)
+        session_open(ev);
+    else
+        give_gate(ev, ev->op == IO_TTY_OPEN ? tty_open((uint32_t)ev->word[0]) : -ENOSYS,
+                  MOTOR_FD_TTY, 0);
 }
 
-static int64_t poll_object(struct motor_event *ev, uint32_t object)
+static int64_t poll_object(struct motor_event *ev, struct tty_object *o)
 {
-    uint32_t mask = (uint32_t)ev->word[0] | POLLERR | POLLHUP, ready = ready_events(object) & mask;
+    uint32_t mask = (uint32_t)ev->word[0] | POLLERR | POLLHUP, ready = o->ops->ready(o) & mask;
     if (ready || !ev->word[1])
         return ready;
     if (!ev->nhandles || ev->handle[0] != MOTOR_HANDLE_OWN)
         return -EINVAL;
-    return session_arm(ev->own_badge[0], ev->word[2], object, mask);
+    return session_arm(ev->own_badge[0], ev->word[2], o, mask);
 }
 
-static void call_object(struct motor_event *ev, uint32_t object)
+static int64_t path_of(struct motor_event *ev, const struct tty_object *o)
 {
-    struct tty_object *o = &objects[object];
-    static const char paths[][16] = {"/dev/console", "/dev/stdin", "/dev/stdout",
-                                     "/dev/stderr",  "/dev/trace", "/dev/missing"};
+    char path[32];
+    if (o->path)
+        return event_write(ev, 0, o->path, strlen(o->path));
+    int n = snprintf(path, sizeof path, "/dev/pts/%u", o->number);
+    return event_write(ev, 0, path, (uint64_t)n);
+}
+
+static void call_object(struct motor_event *ev, struct tty_object *o)
+{
     int64_t status = -ENOSYS;
     switch (ev->op) {
     case IO_READ:
     case IO_WRITE:
-        read_or_write(ev, object);
+        read_or_write(ev, o);
         return;
     case IO_STAT:
-        stat_object(ev, object);
+        stat_object(ev, o);
         return;
     case IO_CONTROL:
-        status = o->control ? o->control(ev) : -ENOTTY;
-        break;
+        control(ev, o);
+        return;
     case IO_POLL:
-        status = poll_object(ev, object);
+        status = poll_object(ev, o);
         break;
     case IO_PATH:
-        status = event_write(ev, 0, paths[object], strlen(paths[object]));
+        status = path_of(ev, o);
         break;
     case IO_SYNC:
-        status = -EINVAL;
-        break;
     case IO_TRUNCATE:
     case IO_ALLOCATE:
         status = -EINVAL;
@@ -250,27 +342,99 @@ static void finish_try(void)
 
 /* ---- the engine ---- */
 
+/* A terminal by its device; *t: which. */
+static int64_t open_device(const struct motor_event *ev, struct terminal **t)
+{
+    uint32_t session = (uint32_t)ev->word[2];
+    *t = NULL;
+    switch (ev->op) {
+    case TTY_OPEN_CONSOLE:
+        *t = console_terminal();
+        return tty_open(IO_TTY_CONSOLE);
+    case TTY_OPEN_SLAVE:
+        return pty_open_slave((uint32_t)ev->word[0], t);
+    default: /* TTY_OPEN_CONTROLLING */
+        *t = job_terminal_of(session);
+        if (!*t)
+            return -ENXIO;
+        return *t == console_terminal() ? tty_open(IO_TTY_CONSOLE) : pty_reopen(*t);
+    }
+}
+
+/* From sysio itself. */
+static void call_control(struct motor_event *ev)
+{
+    struct terminal *t;
+    uint32_t number;
+    int64_t h;
+    switch (ev->op) {
+    case TTY_FINISH:
+        finish_begin(ev);
+        return;
+    case TTY_OPEN_MASTER:
+        h = pty_open_master(&number);
+        give_gate(ev, h, number, h < 0 ? 0 : pty_generation(number));
+        return;
+    case TTY_OPEN_CONSOLE:
+    case TTY_OPEN_SLAVE:
+    case TTY_OPEN_CONTROLLING:
+        h = open_device(ev, &t);
+        if (h >= 0 && !ev->word[3])
+            job_opened(t, (uint32_t)ev->word[1], (uint32_t)ev->word[2]);
+        give_gate(ev, h, MOTOR_FD_TTY, 0);
+        return;
+    default:
+        engine_reply(&tty_engine, ev->token, -ENOSYS);
+    }
+}
+
+static void closed(uint64_t badge)
+{
+    struct tty_object *o = object_of(badge);
+    if (o && o->closed)
+        o->closed(o);
+    else if (!o)
+        session_closed(badge);
+}
+
+static void notified(uint64_t badge)
+{
+    if (badge == TTY_UART_IRQ + 1)
+        console_interrupt();
+    else if (badge == TTY_CHANNEL_IRQ + 1)
+        channel_interrupt();
+    else
+        job_leader_ended(badge);
+}
+
+static void called(struct motor_event *ev)
+{
+    struct tty_object *o = object_of(ev->badge);
+    if (o)
+        call_object(ev, o);
+    else if (ev->badge == TTY_CONNECTOR + 1)
+        call_connector(ev);
+    else if (ev->badge == TTY_CONTROL + 1)
+        call_control(ev);
+    else
+        engine_reply(&tty_engine, ev->token, -ENOSYS);
+}
+
 static void tty_event(struct engine *e, struct motor_event *ev)
 {
-    uint64_t number = ev->badge - 1;
-    if (ev->kind == MOTOR_EVENT_CANCEL) {
+    (void)e;
+    switch (ev->kind) {
+    case MOTOR_EVENT_CANCEL:
         cancel(ev->token);
-    } else if (ev->kind == MOTOR_EVENT_CLOSED) {
-        session_closed(ev->badge);
-    } else if (ev->kind == MOTOR_EVENT_NOTIFY) {
-        if (number == TTY_UART_IRQ)
-            console_interrupt();
-        else if (number == TTY_CHANNEL_IRQ)
-            channel_interrupt();
-    } else if (ev->kind == MOTOR_EVENT_CALL) {
-        if (number < TTY_OBJECTS)
-            call_object(ev, (uint32_t)number);
-        else if (number == TTY_CONNECTOR)
-            open_object(ev);
-        else if (number == TTY_CONTROL && ev->op == TTY_FINISH)
-            finish_begin(ev);
-        else
-            engine_reply(e, ev->token, -ENOSYS);
+        break;
+    case MOTOR_EVENT_CLOSED:
+        closed(ev->badge);
+        break;
+    case MOTOR_EVENT_NOTIFY:
+        notified(ev->badge);
+        break;
+    case MOTOR_EVENT_CALL:
+        called(ev);
     }
 }
 
@@ -284,19 +448,17 @@ static void tty_turn_end(struct engine *e)
         retry_waiting();
     if (channel)
         channel_turn_end();
-    session_turn_end(ready_events);
+    session_turn_end();
     finish_try();
 }
 
 /* What an object is when there is no channel: all of them are the console. */
 static const struct tty_object console_object = {
-    .read = console_read,
-    .write = console_write,
-    .undo = console_undo,
-    .control = console_control,
-    .ready = console_ready,
+    .badge_kind = BADGE_OBJECT,
+    .ops = &terminal_ops,
     .mode = S_IFCHR | 0620,
     .rdev = 5 << 8 | 1,
+    .path = "/dev/console",
 };
 
 static void objects_set(void)
@@ -307,16 +469,23 @@ static void objects_set(void)
         [IO_TTY_TRACE] = MOTOR_FRAME_TRACE,
         [IO_TTY_MISSING] = MOTOR_FRAME_MISSING,
     };
-    for (uint32_t i = 0; i < TTY_OBJECTS; i++)
-        objects[i] = console_object;
-    for (uint32_t i = IO_TTY_STDIN; channel && i < TTY_OBJECTS; i++)
-        objects[i] = (struct tty_object){.read = i == IO_TTY_STDIN ? channel_read : NULL,
-                                         .write = i == IO_TTY_STDIN ? NULL : channel_write,
-                                         .undo = channel_undo,
-                                         .ready = channel_ready,
-                                         .mode = S_IFIFO | 0600,
-                                         .channel_frame = frames[i]};
-    objects[IO_TTY_TRACE].read = objects[IO_TTY_MISSING].read = NULL;
+    static const char *const paths[] = {"/dev/console", "/dev/stdin", "/dev/stdout",
+                                        "/dev/stderr",  "/dev/trace", "/dev/missing"};
+    for (uint32_t i = 0; i < TTY_OBJECTS; i++) {
+        struct tty_object *o = &objects[i];
+        *o = console_object;
+        o->terminal = console_terminal();
+        if (channel && i >= IO_TTY_STDIN)
+            *o = (struct tty_object){.badge_kind = BADGE_OBJECT,
+                                     .ops = &channel_ops,
+                                     .mode = S_IFIFO | 0600,
+                                     .no_read = i != IO_TTY_STDIN,
+                                     .no_write = i == IO_TTY_STDIN,
+                                     .channel_frame = frames[i],
+                                     .path = paths[i]};
+        o->number = i;
+    }
+    objects[IO_TTY_TRACE].no_read = objects[IO_TTY_MISSING].no_read = true;
 }
 
 bool tty_init(bool channel_wanted)
@@ -324,6 +493,7 @@ bool tty_init(bool channel_wanted)
     if (!engine_init(&tty_engine, "tty", tty_event) || !console_init())
         return false;
     tty_engine.turn_end = tty_turn_end;
+    again.fire = again_fire;
     channel = channel_wanted && channel_init();
     objects_set();
     return true;

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The tty engine: the serial console, and the channel to motor-run.
+ * The tty engine: the serial console, pseudoterminals, and the channel to motor-run.
  *
- *   tty.c      messages, waiting calls, the end of the program
- *   console.c  16550: interrupt-driven output and input
- *   line.c     the line discipline of the console's input
- *   channel.c  frames of <motor/channel.h>
- *   port.c     the port of a virtio-console that they go over
+ *   tty.c       messages, waiting calls, the end of the program
+ *   terminal.h  what a terminal is: line discipline, output, ioctl, jobs
+ *   console.c   16550: interrupt-driven output and input
+ *   pty.c       masters and slaves
+ *   channel.c   frames of <motor/channel.h>
+ *   port.c      the port of a virtio-console that they go over
+ *   session.c   readiness, told to clients
  *
- * Its objects are few and fixed, so a gate's badge is the object's number (IO_TTY_*) + 1, and gates
- * are made by any thread without a lock. Output that has no room yet leaves its caller waiting;
- * nothing is dropped.
+ * The console's and the channel's objects are fixed: their badges are numbers (IO_TTY_*) + 1, and
+ * gates to them are made by any thread without a lock. Output that has no room yet leaves its
+ * caller waiting; nothing is dropped.
  */
 #ifndef SYSIO_TTY_H
 #define SYSIO_TTY_H
@@ -63,20 +65,38 @@ static inline uint8_t bytes_take(struct bytes *b)
     return b->at[b->tail++ & (b->size - 1)];
 }
 
+/* What a badge of the engine's table leads to begins with one of these. */
+enum badge_kind { BADGE_SESSION, BADGE_OBJECT, BADGE_LEADER };
+
 /*
  * An object. read and write move what they can now: bytes moved, 0: must wait (read: or end of file
  * when *eof), negative: errno. Nothing moved leaves our hands before the caller was told: undo()
- * takes back the last read or write, of which the caller heard nothing. ready: POLL* bits.
+ * takes back the last read or write, of which the caller heard nothing. *again: when a read that
+ * must wait is to be tried again whatever happens; 0: never. ready: POLL* bits.
  */
-struct tty_object {
-    int64_t (*read)(uint64_t token, uint64_t size, bool *eof);
+struct tty_object;
+struct tty_ops {
+    int64_t (*read)(struct tty_object *o, uint64_t token, uint64_t size, uint64_t since, bool *eof,
+                    uint64_t *again);
     int64_t (*write)(struct tty_object *o, uint64_t token, uint64_t size);
     void (*undo)(struct tty_object *o, bool write);
-    int64_t (*control)(struct motor_event *ev);
+    /* waited: it was put aside (CONTROL_DRAIN), and nothing is left in the ring. NULL: ENOTTY */
+    int64_t (*control)(struct tty_object *o, struct motor_event *ev, bool waited);
     uint32_t (*ready)(struct tty_object *o);
-    uint32_t mode;          /* of IO_STAT */
-    uint32_t channel_frame; /* MOTOR_FRAME_* of what is written */
+};
+
+struct tty_object {
+    enum badge_kind badge_kind;
+    const struct tty_ops *ops;
+    struct terminal *terminal; /* that it is, or NULL */
+    uint32_t mode;             /* of IO_STAT */
+    uint32_t number;           /* IO_TTY_*; of a pty */
     uint64_t rdev;
+    uint32_t channel_frame; /* MOTOR_FRAME_* of what is written */
+    bool no_read, no_write;
+    const char *path;
+    void (*closed)(struct tty_object *o); /* a gate has gone; may free it. NULL: it is fixed */
+    uint64_t passed[2]; /* the last pass in which a reader, a writer had to go on waiting */
 };
 
 /* Sends bytes of a ring to a waiting caller; bytes moved (and taken), or a negated errno. */
@@ -86,11 +106,10 @@ bool console_init(void);
 void console_interrupt(void);
 void console_turn_end(void);
 bool console_drained(void);
-int64_t console_read(uint64_t token, uint64_t size, bool *eof);
-int64_t console_write(struct tty_object *o, uint64_t token, uint64_t size);
-void console_undo(struct tty_object *o, bool write);
-int64_t console_control(struct motor_event *ev);
-uint32_t console_ready(struct tty_object *o);
+struct terminal *console_terminal(void);
+
+/* What is read and written through a terminal's object. */
+extern const struct tty_ops terminal_ops;
 
 bool channel_init(void);
 void channel_interrupt(void);
@@ -98,9 +117,37 @@ void channel_turn_end(void);
 bool channel_drained(void);
 /* a whole frame; false: no room now */
 bool channel_frame(uint32_t type, const void *data, uint32_t size);
-int64_t channel_read(uint64_t token, uint64_t size, bool *eof);
-int64_t channel_write(struct tty_object *o, uint64_t token, uint64_t size);
-void channel_undo(struct tty_object *o, bool write);
-uint32_t channel_ready(struct tty_object *o);
+extern const struct tty_ops channel_ops;
+
+/* ---- ptys ---- */
+
+/*
+ * Calls on a TTY_CONTROL gate, from the fs engine, which has checked permissions; each answers with
+ * a handle. w1: the pid of who opens it; w2: its session; w3: 1 for O_NOCTTY.
+ *   OPEN_CONSOLE
+ *   OPEN_MASTER       -> w0: the pty's number, w1: its generation
+ *   OPEN_SLAVE        w0: number; -EIO: locked or gone
+ *   OPEN_CONTROLLING  of the session; -ENXIO: it has no terminal
+ */
+#define TTY_OPEN_CONSOLE     0x1001u
+#define TTY_OPEN_MASTER      0x1002u
+#define TTY_OPEN_SLAVE       0x1003u
+#define TTY_OPEN_CONTROLLING 0x1004u
+
+struct tty_opener {
+    uint32_t pid, session;
+    bool no_ctty; /* O_NOCTTY */
+};
+/* Makes such a call and waits for its answer; any thread but the engine's own. */
+int64_t tty_open_device(uint32_t op, uint32_t number, const struct tty_opener *who,
+                        uint64_t word[2]);
+
+#define PTY_MAX 1024u
+/* Any thread: the generation of pty `number`, never the same again; 0: there is none. */
+uint32_t pty_generation(uint32_t number);
+/* Results: a gate handle, or a negated errno. */
+int64_t pty_open_master(uint32_t *number);
+int64_t pty_open_slave(uint32_t number, struct terminal **t);
+int64_t pty_reopen(struct terminal *t); /* another gate to its slave */
 
 #endif

@@ -236,22 +236,25 @@ _Static_assert(sizeof(struct motor_tcb) == 232, "ABI");
 #define MOTOR_CHILD_NO_STOP      (1u << 1) /* no SIGCHLD for stop and continue: SA_NOCLDSTOP */
 
 /* process_label(): who belongs where. pid 0: the caller */
-#define MOTOR_LABEL_PPID     0u
-#define MOTOR_LABEL_PGID     1u
-#define MOTOR_LABEL_SID      2u
+#define MOTOR_LABEL_PPID      0u
+#define MOTOR_LABEL_PGID      1u
+#define MOTOR_LABEL_SID       2u
 /*
  * value: the group, 0: its own pid. Of oneself or of a child that has not exec'd (EACCESS); within
  * one session, to an existing group of it or a new one, and never of a session leader (EPERM).
  * ENOENT: no such process, or not a child.
  */
-#define MOTOR_LABEL_SET_PGID 3u
+#define MOTOR_LABEL_SET_PGID  3u
 /* a new session; EPERM for the leader of a group. Of oneself, or of a child not yet started */
-#define MOTOR_LABEL_SET_SID  4u
+#define MOTOR_LABEL_SET_SID   4u
+#define MOTOR_LABEL_GROUP_SID 5u /* pid: a group; ENOENT: it has no member */
+/* 1: nobody in its session but outside its group could continue the process once stopped */
+#define MOTOR_LABEL_ORPHANED  6u
 
 /* process_wait(): which children */
-#define MOTOR_WAIT_ANY   0u
-#define MOTOR_WAIT_PID   1u
-#define MOTOR_WAIT_GROUP 2u
+#define MOTOR_WAIT_ANY       0u
+#define MOTOR_WAIT_PID       1u
+#define MOTOR_WAIT_GROUP     2u
 /* what of them, and how */
 #define MOTOR_WAIT_EXITED    (1u << 0)
 #define MOTOR_WAIT_STOPPED   (1u << 1)
@@ -260,10 +263,10 @@ _Static_assert(sizeof(struct motor_tcb) == 232, "ABI");
 #define MOTOR_WAIT_KEEP      (1u << 4) /* look only: it can be waited for again */
 
 struct motor_wait {
-    uint32_t pid; /* 0: none is ready (NOHANG) */
-    uint32_t uid; /* real */
-    uint32_t code;   /* Linux CLD_*: 1 exited, 2 killed, 5 stopped, 6 continued */
-    uint32_t status; /* exit code or signal */
+    uint32_t pid;                /* 0: none is ready (NOHANG) */
+    uint32_t uid;                /* real */
+    uint32_t code;               /* Linux CLD_*: 1 exited, 2 killed, 5 stopped, 6 continued */
+    uint32_t status;             /* exit code or signal */
     uint64_t user_ns, system_ns; /* with its own waited-for children */
     uint64_t memory_max;         /* bytes: most private memory it has had */
     uint64_t reserved;
@@ -271,8 +274,8 @@ struct motor_wait {
 _Static_assert(sizeof(struct motor_wait) == 48, "ABI");
 
 /*
- * A signal as it travels: the first 48 bytes of Linux's siginfo_t. `thread`, where Linux has padding:
- * a hint for the receiving runtime, 0: the process.
+ * A signal as it travels: the first 48 bytes of Linux's siginfo_t. `thread`, where Linux has
+ * padding: a hint for the receiving runtime, 0: the process.
  */
 struct motor_signal {
     int32_t signo, error, code;
@@ -305,8 +308,8 @@ struct motor_process_info {
     uint64_t start_ns;
     char name[32];
     uint32_t ruid, suid, rgid, sgid;
-    uint32_t stopped; /* the signal that stopped it, 0: not stopped */
-    uint32_t flags;   /* reserved */
+    uint32_t stopped;                              /* the signal that stopped it, 0: not stopped */
+    uint32_t flags;                                /* reserved */
     uint64_t children_user_ns, children_system_ns; /* of those waited for */
     uint64_t memory_max, children_memory_max;      /* bytes of private memory at most */
 };
@@ -368,6 +371,7 @@ struct motor_event {
     uint32_t nhandles;
     motor_handle handle[MOTOR_MSG_HANDLES];
     uint64_t own_badge[MOTOR_MSG_HANDLES];
+    uint32_t pgid, sid;             /* labels, too */
     uint8_t data[MOTOR_MSG_INLINE]; /* the first bytes of `in` */
 };
 

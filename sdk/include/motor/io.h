@@ -252,6 +252,12 @@ struct io_statfs {
 #define IO_TTY_STDERR  3u
 #define IO_TTY_TRACE   4u
 #define IO_TTY_MISSING 5u
+/*
+ * A status -IO_EBACKGROUND of IO_READ, IO_WRITE and IO_CONTROL on a terminal: the caller's process
+ * group is in the background. The runtime stops it by SIGTTIN or SIGTTOU, or, when that is ignored
+ * or blocked, repeats the call with w2 1 (but for reads, which then fail with EIO).
+ */
+#define IO_EBACKGROUND 4001
 
 struct io_ifaddr {
     char name[16];

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "fs_client.h"
+#include "../../../sysio/tty/tty.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <motor/bundle.h>
 #include <stdio.h>
@@ -11,11 +13,17 @@ uint32_t client_uid, client_gid;
 motor_handle client_root;
 
 /* The tty engine is not part of these tests. */
-int64_t tty_open(uint32_t kind);
-int64_t tty_open(uint32_t kind)
+int64_t tty_open_device(uint32_t op, uint32_t number, const struct tty_opener *who,
+                        uint64_t word[2])
 {
-    (void)kind;
-    return -6;
+    (void)op, (void)number, (void)who, (void)word;
+    return -ENXIO;
+}
+
+uint32_t pty_generation(uint32_t number)
+{
+    (void)number;
+    return 0;
 }
 
 void client_turn(void)

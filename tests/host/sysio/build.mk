@@ -4,13 +4,16 @@
 SYSIO_TEST_BASE := $(addprefix $(BUILD)/tests/obj/san/,sysio/base/engine.o sysio/base/support.o tests/host/lib/fake_kernel.o)
 
 $(BUILD)/tests/host/image_fuzz: $(addprefix $(BUILD)/tests/obj/san/,tests/host/sysio/image_fuzz.o sdk/lib/process_start.o) $(SYSIO_TEST_BASE)
-$(BUILD)/tests/host/tty_unit: $(addprefix $(BUILD)/tests/obj/san/,tests/host/sysio/tty_unit.o sysio/tty/tty.o sysio/tty/channel.o \
-  sysio/tty/port.o sysio/tty/session.o) $(SYSIO_TEST_BASE)
+TTY_TEST := $(addprefix $(BUILD)/tests/obj/san/sysio/tty/,tty.o terminal.o line.o output.o control.o job.o pty.o session.o) \
+  $(BUILD)/tests/obj/san/tests/host/sysio/no_console.o $(SYSIO_TEST_BASE)
+$(BUILD)/tests/host/tty_unit: $(addprefix $(BUILD)/tests/obj/san/,tests/host/sysio/tty_unit.o sysio/tty/channel.o sysio/tty/port.o) $(TTY_TEST)
+$(BUILD)/tests/host/tty_linux: $(addprefix $(BUILD)/tests/obj/san/tests/host/sysio/,tty_linux.o no_channel.o) $(TTY_TEST)
 
+SYSIO_TESTS := $(addprefix $(BUILD)/tests/host/,image_fuzz tty_unit tty_linux)
 sysio_test_wrap := -Wl,--wrap=motor_raw_syscall
-$(BUILD)/tests/host/image_fuzz $(BUILD)/tests/host/tty_unit:
+$(SYSIO_TESTS):
 	$(call say,HOSTLD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(FS_TEST_FLAGS) $(if $(filter %tty_unit,$@),$(sysio_test_wrap)) -o $@ $^ -lpthread
 
-HOST_TESTS += $(BUILD)/tests/host/image_fuzz $(BUILD)/tests/host/tty_unit
+HOST_TESTS += $(SYSIO_TESTS)

@@ -19,43 +19,6 @@
 
 #define CHECK(c) ((c) ? (void)0 : (fprintf(stderr, "tty_unit.c:%d: %s\n", __LINE__, #c), abort()))
 
-/* ---- a console that is not there ---- */
-
-bool console_init(void)
-{
-    return true;
-}
-void console_interrupt(void) {}
-void console_turn_end(void) {}
-bool console_drained(void)
-{
-    return true;
-}
-int64_t console_read(uint64_t token, uint64_t size, bool *eof)
-{
-    (void)token, (void)size, *eof = true;
-    return 0;
-}
-int64_t console_write(struct tty_object *o, uint64_t token, uint64_t size)
-{
-    (void)o, (void)token;
-    return (int64_t)size;
-}
-void console_undo(struct tty_object *o, bool write)
-{
-    (void)o, (void)write;
-}
-int64_t console_control(struct motor_event *ev)
-{
-    (void)ev;
-    return -ENOTTY;
-}
-uint32_t console_ready(struct tty_object *o)
-{
-    (void)o;
-    return POLLOUT;
-}
-
 /* ---- a device ---- */
 
 struct chain {
