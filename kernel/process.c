@@ -19,6 +19,8 @@
 #define KILL_BATCH      64u
 #define SIGNALS_DEFAULT 16384u
 
+#define MEMORY_PER_PROCESS (256u << 10) /* bytes: what limits their number by default */
+
 struct process *first_process;
 
 /* ---- over all ---- */
@@ -89,6 +91,14 @@ static struct process *process_alloc(void)
     return p;
 }
 
+/* Processes that one user may have, root as well: so many that none can take all memory by forking.
+ */
+static uint32_t default_process_limit(void)
+{
+    uint64_t n = frame_total() * PAGE_SIZE / MEMORY_PER_PROCESS;
+    return n < PIDS / 2 ? (uint32_t)n : PIDS / 2;
+}
+
 static void inherit(struct process *p, struct process *from)
 {
     p->uid = from->uid;
@@ -97,7 +107,7 @@ static void inherit(struct process *p, struct process *from)
     p->suid = from->suid;
     p->rgid = from->rgid;
     p->sgid = from->sgid;
-    p->process_limit = from->process_limit;
+    p->process_limit = from->first ? default_process_limit() : from->process_limit;
     p->signal_limit = from->signal_limit;
     spin_lock(&from->lock);
     __builtin_memcpy(p->name, from->name, sizeof(p->name));

@@ -280,6 +280,8 @@ static void default_limits(struct px_process *p)
     p->limit[RLIMIT_CORE].soft = 0;
     p->limit[RLIMIT_NOFILE] = (struct px_limits){65536, MOTOR_HANDLES_MAX};
     p->limit[RLIMIT_MEMLOCK] = (struct px_limits){8u << 20, RLIM_INFINITY};
+    uint64_t processes = px_kinfo()->memory_total / (256u << 10); /* as the kernel's default */
+    p->limit[RLIMIT_NPROC] = (struct px_limits){PX_MIN(processes, 16384u), RLIM_INFINITY};
     p->limit[RLIMIT_SIGPENDING] = (struct px_limits){16384, 16384};
     p->limit[12] = (struct px_limits){819200, 819200}; /* MSGQUEUE */
     p->limit[13] = (struct px_limits){0, 0};           /* NICE */

@@ -8,6 +8,8 @@
  *   rings    writes garbage over every shared mapping it has, while using sockets
  *   faults   jumps, reads, writes and privileged instructions anywhere, catching each fault
  *   memory   takes memory until there is none, and uses it
+ *   forks    children without end, as root
+ *   signals  another user: children that signal, stop, trace and wait for whoever there is
  *
  * It ends with 0 after SECONDS, or dies of what it did: both are fine. What it draws is decided by
  * SEED alone.
@@ -22,8 +24,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -116,8 +120,7 @@ static int motor_call_skipped(uint64_t n)
 {
     return n == 5 /* process_exec */ || n == 6 /* process_exit */ || n == 10 /* thread_exit */ ||
            n == 17 /* unmap */ || n == 18 /* protect */ || n == 40 /* process_fork */ ||
-           n == 43 /* signal_send */ ||
-           n == 45 /* process_stop */;
+           n == 43 /* signal_send */ || n == 45 /* process_stop */;
 }
 
 static void motor_once(void)
@@ -348,16 +351,92 @@ static void *worker(void *argument)
     return NULL;
 }
 
+/* ---- forks, signals ---- */
+
+static void forks_once(void)
+{
+    if (fork() == 0)
+        for (;;)
+            if (fork() < 0)
+                usleep(5000); /* the processors are to be shared, not only memory and pids */
+}
+
+/* Anybody: this program's own children, nginx, sysio, nobody. */
+static pid_t draw_pid(void)
+{
+    pid_t some = (pid_t)(draw() % 300);
+    return draw() % 3 ? some : draw() % 2 ? -some : 0;
+}
+
+static int draw_signal(void)
+{
+    static const int liked[] = {SIGSTOP, SIGCONT, SIGTSTP, SIGCHLD, SIGUSR1, SIGKILL, 0, 34, 64};
+    return draw() % 4 ? liked[draw() % 9] : (int)(draw() % 70) - 2;
+}
+
+static void act(void)
+{
+    union sigval value = {.sival_int = 7};
+    int status;
+    switch (draw() % 12) {
+    case 0:
+    case 1:
+        if (fork() == 0)
+            state ^= (uint64_t)getpid() << 20;
+        usleep(5000);
+        break;
+    case 2:
+        kill(draw_pid(), draw_signal());
+        break;
+    case 3:
+        sigqueue(draw_pid(), draw_signal(), value);
+        break;
+    case 4:
+        setpgid(draw_pid(), draw_pid());
+        break;
+    case 5:
+        setsid();
+        break;
+    case 6:
+        waitpid(draw_pid(), &status, (int)(draw() & 11) | WNOHANG);
+        break;
+    case 7:
+        prctl((int)(draw() % 60), draw() % 70, 0, 0, 0);
+        break;
+    case 8:
+        syscall(SYS_tgkill, draw_pid(), draw_pid(), draw_signal());
+        break;
+    case 9:
+        signal((int)(draw() % 65), draw() % 2 ? SIG_IGN : SIG_DFL);
+        break;
+    case 10:
+        if (vfork() == 0) {
+            execl(draw() % 2 ? "/dev/null" : "/nonexistent", "x", NULL);
+            _exit((int)draw());
+        }
+        break;
+    default:
+        setresuid((uid_t)(draw() % 3), (uid_t)(draw() % 3), 0);
+    }
+}
+
+static void signals_once(void)
+{
+    if (setresgid(1000, 1000, 1000) || setresuid(1000, 1000, 1000))
+        return;
+    if (fork() == 0)
+        for (;;)
+            act();
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
         void (*once)(void);
-    } modes[] = {{"motor", motor_once},
-                 {"linux", linux_once},
-                 {"rings", rings_once},
-                 {"faults", faults_once},
-                 {"memory", memory_once}};
+    } modes[] = {{"motor", motor_once},    {"linux", linux_once},   {"rings", rings_once},
+                 {"faults", faults_once},  {"memory", memory_once}, {"forks", forks_once},
+                 {"signals", signals_once}};
 
     if (argc != 4)
         return 64;

@@ -9,7 +9,7 @@ seconds=${HOSTILE_SECONDS:-8}
 seed=${HOSTILE_SEED:-$(date +%s)}
 echo "seed $seed"
 
-for mode in ${HOSTILE_MODES:-motor linux rings faults memory}; do
+for mode in ${HOSTILE_MODES:-motor linux rings faults memory forks signals}; do
     for cpus in 1 2; do
         with_companions "$scratch/bundle" hostile.c "$mode $seed $seconds"
         # shellcheck disable=SC2086
