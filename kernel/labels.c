@@ -166,6 +166,9 @@ static int64_t set_limit(struct process *p, uint64_t value)
         status = -MOTOR_EACCESS;
     } else {
         __atomic_store_n(&p->aspace->limit, value, __ATOMIC_RELAXED);
+        if (p->account) {
+            __atomic_store_n(&p->account->limit, value, __ATOMIC_RELAXED);
+        }
     }
     spin_unlock(&p->lock);
     return status;

@@ -18,10 +18,14 @@
 
 static int64_t publish(struct vmo *v, uint32_t rights)
 {
+    struct process *self = this_cpu()->current->process;
     if (!v) {
         return -MOTOR_ENOMEM;
     }
-    int64_t h = handle_insert(this_cpu()->current->process, &v->object, rights);
+    int64_t h = self->account ? vmo_charge_to(v, self->account) : 0;
+    if (h == 0) {
+        h = handle_insert(self, &v->object, rights);
+    }
     object_put(&v->object);
     return h;
 }

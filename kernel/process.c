@@ -112,7 +112,7 @@ static void inherit(struct process *p, struct process *from)
     spin_lock(&from->lock);
     __builtin_memcpy(p->name, from->name, sizeof(p->name));
     if (from->aspace) {
-        p->aspace->limit = from->aspace->limit;
+        p->aspace->limit = p->account->limit = from->aspace->limit;
     }
     spin_unlock(&from->lock);
 }
@@ -126,12 +126,20 @@ int64_t process_create(struct process *creator, uint32_t flags, struct process *
     p->process_limit = UINT32_MAX;
     p->signal_limit = SIGNALS_DEFAULT;
     p->init = flags & MOTOR_PROCESS_INIT;
+    int64_t status = 0;
     if (creator) {
+        p->account = account_create(MOTOR_NEVER);
+        status = p->account ? 0 : -MOTOR_ENOMEM;
+    }
+    if (creator && status == 0) {
         inherit(p, creator);
     }
-    int64_t status = family_enlist(p, creator, flags & (MOTOR_PROCESS_CHILD | MOTOR_PROCESS_INIT));
+    if (status == 0) {
+        status = family_enlist(p, creator, flags & (MOTOR_PROCESS_CHILD | MOTOR_PROCESS_INIT));
+    }
     if (status < 0) {
         aspace_put(p->aspace);
+        account_put(p->account);
         kfree(p);
         return status;
     }
@@ -317,6 +325,7 @@ void process_destroy(struct object *o)
         process_release(p);
     }
     family_forget(p);
+    account_put(p->account);
     kfree(p);
 }
 

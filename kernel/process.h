@@ -7,6 +7,7 @@
 #ifndef KERNEL_PROCESS_H
 #define KERNEL_PROCESS_H
 
+#include "account.h"
 #include "aspace.h"
 #include "handle.h"
 #include "list.h"
@@ -30,6 +31,7 @@ struct process {
     struct object object;
     /* [lock] NULL when dead. Own threads read it freely; others use process_aspace_get() */
     struct aspace *aspace;
+    struct account *account; /* immutable: of the memory objects it makes; NULL: not counted */
 
     struct spinlock lock;
     struct handle_table handles; /* [lock] */

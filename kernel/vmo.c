@@ -218,6 +218,16 @@ int64_t vmo_clone(struct vmo *parent, uint64_t offset, uint64_t size, struct vmo
     return 0;
 }
 
+int64_t vmo_charge_to(struct vmo *v, struct account *a)
+{
+    if (!account_take(a, v->committed * PAGE_SIZE)) {
+        return -MOTOR_ENOMEM;
+    }
+    account_get(a);
+    v->account = a;
+    return 0;
+}
+
 uint64_t vmo_size(struct vmo *v)
 {
     return __atomic_load_n(&v->size, __ATOMIC_RELAXED);
@@ -252,9 +262,13 @@ static uint64_t inherited(const struct vmo *v, uint64_t offset)
 /* A page of its own for an absent one: a copy of what it showed. [lock] */
 static uint64_t commit_page(struct vmo *v, uint64_t offset, uint64_t shown, int64_t *status)
 {
-    uint64_t *slot = frame_plenty() ? tree_slot(v, offset / PAGE_SIZE) : NULL,
+    bool may = frame_plenty() && (!v->account || account_take(v->account, PAGE_SIZE));
+    uint64_t *slot = may ? tree_slot(v, offset / PAGE_SIZE) : NULL,
              page = slot ? (shown ? frame_alloc() : frame_alloc_zeroed()) : 0;
     if (!page) {
+        if (may && v->account) {
+            account_give(v->account, PAGE_SIZE);
+        }
         *status = -MOTOR_ENOMEM;
         return 0;
     }
@@ -419,6 +433,9 @@ static void remove_pages(struct vmo *v, uint64_t first, uint64_t end)
         for (unsigned i = 0; i < n; i++) {
             frame_unref(batch[i]);
         }
+        if (v->account) {
+            account_give(v->account, n * PAGE_SIZE);
+        }
         sched_preempt_point();
     }
 }
@@ -481,6 +498,7 @@ void vmo_destroy(struct object *o)
     if (v->parent) {
         object_put(&v->parent->object);
     }
+    account_put(v->account);
     kfree(v);
 }
 

@@ -11,6 +11,7 @@
 
 #include "object.h"
 
+struct account;
 struct vmo;
 
 /* one reference, NULL: no memory */
@@ -18,6 +19,8 @@ struct vmo *vmo_create(uint64_t size, uint32_t flags);
 /* RAM of the bundle, or device memory */
 struct vmo *vmo_create_fixed(uint64_t paddr, uint64_t size, bool device, uint32_t flags);
 int64_t vmo_clone(struct vmo *parent, uint64_t offset, uint64_t size, struct vmo **child);
+/* its pages are paid by an account from now on; before others know it. ENOMEM: over the limit */
+int64_t vmo_charge_to(struct vmo *v, struct account *a);
 uint64_t vmo_size(struct vmo *v);
 int64_t vmo_resize(struct vmo *v, uint64_t size);
 int64_t vmo_decommit(struct vmo *v, uint64_t offset, uint64_t length);

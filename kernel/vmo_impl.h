@@ -3,6 +3,7 @@
 #ifndef KERNEL_VMO_IMPL_H
 #define KERNEL_VMO_IMPL_H
 
+#include "account.h"
 #include "list.h"
 #include "spinlock.h"
 #include "vmo.h"
@@ -30,6 +31,8 @@ struct vmo {
     void *tree;             /* [lock] radix tree of pages, see vmo.c */
     unsigned height;        /* [lock] */
     uint64_t committed;     /* [lock] pages */
+    struct account
+        *account; /* pays for them; immutable once others know the object; NULL: nobody */
     /* [lock] struct region.vmo_link; those that the last removal has visited at the end */
     struct list mappings;
     uint64_t epoch; /* [lock] of removals, see region.visited */

@@ -19,7 +19,7 @@ extern const struct test tests[]; /* ends with a NULL name */
         X(futex_pingpong) X(notify) X(call) X(call_sizes) X(call_handles) X(call_gives_up) \
             X(call_servers) X(endpoint_closed) X(processes) X(server_dies) X(kill) X(faults) \
                 X(fault_upcall) X(upcall) X(timer) X(exec) X(linux_entry) X(fairness) X(interrupt) \
-                    X(embryo_circle) X(family) X(fuzz) X(costs)
+                    X(embryo_circle) X(memory_limit) X(family) X(fuzz) X(costs)
 #define X(name) void test_##name(void);
 TEST_LIST(X)
 #undef X

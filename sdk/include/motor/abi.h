@@ -218,7 +218,8 @@ _Static_assert(sizeof(struct motor_tcb) == 232, "ABI");
 #define MOTOR_PSET_UID          3u /* root only: real, effective and saved at once */
 #define MOTOR_PSET_GID          4u
 /* 5 and 6 were groups and sessions: see process_label() */
-#define MOTOR_PSET_MEMORY_LIMIT 7u /* bytes of committed private memory; MOTOR_NEVER: none */
+/* bytes of committed private memory, and of memory objects that it makes; MOTOR_NEVER: none */
+#define MOTOR_PSET_MEMORY_LIMIT 7u
 #define MOTOR_PSET_NAME         8u /* value: address of a NUL-terminated name, 31 bytes are kept */
 
 /*

@@ -58,6 +58,7 @@ struct object_model {
 
 static struct space spaces[SPACES];
 static struct object_model objects[OBJECTS];
+static struct account payer = {.refs = 1, .limit = MOTOR_NEVER}; /* of objects[0] to [2] */
 /* what the operation under way may have changed halfway: not looked at meanwhile */
 static const struct space *busy;
 static const struct object_model *busy_object;
@@ -715,10 +716,13 @@ static void check(void)
             as[n++] = spaces[i].as;
         }
     }
+    uint64_t paid = 0;
+    host_doing = "check";
     for (unsigned i = 0; i < OBJECTS; i++) {
         vmos[i] = objects[i].v;
+        paid += i < 3 ? vmo_committed(vmos[i]) : 0;
     }
-    host_doing = "check";
+    REQUIRE(payer.bytes == paid);
     check_all(as, n, vmos, OBJECTS);
 }
 
@@ -781,7 +785,7 @@ static void begin(void)
     for (unsigned i = 0; i < OBJECTS; i++) {
         objects[i] = (struct object_model){.v = vmo_create(OBJECT_PAGES * PAGE_SIZE, 0),
                                            .pages = OBJECT_PAGES};
-        REQUIRE(objects[i].v);
+        REQUIRE(objects[i].v && (i > 2 || vmo_charge_to(objects[i].v, &payer) == 0));
     }
     fresh_space();
     check();
@@ -801,6 +805,7 @@ static void finish(void)
     for (unsigned i = 0; i < OBJECTS; i++) {
         object_put(&objects[i].v->object);
     }
+    REQUIRE(payer.refs == 1 && !payer.bytes);
     check_all(NULL, 0, NULL, 0);
 }
 
