@@ -155,10 +155,13 @@ void directory_remove(struct directory *d, struct entry *entry)
         order_compact(d);
 }
 
-struct entry *directory_after(const struct directory *d, uint64_t id)
+struct entry *directory_after(const struct directory *d, uint64_t id, uint32_t *at)
 {
-    for (uint32_t i = order_after(d, id); i < d->order_used; i++)
-        if (d->order[i])
-            return d->order[i];
-    return NULL;
+    uint32_t i = *at;
+    if (i == DIRECTORY_SEARCH)
+        i = order_after(d, id);
+    while (i < d->order_used && !d->order[i])
+        i++;
+    *at = i + 1;
+    return i < d->order_used ? d->order[i] : NULL;
 }

@@ -37,7 +37,11 @@ struct entry *directory_find(const struct directory *d, const char *name, size_t
 struct entry *directory_add(struct directory *d, const char *name, size_t length,
                             struct inode *inode);
 void directory_remove(struct directory *d, struct entry *entry);
-/* the first whose id is greater */
-struct entry *directory_after(const struct directory *d, uint64_t id);
+/*
+ * The first whose id is greater, for *at == DIRECTORY_SEARCH; then the next ones in order, as long
+ * as the directory stays as it is. NULL: no more.
+ */
+#define DIRECTORY_SEARCH UINT32_MAX
+struct entry *directory_after(const struct directory *d, uint64_t id, uint32_t *at);
 
 #endif

@@ -279,7 +279,12 @@ static int64_t call_truncate(struct request *q)
 
 static int64_t call_readdir(struct request *q)
 {
-    return readable(q->file) ? file_readdir(q->file, &q->who, q->ev->word[0], q->ev) : -EBADF;
+    uint64_t next = q->ev->word[0];
+    int64_t n = readable(q->file) ? file_readdir(q->file, &q->who, next, q->ev, &next) : -EBADF;
+    if (n <= 0 || n >= (int64_t)IO_OWN_FD)
+        return n;
+    engine_reply(&fs_engine, q->ev->token, n)->word[0] = next;
+    return NO_REPLY;
 }
 
 static int64_t create_named(struct request *q, struct create_args *args)

@@ -134,6 +134,7 @@ struct record {
 struct record_sink {
     struct dir_sink sink;
     size_t used, size;
+    uint64_t last; /* cookie after what is in the buffer */
     bool full;
     uint8_t buffer[32768] __attribute__((aligned(8)));
 };
@@ -155,11 +156,12 @@ static bool record_add(struct dir_sink *sink, uint64_t ino, uint64_t next, uint3
     r->type = (uint8_t)IFTODT(mode);
     memcpy(r->name, name, length);
     s->used += size;
+    s->last = next;
     return true;
 }
 
 int64_t file_readdir(struct file *file, const struct cred *who, uint64_t cookie,
-                     struct motor_event *ev)
+                     struct motor_event *ev, uint64_t *next)
 {
     static struct record_sink s;
     struct inode *dir = file->inode;
@@ -187,5 +189,6 @@ int64_t file_readdir(struct file *file, const struct cred *who, uint64_t cookie,
     if (s.full && !s.used)
         return -EINVAL;
     inode_accessed(dir, file->flags);
+    *next = s.last;
     return s.used ? event_write(ev, 0, s.buffer, s.used) : 0;
 }

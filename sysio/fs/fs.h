@@ -290,7 +290,7 @@ void file_open_reply(struct engine *e, struct motor_event *ev, const struct cred
 struct file *file_new(struct inode *inode, uint32_t flags);
 void file_free(struct file *file);
 int64_t file_readdir(struct file *file, const struct cred *who, uint64_t cookie,
-                     struct motor_event *ev);
+                     struct motor_event *ev, uint64_t *next);
 
 /* ---- hot.c ---- */
 

@@ -342,11 +342,10 @@ static int tmpfs_readdir(struct inode *dir, const struct cred *who, uint64_t coo
 {
     (void)who;
     struct entry *e;
-    while ((e = directory_after(&of(dir)->directory, cookie))) {
+    uint32_t at = DIRECTORY_SEARCH;
+    while ((e = directory_after(&of(dir)->directory, cookie, &at)))
         if (!sink->entry(sink, e->inode->ino, e->id, e->inode->mode, e->name, e->length))
             break;
-        cookie = e->id;
-    }
     return 0;
 }
 

@@ -47,7 +47,7 @@
 #define IO_TRUNCATE  5u /* w0 size; path or empty */
 /*
  * w0 cookie (0: start) -> out: Linux linux_dirent64 records, d_off = next cookie; status: bytes, 0
- * at the end
+ * at the end; w0: the last record's d_off
  */
 #define IO_READDIR   6u
 #define IO_MKDIR     7u /* path, w0 mode */
