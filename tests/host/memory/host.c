@@ -71,7 +71,7 @@ bool injected(void)
     return fired;
 }
 
-static bool fails(void)
+bool host_fails(void)
 {
     if (countdown && --countdown == 0) {
         fired = true;
@@ -87,32 +87,17 @@ uint64_t __wrap_frame_alloc_order(unsigned order);
 
 uint64_t __wrap_frame_alloc(void)
 {
-    return fails() ? 0 : __real_frame_alloc();
+    return host_fails() ? 0 : __real_frame_alloc();
 }
 
 uint64_t __wrap_frame_alloc_zeroed(void)
 {
-    return fails() ? 0 : __real_frame_alloc_zeroed();
+    return host_fails() ? 0 : __real_frame_alloc_zeroed();
 }
 
 uint64_t __wrap_frame_alloc_order(unsigned order)
 {
-    return fails() ? 0 : __real_frame_alloc_order(order);
-}
-
-void *kmalloc(size_t size)
-{
-    return fails() ? NULL : malloc(size);
-}
-
-void *kzalloc(size_t size)
-{
-    return fails() ? NULL : calloc(1, size);
-}
-
-void kfree(void *p)
-{
-    free(p);
+    return host_fails() ? 0 : __real_frame_alloc_order(order);
 }
 
 void page_zero(void *page)

@@ -35,7 +35,8 @@ static inline uint64_t below(uint64_t n)
 
 /* The n-th allocation from now on fails (1: the next one), once; 0: none. */
 void inject(uint64_t n);
-bool injected(void); /* it did; and none is going to */
+bool injected(void);   /* it did; and none is going to */
+bool host_fails(void); /* this allocation is to fail */
 
 /* What runs at the kernel's preemption points, in place of other threads; may be NULL. */
 extern void (*host_preempt)(void);
