@@ -4,8 +4,9 @@
  *
  * owners[slot] is the file of the slot, or, when that was closed before the engine was done with
  * the slot: page << 16 | order << 8 | LEFT_RING       a tx ring that still holds bytes
- *   LEFT_LISTENER                             an accept queue: connections that nobody took must be
- * closed until the engine says that the slot is free (kind IO_SLOT_FREE and the bit), or gives it
+ *   tail << 16 | LEFT_LISTENER                an accept queue: connections that nobody took must be
+ * closed, those before tail have been; the slot's own tail tells the engine which were accepted
+ * until the engine says that the slot is free (kind IO_SLOT_FREE and the bit), or gives it
  * out again.
  */
 #include "watch.h"
@@ -92,17 +93,16 @@ void px_session_tell(struct px_session *s, uint32_t slot)
 /* ---- slots ---- */
 
 /* Closes the handles of connections that were never accepted. */
-static void discard_accepts(struct px_session *s, uint32_t slot)
+static uint32_t discard_accepts(struct px_session *s, uint32_t slot, uint32_t tail)
 {
     struct io_slot *shared = &s->slots[slot];
     uint32_t head = __atomic_load_n(&shared->rx_head, __ATOMIC_ACQUIRE);
     uint64_t place = __atomic_load_n(&shared->rx_place, __ATOMIC_RELAXED);
-    uint32_t tail = shared->rx_tail;
     for (struct io_accept record; px_rx_copy(s, place, tail, head, &record, sizeof record);
          tail += sizeof record)
         if (record.handle)
             motor_handle_close(record.handle);
-    __atomic_store_n(&shared->rx_tail, tail, __ATOMIC_RELEASE);
+    return tail;
 }
 
 static void settle_locked(struct px_session *s, uint32_t slot)
@@ -112,7 +112,7 @@ static void settle_locked(struct px_session *s, uint32_t slot)
     if ((left & LEFT_MASK) == LEFT_RING)
         px_ring_free(s, (uint32_t)(left >> 16), (uint32_t)(left >> 8) & 0xff);
     else if ((left & LEFT_MASK) == LEFT_LISTENER)
-        discard_accepts(s, slot);
+        discard_accepts(s, slot, (uint32_t)(left >> 16));
 }
 
 void px_session_attach(struct px_session *s, uint32_t slot, struct px_file *f)
@@ -133,12 +133,12 @@ void px_session_detach(struct px_session *s, uint32_t slot, uint32_t ring_page, 
 {
     struct px_net *n = px_net();
     px_lock(&n->lock);
-    s->owners[slot] = listener ? LEFT_LISTENER
-                      : ring_page
-                          ? (uint64_t)ring_page << 16 | (uint64_t)ring_order << 8 | LEFT_RING
-                          : 0;
+    uint64_t left = 0;
     if (listener)
-        discard_accepts(s, slot);
+        left = (uint64_t)discard_accepts(s, slot, s->slots[slot].rx_tail) << 16 | LEFT_LISTENER;
+    else if (ring_page)
+        left = (uint64_t)ring_page << 16 | (uint64_t)ring_order << 8 | LEFT_RING;
+    s->owners[slot] = left;
     px_unlock(&n->lock);
 }
 

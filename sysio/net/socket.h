@@ -105,6 +105,7 @@ struct socket {
     bool ready;  /* of one in that list: may be given out */
     /* connections given out by records, newest first, and where their records were */
     struct socket *pushed, *pushed_next, **pushed_link;
+    struct socket *accepted_by; /* while in that list */
     uint32_t accept_at;
 
     /* options */

@@ -679,6 +679,7 @@ static bool make_record(struct socket *listener, struct socket *s)
      * Once installed the client owns it; when no record can be pushed it is lost to the client
      * until it exits.
      */
+    s->accepted_by = listener;
     s->accept_at = listener->rx_head + listener->rx_pending_size;
     bool pushed = receive_record(listener, &record, sizeof record, NULL, 0, 0);
     if (pushed) {
@@ -756,6 +757,26 @@ void tcp_listener_drain(struct socket *s)
 
 /* ---- closing ---- */
 
+/* The client has not read the accept record of this connection. */
+static bool never_taken(const struct socket *s)
+{
+    struct socket *l = s->accepted_by;
+    uint32_t consumed;
+    return s->pushed_link &&
+           (!receive_tail(l, &consumed) || (int32_t)(l->rx_tail - s->accept_at) <= 0);
+}
+
+/* As on Linux, connections that nobody has accepted are reset. Their gates are the client's. */
+static void reset_untaken(struct socket *listener)
+{
+    for (struct socket *s = listener->pushed; s; s = s->pushed_next) {
+        if (s->tcp && never_taken(s)) {
+            abort_pcb(s);
+            ended(s, ECONNRESET);
+        }
+    }
+}
+
 static void close_listener(struct socket *s)
 {
     struct tcp_pcb_listen *listen = s->listen;
@@ -773,7 +794,7 @@ static void close_listener(struct socket *s)
         abort_pcb(c);
         socket_free(c);
     }
-    /* Connections whose records the client never took have gates: they close as those gates do. */
+    reset_untaken(s);
     s->listen = NULL;
     s->state = SOCKET_ENDED;
     tcp_close((struct tcp_pcb *)listen);
@@ -791,7 +812,8 @@ void tcp_socket_close(struct socket *s)
         unread = true; /* nonsense in its ring: reset */
     s->closed = true;
     unlink_waiting(s);
-    if (!s->tcp || s->state != SOCKET_CONNECTED || unread || (s->linger_on && !s->linger)) {
+    if (!s->tcp || s->state != SOCKET_CONNECTED || unread || (s->linger_on && !s->linger) ||
+        never_taken(s)) {
         tcp_socket_pump(s); /* what was written before is on its way before the reset */
         abort_pcb(s);
         socket_free(s);

@@ -271,6 +271,29 @@ static void test_refused(void)
     CHECK(close(fd) == 0);
 }
 
+/* Connections that wait to be accepted when the listener closes are reset; others stay. */
+static void test_listener_closes(void)
+{
+    struct sockaddr_in kept = address;
+    int kept_listener = listener, client[3], server;
+    char byte;
+    listener_open();
+    for (int i = 0; i < 3; i++)
+        client[i] = dial();
+    server = accept(listener, NULL, NULL);
+    CHECK(server >= 0);
+    CHECK(close(listener) == 0);
+    for (int i = 1; i < 3; i++) {
+        CHECK_ERRNO(recv(client[i], &byte, 1, 0), ECONNRESET);
+        CHECK(close(client[i]) == 0);
+    }
+    CHECK(send(server, "x", 1, 0) == 1);
+    CHECK(recv(client[0], &byte, 1, 0) == 1 && byte == 'x');
+    CHECK(close(client[0]) == 0 && close(server) == 0);
+    address = kept;
+    listener = kept_listener;
+}
+
 /* ---- many short connections from several threads, an echo of one line each ---- */
 
 #define SHORT_THREADS 4
@@ -380,6 +403,7 @@ int main(void)
     test_half_close();
     test_refused();
     test_reset();
+    test_listener_closes();
     test_full_window();
     test_bulk();
     test_short();
