@@ -135,6 +135,7 @@ struct peer {
     uint32_t seq, ack; /* the next of ours, the next of the engine's */
     bool stamped;
     uint32_t stamp;
+    uint16_t window; /* 0: all that goes without scaling */
 };
 
 static void emit(const struct peer *c, uint8_t flags, uint32_t seq, uint32_t ack, uint32_t size)
@@ -156,7 +157,7 @@ static void emit(const struct peer *c, uint8_t flags, uint32_t seq, uint32_t ack
     put32(tcp + 8, flags & ACK ? ack : 0);
     tcp[12] = (uint8_t)(header << 2);
     tcp[13] = flags;
-    put16(tcp + 14, 65535);
+    put16(tcp + 14, c->window ? c->window : 65535);
     if (c->stamped) {
         memcpy(tcp + 20, (uint8_t[]){1, 1, 8, 10}, 4);
         put32(tcp + 24, c->stamp);
@@ -545,6 +546,42 @@ static void own_time_wait(void)
     forget_sent();
 }
 
+/* ---- a window smaller than the last segment: it is split, and the end stays at the end ---- */
+
+static void small_window_before_the_end(void)
+{
+    struct peer c = new_peer(false);
+    struct csock s;
+    struct segment got;
+    uint8_t bytes[400] = {1};
+    uint32_t come = 0;
+    bool end = false;
+    step = "a window smaller than the last segment";
+    established(&c, &s);
+    c.window = 300;
+    answer(&c, ACK | PSH, 1);
+    pass(200 * MS);
+    forget_sent();
+    CHECK(csock_send(&s, bytes, sizeof bytes) == sizeof bytes);
+    CHECK(csock_call(&s, IO_SHUTDOWN, 1, 0, NULL, 0, NULL) == 0);
+    for (int i = 0; i < 100 && !end; i++) {
+        pass(100 * MS);
+        while (next_sent(&got)) {
+            if (got.seq != c.ack || (!got.size && !(got.flags & FIN)))
+                continue;
+            CHECK(got.size <= 300);
+            come += got.size;
+            end = got.flags & FIN;
+            c.ack += got.size + end;
+            answer(&c, ACK, 0);
+        }
+    }
+    CHECK(end && come == sizeof bytes);
+    emit(&c, RST, c.seq, 0, 0);
+    csock_close(&s);
+    forget_sent();
+}
+
 /* ---- both ends here: the accepting one keeps TIME-WAIT ---- */
 
 static void connect_here(struct csock *s, struct csock *accepted)
@@ -611,6 +648,7 @@ int main(int argc, char **argv)
     syn_answered_by_old_state();
     syn_unanswered();
     own_time_wait();
+    small_window_before_the_end();
     time_wait_damaged();
     time_wait_without_listener();
     puts("ok");
