@@ -24,7 +24,7 @@ $(NET_HOST)/engine.so: $(net_host_objects)
 	$(call say,HOSTLD,$@)
 	$(Q)$(HOSTCC) -shared -fsanitize=address,undefined -o $@ $^
 
-$(NET_HOST)/simulate $(NET_HOST)/fuzz $(NET_HOST)/old_state: $(NET_HOST)/%: tests/host/net/%.c tests/host/net/client.c tests/host/net/host.h tests/host/net/client.h
+$(NET_HOST)/simulate $(NET_HOST)/fuzz $(NET_HOST)/old_state: $(NET_HOST)/%: tests/host/net/%.c tests/host/net/client.c tests/host/net/host.h tests/host/net/client.h $(wildcard sdk/include/motor/*.h)
 	$(call say,HOSTLD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) -std=gnu17 -O1 -g -Wall -Wextra -Isdk/include -fsanitize=address,undefined -o $@ $(filter %.c,$^) -ldl
