@@ -11,7 +11,7 @@
 #
 # To add one: the pin here, its name in SOURCES, a recipe, its name in PORTS, and what it needs in NAME_NEEDS.
 
-SOURCES := musl lwip zlib pcre2 nginx
+SOURCES := musl lwip zlib pcre2 nginx beanstalkd
 
 musl_VERSION := 1.2.5
 musl_PIN := musl musl_1.2.5.orig.tar.gz a9a118bbe84d8764da0ea0d28b3ab3fae8477fc7e4085d90102b8596fc7c75e4
@@ -39,7 +39,11 @@ pcre2_PIN := pcre2 pcre2_10.46.orig.tar.gz 8d28d7f2c3b970c3a4bf3776bcbb5adfc9231
 nginx_VERSION := 1.26.3
 nginx_PIN := nginx nginx_1.26.3.orig.tar.gz 69ee2b237744036e61d24b836668aad3040dda461fe6f570f1787eab570c75aa
 
-PORTS := zlib pcre2 nginx
+beanstalkd_VERSION := 1.13
+beanstalkd_PIN := beanstalkd beanstalkd_1.13.orig.tar.gz \
+  26292dcdc0a7011d2f8ad968612f2cd8b2ef07687224876015399ae85e9e5263
+
+PORTS := zlib pcre2 nginx beanstalkd
 nginx_NEEDS := zlib pcre2
 
 # ---- sources ----------------------------------------------------------------------------------------------------

@@ -42,6 +42,12 @@ else
     tree=$root/${PORT_TREE:-build}
     export SRC="$root/$source" OUT="$root/$out" ROOT="$root" SDK="$tree/sdk" PORTS="$tree/ports"
     export PATH="$SDK/bin:$PATH" LC_ALL=C
+    # Of our make's options only its job slots are for other people's Makefiles: many need the built-in rules.
+    slots=''
+    for word in ${MAKEFLAGS-}; do
+        case $word in -j* | --jobserver*) slots="$slots $word" ;; esac
+    done
+    export MAKEFLAGS="$slots"
     if ! (cd "$out.work" && sh -eu "$root/$recipe") >"$log" 2>&1 </dev/null; then
         tail -n 30 "$log" | cut -c1-300 >&2
         echo "port $name failed; all of it is in $out.log" >&2
