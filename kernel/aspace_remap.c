@@ -30,8 +30,8 @@ static bool move_entry(struct gather *g, uint64_t from, uint64_t to, uint64_t le
     }
     if (!make) {
         gather_range(g, va, va + size);
+        pagetable_set(slot, value); /* first: both may be in a table that would become empty */
         pagetable_clear(as, va, entry, level, gather_table, g);
-        pagetable_set(slot, value);
     }
     *at += size;
     return true;
