@@ -141,6 +141,7 @@ bool thread_stop_work(struct thread *t, bool busy)
 {
     if (busy && has_grace(t)) {
         __atomic_fetch_or(&t->sticky, MOTOR_UPCALL_STOP, __ATOMIC_RELAXED);
+        __atomic_fetch_and(&t->return_work, ~WORK_STOP, __ATOMIC_RELAXED);
         return false;
     }
     thread_stop_here();

@@ -103,16 +103,17 @@ static void stop_or_tell(struct thread *t)
 void thread_return_work(struct trap_frame *f)
 {
     struct thread *t = this_cpu()->current;
-    bool told = false;
     for (;;) {
         uint32_t work = __atomic_load_n(&t->return_work, __ATOMIC_ACQUIRE);
         if (work & WORK_KILL) {
             thread_exit_current();
         } else if (__atomic_load_n(&this_cpu()->resched, __ATOMIC_ACQUIRE)) {
             sched_resched();
-        } else if ((work & WORK_STOP) && !told) {
+            if (__atomic_load_n(&t->sticky, __ATOMIC_RELAXED) & MOTOR_UPCALL_STOP) {
+                __atomic_fetch_or(&t->return_work, WORK_STOP, __ATOMIC_RELAXED); /* still busy? */
+            }
+        } else if (work & WORK_STOP) {
             stop_or_tell(t);
-            told = true;
         } else if (work & WORK_UPCALL) {
             deliver_interruption(t, f);
         } else {

@@ -346,7 +346,19 @@ static long wait_events(struct px_file *epoll, struct linux_epoll_event *user, i
     return result == 0 && error != -ETIMEDOUT ? error : result;
 }
 
+static long do_wait_stoppable(int fd, void *events, int count, uint64_t deadline);
+
 static long do_wait(int fd, void *events, int count, uint64_t deadline)
+{
+    struct px_thread *t = px_self();
+    t->was_stopped = false;
+    t->stop_ends = true;
+    long result = do_wait_stoppable(fd, events, count, deadline);
+    t->stop_ends = false;
+    return result;
+}
+
+static long do_wait_stoppable(int fd, void *events, int count, uint64_t deadline)
 {
     if (count <= 0 || count > EVENTS_MAX)
         return -EINVAL;

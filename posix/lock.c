@@ -55,6 +55,9 @@ long px_wait_notify(uint32_t *word, uint32_t expected, uint32_t flags, uint64_t 
             return 0;
         }
         px_take_interruption();
+        if (px_self()->stop_ends && px_self()->was_stopped) {
+            return -EINTR;
+        }
     }
 }
 

@@ -687,7 +687,7 @@ static long wait_for_signal(struct px_thread *t, uint64_t set, uint64_t deadline
             sig = px_signal_take(t, set, info);
             return sig ? sig : -EAGAIN;
         }
-        if (status == -PX_ERESTARTSYS) {
+        if (status == -PX_ERESTARTSYS || status == -EINTR) {
             sig = px_signal_take(t, set, info);
             return sig ? sig : -EINTR;
         }
@@ -711,7 +711,10 @@ long px_sys_rt_sigtimedwait(const void *user_set, void *info, const void *timeou
     }
     set &= ~PX_UNBLOCKABLE;
     set_waits_for(t, set);
+    t->was_stopped = false;
+    t->stop_ends = true;
     status = wait_for_signal(t, set, deadline, &got);
+    t->stop_ends = false;
     set_waits_for(t, 0);
     t->work |= PX_WORK_SIGNAL;
     if (status > 0 && info) {

@@ -63,7 +63,9 @@ struct px_thread {
     char name[16];
     /* [own] a relative sleep that signals interrupted without a handler */
     uint64_t restart_deadline;
-    bool was_stopped; /* [own] by the kernel, in this call */
+    bool was_stopped; /* [own] by the kernel, since this was cleared */
+    bool stop_ends; /* [own] a stop ends the wait with EINTR, as in Linux's epoll_wait, sigtimedwait
+                     */
     /* [lock] signals to this thread while it runs a vfork child: `pending` is the child's */
     struct px_pending away_pending;
 };

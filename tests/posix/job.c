@@ -8,9 +8,11 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 static volatile int *shared; /* between all: words at 0 */
@@ -179,6 +181,37 @@ static void test_stop_in_calls(void)
     set(&shared[1], 1);
     CHECK(reap(pid) == 0);
     clear();
+}
+
+/* Two calls that a stop and a continuation end with EINTR, without any handler (signal(7)). */
+static void test_stop_ends_calls(void)
+{
+    for (int how = 0; how < 2; how++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            struct epoll_event e;
+            struct timespec t = {20, 0};
+            sigset_t wait;
+            sigemptyset(&wait);
+            sigaddset(&wait, SIGUSR1);
+            sigprocmask(SIG_BLOCK, &wait, NULL);
+            int ep = epoll_create1(0);
+            set(&shared[0], 1);
+            if (how)
+                CHECK_ERRNO(epoll_wait(ep, &e, 1, 20000), EINTR);
+            else
+                CHECK_ERRNO(syscall(SYS_rt_sigtimedwait, &wait, NULL, &t, 8),
+                            EINTR); /* musl repeats it */
+            _exit(0);
+        }
+        int status;
+        until(&shared[0], 1);
+        sleep_ms(50); /* in the call by now */
+        CHECK(kill(pid, SIGSTOP) == 0 && waitpid(pid, &status, WUNTRACED) == pid);
+        CHECK(kill(pid, SIGCONT) == 0);
+        CHECK(reap(pid) == 0);
+        clear();
+    }
 }
 
 static void test_groups(void)
@@ -465,6 +498,7 @@ int main(void)
     test_stop();
     test_notices();
     test_stop_in_calls();
+    test_stop_ends_calls();
     test_groups();
     test_own_group();
     test_orphaned_group();

@@ -400,6 +400,55 @@ static void test_execveat(void)
     CHECK_ERRNO(fexecve(fd, (char *[]){"process", NULL}, environ), EBADF);
 }
 
+static int read_counts(long long counts[8])
+{
+    static const char *const names[] = {"kernel.processes", "kernel.threads", "kernel.vmos",
+                                        "kernel.endpoints", "kernel.gates",   "kernel.handles",
+                                        "kernel.regions",   "fs.objects"};
+    FILE *f = fopen("/proc/motor/counters", "r");
+    char name[100];
+    long long value;
+    if (!f)
+        return 0;
+    while (fscanf(f, "%99s %lld", name, &value) == 2)
+        for (int i = 0; i < 8; i++)
+            if (!strcmp(name, names[i]))
+                counts[i] = value;
+    fclose(f);
+    return 1;
+}
+
+static void start_one(int i)
+{
+    char *path = i % 5 ? self : "/nonexistent";
+    pid_t pid = i & 1 ? vfork() : fork();
+    if (pid == 0) {
+        execl(path, "process", "status", "3", NULL);
+        _exit(3);
+    }
+    CHECK(reap(pid) == 3 << 8);
+}
+
+/* A thousand programs, some that never begin, leave nothing behind. */
+static void test_leaks(void)
+{
+    long long before[8] = {0}, after[8] = {0};
+    for (int i = 0; i < 100; i++) /* until all that is kept for later is there */
+        start_one(i);
+    int known = read_counts(before);
+    for (int i = 0; i < 1000; i++)
+        start_one(i);
+    for (int tries = 0; known && tries < 200; tries++) {
+        read_counts(after);
+        if (!memcmp(before, after, sizeof before))
+            break;
+        sleep_ms(10); /* the last one's remains */
+    }
+    for (int i = 0; known && i < 8; i++)
+        if (after[i] != before[i])
+            FAILED("counter %d went from %lld to %lld", i, before[i], after[i]);
+}
+
 int main(int argc, char **argv)
 {
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -421,5 +470,6 @@ int main(int argc, char **argv)
     test_sigchld();
     test_long_arguments();
     test_execveat();
+    test_leaks();
     return 0;
 }
