@@ -66,6 +66,8 @@ static long tty_write(struct px_file *f, struct px_io *io, uint32_t flags)
             anyway |= n == 0;
             continue;
         }
+        if (n == -EPIPE && !done)
+            px_signal_self(SIGPIPE, SI_KERNEL);
         if (n <= 0)
             return done ? done : n;
         px_io_skip(io, PX_MIN((size_t)n, io->left));

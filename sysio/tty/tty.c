@@ -247,10 +247,21 @@ static void give_gate(struct motor_event *ev, int64_t h, uint64_t word0, uint64_
     }
 }
 
+static void give_pipe(struct motor_event *ev)
+{
+    motor_handle ends[2];
+    int64_t status = pipe_open(ends);
+    struct motor_reply *r = engine_reply(&tty_engine, ev->token, status);
+    for (int i = 0; status == 0 && i < 2; i++)
+        engine_reply_handle(r, ends[i], MOTOR_RIGHT_CALL | MOTOR_RIGHT_DUP);
+}
+
 static void call_connector(struct motor_event *ev)
 {
     if (ev->op == IO_SESSION_OPEN)
         session_open(ev);
+    else if (ev->op == IO_PIPE)
+        give_pipe(ev);
     else
         give_gate(ev, ev->op == IO_TTY_OPEN ? tty_open((uint32_t)ev->word[0]) : -ENOSYS,
                   MOTOR_FD_TTY, 0);
@@ -271,7 +282,7 @@ static int64_t path_of(struct motor_event *ev, const struct tty_object *o)
     char path[32];
     if (o->path)
         return event_write(ev, 0, o->path, strlen(o->path));
-    int n = snprintf(path, sizeof path, "/dev/pts/%u", o->number);
+    int n = snprintf(path, sizeof path, S_ISFIFO(o->mode) ? "pipe:[%u]" : "/dev/pts/%u", o->number);
     return event_write(ev, 0, path, (uint64_t)n);
 }
 
@@ -494,6 +505,9 @@ bool tty_init(bool channel_wanted)
         return false;
     tty_engine.turn_end = tty_turn_end;
     again.fire = again_fire;
+    struct motor_memory_info memory = {0};
+    motor_system_info(MOTOR_SINFO_MEMORY, &memory, sizeof memory);
+    pipes_init(memory.total);
     channel = channel_wanted && channel_init();
     objects_set();
     return true;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The tty engine: the serial console, pseudoterminals, and the channel to motor-run.
+ * The tty engine: streams that are read and written by calls. The serial console, pseudoterminals,
+ * pipes, and the channel to motor-run.
  *
  *   tty.c       messages, waiting calls, the end of the program
  *   terminal.h  what a terminal is: line discipline, output, ioctl, jobs
  *   console.c   16550: interrupt-driven output and input
  *   pty.c       masters and slaves
+ *   pipe.c      pipes
  *   channel.c   frames of <motor/channel.h>
  *   port.c      the port of a virtio-console that they go over
  *   session.c   readiness, told to clients
@@ -118,6 +120,12 @@ bool channel_drained(void);
 /* a whole frame; false: no room now */
 bool channel_frame(uint32_t type, const void *data, uint32_t size);
 extern const struct tty_ops channel_ops;
+
+/* ---- pipes ---- */
+
+void pipes_init(uint64_t memory); /* bytes that the machine has */
+/* Gates to a new pipe's reader and writer; 0 or a negated errno. */
+int64_t pipe_open(motor_handle ends[2]);
 
 /* ---- ptys ---- */
 

@@ -252,6 +252,8 @@ struct io_statfs {
 #define IO_TTY_STDERR  3u
 #define IO_TTY_TRACE   4u
 #define IO_TTY_MISSING 5u
+/* On the tty connector -> handle[0]: reader, handle[1]: writer of a new pipe, like channel objects */
+#define IO_PIPE        81u
 /*
  * A status -IO_EBACKGROUND of IO_READ, IO_WRITE and IO_CONTROL on a terminal: the caller's process
  * group is in the background. The runtime stops it by SIGTTIN or SIGTTOU, or, when that is ignored

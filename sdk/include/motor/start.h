@@ -20,7 +20,7 @@
 
 /* Protocol a file descriptor's handle speaks; see <motor/io.h>. */
 #define MOTOR_FD_FILE   1u /* fs engine: regular file, directory, device */
-#define MOTOR_FD_TTY    2u /* tty engine: terminal or motor-run channel; call mode, see io.h */
+#define MOTOR_FD_TTY    2u /* tty engine: terminal, pipe or motor-run channel; call mode, see io.h */
 #define MOTOR_FD_SOCKET 3u /* net engine */
 #define MOTOR_FD_OTHER  4u /* reserved for pipes and UNIX sockets */
 
