@@ -762,8 +762,9 @@ static bool never_taken(const struct socket *s)
 {
     struct socket *l = s->accepted_by;
     uint32_t consumed;
-    return s->pushed_link &&
-           (!receive_tail(l, &consumed) || (int32_t)(l->rx_tail - s->accept_at) <= 0);
+    if (!s->pushed_link || !l->shared) /* whose slot is gone is gone itself, and its handles */
+        return false;
+    return !receive_tail(l, &consumed) || (int32_t)(l->rx_tail - s->accept_at) <= 0;
 }
 
 /* As on Linux, connections that nobody has accepted are reset. Their gates are the client's. */
