@@ -11,7 +11,7 @@
 #
 # To add one: the pin here, its name in SOURCES, a recipe, its name in PORTS, and what it needs in NAME_NEEDS.
 
-SOURCES := musl lwip zlib pcre2 nginx beanstalkd
+SOURCES := musl lwip zlib pcre2 nginx beanstalkd lighttpd
 
 musl_VERSION := 1.2.5
 musl_PIN := musl musl_1.2.5.orig.tar.gz a9a118bbe84d8764da0ea0d28b3ab3fae8477fc7e4085d90102b8596fc7c75e4
@@ -43,8 +43,12 @@ beanstalkd_VERSION := 1.13
 beanstalkd_PIN := beanstalkd beanstalkd_1.13.orig.tar.gz \
   26292dcdc0a7011d2f8ad968612f2cd8b2ef07687224876015399ae85e9e5263
 
-PORTS := zlib pcre2 nginx beanstalkd
+lighttpd_VERSION := 1.4.79
+lighttpd_PIN := lighttpd lighttpd_1.4.79.orig.tar.xz 3b29a625b3ad88702d1fea4f5f42bb7d87488f2e4efc977d7f185329ca6084bd
+
+PORTS := zlib pcre2 nginx beanstalkd lighttpd
 nginx_NEEDS := zlib pcre2
+lighttpd_NEEDS := zlib
 
 # ---- sources ----------------------------------------------------------------------------------------------------
 

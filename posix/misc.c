@@ -183,24 +183,29 @@ long px_sys_capset(void *header, const void *data)
 
 /* ---- prctl ---- */
 
-#define PR_SET_PDEATHSIG       1
-#define PR_GET_PDEATHSIG       2
-#define PR_GET_DUMPABLE        3
-#define PR_SET_DUMPABLE        4
-#define PR_GET_KEEPCAPS        7
-#define PR_SET_KEEPCAPS        8
-#define PR_SET_NAME            15
-#define PR_GET_NAME            16
-#define PR_GET_SECCOMP         21
-#define PR_CAPBSET_READ        23
-#define PR_SET_TIMERSLACK      29
-#define PR_GET_TIMERSLACK      30
-#define PR_SET_CHILD_SUBREAPER 36
-#define PR_GET_CHILD_SUBREAPER 37
-#define PR_SET_NO_NEW_PRIVS    38
-#define PR_GET_NO_NEW_PRIVS    39
-#define PR_SET_THP_DISABLE     41
-#define PR_GET_THP_DISABLE     42
+#define PR_SET_PDEATHSIG         1
+#define PR_GET_PDEATHSIG         2
+#define PR_GET_DUMPABLE          3
+#define PR_SET_DUMPABLE          4
+#define PR_GET_KEEPCAPS          7
+#define PR_SET_KEEPCAPS          8
+#define PR_SET_NAME              15
+#define PR_GET_NAME              16
+#define PR_GET_SECCOMP           21
+#define PR_CAPBSET_READ          23
+#define PR_CAP_AMBIENT           47
+#define PR_CAP_AMBIENT_IS_SET    1
+#define PR_CAP_AMBIENT_RAISE     2
+#define PR_CAP_AMBIENT_LOWER     3
+#define PR_CAP_AMBIENT_CLEAR_ALL 4
+#define PR_SET_TIMERSLACK        29
+#define PR_GET_TIMERSLACK        30
+#define PR_SET_CHILD_SUBREAPER   36
+#define PR_GET_CHILD_SUBREAPER   37
+#define PR_SET_NO_NEW_PRIVS      38
+#define PR_GET_NO_NEW_PRIVS      39
+#define PR_SET_THP_DISABLE       41
+#define PR_GET_THP_DISABLE       42
 
 static long set_flag(uint8_t *flag, unsigned long value)
 {
@@ -226,6 +231,25 @@ static long set_thread_name(const void *user)
         motor_process_set(px_proc_handle(), MOTOR_PSET_NAME, (uint64_t)name);
     }
     return 0;
+}
+
+/* The ambient set is empty and stays so: nothing here gives a program more than its user has. */
+static long ambient_capability(unsigned long operation, unsigned long capability, unsigned long c,
+                               unsigned long d)
+{
+    if (c || d || capability > (operation == PR_CAP_AMBIENT_CLEAR_ALL ? 0 : 40)) {
+        return -EINVAL;
+    }
+    switch (operation) {
+    case PR_CAP_AMBIENT_IS_SET:
+    case PR_CAP_AMBIENT_LOWER:
+    case PR_CAP_AMBIENT_CLEAR_ALL:
+        return 0;
+    case PR_CAP_AMBIENT_RAISE:
+        return -EPERM;
+    default:
+        return -EINVAL;
+    }
 }
 
 long px_sys_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
@@ -261,6 +285,8 @@ long px_sys_prctl(int option, unsigned long a, unsigned long b, unsigned long c,
         return 0;
     case PR_CAPBSET_READ:
         return a > 40 ? -EINVAL : 1;
+    case PR_CAP_AMBIENT:
+        return ambient_capability(a, b, c, d);
     case PR_SET_TIMERSLACK:
         flags->timer_slack = a;
         return 0;
