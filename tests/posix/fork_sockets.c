@@ -241,8 +241,10 @@ static void test_workers(void)
             close(c);
             if (i == 30) /* one dies, the others go on */
                 CHECK(kill(pid[0], SIGKILL) == 0 && reap(pid[0]) == SIGKILL);
-            if (i == 40) /* one is stopped: connections are not its own */
-                CHECK(kill(pid[1], SIGSTOP) == 0);
+            int stopped;
+            if (i == 40) /* one is stopped: connections are not its own, once it has stopped */
+                CHECK(kill(pid[1], SIGSTOP) == 0 &&
+                      waitpid(pid[1], &stopped, WUNTRACED) == pid[1] && WIFSTOPPED(stopped));
         }
         CHECK(shared->served[0] + shared->served[1] + shared->served[2] == 63);
         for (int i = 1; i < 3; i++)
