@@ -11,7 +11,7 @@
 #
 # To add one: the pin here, its name in SOURCES, a recipe, its name in PORTS, and what it needs in NAME_NEEDS.
 
-SOURCES := musl lwip zlib pcre2 nginx beanstalkd lighttpd
+SOURCES := musl lwip zlib pcre2 nginx beanstalkd lighttpd dash
 
 musl_VERSION := 1.2.5
 musl_PIN := musl musl_1.2.5.orig.tar.gz a9a118bbe84d8764da0ea0d28b3ab3fae8477fc7e4085d90102b8596fc7c75e4
@@ -46,7 +46,10 @@ beanstalkd_PIN := beanstalkd beanstalkd_1.13.orig.tar.gz \
 lighttpd_VERSION := 1.4.79
 lighttpd_PIN := lighttpd lighttpd_1.4.79.orig.tar.xz 3b29a625b3ad88702d1fea4f5f42bb7d87488f2e4efc977d7f185329ca6084bd
 
-PORTS := zlib pcre2 nginx beanstalkd lighttpd
+dash_VERSION := 0.5.12
+dash_PIN := dash dash_0.5.12.orig.tar.gz 6a474ac46e8b0b32916c4c60df694c82058d3297d8b385b74508030ca4a8f28a
+
+PORTS := zlib pcre2 nginx beanstalkd lighttpd dash
 nginx_NEEDS := zlib pcre2
 lighttpd_NEEDS := zlib
 

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: MIT
+#
+# dash, the Debian Almquist shell, by its own configure script; without line editing. Its tables are made by programs that are
+# compiled for the build host.
+
+cp -a "$SRC/." .
+./configure --host=x86_64-motor-linux-musl --prefix=/usr --without-libedit \
+    CC=x86_64-motor-linux-musl-gcc CC_FOR_BUILD=gcc
+make
+install -D src/dash "$OUT/bin/dash"
