@@ -349,23 +349,37 @@ static int read_counts(struct counts *c)
     return 1;
 }
 
+/* The first counter that 500 children leave changed; -1: none. */
+static int changed_by_children(struct counts *before, struct counts *after)
+{
+    if (!read_counts(before))
+        return -1;
+    for (int i = 0; i < 500; i++)
+        IN_CHILD((void)0);
+    for (int tries = 0; tries < 200; tries++) {
+        read_counts(after);
+        if (!memcmp(before, after, sizeof *before))
+            return -1;
+        sleep_ms(10); /* the last one's remains */
+    }
+    for (int i = 0; i < 7; i++)
+        if (after->value[i] != before->value[i])
+            return i;
+    return -1;
+}
+
+/* The I/O server may take memory for good once, while the children run; not each time. */
 static void test_leaks(void)
 {
     struct counts before = {{0}}, after = {{0}};
+    int changed = 0;
     for (int i = 0; i < 20; i++)
         IN_CHILD((void)0);
-    int known = read_counts(&before);
-    for (int i = 0; i < 500; i++)
-        IN_CHILD((void)0);
-    for (int tries = 0; known && tries < 200; tries++) {
-        read_counts(&after);
-        if (!memcmp(&before, &after, sizeof before))
-            break;
-        sleep_ms(10); /* the last one's remains */
-    }
-    for (int i = 0; known && i < 7; i++)
-        if (after.value[i] != before.value[i])
-            FAILED("counter %d went from %lld to %lld", i, before.value[i], after.value[i]);
+    for (int round = 0; changed >= 0 && round < 3; round++)
+        changed = changed_by_children(&before, &after);
+    if (changed >= 0)
+        FAILED("counter %d went from %lld to %lld", changed, before.value[changed],
+               after.value[changed]);
 }
 
 int main(void)

@@ -429,24 +429,39 @@ static void start_one(int i)
     CHECK(reap(pid) == 3 << 8);
 }
 
-/* A thousand programs, some that never begin, leave nothing behind. */
+/* The first counter that a thousand programs leave changed; -1: none. */
+static int changed_by_programs(long long *before, long long *after)
+{
+    if (!read_counts(before))
+        return -1;
+    for (int i = 0; i < 1000; i++)
+        start_one(i);
+    for (int tries = 0; tries < 200; tries++) {
+        read_counts(after);
+        if (!memcmp(before, after, 8 * sizeof *before))
+            return -1;
+        sleep_ms(10); /* the last one's remains */
+    }
+    for (int i = 0; i < 8; i++)
+        if (after[i] != before[i])
+            return i;
+    return -1;
+}
+
+/*
+ * Programs, some that never begin, leave nothing behind. The I/O server may take memory for good
+ * once, while they run; not each time.
+ */
 static void test_leaks(void)
 {
     long long before[8] = {0}, after[8] = {0};
+    int changed = 0;
     for (int i = 0; i < 100; i++) /* until all that is kept for later is there */
         start_one(i);
-    int known = read_counts(before);
-    for (int i = 0; i < 1000; i++)
-        start_one(i);
-    for (int tries = 0; known && tries < 200; tries++) {
-        read_counts(after);
-        if (!memcmp(before, after, sizeof before))
-            break;
-        sleep_ms(10); /* the last one's remains */
-    }
-    for (int i = 0; known && i < 8; i++)
-        if (after[i] != before[i])
-            FAILED("counter %d went from %lld to %lld", i, before[i], after[i]);
+    for (int round = 0; changed >= 0 && round < 3; round++)
+        changed = changed_by_programs(before, after);
+    if (changed >= 0)
+        FAILED("counter %d went from %lld to %lld", changed, before[changed], after[changed]);
 }
 
 int main(int argc, char **argv)
