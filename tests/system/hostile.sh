@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 # Programs that mean harm (tests/programs/hostile.c) run beside nginx, in the same VM, which must go on serving. HOSTILE_SECONDS
-# (default 4) for each mode, HOSTILE_SEED (default: the clock).
+# (default 3) for each mode, HOSTILE_SEED (default: the clock).
 . "$(dirname "$0")/lib.sh"
 in_namespace "$@"
 
-seconds=${HOSTILE_SECONDS:-4}
+seconds=${HOSTILE_SECONDS:-3}
 seed=${HOSTILE_SEED:-$(date +%s)}
 echo "seed $seed"
 
