@@ -162,10 +162,10 @@ void px_drain_locked(struct px_net *n)
 {
     if (!n->doorbell)
         return;
-    uint32_t seq = __atomic_load_n(&n->doorbell->seq, __ATOMIC_ACQUIRE);
-    if (seq == n->drained)
+    uint32_t count = __atomic_load_n(&n->doorbell->word, __ATOMIC_ACQUIRE) & ~IO_DOORBELL_WAITING;
+    if (count == n->drained)
         return;
-    n->drained = seq;
+    n->drained = count;
     for (uint32_t i = 0; i < PX_SESSIONS; i++) {
         struct px_session *s = __atomic_load_n(&n->session[i], __ATOMIC_ACQUIRE);
         if (s)
@@ -179,8 +179,8 @@ void px_leader_kick_locked(struct px_net *n)
 {
     if (!n->leader || !n->leader->asleep)
         return;
-    __atomic_fetch_add(&n->doorbell->seq, 1, __ATOMIC_SEQ_CST);
-    px_wake(&n->doorbell->seq, 1, PX_WAIT_SHARED);
+    __atomic_fetch_add(&n->doorbell->word, IO_DOORBELL_STEP, __ATOMIC_SEQ_CST);
+    px_wake(&n->doorbell->word, 1, PX_WAIT_SHARED);
 }
 
 static void wake_follower(struct px_waiter *w)
@@ -203,6 +203,17 @@ void px_fire_locked(struct px_waiter *w)
         wake_follower(w);
 }
 
+/* Sets the wish in `*word`, as the doorbell was before the last look. false: it has rung since. */
+static bool wish(struct io_doorbell *bell, uint32_t *word)
+{
+    uint32_t wishing = *word | IO_DOORBELL_WAITING;
+    if (*word != wishing && !__atomic_compare_exchange_n(&bell->word, word, wishing, false,
+                                                         __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+        return false;
+    *word = wishing;
+    return true;
+}
+
 static long lead(struct px_net *n, struct px_waiter *w, uint64_t deadline)
 {
     struct io_doorbell *bell = n->doorbell;
@@ -210,23 +221,22 @@ static long lead(struct px_net *n, struct px_waiter *w, uint64_t deadline)
     n->leader = w;
     while (!w->fired) {
         uint64_t timer = px_timers_run_locked(n);
-        uint32_t seq = __atomic_load_n(&bell->seq, __ATOMIC_SEQ_CST);
+        uint32_t word = __atomic_load_n(&bell->word, __ATOMIC_SEQ_CST);
         px_drain_locked(n);
         if (w->fired || result < 0)
             break;
-        __atomic_store_n(&bell->waiting, 1, __ATOMIC_SEQ_CST);
-        if (__atomic_load_n(&bell->seq, __ATOMIC_SEQ_CST) != seq)
+        if (!wish(bell, &word))
             continue;
         w->asleep = true;
         px_unlock(&n->lock);
-        long r = px_wait(&bell->seq, seq, PX_WAIT_SHARED, PX_MIN(deadline, timer));
+        long r = px_wait(&bell->word, word, PX_WAIT_SHARED, PX_MIN(deadline, timer));
         px_lock(&n->lock);
         w->asleep = false;
         if (r == -ETIMEDOUT ? px_now() >= deadline : r < 0 && r != -EAGAIN)
             result = r; /* and a last look */
     }
     n->leader = NULL;
-    __atomic_store_n(&bell->waiting, 0, __ATOMIC_RELAXED);
+    __atomic_fetch_and(&bell->word, ~IO_DOORBELL_WAITING, __ATOMIC_RELAXED);
     return w->fired ? 0 : result;
 }
 

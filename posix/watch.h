@@ -64,7 +64,7 @@ struct px_net {
     struct px_session *session[PX_SESSIONS]; /* [open_lock; atomic for readers] */
     struct io_doorbell *doorbell;            /* [open_lock; atomic] */
     motor_handle doorbell_vmo;
-    uint32_t drained; /* doorbell.seq before the last look at the bits */
+    uint32_t drained; /* the doorbell's count before the last look at the bits */
     struct px_mutex open_lock;
 };
 

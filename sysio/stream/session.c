@@ -203,10 +203,8 @@ static void ring_doorbell(struct session *s)
     s->rung = false;
     if (s->dead)
         return;
-    __atomic_fetch_add(&s->doorbell->seq, 1, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&s->doorbell->waiting, __ATOMIC_SEQ_CST) &&
-        __atomic_exchange_n(&s->doorbell->waiting, 0, __ATOMIC_SEQ_CST))
-        wake(&s->doorbell->seq);
+    if (io_doorbell_ring(s->doorbell))
+        wake(&s->doorbell->word);
 }
 
 void session_signal(struct session *s, uint32_t slot)

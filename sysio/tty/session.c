@@ -151,9 +151,8 @@ static void set_bit(struct session *s, uint32_t bit)
     uint32_t word = bit / 64;
     __atomic_fetch_or(&map->bits[word], 1ull << bit % 64, __ATOMIC_SEQ_CST);
     __atomic_fetch_or(&map->summary[word / 64], 1ull << word % 64, __ATOMIC_SEQ_CST);
-    __atomic_fetch_add(&s->doorbell->seq, 1, __ATOMIC_SEQ_CST);
-    if (__atomic_exchange_n(&s->doorbell->waiting, 0, __ATOMIC_SEQ_CST))
-        motor_futex_wake(&s->doorbell->seq, UINT32_MAX, MOTOR_FUTEX_SHARED);
+    if (io_doorbell_ring(s->doorbell))
+        motor_futex_wake(&s->doorbell->word, UINT32_MAX, MOTOR_FUTEX_SHARED);
 }
 
 void session_forget(const struct tty_object *object)

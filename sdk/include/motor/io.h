@@ -280,15 +280,36 @@ struct io_sockinfo {
 /* ---- sessions and streams ---- */
 
 /*
- * Doorbell: one page of the client's, shared with every engine it has a session with. A client
- * thread that found nothing to do sets `waiting`, looks once more, and sleeps on `seq`
- * (MOTOR_FUTEX_SHARED). An engine that changed something adds 1 to `seq`, and if `waiting` was set
- * (it exchanges it for 0) wakes the futex. Engines wake in batches, at the end of a turn.
+ * Doorbell: one page of the client's, shared with every engine it has a session with. `word` is a
+ * count in steps of IO_DOORBELL_STEP, and IO_DOORBELL_WAITING, the client's wish to be woken. A
+ * client thread that found nothing to do takes the word from before its look, sets WAITING in it by
+ * compare-and-exchange, or looks again, and sleeps on it (MOTOR_FUTEX_SHARED). An engine that
+ * changed something steps the count and clears WAITING in one exchange, and wakes the futex if
+ * WAITING was set. Engines wake in batches, at the end of a turn.
+ *
+ * Count and wish are one word because a wish holds for one count only: were it cleared apart from
+ * the step, an engine that has stepped could take the wish of a client that has seen this step and
+ * is about to sleep, and nobody would wake it after the next.
  */
+#define IO_DOORBELL_WAITING 1u
+#define IO_DOORBELL_STEP    2u
 struct io_doorbell {
-    uint32_t seq;
-    uint32_t waiting;
+    uint32_t word;
 };
+
+/* An engine's part; true: wake the futex. */
+static inline int io_doorbell_ring(struct io_doorbell *bell)
+{
+    uint32_t word = __atomic_load_n(&bell->word, __ATOMIC_RELAXED);
+    for (int i = 0; i < 16; i++)
+        if (__atomic_compare_exchange_n(&bell->word, &word,
+                                        (word & ~IO_DOORBELL_WAITING) + IO_DOORBELL_STEP, 0,
+                                        __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+            return word & IO_DOORBELL_WAITING;
+    /* a client that means harm never lets it be */
+    __atomic_fetch_add(&bell->word, IO_DOORBELL_STEP, __ATOMIC_SEQ_CST);
+    return 1;
+}
 
 /*
  * Arena: header page(s), slots, then two regions of ring memory: the engine's (rx rings, placed by

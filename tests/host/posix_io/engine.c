@@ -57,6 +57,7 @@ static void signal_slot(struct sock *s)
 {
     struct io_bitmap *m = bitmap(IO_ARENA_TO_CLIENT);
     __atomic_fetch_add(&s->shared->seq, 1, __ATOMIC_SEQ_CST);
+    kernel_pause();
     __atomic_fetch_or(&m->bits[s->slot / 64], 1ull << s->slot % 64, __ATOMIC_SEQ_CST);
     __atomic_fetch_or(&m->summary[s->slot / 4096], 1ull << s->slot / 64 % 64, __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&s->shared->sleepers, __ATOMIC_SEQ_CST))
@@ -69,10 +70,8 @@ static void flush(void)
     if (!rung)
         return;
     rung = false;
-    __atomic_fetch_add(&bell->seq, 1, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&bell->waiting, __ATOMIC_SEQ_CST) &&
-        __atomic_exchange_n(&bell->waiting, 0, __ATOMIC_SEQ_CST))
-        kernel_wake(&bell->seq);
+    if (io_doorbell_ring(bell))
+        kernel_wake(&bell->word);
 }
 
 static struct sock *sock_new(void)

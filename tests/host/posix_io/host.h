@@ -35,6 +35,12 @@ void *kernel_object(motor_handle h);
 void *kernel_map_vmo(motor_handle vmo, uint64_t size);
 extern unsigned kernel_handles, kernel_entries, kernel_notifies; /* live; counted */
 void kernel_wake(uint32_t *word);
+/*
+ * Where a thread may lose its CPU at the worst time: between a look at a word and the kernel entry
+ * that the look was for. Now and then it stays away for up to kernel_pause_us.
+ */
+void kernel_pause(void);
+extern unsigned kernel_pause_us;
 
 /* engine.c */
 int64_t engine_call(void *object, struct motor_msg *msg);

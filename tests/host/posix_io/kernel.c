@@ -21,7 +21,7 @@ static struct {
     int fd;       /* 1 + of a vmo */
 } handles[HANDLES];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-unsigned kernel_handles, kernel_entries, kernel_notifies;
+unsigned kernel_handles, kernel_entries, kernel_notifies, kernel_pause_us;
 
 static motor_handle add(void *object, int fd)
 {
@@ -90,8 +90,18 @@ static int64_t close_handle(motor_handle h)
     return 0;
 }
 
+void kernel_pause(void)
+{
+    static _Thread_local uint64_t seed;
+    if (!seed)
+        seed = (uint64_t)gettid() * 0x9e3779b97f4a7c15u | 1;
+    if (kernel_pause_us && next_random(&seed) % 64 == 0)
+        usleep(1 + (useconds_t)(next_random(&seed) % kernel_pause_us));
+}
+
 static int64_t futex_wait(uint32_t *word, uint32_t expected, uint32_t flags, uint64_t deadline)
 {
+    kernel_pause();
     struct timespec t = {(time_t)(deadline / 1000000000u), (long)(deadline % 1000000000u)};
     int op = FUTEX_WAIT_BITSET | (flags & MOTOR_FUTEX_SHARED ? 0 : FUTEX_PRIVATE_FLAG);
     if (syscall(SYS_futex, word, op, expected, deadline == MOTOR_NEVER ? NULL : &t, NULL,
@@ -105,6 +115,7 @@ static int64_t futex_wait(uint32_t *word, uint32_t expected, uint32_t flags, uin
 
 void kernel_wake(uint32_t *word)
 {
+    kernel_pause();
     syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 

@@ -288,6 +288,7 @@ int main(int argc, char **argv)
     pthread_t clients[CLIENTS], tick, t;
     alarm(240);
     engine_delay_us = argc > 1 ? (unsigned)atoi(argv[1]) : 100;
+    kernel_pause_us = 2000;
     host_start();
     engine_start(true);
     for (int i = 0; i < PORTS; i++) {
