@@ -21,7 +21,6 @@ static volatile pthread_t last_thread;
 static void note(int sig, siginfo_t *info, void *context)
 {
     (void)context;
-    count++;
     last_signal = sig;
     last_code = info->si_code;
     last_value = info->si_value.sival_int;
@@ -29,6 +28,7 @@ static void note(int sig, siginfo_t *info, void *context)
     last_thread = pthread_self();
     if (ordered < 32)
         order[ordered++] = sig;
+    count++; /* last: another thread may wait for it, and then reads the others */
 }
 
 static void handle(int sig, void (*f)(int, siginfo_t *, void *), int flags)
