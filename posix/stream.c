@@ -144,9 +144,14 @@ void px_stream_signalled(struct px_file *f)
     if (!(PX_GLANCE(slot->client_flags) & IO_CLIENT_WANT_SPACE))
         return;
     __atomic_fetch_and(&slot->client_flags, ~IO_CLIENT_WANT_SPACE, __ATOMIC_SEQ_CST);
-    /* perhaps it was theirs, and newer than the signal */
-    if (__atomic_load_n(&f->stream.writers, __ATOMIC_SEQ_CST))
+    /*
+     * Perhaps it was theirs, and newer than the signal. Who has said so, but does not sleep yet,
+     * must not fall asleep any more: a wake alone would not reach it.
+     */
+    if (__atomic_load_n(&f->stream.writers, __ATOMIC_SEQ_CST)) {
+        __atomic_fetch_add(&slot->seq, 1, __ATOMIC_SEQ_CST);
         px_wake(&slot->seq, INT32_MAX, PX_WAIT_SHARED);
+    }
 }
 
 long px_stream_failed(long error, uint32_t flags)

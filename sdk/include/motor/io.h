@@ -252,7 +252,8 @@ struct io_statfs {
 #define IO_TTY_STDERR  3u
 #define IO_TTY_TRACE   4u
 #define IO_TTY_MISSING 5u
-/* On the tty connector -> handle[0]: reader, handle[1]: writer of a new pipe, like channel objects */
+/* On the tty connector -> handle[0]: reader, handle[1]: writer of a new pipe, like channel objects
+ */
 #define IO_PIPE        81u
 /*
  * A status -IO_EBACKGROUND of IO_READ, IO_WRITE and IO_CONTROL on a terminal: the caller's process
@@ -410,7 +411,10 @@ struct io_slot { /* 128 bytes: a cache line for each writer */
     uint32_t rx_head;
     uint32_t tx_tail;
     uint64_t rx_place;
-    /* +1 with every change that a sleeper may wait for; futex word (MOTOR_FUTEX_SHARED) */
+    /*
+     * +1 with every change that a sleeper may wait for; futex word (MOTOR_FUTEX_SHARED). The client
+     * may add to it as well (atomically), to turn its own threads back from sleeping
+     */
     uint32_t seq;
     uint32_t state;
     uint32_t error;
