@@ -18,6 +18,7 @@ struct run_queue {         /* of one CPU [sched_lock] */
     uint64_t slice_end;    /* ns; meaningful when someone waits */
     struct tree timers;
     uint64_t armed;        /* what the hardware timer is set to */
+    uint64_t switched_at;  /* when the running thread was switched to */
     struct thread *zombie; /* the thread just switched from has died: to be reaped */
 };
 

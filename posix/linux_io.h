@@ -246,6 +246,8 @@ struct linux_itimerspec {
 #define SOL_IP           0
 #define SOL_TCP          6
 #define IPPROTO_TCP      6
+#define TCP_NODELAY      1
+#define TCP_CORK         3
 #define MSG_OOB          1u
 #define MSG_PEEK         2u
 #define MSG_DONTROUTE    4u

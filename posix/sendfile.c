@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sendfile and copy_file_range. To a TCP socket, the fs engine's answer to IO_READ goes straight
- * into the tx ring: one copy, and one call for each contiguous piece of free ring. Elsewhere bytes
- * pass through a buffer.
+ * sendfile and copy_file_range. To a TCP socket, a hot file's bytes (hot.c), or else the fs
+ * engine's answer to IO_READ, go straight into the tx ring: one copy, and no call or one for each
+ * contiguous piece of free ring. Elsewhere bytes pass through a buffer.
  */
 #include "file.h"
 #include "stream.h"
@@ -14,6 +14,12 @@ struct source {
 
 static long read_source(struct source *s, void *to, size_t size)
 {
+    struct px_io io;
+    struct px_vec vec;
+    px_io_one(&io, &vec, to, size);
+    long hot = px_hot_read(s->file, &io, s->offset);
+    if (hot >= 0)
+        return hot;
     struct motor_msg msg = {.op = IO_READ, .out = to, .out_size = size, .deadline = MOTOR_NEVER};
     msg.word[0] = s->offset;
     long n = px_call(s->file->handle, &msg);
@@ -57,7 +63,7 @@ static long send_to_stream(struct px_file *out, struct source *s, size_t count)
         uint32_t seq = __atomic_load_n(&t->slot->seq, __ATOMIC_ACQUIRE);
         long n = fill_ring(out, s, count - (size_t)done);
         if (n > 0) {
-            px_session_tell(t->session, t->index);
+            px_stream_tell(out);
             done += n;
             continue;
         }

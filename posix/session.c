@@ -80,11 +80,16 @@ struct px_session *px_session_get(unsigned which, long *error)
     return s;
 }
 
-void px_session_tell(struct px_session *s, uint32_t slot)
+void px_session_mark(struct px_session *s, uint32_t slot)
 {
     uint32_t word = slot / 64;
     __atomic_fetch_or(&s->to_engine->bits[word], 1ull << slot % 64, __ATOMIC_SEQ_CST);
     __atomic_fetch_or(&s->to_engine->summary[word / 64], 1ull << word % 64, __ATOMIC_SEQ_CST);
+}
+
+void px_session_tell(struct px_session *s, uint32_t slot)
+{
+    px_session_mark(s, slot);
     if (__atomic_load_n(&s->header->engine_asleep, __ATOMIC_SEQ_CST) &&
         __atomic_exchange_n(&s->header->engine_asleep, 0, __ATOMIC_SEQ_CST))
         motor_notify(s->gate);

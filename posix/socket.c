@@ -232,6 +232,24 @@ static long set_timeout(uint64_t *timeout, const void *value, unsigned length)
     return 0;
 }
 
+static uint32_t client_flag(int level, int name)
+{
+    if (level != IPPROTO_TCP)
+        return 0;
+    return name == TCP_CORK ? IO_CLIENT_CORK : name == TCP_NODELAY ? IO_CLIENT_NODELAY : 0;
+}
+
+/* Options in the slot: -ENOTTY when the engine has to be asked. */
+static long set_flag(struct px_file *f, uint32_t flag, const void *value, unsigned length)
+{
+    uint32_t number;
+    if (length < 4)
+        return -EINVAL;
+    if (px_load32(value, &number) < 0)
+        return -EFAULT;
+    return px_stream_set_flag(f, flag, number) ? 0 : -ENOTTY;
+}
+
 /* Options that live here: -ENOTTY for others. */
 static long set_own(struct px_stream *t, int name, const void *value, unsigned length)
 {
@@ -265,8 +283,10 @@ long px_sys_setsockopt(int fd, int level, int name, const void *value, unsigned 
         .op = IO_SETSOCKOPT, .in = value, .in_size = length, .deadline = MOTOR_NEVER};
     msg.word[0] = (uint64_t)(int64_t)level;
     msg.word[1] = (uint64_t)(int64_t)name;
+    uint32_t flag = f->kind == PX_STREAM ? client_flag(level, name) : 0;
     result = (int32_t)length < 0   ? -EINVAL
              : level == SOL_SOCKET ? set_own(&f->stream, name, value, length)
+             : flag                ? set_flag(f, flag, value, length)
                                    : -ENOTTY;
     if (result == -ENOTTY)
         result = PX_MIN(px_call(f->handle, &msg), 0L);

@@ -137,6 +137,42 @@ long px_stream_await_space(struct px_file *f, uint32_t seq, uint64_t deadline)
     return result;
 }
 
+#define SEGMENT 1448u /* of a corked stream: fewer bytes than Ethernet's stay where they are */
+
+static uint32_t unsent(const struct px_stream *t)
+{
+    return PX_GLANCE(t->tx_head) - __atomic_load_n(&t->slot->tx_tail, __ATOMIC_ACQUIRE);
+}
+
+/*
+ * What is corked and no whole segment waits for the end of it, or for the engine's next look at the
+ * bit, which is within a second.
+ */
+void px_stream_tell(struct px_file *f)
+{
+    struct px_stream *t = &f->stream;
+    if (PX_GLANCE(t->slot->client_flags) & IO_CLIENT_CORK && unsent(t) < SEGMENT)
+        px_session_mark(t->session, t->index);
+    else
+        px_session_tell(t->session, t->index);
+}
+
+bool px_stream_set_flag(struct px_file *f, uint32_t flag, bool on)
+{
+    struct px_stream *t = &f->stream;
+    if (f->ops != &px_stream_ops || t->listening || px_stream_away(t))
+        return false;
+    if (on)
+        __atomic_fetch_or(&t->slot->client_flags, flag, __ATOMIC_SEQ_CST);
+    else
+        __atomic_fetch_and(&t->slot->client_flags, ~flag, __ATOMIC_SEQ_CST);
+    if (px_stream_away(t)) /* meanwhile: the flags went along before or after */
+        return false;
+    if (on == (flag == IO_CLIENT_NODELAY) && unsent(t)) /* more may be sent than before */
+        px_session_tell(t->session, t->index);
+    return true;
+}
+
 /* A signal has come: the wish, if it was that, is done with. Whoever still has it says so again. */
 void px_stream_signalled(struct px_file *f)
 {
@@ -194,7 +230,7 @@ static long stream_write(struct px_file *f, struct px_io *io, uint32_t flags)
         uint32_t seq = __atomic_load_n(&t->slot->seq, __ATOMIC_ACQUIRE);
         long n = send_some(f, io);
         if (n > 0) {
-            px_session_tell(t->session, t->index);
+            px_stream_tell(f);
             done += n;
         }
         if (!io->left)

@@ -86,6 +86,13 @@ bool px_stream_wish(struct px_file *f);
  * restart code.
  */
 long px_stream_await_space(struct px_file *f, uint32_t seq, uint64_t deadline);
+/* Bytes have been sent: the engine is told, unless it could not send them yet. */
+void px_stream_tell(struct px_file *f);
+/*
+ * TCP_CORK and TCP_NODELAY (`flag`: IO_CLIENT_*) where the bytes flow, without a call. false: there
+ * is no slot to set it in.
+ */
+bool px_stream_set_flag(struct px_file *f, uint32_t flag, bool on);
 /* Ends a transfer that has failed or sent nothing: SIGPIPE, timeouts. */
 long px_stream_failed(long error, uint32_t flags);
 

@@ -121,6 +121,8 @@ void px_stream_signalled(struct px_file *f);
 struct px_session *px_session_get(unsigned which, long *error);
 /* Tells the engine that a slot has changed; wakes it if it sleeps. */
 void px_session_tell(struct px_session *s, uint32_t slot);
+/* Sets the slot's bit without waking the engine: it finds it when it wakes for something else. */
+void px_session_mark(struct px_session *s, uint32_t slot);
 void px_session_attach(struct px_session *s, uint32_t slot, struct px_file *f);
 /*
  * The file goes. A tx ring that is not drained stays with the slot until the engine frees it; so do

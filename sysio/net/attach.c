@@ -355,6 +355,7 @@ static void reclaim(struct socket *listener, struct socket *c)
     c->rx_head = c->rx_tail = 0;
     session_slot_free(c->session, c->slot);
     socket_rehome(c, NULL);
+    c->client_flags = socket_client_flags(c);
     c->shared = NULL;
     listener_queue(listener, c);
 }
@@ -387,6 +388,7 @@ int64_t listener_share(struct socket *s, uint32_t tail)
     receive_drop(s);
     __atomic_fetch_or(&s->shared->state, IO_STATE_AWAY, __ATOMIC_SEQ_CST);
     socket_rehome(s, NULL);
+    s->client_flags = socket_client_flags(s);
     s->shared = NULL;
     attach_signal(s);
     return 0;

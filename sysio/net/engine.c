@@ -37,8 +37,9 @@ static uint64_t retry_at = UINT64_MAX;
 
 /* ---- sockets that wait for us ---- */
 
-void net_retry_later(struct socket *s)
+void net_retry_in(struct socket *s, uint64_t delay)
 {
+    uint64_t at = port_now() + delay;
     if (!s->later) {
         s->later = true;
         s->later_next = NULL;
@@ -46,8 +47,12 @@ void net_retry_later(struct socket *s)
         *later_end = s;
         later_end = &s->later_next;
     }
-    if (retry_at == UINT64_MAX)
-        retry_at = port_now() + RETRY_DELAY;
+    retry_at = at < retry_at ? at : retry_at;
+}
+
+void net_retry_later(struct socket *s)
+{
+    net_retry_in(s, RETRY_DELAY);
 }
 
 /* Before all others: there are few, and lwIP waits for it. */
@@ -233,7 +238,8 @@ static void tick_second(uint64_t now)
     if (now < second_at)
         return;
     second_at = now + 1000 * MS;
-    net_config_changed++; /* routers may have told name servers */
+    session_collect_all(changed); /* what was marked without a notification */
+    net_config_changed++;         /* routers may have told name servers */
     etharp_tmr();
     ip_reass_tmr();
     nd6_tmr();

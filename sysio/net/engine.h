@@ -53,7 +53,8 @@ uint64_t net_deadline(void);
  * A socket that cannot go on now: tried again in the next turn; or reset, once lwIP is not looking
  * at it.
  */
-void net_retry_later(struct socket *s);
+void net_retry_later(struct socket *s);              /* soon: there was no memory */
+void net_retry_in(struct socket *s, uint64_t delay); /* at the latest */
 void net_break_later(struct socket *s);
 void net_forget(struct socket *s);
 /* Frees a slot and the socket when no frame and no loopback packet can still read its tx ring. */

@@ -121,8 +121,6 @@ static const struct simple simple[] = {
     {SOL_SOCKET_, SO_KEEPALIVE_, FLAG, false, FIELD(keepalive), 0, 0},
     {SOL_SOCKET_, SO_PRIORITY_, WORD, false, FIELD(priority), 0, 6},
     {SOL_SOCKET_, SO_RCVLOWAT_, WORD, false, FIELD(low_water), 0, INT32_MAX},
-    {SOL_TCP_, TCP_NODELAY_, FLAG, true, FIELD(no_delay), 0, 0},
-    {SOL_TCP_, TCP_CORK_, FLAG, true, FIELD(cork), 0, 0},
     {SOL_TCP_, TCP_KEEPIDLE_, WORD, true, FIELD(keep_idle), 1, 32767},
     {SOL_TCP_, TCP_KEEPINTVL_, WORD, true, FIELD(keep_interval), 1, 32767},
     {SOL_TCP_, TCP_KEEPCNT_, WORD, true, FIELD(keep_count), 1, 127},
@@ -149,6 +147,14 @@ static const struct simple *find(const struct socket *s, int level, int name)
             (!simple[i].stream_only || s->type == 1))
             return &simple[i];
     return NULL;
+}
+
+/* The flag of the slot that is this option; 0: it is none. */
+static uint32_t client_flag(const struct socket *s, int level, int name)
+{
+    if (level != SOL_TCP_ || s->type != 1)
+        return 0;
+    return name == TCP_CORK_ ? IO_CLIENT_CORK : name == TCP_NODELAY_ ? IO_CLIENT_NODELAY : 0;
 }
 
 static int set_simple(struct socket *s, const struct simple *o, int value)
@@ -380,7 +386,12 @@ int option_set(struct socket *s, int level, int name, const uint8_t *value, uint
     else if (!(level == SOL_TCP_ && name == TCP_CONGESTION_))
         return -EINVAL;
     const struct simple *o = find(s, level, name);
-    if (o)
+    uint32_t flag = client_flag(s, level, name);
+    if (flag)
+        socket_set_client_flag(s, flag, number);
+    if (flag)
+        result = 0;
+    else if (o)
         result = set_simple(s, o, number);
     else if (level == SOL_SOCKET_)
         result = set_socket(s, name, value, size, number);
@@ -394,7 +405,8 @@ int option_set(struct socket *s, int level, int name, const uint8_t *value, uint
         result = level == SOL_RAW_ || level == SOL_ICMP6_ ? 0 : -ENOPROTOOPT;
     if (!result && s->type == 1) {
         tcp_socket_options(s);
-        if (level == SOL_TCP_ && !s->cork && s->state == SOCKET_CONNECTED)
+        if (level == SOL_TCP_ && !(socket_client_flags(s) & IO_CLIENT_CORK) &&
+            s->state == SOCKET_CONNECTED)
             tcp_socket_pump(s);
     }
     return result;
@@ -542,6 +554,9 @@ int option_get(struct socket *s, int level, int name, uint8_t *value, uint32_t s
     if (size > 240)
         size = 240;
     const struct simple *o = find(s, level, name);
+    uint32_t flag = client_flag(s, level, name);
+    if (flag)
+        return put_int(!!(socket_client_flags(s) & flag), value, size);
     if (o)
         return put_int(get_simple(s, o), value, size);
     if (level == SOL_SOCKET_)

@@ -123,7 +123,27 @@ int64_t socket_expose(struct socket *s)
     s->tx_shared = s->shared;
     s->shared->tx_limit = s->type == STREAM ? s->send_buffer : 65535;
     s->shared->rx_limit = s->receive_buffer;
+    s->shared->client_flags = s->client_flags;
     return slot;
+}
+
+#define OPTION_FLAGS (IO_CLIENT_CORK | IO_CLIENT_NODELAY)
+
+uint32_t socket_client_flags(const struct socket *s)
+{
+    uint32_t flags = s->client_flags;
+    if (s->shared)
+        flags = __atomic_load_n(&s->shared->client_flags, __ATOMIC_RELAXED);
+    return flags & OPTION_FLAGS;
+}
+
+void socket_set_client_flag(struct socket *s, uint32_t flag, bool on)
+{
+    uint32_t *flags = s->shared ? &s->shared->client_flags : &s->client_flags;
+    if (on)
+        __atomic_fetch_or(flags, flag, __ATOMIC_RELAXED);
+    else
+        __atomic_fetch_and(flags, ~flag, __ATOMIC_RELAXED);
 }
 
 void socket_unpush(struct socket *s)

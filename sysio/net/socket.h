@@ -81,8 +81,9 @@ struct socket {
     uint32_t tx_tail, tx_sent; /* acknowledged; handed to lwIP */
     uint32_t tx_seen;          /* head as last read and checked */
     bool tx_shut, fin_sent;
-    bool started;       /* the first byte has been handed to lwIP */
-    uint32_t small_end; /* where the last segment ends that was sent less than full (Nagle) */
+    uint64_t corked_since; /* bytes wait for the end of TCP_CORK; 0: none */
+    bool started;          /* the first byte has been handed to lwIP */
+    uint32_t small_end;    /* where the last segment ends that was sent less than full (Nagle) */
     /* data goes back and forth: acknowledgements may wait for an answer to ride on */
     bool ping_pong;
     uint8_t received;        /* segments since the last byte was sent */
@@ -109,9 +110,9 @@ struct socket {
     uint32_t accept_at;
 
     /* options */
-    bool v6only, reuse_address, reuse_port, broadcast, keepalive, no_delay, cork, linger_on,
-        recv_ttl, packet_info;
+    bool v6only, reuse_address, reuse_port, broadcast, keepalive, linger_on, recv_ttl, packet_info;
     bool multicast_loop, accept_filter;
+    uint32_t client_flags; /* IO_CLIENT_CORK, IO_CLIENT_NODELAY: while no slot has them */
     uint32_t linger, defer_accept, send_buffer, receive_buffer, low_water, user_timeout,
         max_segment;
     uint32_t keep_idle, keep_interval, keep_count, priority, fast_open;
@@ -133,6 +134,10 @@ void socket_changed(struct socket *s); /* the client has set its to_engine bit *
 void socket_signal(struct socket *s);
 void socket_set_state(struct socket *s, uint32_t set, uint32_t clear);
 void socket_set_error(struct socket *s, int error);
+/* IO_CLIENT_CORK and IO_CLIENT_NODELAY: TCP_CORK and TCP_NODELAY. The slot has them, if there is
+ * one */
+uint32_t socket_client_flags(const struct socket *s);
+void socket_set_client_flag(struct socket *s, uint32_t flag, bool on);
 int net_errno(err_t e); /* positive Linux errno */
 /* of the tx ring, into tx_seen; false: the client broke the rules */
 bool socket_read_head(struct socket *s);

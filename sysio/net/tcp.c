@@ -17,6 +17,7 @@
 
 #define CHUNK          32768u /* one tcp_write */
 #define INITIAL_WINDOW 10u
+#define CORK_MOST      200000000ull /* ns that a cork keeps bytes back, as on Linux */
 
 static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err);
 static err_t on_sent(void *arg, struct tcp_pcb *pcb, uint16_t size);
@@ -272,6 +273,18 @@ static uint32_t segment_payload(const struct tcp_pcb *pcb)
     return pcb->mss - (pcb->flags & TF_TIMESTAMP ? LWIP_TCP_OPT_LEN_TS_OUT : 0);
 }
 
+/* Bytes are kept back by the cork. true: for long enough. */
+static bool cork_is_old(struct socket *s)
+{
+    uint64_t now = port_now();
+    if (!s->corked_since)
+        s->corked_since = now;
+    if (now - s->corked_since >= CORK_MOST)
+        return true;
+    net_retry_in(s, CORK_MOST - (now - s->corked_since));
+    return false;
+}
+
 /*
  * How much of what is there may go now. The part of a segment at the end waits while the socket is
  * corked, or, unless TCP_NODELAY is set, while an earlier such part is not acknowledged (Minshall's
@@ -280,15 +293,14 @@ static uint32_t segment_payload(const struct tcp_pcb *pcb)
  */
 static uint32_t sendable(struct socket *s, const struct tcp_pcb *pcb, uint32_t available)
 {
-    uint32_t flags = __atomic_load_n(&s->shared->client_flags, __ATOMIC_RELAXED),
-             tail = available % segment_payload(pcb);
+    uint32_t flags = socket_client_flags(s), tail = available % segment_payload(pcb);
     bool small_in_flight = (int32_t)(s->small_end - s->tx_tail) > 0;
     if (!tail || s->tx_shut)
         return available;
-    if (s->cork || flags & IO_CLIENT_CORK)
+    if (flags & IO_CLIENT_CORK && !cork_is_old(s))
         return available - tail;
-    if (small_in_flight && !s->no_delay && !(flags & IO_CLIENT_NODELAY) &&
-        !address_is_own(&pcb->remote_ip))
+    s->corked_since = 0;
+    if (small_in_flight && !(flags & IO_CLIENT_NODELAY) && !address_is_own(&pcb->remote_ip))
         return available - tail;
     s->small_end = s->tx_sent + available;
     return available;
@@ -572,8 +584,7 @@ static void inherit(struct socket *s, const struct socket *listener)
     s->keep_idle = listener->keep_idle;
     s->keep_interval = listener->keep_interval;
     s->keep_count = listener->keep_count;
-    s->no_delay = listener->no_delay;
-    s->cork = listener->cork;
+    s->client_flags = socket_client_flags(listener);
     s->linger_on = listener->linger_on;
     s->linger = listener->linger;
     s->send_buffer = listener->send_buffer;

@@ -265,6 +265,12 @@ bool session_collect(struct session *s, void (*changed)(void *object))
     return any;
 }
 
+void session_collect_all(void (*changed)(void *object))
+{
+    for (struct session *s = sessions; s; s = s->next)
+        session_collect(s, changed);
+}
+
 bool session_unwatch(struct session *s)
 {
     __atomic_store_n(&s->header->engine_asleep, 1, __ATOMIC_SEQ_CST);

@@ -81,6 +81,8 @@ void session_slot_free(struct session *s, uint32_t slot);
 void session_signal(struct session *s, uint32_t slot);
 /* Calls changed(object) for each slot whose to_engine bit is set; true if there was any. */
 bool session_collect(struct session *s, void (*changed)(void *object));
+/* The same for all sessions: bits that were set without telling. */
+void session_collect_all(void (*changed)(void *object));
 /* Before sleeping: from now on the client must notify. true: it has set bits meanwhile. */
 bool session_unwatch(struct session *s);
 void session_watch(struct session *s);

@@ -402,9 +402,12 @@ static inline uint64_t io_place(uint64_t page, uint32_t order, uint32_t base)
 /* flags, by the client */
 /* tx was full: set the to_client bit when at least a third of tx_limit is free */
 #define IO_CLIENT_WANT_SPACE (1u << 0)
-/* as TCP_CORK, without a call; after clearing it, set the to_engine bit */
+/*
+ * TCP_CORK; after clearing it, set the to_engine bit. This and the next are also the engine's to
+ * set, when the option is set by a call: change the word atomically
+ */
 #define IO_CLIENT_CORK       (1u << 1)
-#define IO_CLIENT_NODELAY    (1u << 2) /* as TCP_NODELAY, without a call */
+#define IO_CLIENT_NODELAY    (1u << 2) /* TCP_NODELAY */
 
 struct io_slot { /* 128 bytes: a cache line for each writer */
     /* written by the engine */
