@@ -11,7 +11,7 @@
 #
 # To add one: the pin here, its name in SOURCES, a recipe, its name in PORTS, and what it needs in NAME_NEEDS.
 
-SOURCES := musl lwip zlib pcre2 nginx beanstalkd lighttpd dash
+SOURCES := musl lwip zlib pcre2 nginx beanstalkd lighttpd dash toybox
 
 musl_VERSION := 1.2.5
 musl_PIN := musl musl_1.2.5.orig.tar.gz a9a118bbe84d8764da0ea0d28b3ab3fae8477fc7e4085d90102b8596fc7c75e4
@@ -49,9 +49,13 @@ lighttpd_PIN := lighttpd lighttpd_1.4.79.orig.tar.xz 3b29a625b3ad88702d1fea4f5f4
 dash_VERSION := 0.5.12
 dash_PIN := dash dash_0.5.12.orig.tar.gz 6a474ac46e8b0b32916c4c60df694c82058d3297d8b385b74508030ca4a8f28a
 
-PORTS := zlib pcre2 nginx beanstalkd lighttpd dash
+toybox_VERSION := 0.8.9
+toybox_PIN := toybox toybox_0.8.9+dfsg.orig.tar.xz 16fb5967531e88ca33b8c9142376987617ebe52e34e2b3f3a779603674b7d07c
+
+PORTS := zlib pcre2 nginx beanstalkd lighttpd dash toybox
 nginx_NEEDS := zlib pcre2
 lighttpd_NEEDS := zlib
+toybox_NEEDS := zlib
 
 # ---- sources ----------------------------------------------------------------------------------------------------
 
@@ -77,4 +81,4 @@ $(call port_stamp,$(1)): tools/port.sh $(call source_stamp,$(1)) $(3) $(foreach 
 	+$$(Q)tools/port.sh $(1) $($(1)_VERSION) $(2)/recipe.sh $(call source,$(1)) $(call port,$(1)) $$(filter-out tools/port.sh,$$^)
 endef
 $(eval $(call port_rule,musl,posix/musl,$(wildcard posix/musl/*.[chs] posix/musl/*.mak posix/musl/*.sh)))
-$(foreach p,$(PORTS),$(eval $(call port_rule,$(p),ports/$(p),ports/$(p)/recipe.sh $$(SDK)/.motor-key)))
+$(foreach p,$(PORTS),$(eval $(call port_rule,$(p),ports/$(p),$(filter-out %/files,$(wildcard ports/$(p)/*)) $$(SDK)/.motor-key)))

@@ -1,32 +1,49 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Shell scripts (tests/shell) under dash: the same output and status in a VM as on the host, where the very same
-# executable runs. One boot runs them all, each in a folder of its own.
+# Shell scripts (tests/shell/GROUP/NAME.sh) under dash and toybox: the same output and status in a VM as on the host, where
+# the very same executables run. One boot runs them all, each in a folder of its own, with nothing in the environment but
+# what is set here. MOTOR_SHELL_SCRIPTS='text/* sh/trap*' chooses some of them.
 . "$(dirname "$0")/lib.sh"
-dash=$build/ports/dash/bin/dash
 
-cat >"$scratch/all" <<'END'
-# all DASH NAMES WORK: runs script.sh in the folder of each name; its output and status are told
-dash=$1 names=$2 work=$3
-for name in $names; do
+cat >"$scratch/all" <<'EOF'
+# all TOOLS WORK NAME...: runs script.sh in the folder of each name; its output and status are told
+tools=$1 work=$2
+shift 2
+for name; do
     echo "== $name"
-    (cd "$work/$name" && "$dash" ./script.sh 2>&1)
+    cd "$work/$name" && "$tools/timeout" -k 5 100 "$tools/env" -i PATH="$tools" HOME=/home TZ=UTC0 LC_ALL=C "$tools/sh" ./script.sh 2>&1
     echo "== status $?"
 done
-END
+EOF
+chmod 755 "$scratch/all"
 
-names='' files=()
-for script in "$MOTOR_TOP"/tests/shell/*.sh; do
-    name=$(basename "$script" .sh)
-    names="$names $name"
-    install -D "$script" "$scratch/work/$name/script.sh"
-    files+=(-f "$script:/work/$name/script.sh")
+# The commands: the shell, and toybox under each of its names.
+mkdir "$scratch/tools"
+cp "$build/ports/dash/bin/dash" "$scratch/tools/sh"
+cp "$build/ports/toybox/bin/toybox" "$scratch/tools/toybox"
+while IFS= read -r link; do
+    ln -s toybox "$scratch/tools/${link##*/}"
+done <"$build/ports/toybox/links.txt"
+
+names=()
+set -f
+for pattern in ${MOTOR_SHELL_SCRIPTS:-'*/*'}; do
+    set +f
+    for script in "$MOTOR_TOP"/tests/shell/$pattern.sh; do
+        name=${script#"$MOTOR_TOP/tests/shell/"}
+        name=${name%.sh}
+        names+=("$name")
+        install -D "$script" "$scratch/work/$name/script.sh"
+    done
 done
-timeout 60 "$dash" "$scratch/all" "$dash" "$names" "$scratch/work" >"$scratch/host" </dev/null
+
+cp -a "$scratch/work" "$scratch/pristine"
+"$scratch/tools/sh" "$scratch/all" "$scratch/tools" "$scratch/work" "${names[@]}" >"$scratch/host" </dev/null
 for cpus in 1 2; do
-    timeout 120 "$run" -t 110 -c $cpus -f "$scratch/all:/all" -f "$dash:/bin/dash" "${files[@]}" "$dash" \
-        /all /bin/dash "$names" /work >"$scratch/vm" 2>"$scratch/err" </dev/null
+    "$run" -t 450 -c $cpus -m 256M -f "$scratch/all:/all" -f "$scratch/tools:/tools" -f "$scratch/pristine:/work" \
+        "$scratch/tools/sh" /all /tools /work "${names[@]}" >"$scratch/vm" 2>"$scratch/err" </dev/null
     is "status with $cpus CPUs" $? 0
-    diff "$scratch/host" "$scratch/vm" >"$scratch/diff" || fail "$cpus CPUs: $(head -n 20 "$scratch/diff" "$scratch/err")"
+    diff -a -U 3 -F '^== [a-z]*/' "$scratch/host" "$scratch/vm" >"$scratch/diff" ||
+        fail "$cpus CPUs: $(tail -n +3 "$scratch/diff" | head -n 60; head "$scratch/err")"
 done
 finish
