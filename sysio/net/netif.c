@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * eth0: frames between lwIP and the device without copying. A sent pbuf chain is handed to the
- * device piece by piece and held until the device is done; a received buffer is a pbuf, offered
- * again when lwIP and the sockets let go of it.
+ * eth0: lwIP's interface over the device, and what it receives. A received buffer is a pbuf,
+ * without copying, and is offered to the device again when lwIP and the sockets let go of it. What
+ * is sent goes through transmit.c.
  */
 #include "netif.h"
 #include "engine.h"
@@ -14,253 +14,21 @@
 #include "lwip/prot/ip4.h"
 #include "lwip/prot/ip6.h"
 #include "lwip/prot/tcp.h"
+#include "lwip/tcp.h"
 #include "netif/ethernet.h"
 #include "port.h"
+#include "transmit.h"
 #include <string.h>
 
-#define PARTS_MAX       64u
-#define BACKLOG_MAX     4096u
 #define FRAMES_PER_TURN 256u
 #define CHECKSUMS_GENERATED \
     (NETIF_CHECKSUM_GEN_IP | NETIF_CHECKSUM_GEN_UDP | NETIF_CHECKSUM_GEN_ICMP | \
      NETIF_CHECKSUM_GEN_ICMP6)
 
-struct rx_buffer {
-    struct pbuf_custom custom; /* first: lwIP gives it back by this address */
-    struct rx_buffer *next;
-    uint8_t *data;
-    uint64_t physical;
-};
-
-struct tx_frame {
-    struct pbuf *p, *extra;
-    struct session *reads; /* whose arena the device reads */
-    uint8_t parity;        /* of the epoch it was sent in */
-    struct tx_frame *next;
-};
-
 struct netif net_eth;
 static struct net_device *device;
 static uint32_t rx_buffer_size, rx_total, rx_offered;
 static struct rx_buffer *rx_free;
-static struct tx_frame *tx_unused, *backlog, **backlog_last = &backlog;
-static uint32_t backlog_count, tx_in_flight;
-static uint64_t epoch;
-static uint32_t epoch_frames[2]; /* not finished, by the parity of their epoch */
-
-/* ---- sending ---- */
-
-static void frame_done(struct tx_frame *f)
-{
-    epoch_frames[f->parity]--;
-    if (f->reads)
-        f->reads->device_reads--;
-    if (f->extra)
-        pbuf_free(f->extra);
-    pbuf_free(f->p);
-    f->next = tx_unused;
-    tx_unused = f;
-}
-
-struct gather {
-    struct net_part part[PARTS_MAX];
-    uint32_t count;
-    bool full;
-};
-
-static void gather_add(struct gather *g, uint64_t physical, uint32_t size)
-{
-    if (g->count) {
-        struct net_part *last = &g->part[g->count - 1];
-        if (last->physical + last->size == physical) {
-            last->size += size;
-            return;
-        }
-    }
-    if (g->count == PARTS_MAX || g->count == device->parts_max) {
-        g->full = true;
-        return;
-    }
-    g->part[g->count++] = (struct net_part){physical, size};
-}
-
-/*
- * The pieces of a pbuf's payload, page by page. false: it lies where the device cannot be told to
- * look.
- */
-static bool gather_pbuf(struct gather *g, struct tx_frame *f, const struct pbuf *q, uint32_t before)
-{
-    const uint8_t *at = (const uint8_t *)q->payload - before,
-                  *end = (const uint8_t *)q->payload + q->len;
-    bool custom = q->flags & PBUF_FLAG_IS_CUSTOM,
-         inside = q->type_internal & PBUF_TYPE_FLAG_STRUCT_DATA_CONTIGUOUS;
-    const struct rx_buffer *rx = (const struct rx_buffer *)q;
-    while (at < end) {
-        uint32_t n = 4096 - (uint32_t)((uintptr_t)at & 4095);
-        if (n > (uint32_t)(end - at))
-            n = (uint32_t)(end - at);
-        uint64_t physical = 0;
-        if (custom) {
-            if (at < rx->data || end > rx->data + rx_buffer_size)
-                return false;
-            physical = rx->physical + (uint64_t)(at - rx->data);
-        } else if (inside) {
-            physical = net_heap_physical_in(q, at);
-        } else {
-            struct session *s = session_of_address(at, &physical);
-            if (!s || (f->reads && f->reads != s))
-                return false;
-            if (!f->reads) {
-                f->reads = s;
-                s->device_reads++;
-            }
-        }
-        if (!physical)
-            return false;
-        gather_add(g, physical, n);
-        at += n;
-    }
-    return true;
-}
-
-/* The device adds up the payload; we leave the pseudo header's sum where the checksum goes. */
-static void offload_checksum(const struct pbuf *p, struct net_header *h)
-{
-    uint8_t *frame = p->payload;
-    uint32_t start, length;
-    uint64_t sum = 0;
-    uint16_t type;
-    if (p->len < SIZEOF_ETH_HDR + IP_HLEN + TCP_HLEN)
-        return;
-    memcpy(&type, frame + 12, 2);
-    const uint8_t *ip = frame + SIZEOF_ETH_HDR;
-    if (type == PP_HTONS(ETHTYPE_IP)) {
-        uint16_t fragment;
-        memcpy(&fragment, ip + 6, 2);
-        start = SIZEOF_ETH_HDR + (ip[0] & 15u) * 4;
-        if (ip[9] != IP_PROTO_TCP || fragment & PP_HTONS(IP_OFFMASK | IP_MF))
-            return;
-        length = p->tot_len - start;
-        for (uint32_t i = 12; i < 20; i += 2)
-            sum += (uint32_t)ip[i] << 8 | ip[i + 1];
-    } else if (type == PP_HTONS(ETHTYPE_IPV6) && p->len >= SIZEOF_ETH_HDR + 40 + TCP_HLEN) {
-        start = SIZEOF_ETH_HDR + 40;
-        if (ip[6] != IP_PROTO_TCP)
-            return;
-        length = p->tot_len - start;
-        for (uint32_t i = 8; i < 40; i += 2)
-            sum += (uint32_t)ip[i] << 8 | ip[i + 1];
-    } else {
-        return;
-    }
-    if (start + TCP_HLEN > p->len)
-        return;
-    sum += IP_PROTO_TCP + length;
-    while (sum >> 16)
-        sum = (sum & 0xffff) + (sum >> 16);
-    frame[start + 16] = (uint8_t)(sum >> 8);
-    frame[start + 17] = (uint8_t)sum;
-    h->flags = NET_HEADER_NEEDS_CHECKSUM;
-    h->checksum_start = (uint16_t)start;
-    h->checksum_offset = 16;
-}
-
-static bool has_headroom(const struct pbuf *p, uint32_t size)
-{
-    const uint8_t *first = (const uint8_t *)p + LWIP_MEM_ALIGN_SIZE(sizeof(struct pbuf));
-    return p->type_internal & PBUF_TYPE_FLAG_STRUCT_DATA_CONTIGUOUS &&
-           !(p->flags & PBUF_FLAG_IS_CUSTOM) &&
-           (const uint8_t *)p->payload - first >= (ptrdiff_t)size;
-}
-
-static int frame_send(struct tx_frame *f)
-{
-    struct gather g = {.count = 0};
-    struct net_header header = {0};
-    struct pbuf *p = f->p;
-    bool ok;
-    if (device->tx_checksum)
-        offload_checksum(p, &header);
-    if (has_headroom(p, sizeof header)) {
-        memcpy((uint8_t *)p->payload - sizeof header, &header, sizeof header);
-        ok = gather_pbuf(&g, f, p, sizeof header);
-    } else {
-        if (!f->extra)
-            f->extra = pbuf_alloc(PBUF_RAW, sizeof header, PBUF_RAM);
-        if (!f->extra)
-            return -1;
-        memcpy(f->extra->payload, &header, sizeof header);
-        ok = gather_pbuf(&g, f, f->extra, 0) && gather_pbuf(&g, f, p, 0);
-    }
-    for (struct pbuf *q = p->next; q && ok; q = q->next)
-        ok = gather_pbuf(&g, f, q, 0);
-    if (!ok || g.full) { /* too scattered, or not ours: one copy */
-        struct pbuf *copy = pbuf_clone(PBUF_RAW_TX, PBUF_RAM, p);
-        if (!copy)
-            return -1;
-        if (f->reads)
-            f->reads->device_reads--;
-        f->reads = NULL;
-        pbuf_free(p);
-        f->p = copy;
-        if (has_headroom(copy, sizeof header)) {
-            memcpy((uint8_t *)copy->payload - sizeof header, &header, sizeof header);
-            g = (struct gather){.count = 0};
-            gather_pbuf(&g, f, copy, sizeof header);
-        }
-    }
-    int status = device->send(device, g.part, g.count, f);
-    if (status < 0 && f->reads) {
-        f->reads->device_reads--;
-        f->reads = NULL;
-    }
-    if (status == 0) {
-        tx_in_flight++;
-        net_counters.tx_frames++;
-        net_counters.tx_bytes += f->p->tot_len;
-    }
-    return status;
-}
-
-static err_t eth_output(struct netif *netif, struct pbuf *p)
-{
-    struct tx_frame *f = tx_unused;
-    (void)netif;
-    if (f)
-        tx_unused = f->next;
-    else if (!(f = net_heap_alloc(sizeof *f)))
-        return ERR_MEM;
-    *f = (struct tx_frame){.p = p, .parity = epoch & 1};
-    epoch_frames[f->parity]++;
-    pbuf_ref(p);
-    if (!backlog && frame_send(f) == 0)
-        return ERR_OK;
-    if (backlog_count >= BACKLOG_MAX) {
-        net_counters.tx_dropped++;
-        frame_done(f);
-        return ERR_MEM;
-    }
-    *backlog_last = f;
-    backlog_last = &f->next;
-    backlog_count++;
-    return ERR_OK;
-}
-
-static void reap_sent(void)
-{
-    for (struct tx_frame *f; (f = device->sent(device));) {
-        tx_in_flight--;
-        frame_done(f);
-    }
-    while (backlog && frame_send(backlog) == 0) {
-        struct tx_frame *f = backlog;
-        backlog = f->next;
-        if (!backlog)
-            backlog_last = &backlog;
-        f->next = NULL;
-        backlog_count--;
-    }
-}
 
 /* ---- receiving ---- */
 
@@ -386,6 +154,7 @@ static bool add_buffers(uint32_t count)
             net_heap_free(b);
             return i > 0;
         }
+        b->size = rx_buffer_size;
         b->physical = net_heap_physical_in(b->data, b->data);
         b->next = rx_free;
         rx_free = b;
@@ -413,8 +182,7 @@ bool net_eth_turn(void)
     if (!device)
         return false;
     device->busy(device);
-    if (tx_in_flight || backlog)
-        reap_sent();
+    transmit_reap();
     while (n < FRAMES_PER_TURN && receive_frame())
         n++;
     offer_buffers();
@@ -429,25 +197,19 @@ void net_eth_flush(void)
     }
 }
 
-uint64_t net_eth_epoch(void)
-{
-    return epoch;
-}
-
 /*
- * An epoch ends when nothing of the one before it is left; what was sent in it is gone when the
- * next has ended, too.
+ * The connection's segments are full frames of the wire and leave through a device that cuts them
+ * out of larger ones itself. (A peer with a smaller MSS gets what lwIP makes for it.)
  */
-bool net_eth_epoch_over(uint64_t since)
+bool net_eth_large(const struct tcp_pcb *pcb)
 {
-    while (epoch < since + 2 && !epoch_frames[(epoch + 1) & 1])
-        epoch++;
-    return epoch >= since + 2;
+    return device && device->tx_large4 && device->tx_checksum && IP_IS_V4_VAL(pcb->remote_ip) &&
+           pcb->mss == device->mtu - IP_HLEN - TCP_HLEN;
 }
 
 bool net_eth_before_sleep(bool wait_for_sent)
 {
-    return device && device->rest(device, wait_for_sent || backlog);
+    return device && device->rest(device, wait_for_sent || transmit_waits());
 }
 
 static err_t eth_init(struct netif *n)
@@ -456,7 +218,7 @@ static err_t eth_init(struct netif *n)
     n->name[1] = 't';
     n->output = etharp_output;
     n->output_ip6 = ethip6_output;
-    n->linkoutput = eth_output;
+    n->linkoutput = transmit_frame;
     n->mtu = device->mtu;
     n->hwaddr_len = 6;
     memcpy(n->hwaddr, device->mac, 6);
@@ -468,6 +230,7 @@ static err_t eth_init(struct netif *n)
 bool net_eth_start(struct net_device *d, uint64_t memory)
 {
     device = d;
+    transmit_start(d);
     rx_buffer_size = memory < 64ull << 20 || !d->merge ? 2048 : 4096;
     uint32_t wanted = (uint32_t)(memory / 256 / rx_buffer_size);
     /* each buffer would have to hold 64 KiB: the driver does not negotiate that */

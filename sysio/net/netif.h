@@ -20,6 +20,8 @@ uint64_t net_eth_epoch(void);
 bool net_eth_epoch_over(uint64_t epoch);
 bool net_eth_owns(const struct pbuf *p); /* it is a receive buffer of ours */
 bool net_eth_scarce(void);               /* few receive buffers are left: copy instead of keeping */
+struct tcp_pcb;
+bool net_eth_large(const struct tcp_pcb *pcb); /* may be given segments of up to 64 KiB */
 void net_loop_start(void);
 bool net_loop_turn(void); /* true: there is more */
 bool net_loop_idle(void);

@@ -80,6 +80,7 @@ struct socket {
     struct ring tx;
     uint32_t tx_tail, tx_sent; /* acknowledged; handed to lwIP */
     uint32_t tx_seen;          /* head as last read and checked */
+    uint32_t tx_dropped;       /* acknowledged, but not yet told by lwIP: see tcp_out.c */
     bool tx_shut, fin_sent;
     uint64_t corked_since; /* bytes wait for the end of TCP_CORK; 0: none */
     bool started;          /* the first byte has been handed to lwIP */
@@ -148,6 +149,9 @@ bool socket_read_head_moved(struct socket *s); /* with the bit that attach.c has
 void socket_unpush(struct socket *s);          /* off its listener's list */
 /* 0 or negated errno */
 int socket_choose_source(const struct socket *s, const ip_addr_t *to, ip_addr_t *from);
+
+/* acknowledged bytes of which lwIP does not tell any more (socket: may be NULL) */
+void tcp_socket_dropped(struct socket *s, uint32_t n);
 
 /* ---- receive.c: rings towards the client ---- */
 /* moves what is pending as far as there is room */

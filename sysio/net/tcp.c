@@ -8,6 +8,7 @@
 #include "attach.h"
 #include "engine.h"
 #include "heap.h"
+#include "lwip/priv/tcp_priv.h"
 #include "netif.h"
 #include "pcb.h"
 #include "ports.h"
@@ -15,11 +16,29 @@
 #include <errno.h>
 #include <string.h>
 
-#define CHUNK          32768u /* one tcp_write */
+#define LARGE          65000u /* the largest segment: less than 64 KiB with all headers */
+#define CHUNK          (LARGE - LWIP_TCP_OPT_LEN_TS_OUT) /* one tcp_write */
 #define INITIAL_WINDOW 10u
 #define CORK_MOST      200000000ull /* ns that a cork keeps bytes back, as on Linux */
 
 static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err);
+/*
+ * lwIP's slow start counts two segments for an acknowledgement at most. One that acknowledges many,
+ * as those of a device that joins segments do, opens the window as Linux does: by all of them.
+ */
+static void grow_window(struct tcp_pcb *pcb, uint32_t size)
+{
+    uint32_t counted = 2u * pcb->mss;
+    if (size > counted && pcb->cwnd < pcb->ssthresh && !(pcb->flags & (TF_INFR | TF_RTO)))
+        pcb->cwnd += size - counted;
+}
+
+void tcp_socket_dropped(struct socket *s, uint32_t n)
+{
+    if (s)
+        s->tx_dropped += n;
+}
+
 static err_t on_sent(void *arg, struct tcp_pcb *pcb, uint16_t size);
 static void on_error(void *arg, err_t err);
 static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err);
@@ -302,8 +321,72 @@ static uint32_t sendable(struct socket *s, const struct tcp_pcb *pcb, uint32_t a
     s->corked_since = 0;
     if (small_in_flight && !(flags & IO_CLIENT_NODELAY) && !address_is_own(&pcb->remote_ip))
         return available - tail;
-    s->small_end = s->tx_sent + available;
     return available;
+}
+
+/*
+ * How much of `n` bytes lwIP gets now, when the device makes segments of them: what the windows
+ * leave room for, in whole segments of the wire, so that it is sent at once and lwIP's segments are
+ * as large as they can be. One small segment may wait in lwIP: for the window, and to probe it.
+ */
+static uint32_t large_piece(const struct tcp_pcb *pcb, uint32_t n)
+{
+    uint32_t payload = segment_payload(pcb),
+             window = pcb->snd_wnd < pcb->cwnd ? pcb->snd_wnd : pcb->cwnd,
+             queued = pcb->snd_lbb - pcb->lastack, room = window > queued ? window - queued : 0,
+             half = pcb->snd_wnd_max / 2; /* lwIP makes no larger ones */
+    if (half > payload + LWIP_TCP_OPT_LEN_TS_OUT && room > half - LWIP_TCP_OPT_LEN_TS_OUT)
+        room = half - LWIP_TCP_OPT_LEN_TS_OUT;
+    if (room >= payload)
+        return n < room ? n : room - room % payload;
+    return pcb->unsent ? 0 : n < payload ? n : payload;
+}
+
+/* tcp_write(), for a device that cuts segments in large ones. */
+static err_t write_segments(struct tcp_pcb *pcb, const uint8_t *bytes, uint32_t n, uint8_t flags,
+                            bool large)
+{
+    uint32_t mss = pcb->mss, most = large ? LARGE : mss;
+    const struct tcp_seg *last = pcb->unsent;
+    while (last && last->next)
+        last = last->next;
+    /* lwIP goes on in the last one, and relies on its being no longer than the MSS */
+    if (last && last->len + (uint32_t)LWIP_TCP_OPT_LEN_TS_OUT > most)
+        most = last->len + (uint32_t)LWIP_TCP_OPT_LEN_TS_OUT;
+    pcb->mss = (uint16_t)most;
+    err_t error = tcp_write(pcb, bytes, (uint16_t)n, flags);
+    pcb->mss = (uint16_t)mss;
+    return error;
+}
+
+/* `available` bytes to lwIP, as far as it takes them. */
+static void feed(struct socket *s, struct tcp_pcb *pcb, uint32_t available)
+{
+    bool large = net_eth_large(pcb), small_end = available % segment_payload(pcb);
+    while (available && may_send(s)) {
+        uint32_t contiguous, n = available < CHUNK ? available : CHUNK;
+        const uint8_t *bytes = ring_at(s->tx_session, &s->tx, s->tx_sent, &contiguous);
+        if (n > contiguous)
+            n = contiguous;
+        if (n > pcb->snd_buf)
+            n = pcb->snd_buf;
+        if (large)
+            n = large_piece(pcb, n);
+        if (!n)
+            return; /* more when something is acknowledged */
+        if (!ring_pin(s->tx_session, &s->tx, s->tx_sent, n) ||
+            write_segments(pcb, bytes, n, n < available ? TCP_WRITE_FLAG_MORE : 0, large) !=
+                ERR_OK) {
+            net_retry_later(s);
+            return;
+        }
+        s->tx_sent += n;
+        available -= n;
+        s->ping_pong |= s->received == 1;
+        s->received = 0;
+    }
+    if (small_end)
+        s->small_end = s->tx_sent;
 }
 
 void tcp_socket_pump(struct socket *s)
@@ -325,25 +408,7 @@ void tcp_socket_pump(struct socket *s)
         if (pcb->cwnd < INITIAL_WINDOW * pcb->mss)
             pcb->cwnd = INITIAL_WINDOW * pcb->mss;
     }
-    while (available && may_send(s)) {
-        uint32_t contiguous, n = available < CHUNK ? available : CHUNK;
-        const uint8_t *bytes = ring_at(s->tx_session, &s->tx, s->tx_sent, &contiguous);
-        if (n > contiguous)
-            n = contiguous;
-        if (n > pcb->snd_buf)
-            n = pcb->snd_buf;
-        if (!n)
-            break; /* more when something is acknowledged */
-        if (!ring_pin(s->tx_session, &s->tx, s->tx_sent, n) ||
-            tcp_write(pcb, bytes, (uint16_t)n, n < available ? TCP_WRITE_FLAG_MORE : 0) != ERR_OK) {
-            net_retry_later(s);
-            break;
-        }
-        s->tx_sent += n;
-        available -= n;
-        s->ping_pong |= s->received == 1;
-        s->received = 0;
-    }
+    feed(s, pcb, available);
     send_fin(s);
     if (s->tcp)
         tcp_output(s->tcp);
@@ -366,12 +431,14 @@ static void offer_space(struct socket *s, uint32_t size)
 static err_t on_sent(void *arg, struct tcp_pcb *pcb, uint16_t size)
 {
     struct socket *s = arg;
-    (void)pcb;
     if (!s)
         return ERR_OK;
-    if (size > s->tx_sent - s->tx_tail)
-        size = (uint16_t)(s->tx_sent - s->tx_tail);
-    s->tx_tail += size;
+    grow_window(pcb, size);
+    uint32_t acknowledged = size + s->tx_dropped;
+    if (acknowledged > s->tx_sent - s->tx_tail)
+        acknowledged = s->tx_sent - s->tx_tail;
+    s->tx_dropped = 0;
+    s->tx_tail += acknowledged;
     if (s->tx_shared)
         __atomic_store_n(&s->tx_shared->tx_tail, s->tx_tail, __ATOMIC_SEQ_CST);
     if (s->closed && s->tx_tail == s->tx_seen && s->fin_sent) {
@@ -379,7 +446,7 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, uint16_t size)
         return ERR_OK;
     }
     if (!s->closed && s->tx_session == s->session && s->shared)
-        offer_space(s, size);
+        offer_space(s, acknowledged);
     else if (!s->closed)
         attach_tx_drained(s);
     if (s->tx_seen != s->tx_sent || (s->tx_shut && !s->fin_sent))

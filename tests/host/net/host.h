@@ -51,6 +51,7 @@ struct host_api {
     void *(*memory)(motor_handle vmo); /* where the arena is */
     uint64_t (*heap_used)(void);
     void (*fail_memory)(uint32_t one_in); /* 0: never */
+    uint64_t (*large_frames)(void);       /* that the device has cut into segments */
     uint32_t (*info)(uint32_t what, char *buffer, uint32_t size);
 };
 typedef const struct host_api *(*host_api_get)(void);

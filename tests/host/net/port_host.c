@@ -232,6 +232,7 @@ static struct slot offered[SLOTS], filled[SLOTS];
 static uint32_t offered_head, offered_tail, filled_head, filled_tail;
 static void *gone[SLOTS];
 static uint32_t gone_head, gone_tail;
+static uint64_t large_frames; /* that the device has cut up */
 
 static bool device_link(struct net_device *d)
 {
@@ -245,6 +246,76 @@ static uint32_t add(const uint8_t *p, uint32_t n)
     for (uint32_t i = 0; i < n; i++)
         sum += i & 1 ? p[i] : (uint32_t)p[i] << 8;
     return sum;
+}
+
+static void complete_checksum(uint8_t *data, uint32_t size, const struct net_header *h)
+{
+    CHECK(h->checksum_start + h->checksum_offset + 2u <= size);
+    uint32_t sum = add(data + h->checksum_start, size - h->checksum_start);
+    while (sum >> 16)
+        sum = (sum & 0xffff) + (sum >> 16);
+    sum = ~sum & 0xffff;
+    data[h->checksum_start + h->checksum_offset] = (uint8_t)(sum >> 8);
+    data[h->checksum_start + h->checksum_offset + 1] = (uint8_t)sum;
+}
+
+static uint32_t get16(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 8 | p[1];
+}
+
+static void put16(uint8_t *p, uint32_t value)
+{
+    p[0] = (uint8_t)(value >> 8);
+    p[1] = (uint8_t)value;
+}
+
+/* An IPv4 header whose length has changed from what it was correct for. */
+static void shorten(uint8_t *ip, uint32_t length, uint32_t id)
+{
+    put16(ip + 2, length);
+    put16(ip + 4, id);
+    put16(ip + 10, 0);
+    uint32_t sum = add(ip, (ip[0] & 15u) * 4);
+    while (sum >> 16)
+        sum = (sum & 0xffff) + (sum >> 16);
+    put16(ip + 10, ~sum & 0xffff);
+}
+
+/* As a device does: one large frame becomes those of the wire. */
+static void device_segment(const uint8_t *data, uint32_t size, const struct net_header *h)
+{
+    static uint8_t out[2000];
+    const uint8_t *ip = data + 14, *tcp = data + h->checksum_start;
+    bool v6 = h->gso_type == NET_GSO_TCP6;
+    uint32_t head = h->header_size, sequence, done = 0, number = 0;
+    CHECK(head == h->checksum_start + (tcp[12] >> 4) * 4u && size > head + h->gso_size);
+    CHECK(h->gso_size && head + h->gso_size <= 1514);
+    CHECK(v6 ? get16(ip + 4) == size - 54 : get16(ip + 2) == size - 14);
+    CHECK(v6 || ((add(ip, (ip[0] & 15u) * 4) % 0xffff) == 0)); /* the sum was made */
+    memcpy(&sequence, tcp + 4, 4);
+    for (uint32_t n; head + done < size; done += n, number++) {
+        n = size - head - done < h->gso_size ? size - head - done : h->gso_size;
+        memcpy(out, data, head);
+        memcpy(out + head, data + head + done, n);
+        uint8_t *t = out + h->checksum_start;
+        uint32_t at = __builtin_bswap32(__builtin_bswap32(sequence) + done);
+        memcpy(t + 4, &at, 4);
+        if (head + done + n < size)
+            t[13] &= (uint8_t)~9; /* PSH, FIN */
+        if (v6)
+            put16(out + 18, head + n - 54);
+        else
+            shorten(out + 14, head + n - 14, get16(ip + 4) + number);
+        /* the pseudo header's sum was of the whole length */
+        uint32_t sum = get16(tcp + 16) + 0xffff * 2u - (size - head - n) % 0xffff;
+        while (sum >> 16)
+            sum = (sum & 0xffff) + (sum >> 16);
+        put16(t + 16, sum);
+        complete_checksum(out, head + n, h);
+        options.frame(options.context, out, head + n);
+    }
+    large_frames++;
 }
 
 static int device_send(struct net_device *d, const struct net_part *parts, uint32_t count,
@@ -265,16 +336,15 @@ static int device_send(struct net_device *d, const struct net_part *parts, uint3
     memcpy(&header, frame, sizeof header);
     uint8_t *data = frame + sizeof header;
     size -= (uint32_t)sizeof header;
-    if (header.flags & NET_HEADER_NEEDS_CHECKSUM) {
-        CHECK(header.checksum_start + header.checksum_offset + 2u <= size);
-        uint32_t sum = add(data + header.checksum_start, size - header.checksum_start);
-        while (sum >> 16)
-            sum = (sum & 0xffff) + (sum >> 16);
-        sum = ~sum & 0xffff;
-        data[header.checksum_start + header.checksum_offset] = (uint8_t)(sum >> 8);
-        data[header.checksum_start + header.checksum_offset + 1] = (uint8_t)sum;
-    }
     gone[gone_head++ % SLOTS] = token;
+    if (header.gso_type && options.frame) {
+        CHECK(header.flags & NET_HEADER_NEEDS_CHECKSUM && options.large);
+        device_segment(data, size, &header);
+        return 0;
+    }
+    CHECK(size <= 1514);
+    if (header.flags & NET_HEADER_NEEDS_CHECKSUM)
+        complete_checksum(data, size, &header);
     if (options.frame)
         options.frame(options.context, data, size);
     return 0;
@@ -365,6 +435,8 @@ static bool host_start(const struct host_options *o)
                                  .rx_checksum = o->checksums,
                                  .merge = o->merge,
                                  .rx_large = o->large && o->merge,
+                                 .tx_large4 = o->large && o->checksums,
+                                 .tx_large6 = o->large && o->checksums,
                                  .parts_max = 64,
                                  .rx_slots = SLOTS,
                                  .link = device_link,
@@ -448,6 +520,11 @@ static void *host_memory(motor_handle vmo)
     return handles[vmo].memory;
 }
 
+static uint64_t host_large_frames(void)
+{
+    return large_frames;
+}
+
 static void host_fail_memory(uint32_t one_in)
 {
     fail_one_in = one_in;
@@ -470,6 +547,7 @@ const struct host_api *host_api(void)
         .memory = host_memory,
         .heap_used = net_heap_used,
         .fail_memory = host_fail_memory,
+        .large_frames = host_large_frames,
         .info = net_info,
     };
     return &api;
