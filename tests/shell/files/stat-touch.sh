@@ -1,0 +1,6 @@
+# touch and stat: times given and shown, sizes, types, link counts
+touch -d 2001-02-03T04:05:06 f; stat -c '%y %Y %s %F %h %n' f; touch -t 200512312359.58 f; stat -c %Y f; touch -d @1000000000 f; stat -c '%y' f; touch -d @1.5 f; stat -c %y f; touch -a -d @5 f; stat -c '%X %Y' f; touch -m -d @6 f; stat -c '%X %Y' f
+touch -r f g; stat -c '%X %Y' g; touch -c none; [ -e none ] || echo not made; date -r f +%s; : >h; [ h -nt f ] && echo newer; [ f -ot h ] && echo older; mkdir d; touch -d @77 d; stat -c '%Y %F' d
+ln f hard; stat -c '%h' f; ln -s f soft; stat -c '%F %s %N' soft; stat -L -c '%F %s' soft; head -c 12345 /dev/zero >f; stat -c %s f hard; mkdir d/1 d/2; stat -c %h d | sed 's/[^0-9]//'; stat -c '%F' /dev/null; stat -c '%t %T' /dev/null /dev/zero; stat missing; echo "status $?"; stat -c '100%% %n' f
+touch d/none/x; echo "status $?"; echo old >f; touch -d @50 f; echo more >>f; [ "$(stat -c %Y f)" -gt 50 ] && echo changed by write; touch -d @50 f; cat f >/dev/null; stat -c %Y f; touch -d @50 f; chmod 600 f; stat -c %Y f; touch -d @50 f; mv f f2; stat -c %Y f2; cp -p f2 f3; stat -c %Y f3
+touch -d 1999-12-31T23:59:59Z a b c; stat -c '%n %Y' a b c; TZ=UTC-5 stat -c %y a; for i in 1 2 3; do touch -d @$((i * 1000)) t$i; done; ls -t t1 t2 t3; ls -tr t1 t2 t3; ls -l --full-time t1 2>/dev/null | sed 's/.*root//' | grep -o '1970.*t1'
