@@ -6,13 +6,16 @@
 . "$(dirname "$0")/lib.sh"
 
 cat >"$scratch/all" <<'EOF'
-# all TOOLS WORK NAME...: runs script.sh in the folder of each name; its output and status are told
+# all TOOLS WORK NAME...: runs script.sh in the folder of each name, with a pipe for its output; that and its status are told
 tools=$1 work=$2
 shift 2
 for name; do
     echo "== $name"
-    cd "$work/$name" && "$tools/timeout" -k 5 100 "$tools/env" -i PATH="$tools" HOME=/home TZ=UTC0 LC_ALL=C "$tools/sh" ./script.sh 2>&1
-    echo "== status $?"
+    {
+        cd "$work/$name" && "$tools/timeout" -k 5 100 "$tools/env" -i PATH="$tools" HOME=/home TZ=UTC0 LC_ALL=C \
+            "$tools/sh" ./script.sh 2>&1
+        echo "== status $?"
+    } | "$tools/cat"
 done
 EOF
 chmod 755 "$scratch/all"

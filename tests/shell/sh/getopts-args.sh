@@ -1,0 +1,7 @@
+# getopts as commands use it: clusters, arguments, errors, silent mode; getopt; shift
+parse() { OPTIND=1; v=0 o=; while getopts vo:n: opt "$@"; do case $opt in v) v=$((v + 1));; o) o="$o<$OPTARG>";; n) n=$OPTARG;; \?) echo "usage"; return 2;; esac; done; shift $((OPTIND - 1)); echo "v=$v o=$o rest=$* ($#)"; }
+parse; parse -v; parse -vvv a b; parse -o x -v y; parse -ox -vo y z; parse -v -- -v; parse a -v; parse -; parse -o '' q; parse -o 'two words' 'three  more'; parse -x 2>/dev/null; echo $?; parse -o 2>/dev/null; echo $?; parse -vx 2>&1 | sed 's/.*: //'
+silent() { OPTIND=1; while getopts :a:b opt "$@"; do case $opt in a) echo "a=$OPTARG";; b) echo b;; :) echo "missing for $OPTARG";; \?) echo "unknown $OPTARG";; esac; done; echo "ind $OPTIND"; }
+silent -a 1 -b; silent -a; silent -q -b; silent -ba; silent -bab; silent; silent x -b
+OPTIND=1; set -- -1 -2 -3 x; while getopts 123 d; do printf '%s ' $d $OPTIND; done; echo; long() { for a; do case $a in --) break;; --*=*) echo "long ${a%%=*} = ${a#*=}";; --*) echo "flag $a";; -?*) echo "short $a";; *) echo "arg $a";; esac; done; }; long --one --two=2 -x y -- --not
+getopt -o ab:c -l alpha,beta: -- -a -b val --alpha --beta=x rest -c 'two words' 2>&1; echo $?; getopt -o a -- -z 2>/dev/null; echo $?; eval "set -- $(getopt -o ab: -- -b 'x y' -a z)"; echo $#; printf '<%s>' "$@"; echo; set -- a b c d; while [ $# -gt 0 ]; do echo "$1 of $#"; shift; done; rev=; for a in 1 2 3; do rev="$a $rev"; done; set -- $rev; echo $1; last() { shift $(($# - 1)); echo "$1"; }; last p q r; eval "last=\${$#}"; echo $last
