@@ -11,7 +11,7 @@
 #
 # To add one: the pin here, its name in SOURCES, a recipe, its name in PORTS, and what it needs in NAME_NEEDS.
 
-SOURCES := musl lwip zlib pcre2 nginx beanstalkd lighttpd dash toybox
+SOURCES := musl lwip zlib pcre2 nginx beanstalkd lighttpd dash toybox redis
 
 musl_VERSION := 1.2.5
 musl_PIN := musl musl_1.2.5.orig.tar.gz a9a118bbe84d8764da0ea0d28b3ab3fae8477fc7e4085d90102b8596fc7c75e4
@@ -52,7 +52,10 @@ dash_PIN := dash dash_0.5.12.orig.tar.gz 6a474ac46e8b0b32916c4c60df694c82058d329
 toybox_VERSION := 0.8.9
 toybox_PIN := toybox toybox_0.8.9+dfsg.orig.tar.xz 16fb5967531e88ca33b8c9142376987617ebe52e34e2b3f3a779603674b7d07c
 
-PORTS := zlib pcre2 nginx beanstalkd lighttpd dash toybox
+redis_VERSION := 8.0.2
+redis_PIN := redis redis_8.0.2.orig.tar.gz caf3c0069f06fc84c5153bd2a348b204c578de80490c73857bee01d9b5d7401f
+
+PORTS := zlib pcre2 nginx beanstalkd lighttpd dash toybox redis
 nginx_NEEDS := zlib pcre2
 lighttpd_NEEDS := zlib
 toybox_NEEDS := zlib

@@ -25,5 +25,5 @@ $(BUILD)/tests/linux/%: tests/posix/%.c $(wildcard tests/posix/*.h)
 
 $(call host_tool,httpload,tools/httpload/httpload.c)
 
-test: all $(call port_stamp,beanstalkd) $(call port_stamp,lighttpd) $(call port_stamp,dash) $(call port_stamp,toybox) $(KTEST).bundle $(HOST_TESTS) $(POSIX_TESTS) $(LINUX_TESTS) $(BUILD)/host/httpload
+test: all $(call port_stamp,beanstalkd) $(call port_stamp,lighttpd) $(call port_stamp,dash) $(call port_stamp,toybox) $(call port_stamp,redis) $(KTEST).bundle $(HOST_TESTS) $(POSIX_TESTS) $(LINUX_TESTS) $(BUILD)/host/httpload
 	$(Q)set -f; tests/run $(TESTS)

@@ -1,8 +1,7 @@
-#!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# Shell scripts (tests/shell/GROUP/NAME.sh) under dash and toybox: the same output and status in a VM as on the host, where
-# the very same executables run. One boot runs them all, each in a folder of its own, with nothing in the environment but
-# what is set here. MOTOR_SHELL_SCRIPTS='text/* sh/trap*' chooses some of them.
+# For tests/system/shell-GROUP.sh: the shell scripts tests/shell/GROUP/*.sh under dash and toybox give the same output and
+# status in a VM as on the host, where the very same executables run. One boot runs them all, each in a folder of its own,
+# with nothing in the environment but what is set here. MOTOR_SHELL_SCRIPTS='trap* here*' chooses some. Sourced.
 . "$(dirname "$0")/lib.sh"
 
 cat >"$scratch/all" <<'EOF'
@@ -28,17 +27,21 @@ while IFS= read -r link; do
     ln -s toybox "$scratch/tools/${link##*/}"
 done <"$build/ports/toybox/links.txt"
 
+group=$(basename "$0" .sh)
+group=${group#shell-}
 names=()
 set -f
-for pattern in ${MOTOR_SHELL_SCRIPTS:-'*/*'}; do
+for pattern in ${MOTOR_SHELL_SCRIPTS:-'*'}; do
     set +f
-    for script in "$MOTOR_TOP"/tests/shell/$pattern.sh; do
-        name=${script#"$MOTOR_TOP/tests/shell/"}
-        name=${name%.sh}
+    for script in "$MOTOR_TOP/tests/shell/$group"/$pattern.sh; do
+        [ -e "$script" ] || continue
+        name=$(basename "$script" .sh)
         names+=("$name")
         install -D "$script" "$scratch/work/$name/script.sh"
     done
 done
+set +f
+[ ${#names[@]} -gt 0 ] || fail "no scripts"
 
 cp -a "$scratch/work" "$scratch/pristine"
 "$scratch/tools/sh" "$scratch/all" "$scratch/tools" "$scratch/work" "${names[@]}" >"$scratch/host" </dev/null
@@ -46,7 +49,7 @@ for cpus in 1 2; do
     "$run" -t 450 -c $cpus -m 256M -f "$scratch/all:/all" -f "$scratch/tools:/tools" -f "$scratch/tools/sh:/bin/sh" -f "$scratch/pristine:/work" \
         "$scratch/tools/sh" /all /tools /work "${names[@]}" >"$scratch/vm" 2>"$scratch/err" </dev/null
     is "status with $cpus CPUs" $? 0
-    diff -a -U 3 -F '^== [a-z]*/' "$scratch/host" "$scratch/vm" >"$scratch/diff" ||
+    diff -a -U 3 -F '^== [a-z]' "$scratch/host" "$scratch/vm" >"$scratch/diff" ||
         fail "$cpus CPUs: $(tail -n +3 "$scratch/diff" | head -n 60; head "$scratch/err")"
 done
 finish
