@@ -73,10 +73,10 @@ site = $(foreach f,$(1),$(f):/srv/www/$(notdir $(f)):644)
 bench_site = $(1):/usr/sbin/nginx:755 ports/nginx/files/nginx.conf:/etc/nginx/nginx.conf:644 \
   ports/nginx/files/index.html:/srv/www/index.html:644 $(2)/etc/nginx/mime.types:/etc/nginx/mime.types:644
 
-motor_bundle = $(BUILD)/host/mkbundle -i $(BUNDLE_BASE) -m /var/log/nginx -m /var/cache/nginx \
+motor_bundle = $(BUILD)/host/mkbundle -i $(BUNDLE_CORE) -m /var/log/nginx -m /var/cache/nginx \
   $(addprefix -f ,$(call bench_site,$(BUILD)/system/nginx,$(call port,nginx)) $(BUILD)/bench/motor/calls:/usr/bin/calls:755 $(1)) \
   $(2) -e PATH=/usr/sbin:/usr/bin -e HOME=/root $@ -- /usr/sbin/nginx nginx
-motor_needs := $(BUILD)/host/mkbundle $(BUNDLE_BASE) $(BUILD)/system/nginx $(nginx_files) $(BUILD)/bench/motor/calls
+motor_needs := $(BUILD)/host/mkbundle $(BUNDLE_CORE) $(BUILD)/system/nginx $(nginx_files) $(BUILD)/bench/motor/calls
 
 $(BUILD)/bench/motor-small.img: $(motor_needs) $(bench_small)
 	$(call say,BUNDLE,$@)

@@ -8,6 +8,7 @@ $(call host_tool,motor-run,$(wildcard tools/motor-run/*.c) tools/bundle.c)
 
 # ---- bundles ----------------------------------------------------------------------------------------------------
 
+BUNDLE_CORE := $(BUILD)/bundle-core.img
 BUNDLE_BASE := $(BUILD)/bundle-base.img
 BUNDLE_NGINX := $(BUILD)/bundle-nginx.img
 
@@ -19,15 +20,26 @@ $(BUILD)/system/%: $(BUILD)/system/%.full
 $(BUILD)/system/sysio.full: $(SYSIO)
 $(BUILD)/system/runtime.full: $(RUNTIME)
 $(BUILD)/system/nginx.full: $(call port_stamp,nginx)
+$(BUILD)/system/dash.full: $(call port_stamp,dash)
+nginx_program := $(call port,nginx)/usr/sbin/nginx
+dash_program := $(call port,dash)/bin/dash
 $(BUILD)/system/%.full:
 	@mkdir -p $(@D)
-	$(Q)cp $(if $(filter %/.motor-key,$<),$(call port,nginx)/usr/sbin/nginx,$<) $@
+	$(Q)cp $(if $(filter %/.motor-key,$<),$($*_program),$<) $@
 
-# The system alone; motor-run adds a program to it.
-$(BUNDLE_BASE): $(BUILD)/host/mkbundle $(BUILD)/system/sysio $(BUILD)/system/runtime $(wildcard base/etc/*)
+# What every system needs.
+$(BUNDLE_CORE): $(BUILD)/host/mkbundle $(BUILD)/system/sysio $(BUILD)/system/runtime $(wildcard base/etc/*)
 	$(call say,BUNDLE,$@)
 	$(Q)$< $(addprefix -m ,$(base_directories)) -d base/etc:/etc \
 	  -f $(BUILD)/system/sysio:/motor/sysio:500 -f $(BUILD)/system/runtime:/motor/runtime:555 $@
+
+# The base system: the shell and the commands, toybox under all of its names. motor-run adds a program to it.
+toybox_links = $$(sed 's,.*,-l /bin/toybox:/&,' $(call port,toybox)/links.txt)
+
+$(BUNDLE_BASE): $(BUILD)/host/mkbundle $(BUNDLE_CORE) $(BUILD)/system/dash $(call port_stamp,toybox)
+	$(call say,BUNDLE,$@)
+	$(Q)set -f; $< -i $(BUNDLE_CORE) -f $(BUILD)/system/dash:/bin/dash:755 -l dash:/bin/sh \
+	  -f $(call port,toybox)/bin/toybox:/bin/toybox:755 $(toybox_links) $@
 
 # nginx and the site it serves.
 nginx_files := $(wildcard ports/nginx/files/*)
@@ -49,7 +61,7 @@ $(BUNDLE_NGINX): $(BUILD)/host/mkbundle $(BUNDLE_BASE) $(BUILD)/system/nginx $(B
 
 # ---- targets ----------------------------------------------------------------------------------------------------
 
-all: $(KERNEL) $(BUNDLE_BASE) $(BUNDLE_NGINX) sdk-system
+all: $(KERNEL) $(BUNDLE_CORE) $(BUNDLE_BASE) $(BUNDLE_NGINX) sdk-system
 
 machine = -M $(MACHINE) -c $(CPUS) -m $(MEM) -k $(KERNEL) -b $(BUNDLE_NGINX) -p $(PORT):80 $(if $(APPEND),-A '$(APPEND)')
 

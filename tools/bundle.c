@@ -387,7 +387,13 @@ static uint64_t page_up(uint64_t size)
     return (size + PAGE - 1) / PAGE * PAGE;
 }
 
-/* The header, the entries and the names, up to the first file's data. */
+/* What lies in pages of its own, to be mapped: the targets of links are short and stay together. */
+static uint64_t paged_size(const struct node *n)
+{
+    return n->type == MOTOR_BUNDLE_SYMLINK ? 0 : page_up(n->size);
+}
+
+/* The header, the entries, the names and the targets of links, up to the first file's data. */
 static char *make_tables(const struct bundle *b, size_t *size)
 {
     struct motor_bundle_header h = {.magic = MOTOR_BUNDLE_MAGIC,
@@ -397,23 +403,31 @@ static char *make_tables(const struct bundle *b, size_t *size)
     h.names_offset = h.entries_offset + b->count * sizeof(struct motor_bundle_entry);
     for (size_t i = 0; i < b->count; i++)
         h.names_size += strlen(b->node[i].path) + 1;
+    uint64_t target = h.names_offset + h.names_size, targets_end = target;
+    for (size_t i = 0; i < b->count; i++)
+        targets_end += b->node[i].type == MOTOR_BUNDLE_SYMLINK ? b->node[i].size : 0;
 
-    *size = page_up(h.names_offset + h.names_size);
+    *size = page_up(targets_end);
     char *tables = must(calloc(1, *size));
     struct motor_bundle_entry *entry = (void *)(tables + h.entries_offset);
     char *name = tables + h.names_offset;
     uint64_t offset = *size;
     for (size_t i = 0; i < b->count; i++) {
         const struct node *n = &b->node[i];
+        bool link = n->type == MOTOR_BUNDLE_SYMLINK;
         entry[i] = (struct motor_bundle_entry){.name = (uint32_t)(name - (tables + h.names_offset)),
                                                .type = n->type,
                                                .mode = n->mode,
                                                .mtime = n->mtime,
-                                               .offset = offset,
+                                               .offset = link ? target : offset,
                                                .size = n->size,
                                                .hash = motor_bundle_hash(n->data, n->size)};
         name = stpcpy(name, n->path) + 1;
-        offset += page_up(n->size);
+        if (link) {
+            memcpy(tables + target, n->data, n->size);
+            target += n->size;
+        }
+        offset += paged_size(n);
     }
     h.total_size = offset;
     h.hash = motor_bundle_hash(tables + h.entries_offset,
@@ -446,7 +460,9 @@ bool bundle_write(struct bundle *b, int fd)
     free(tables);
     for (size_t i = 0; ok && i < b->count; i++) {
         const struct node *n = &b->node[i];
-        ok = write_all(fd, n->data, n->size) && write_all(fd, zeros, page_up(n->size) - n->size);
+        if (paged_size(n))
+            ok =
+                write_all(fd, n->data, n->size) && write_all(fd, zeros, page_up(n->size) - n->size);
     }
     return ok || fail(b, "writing the bundle: %s", strerror(errno));
 }

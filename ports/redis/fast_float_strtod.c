@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * The one function of redis that is written in C++, in C: motor-cc has no C++ library. The declaration and the
- * grammar are those of redis (deps/fast_float): decimal numbers, infinities and NaNs with an optional sign, neither
- * blanks before them nor hexadecimal digits; what is no such number, and what no double holds, is EINVAL.
+ * The one function of redis that is written in C++, in C: motor-cc has no C++ library. The
+ * declaration and the grammar are those of redis (deps/fast_float): decimal numbers, infinities and
+ * NaNs with an optional sign, neither blanks before them nor hexadecimal digits; what is no such
+ * number, and what no double holds, is EINVAL.
  */
 #include "fast_float_strtod.h"
 

@@ -46,7 +46,7 @@ set +f
 cp -a "$scratch/work" "$scratch/pristine"
 "$scratch/tools/sh" "$scratch/all" "$scratch/tools" "$scratch/work" "${names[@]}" >"$scratch/host" </dev/null
 for cpus in 1 2; do
-    "$run" -t 450 -c $cpus -m 256M -f "$scratch/all:/all" -f "$scratch/tools:/tools" -f "$scratch/tools/sh:/bin/sh" -f "$scratch/pristine:/work" \
+    "$run" -t 450 -c $cpus -m 256M -f "$scratch/all:/all" -f "$scratch/tools:/tools" -f "$scratch/pristine:/work" \
         "$scratch/tools/sh" /all /tools /work "${names[@]}" >"$scratch/vm" 2>"$scratch/err" </dev/null
     is "status with $cpus CPUs" $? 0
     diff -a -U 3 -F '^== [a-z]' "$scratch/host" "$scratch/vm" >"$scratch/diff" ||

@@ -4,8 +4,8 @@
  * system starts from: the I/O server, the runtime image, base files, and what motor-run adds.
  * Little-endian.
  *
- *   header | entries | names | (each file's bytes, at page-aligned offsets, padded with zeros to a
- * page)
+ *   header | entries | names | targets of links | (each file's bytes, at page-aligned offsets,
+ *                                                  padded with zeros to a page)
  *
  * File data is page-aligned so that the kernel's memory objects use the module's pages in place,
  * without a copy. Every field is untrusted: readers check each offset and size against the total
@@ -45,7 +45,7 @@ struct motor_bundle_entry {
     uint32_t uid, gid;
     uint32_t reserved;
     int64_t mtime;   /* seconds */
-    uint64_t offset; /* page-aligned for files */
+    uint64_t offset; /* page-aligned for files; of a directory: no meaning */
     uint64_t size;   /* bytes */
     uint64_t hash;   /* of the data */
 };
