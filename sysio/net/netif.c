@@ -95,6 +95,32 @@ static void input(struct pbuf *p, const uint8_t *frame, bool valid)
         ip6_input(p, &net_eth);
 }
 
+/* From the wire nothing comes from or to this machine itself, nor from a group (RFC 1122, 3.2.1.3).
+ */
+static bool martian4(const uint8_t *ip)
+{
+    ip4_addr_t from, to;
+    memcpy(&from, ip + 12, sizeof from);
+    memcpy(&to, ip + 16, sizeof to);
+    return ip4_addr_isloopback(&from) || ip4_addr_isloopback(&to) || ip4_addr_ismulticast(&from) ||
+           from.addr == IPADDR_BROADCAST ||
+           (from.addr && from.addr == netif_ip4_addr(&net_eth)->addr);
+}
+
+/*
+ * What lwIP keeps (fragments, segments out of order, packets that wait for an address) must not
+ * take all the device's buffers: when few are left it gets a copy. NULL: no memory.
+ */
+static struct pbuf *spare_buffers(struct pbuf *p)
+{
+    if (!net_eth_scarce())
+        return p;
+    struct pbuf *copy = pbuf_clone(PBUF_RAW, PBUF_RAM, p);
+    net_counters.rx_copied += copy ? copy->tot_len : 0;
+    pbuf_free(p);
+    return copy;
+}
+
 /* One frame, of one or more buffers. false: there is none. */
 static bool receive_frame(void)
 {
@@ -140,9 +166,19 @@ static bool receive_frame(void)
         pbuf_free(p);
         return true;
     }
+    const struct eth_hdr *eth = (const struct eth_hdr *)frame;
+    if (eth->type == PP_HTONS(ETHTYPE_IP) && p->len >= IP_HLEN && martian4(p->payload)) {
+        net_counters.rx_dropped++;
+        pbuf_free(p);
+        return true;
+    }
     bool valid =
         device->rx_checksum && header.flags & (NET_HEADER_NEEDS_CHECKSUM | NET_HEADER_DATA_VALID);
-    input(p, frame, valid);
+    p = spare_buffers(p);
+    if (p)
+        input(p, frame, valid);
+    else
+        net_counters.rx_dropped++;
     return true;
 }
 

@@ -256,7 +256,7 @@ static void full(int l)
     while ((n = write(c, block + sent % sizeof block, sizeof block - sent % sizeof block)) > 0)
         sent += (size_t)n;
     CHECK(n == -1 && errno == EAGAIN && sent >= 4096);
-    while (poll_one(c, POLLOUT, 50)) /* what the peer's side still takes */
+    while (poll_one(c, POLLOUT, 300)) /* what the peer still takes, and acknowledges late */
         while ((n = write(c, block + sent % sizeof block, sizeof block - sent % sizeof block)) > 0)
             sent += (size_t)n;
     CHECK(poll_one(c, POLLOUT, 20) == 0);
