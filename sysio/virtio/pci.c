@@ -43,6 +43,10 @@ enum {
 static volatile uint8_t *ecam;
 static uint8_t ecam_first, ecam_last;
 
+#ifdef VIRTIO_HOST_TEST
+void port_write32(uint16_t port, uint32_t value);
+uint32_t port_read32(uint16_t port);
+#else
 static inline void port_write32(uint16_t port, uint32_t value)
 {
     __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
@@ -54,6 +58,7 @@ static inline uint32_t port_read32(uint16_t port)
     __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
     return value;
 }
+#endif
 
 /* address: bus << 8 | device << 3 | function; offset: a multiple of 4 below 256 */
 static uint32_t config_read(uint32_t address, uint32_t offset)
