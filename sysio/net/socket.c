@@ -235,8 +235,9 @@ void socket_set_state(struct socket *s, uint32_t set, uint32_t clear)
 {
     if (!s->shared)
         return;
-    __atomic_fetch_and(&s->shared->state, ~clear, __ATOMIC_SEQ_CST);
-    __atomic_fetch_or(&s->shared->state, set, __ATOMIC_SEQ_CST);
+    /* at once: a socket is never seen neither connecting nor connected */
+    uint32_t state = __atomic_load_n(&s->shared->state, __ATOMIC_RELAXED);
+    __atomic_store_n(&s->shared->state, (state & ~clear) | set, __ATOMIC_SEQ_CST);
 }
 
 void socket_set_error(struct socket *s, int error)
