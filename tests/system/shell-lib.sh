@@ -7,6 +7,7 @@
 cat >"$scratch/all" <<'EOF'
 # all TOOLS WORK NAME...: runs script.sh in the folder of each name, with a pipe for its output; that and its status are told
 tools=$1 work=$2
+umask 022
 shift 2
 for name; do
     echo "== $name"

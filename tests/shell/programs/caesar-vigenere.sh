@@ -1,0 +1,8 @@
+# ciphers with tr and arithmetic, there and back; letter frequencies break one
+up=ABCDEFGHIJKLMNOPQRSTUVWXYZ; lo=abcdefghijklmnopqrstuvwxyz
+rot() { r=$(($1 % 26)); a=$(echo $up | cut -c$((r + 1))-)$(echo $up | cut -c1-$((r > 0 ? r : 1))); b=$(echo $lo | cut -c$((r + 1))-)$(echo $lo | cut -c1-$((r > 0 ? r : 1))); [ $r = 0 ] && cat || tr "$up$lo" "$(echo $a | cut -c1-26)$(echo $b | cut -c1-26)"; }
+text='The quick brown fox jumps over the lazy dog, and then everything else sleeps.'; for k in 0 1 3 13 25; do c=$(echo "$text" | rot $k); echo "$c"; echo "$c" | rot $((26 - k)); done
+code=$(echo "$text $text" | rot 7); best=; for k in $(seq 0 25); do n=$(echo "$code" | rot $k | tr -cd 'eEtT' | wc -c); echo "$n $k"; done | sort -k1,1nr -k2,2n | head -n 1 | { read n k; echo "key $((26 - k)): $(echo "$code" | rot $k | cut -c1-20)"; }
+ord() { printf '%d' "'$1"; }; chr() { printf "\\$(printf %03o $1)"; }
+vig() { key=$1 sign=$2 s=$3 out= i=0; while [ -n "$s" ]; do c=${s%"${s#?}"}; s=${s#?}; case $c in [a-z]) k=$(echo $key | cut -c$((i % ${#key} + 1))); out=$out$(chr $((($(ord $c) - 97 + sign * ($(ord $k) - 97) + 26) % 26 + 97))); i=$((i + 1));; *) out="$out$c";; esac; done; echo "$out"; }
+e=$(vig lemon 1 'attack at dawn'); echo "$e"; vig lemon -1 "$e"; e=$(vig key 1 'some longer text with blanks'); echo "$e"; vig key -1 "$e"; xor() { s=$1; while [ -n "$s" ]; do printf '%02x' $(($(ord "${s%"${s#?}"}") ^ 42)); s=${s#?}; done; echo; }; xor 'Hello, xor'; echo "$text" | od -An -tu1 | tr -s ' ' '\n' | sed '/^$/d' | while read -r b; do printf '%02x' $((b ^ 85)); done | cksum; seq 1 40 | rot 5 | cksum

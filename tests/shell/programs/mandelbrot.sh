@@ -1,0 +1,3 @@
+# the Mandelbrot set in integers, and its symmetry
+s=4096; y=-10; while [ $y -le 10 ]; do l=; x=-32; while [ $x -le 12 ]; do cr=$((x * s / 16)) ci=$((y * s / 8)) zr=0 zi=0 i=0; while [ $i -lt 16 ] && [ $((zr * zr + zi * zi)) -lt $((4 * s * s)) ]; do t=$(((zr * zr - zi * zi) / s + cr)); zi=$((2 * zr * zi / s + ci)); zr=$t; i=$((i + 1)); done; case $i in 16) l="$l@";; [0-2]) l="$l ";; [3-5]) l="$l.";; [6-9]) l="$l+";; *) l="$l#";; esac; x=$((x + 1)); done; echo "$l|"; y=$((y + 1)); done >picture
+cat picture; md5sum picture; tac picture | cmp - picture && echo symmetric; tr -cd @ <picture | wc -c

@@ -1,0 +1,7 @@
+# matrices as files: product, transpose, determinant mod p, powers for Fibonacci, checked in two ways
+t() { c=1; n=$(head -n 1 $1 | wc -w); while [ $c -le $n ]; do cut -d' ' -f$c $1 | paste -s -d ' '; c=$((c + 1)); done; }
+mul() { t $2 >tmp.t; while read -r row; do l=; while read -r col; do set -- $col; s=0; for x in $row; do s=$((s + x * $1)); shift; done; l="$l$s "; done <tmp.t; echo ${l% }; done <$1; }
+printf '1 2 3\n4 5 6\n' >a; printf '7 8\n9 10\n11 12\n' >b; mul a b; t a; mul b a >ba; cat ba; t ba >bat; t a >at; t b >bt; mul at bt | cmp - bat && echo 'transposed product'; printf '1 0 0\n0 1 0\n0 0 1\n' >i3; mul ba i3 | cmp - ba && echo identity
+printf '1 1\n1 0\n' >f; cp f p; i=1; while [ $i -lt 40 ]; do mul p f >q; mv q p; i=$((i + 1)); done; cat p; x=0 y=1; i=0; while [ $i -lt 40 ]; do z=$((x + y)); x=$y; y=$z; i=$((i + 1)); done; echo $x; [ "$(sed -n 1p p | cut -d' ' -f2)" = $x ] && echo fibonacci
+det() { n=$(wc -l <$1); [ $n = 1 ] && { cat $1; return; }; s=0 k=1; for x in $(head -n 1 $1); do local m=$1.$k; tail -n +2 $1 | cut -d' ' -f$(seq 1 $n | grep -vx $k | paste -s -d,) >$m; local save="$s $k $n"; d=$(det $m); set -- $1 $save; s=$2 k=$3 n=$4; [ $((k % 2)) = 1 ] && s=$((s + x * d)) || s=$((s - x * d)); k=$((k + 1)); done; echo $s; }
+printf '2 0 1\n1 3 2\n1 1 4\n' >d3; det d3; printf '1 2\n3 4\n' >d2; det d2; printf '1 2 3 4\n0 2 1 5\n3 1 0 2\n1 0 4 1\n' >d4; det d4; t d4 >d4t; det d4t; mul d3 d3 >d33; det d33; rm -f d*.*; seq 1 400 | paste -s -d ' ' | fold -w 60 -s | wc -l

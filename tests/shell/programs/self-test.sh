@@ -1,0 +1,8 @@
+# a test framework in shell that tests itself: assertions, subshell isolation, expected failures, a summary
+pass=0 fail=0
+it() { name=$1; shift; if out=$("$@" 2>&1); then pass=$((pass + 1)); echo "ok $name"; else s=$?; fail=$((fail + 1)); echo "not ok $name ($s): $out"; fi; }
+eq() { [ "$1" = "$2" ] || { echo "'$1' is not '$2'"; return 1; }; }; not() { ! "$@" >/dev/null; }; prints() { w=$1; shift; eq "$("$@")" "$w"; }; exits() { w=$1; shift; ("$@") >/dev/null 2>&1; eq $? "$w"; }
+it 'equal' eq a a; it 'not equal' not eq a b; it 'prints' prints hi echo hi; it 'exits 3' exits 3 exit 3; it 'exits 127' exits 127 none_such; it 'fails on purpose' eq x y; it 'isolated cd' prints / sh -c 'cd /; pwd'; it 'exits by signal' exits 143 sh -c 'kill -TERM $$'
+setup() { mkdir fixture && echo data >fixture/f; }; teardown() { rm -r fixture; }; with() { setup; "$@"; s=$?; teardown; return $s; }; it 'fixture' with prints data cat fixture/f; it 'fixture is gone' not test -e fixture; it 'fixture fails' with false; it 'and is gone, too' not test -e fixture
+counter=0; incr() { counter=$((counter + 1)); }; it 'no leak' incr; eq $counter 0 && echo 'ran in a subshell'; for n in 1 2 3 4 5 6 7 8 9 10; do it "square $n" prints $((n * n)) sh -c "echo \$(($n * $n))"; done; it 'stdin' sh -c 'echo x | grep -q x'; it 'pipe status' not sh -c 'false | false'; it 'big' prints 100000 sh -c 'seq 1 100000 | tail -n 1'; it 'trap' prints bye sh -c 'trap "echo bye" EXIT'; it 'eval' eval '[ 1 = 1 ]'; it 'and' sh -c 'true && true'; it 'time limit' exits 124 timeout 0.05 sleep 5 
+echo "1..$((pass + fail))"; echo "$pass passed, $fail failed"; [ $fail -eq 2 ]

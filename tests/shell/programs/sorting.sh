@@ -1,0 +1,8 @@
+# sorting algorithms in shell against sort(1)
+seed=5; make() { i=0; while [ $i -lt $1 ]; do seed=$(((seed * 1103515245 + 12345) & 0x7fffffff)); printf '%d ' $((seed >> 8 & 1023)); i=$((i + 1)); done; }
+insertion() { out=; for x; do new= put=0; for y in $out; do [ $put = 0 ] && [ $x -le $y ] && { new="$new $x"; put=1; }; new="$new $y"; done; [ $put = 0 ] && new="$new $x"; out=$new; done; echo $out; }
+quick() { [ $# -le 1 ] && { echo "$*"; return; }; local p=$1 l= e= g= x; for x; do if [ $x -lt $p ]; then l="$l $x"; elif [ $x -gt $p ]; then g="$g $x"; else e="$e $x"; fi; done; echo $(quick $l) $e $(quick $g); }
+merge() { a=$1 b=$2 out=; set -- $a; while [ $# -gt 0 ]; do h=$1; n=; for y in $b; do if [ -z "$n" ] && [ $y -lt $h ]; then out="$out $y"; else n="$n $y"; fi; done; b=$n; out="$out $h"; shift; done; echo $out $b; }
+msort() { [ $# -le 1 ] && { echo $1; return; }; local half=$(($# / 2)) l= i=0; while [ $i -lt $half ]; do l="$l $1"; shift; i=$((i + 1)); done; merge "$(msort $l)" "$(msort "$@")"; }
+counting() { for x; do eval "k_$x=\$((\${k_$x:-0} + 1))"; done; i=0; while [ $i -lt 1024 ]; do eval "n=\${k_$i:-0}"; while [ $n -gt 0 ]; do printf '%d ' $i; n=$((n - 1)); done; i=$((i + 1)); done; echo; }
+for n in 1 2 10 40; do l=$(make $n); want=$(echo $l | tr ' ' '\n' | sort -n | paste -s -d ' '); echo "$want"; for f in insertion quick msort; do [ "$($f $l)" = "$want" ] && echo "$n $f" || echo "$n $f is wrong"; done; done; l=$(make 200); [ "$(echo $(counting $l))" = "$(echo $l | tr ' ' '\n' | sort -n | paste -s -d ' ')" ] && echo counting; [ "$(quick $l)" = "$(echo $l | tr ' ' '\n' | sort -n | paste -s -d ' ')" ] && echo quick 200; echo $l | cksum

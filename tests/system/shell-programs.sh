@@ -1,0 +1,3 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+. "$(dirname "$0")/shell-lib.sh"
