@@ -27,3 +27,8 @@ $(call host_tool,httpload,tools/httpload/httpload.c)
 
 test: all $(call port_stamp,beanstalkd) $(call port_stamp,lighttpd) $(call port_stamp,dash) $(call port_stamp,toybox) $(call port_stamp,redis) $(KTEST).bundle $(HOST_TESTS) $(POSIX_TESTS) $(LINUX_TESTS) $(BUILD)/host/httpload
 	$(Q)set -f; tests/run $(TESTS)
+
+# What has to pass many times in a row: hours.
+.PHONY: soak
+soak: all $(POSIX_TESTS) $(BUILD)/host/httpload
+	$(Q)tests/soak.sh
