@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Metadata blocks in memory: a hash table by block number, and a list by last use. A block leaves
+ * only when nobody refers to it and it needs not be written: that is, when it is neither logged nor
+ * dirty.
+ */
+#include "ext4_impl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct buf **bucket(struct ext4 *fs, uint64_t block)
+{
+    return &fs->buf_hash[(uint32_t)(block * 0x9e3779b97f4a7c15ull >> 40) & (fs->buf_hash_size - 1)];
+}
+
+static void list_remove(struct ext4 *fs, struct buf *b)
+{
+    *(b->newer ? &b->newer->older : &fs->buf_newest) = b->older;
+    *(b->older ? &b->older->newer : &fs->buf_oldest) = b->newer;
+}
+
+static void list_add(struct ext4 *fs, struct buf *b)
+{
+    b->newer = NULL;
+    b->older = fs->buf_newest;
+    *(b->older ? &b->older->newer : &fs->buf_oldest) = b;
+    fs->buf_newest = b;
+}
+
+static void buf_destroy(struct ext4 *fs, struct buf *b)
+{
+    struct buf **link = bucket(fs, b->block);
+    while (*link != b)
+        link = &(*link)->hash_next;
+    *link = b->hash_next;
+    list_remove(fs, b);
+    fs->buf_count--;
+    free(b->data);
+    free(b);
+}
+
+int cache_init(struct ext4 *fs)
+{
+    uint64_t max = fs->options.cache_bytes >> fs->block_bits;
+    fs->buf_max = max < 64 ? 64 : max > 1u << 20 ? 1u << 20 : (uint32_t)max;
+    fs->buf_hash_size = 64;
+    while (fs->buf_hash_size < fs->buf_max)
+        fs->buf_hash_size *= 2;
+    fs->buf_hash = calloc(fs->buf_hash_size, sizeof *fs->buf_hash);
+    return fs->buf_hash ? 0 : -ENOMEM;
+}
+
+void cache_free(struct ext4 *fs)
+{
+    while (fs->buf_newest)
+        buf_destroy(fs, fs->buf_newest);
+    free(fs->buf_hash);
+}
+
+struct buf *buf_find(struct ext4 *fs, uint64_t block)
+{
+    struct buf *b = *bucket(fs, block);
+    while (b && b->block != block)
+        b = b->hash_next;
+    return b;
+}
+
+void buf_trim(struct ext4 *fs)
+{
+    struct buf *next;
+    for (struct buf *b = fs->buf_oldest; b && fs->buf_count > fs->buf_max; b = next) {
+        next = b->newer;
+        if (!b->refs && !b->logged && !b->dirty)
+            buf_destroy(fs, b);
+    }
+}
+
+static int buf_get(struct ext4 *fs, uint64_t block, struct buf **out)
+{
+    struct buf *b = buf_find(fs, block);
+    if (b) {
+        list_remove(fs, b);
+        list_add(fs, b);
+    } else {
+        if (block >= fs->blocks)
+            return ext4_damage(fs, "a block beyond the end", block);
+        buf_trim(fs);
+        b = calloc(1, sizeof *b);
+        if (b)
+            b->data = malloc(fs->block_size);
+        if (!b || !b->data) {
+            free(b);
+            return -ENOMEM;
+        }
+        b->block = block;
+        b->hash_next = *bucket(fs, block);
+        *bucket(fs, block) = b;
+        list_add(fs, b);
+        fs->buf_count++;
+    }
+    b->refs++;
+    *out = b;
+    return 0;
+}
+
+int buf_read(struct ext4 *fs, uint64_t block, struct buf **out)
+{
+    int error = buf_get(fs, block, out);
+    if (error || (*out)->valid)
+        return error;
+    error = block_transfer(fs->device, BLOCK_READ, block << fs->block_bits, (*out)->data,
+                           fs->block_size);
+    if (error) {
+        buf_put(*out);
+        return error;
+    }
+    (*out)->valid = true;
+    (*out)->kind = KIND_NONE;
+    return 0;
+}
+
+int buf_new(struct ext4 *fs, uint64_t block, struct buf **out)
+{
+    struct buf *b = buf_find(fs, block);
+    if (b && (b->refs || b->logged))
+        return ext4_damage(fs, "a block is in use twice", block);
+    int error = buf_get(fs, block, out);
+    if (error)
+        return error;
+    memset((*out)->data, 0, fs->block_size);
+    (*out)->valid = true;
+    (*out)->kind = KIND_NONE;
+    return 0;
+}
+
+void buf_put(struct buf *b)
+{
+    if (b)
+        b->refs--;
+}
+
+void buf_forget(struct ext4 *fs, uint64_t block)
+{
+    struct buf *b = buf_find(fs, block);
+    if (!b)
+        return;
+    b->dirty = false;
+    b->forgotten = b->logged;
+    if (!b->refs && !b->logged)
+        buf_destroy(fs, b);
+}
+
+static int by_block(const void *a, const void *b)
+{
+    const struct buf *const *x = a, *const *y = b;
+    return (*x)->block < (*y)->block ? -1 : (*x)->block > (*y)->block;
+}
+
+int cache_write(struct ext4 *fs)
+{
+    uint32_t count = 0;
+    struct buf **dirty = malloc((fs->buf_count + 1) * sizeof(struct buf *));
+    if (!dirty)
+        return -ENOMEM;
+    for (struct buf *b = fs->buf_newest; b; b = b->older)
+        if (b->dirty)
+            dirty[count++] = b;
+    qsort(dirty, count, sizeof(struct buf *), by_block);
+    struct block_batch batch;
+    block_batch_begin(&batch, fs->device);
+    for (uint32_t i = 0; i < count; i++)
+        block_batch_add(&batch, BLOCK_WRITE, dirty[i]->block << fs->block_bits, dirty[i]->data,
+                        fs->block_size);
+    int error = block_batch_wait(&batch);
+    for (uint32_t i = 0; i < count && !error; i++)
+        dirty[i]->dirty = false;
+    free(dirty);
+    return error;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ext4: a mounted file system and its files, for the layer that serves clients.
+ *
+ * Everything here may sleep: it runs in fibers, and takes the file system's one lock, so that each
+ * call is one step for all others. Results are 0 or positive, or a negated errno. A file system
+ * that finds itself damaged, or cannot write its journal, becomes read-only (ext4_broken()).
+ *
+ * A node is a file, directory or symlink in memory; who has one holds a reference.
+ */
+#ifndef EXT4_H
+#define EXT4_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "../../block/block.h"
+
+struct ext4;
+struct ext4_node;
+
+struct ext4_options {
+    bool read_only;
+    uint64_t cache_bytes; /* of metadata and of pages, each; dirty ones may exceed it */
+    struct timespec (*now)(void);
+    void (*log)(const char *format, ...) __attribute__((format(printf, 1, 2)));
+};
+
+struct ext4_attributes {
+    uint64_t ino, size, blocks; /* blocks: of 512 bytes */
+    uint32_t mode, nlink, uid, gid;
+    uint64_t rdev;
+    struct timespec atime, mtime, ctime, btime;
+};
+
+struct ext4_statfs {
+    uint64_t block_size, blocks, free, available, inodes, free_inodes;
+};
+
+/*
+ * Replays the journal, then opens the file system. EINVAL: not one, or a feature that cannot even
+ * be read (its name is logged); EROFS never: what cannot be written is mounted read-only, see
+ * ext4_read_only(). The device must stay until ext4_unmount().
+ */
+int ext4_mount(struct block_device *d, const struct ext4_options *options, struct ext4 **out);
+/* No node may be referred to. Frees the file system in any case; the error is of the last writes.
+ */
+int ext4_unmount(struct ext4 *fs);
+bool ext4_read_only(const struct ext4 *fs);
+bool ext4_broken(const struct ext4 *fs);
+void ext4_statfs(struct ext4 *fs, struct ext4_statfs *out);
+/* everything that was done is durable */
+int ext4_sync(struct ext4 *fs);
+
+int ext4_root(struct ext4 *fs, struct ext4_node **out);
+void ext4_get(struct ext4_node *n);
+/* the last reference to a removed file frees its blocks */
+void ext4_put(struct ext4_node *n);
+void ext4_attributes(struct ext4_node *n, struct ext4_attributes *out);
+
+#define EXT4_SET_MODE  1u
+#define EXT4_SET_OWNER 2u
+#define EXT4_SET_ATIME 4u
+#define EXT4_SET_MTIME 8u
+#define EXT4_SET_CTIME 16u
+int ext4_set_attributes(struct ext4_node *n, const struct ext4_attributes *a, unsigned which);
+
+/* ---- names; at most 255 bytes, not "." or "..", without '/' and NUL ---- */
+
+struct ext4_new {
+    uint32_t mode, uid, gid; /* mode with its type */
+    uint64_t rdev;
+    const char *target; /* of a symlink */
+    size_t target_size;
+};
+
+int ext4_lookup(struct ext4_node *dir, const char *name, size_t length, struct ext4_node **out);
+int ext4_create(struct ext4_node *dir, const char *name, size_t length, const struct ext4_new *new,
+                struct ext4_node **out);
+int ext4_link(struct ext4_node *dir, const char *name, size_t length, struct ext4_node *target);
+/* directories, which must be empty, and all else */
+int ext4_unlink(struct ext4_node *dir, const char *name, size_t length);
+/*
+ * Replaces what new_name is; the types must fit, and a directory be empty. The caller knows that no
+ * directory comes to be below itself.
+ */
+int ext4_rename(struct ext4_node *old_dir, const char *old_name, size_t old_length,
+                struct ext4_node *new_dir, const char *new_name, size_t new_length, bool exchange);
+/* 1: it is empty */
+int ext4_empty(struct ext4_node *dir);
+/*
+ * Calls entry() for what follows `cookie` (0: the start) until it returns false; type is DT_*. "."
+ * and ".." are not told.
+ */
+int ext4_list(struct ext4_node *dir, uint64_t cookie,
+              bool (*entry)(void *context, uint64_t ino, uint64_t next, unsigned type,
+                            const char *name, size_t length),
+              void *context);
+/* a file without a name, for O_TMPFILE; ext4_link gives it one */
+int ext4_tmpfile(struct ext4_node *dir, const struct ext4_new *new, struct ext4_node **out);
+int64_t ext4_readlink(struct ext4_node *n, char *buffer, size_t size);
+
+/* ---- bytes ---- */
+
+/* Moves bytes between a page and the caller's memory: how many, or a negated errno. */
+typedef int64_t ext4_mover(void *context, void *page, uint64_t size);
+
+int64_t ext4_read(struct ext4_node *n, uint64_t offset, uint64_t size, ext4_mover *move,
+                  void *context);
+int64_t ext4_write(struct ext4_node *n, uint64_t offset, uint64_t size, ext4_mover *move,
+                   void *context);
+int ext4_truncate(struct ext4_node *n, uint64_t size);
+/* space for a range; it reads as zeros */
+int ext4_allocate(struct ext4_node *n, uint64_t offset, uint64_t size, bool keep_size);
+int ext4_punch(struct ext4_node *n, uint64_t offset, uint64_t size);
+/* first byte at or after offset that is data (or a hole); ENXIO: none */
+int64_t ext4_seek(struct ext4_node *n, uint64_t offset, bool hole);
+/* fsync; the error of an earlier write-back is told once */
+int ext4_fsync(struct ext4_node *n);
+
+#endif

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pages of files in memory. A page is 4 KiB; the file system's blocks may be smaller, so each
+ * page knows which of its blocks are dirty. A block is dirty only when it has a place on the disk:
+ * space is taken by the write, not by the write-back. Bytes behind the end of the file are zeros.
+ */
+#include "ext4_impl.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define READ_AHEAD_MAX 32u
+
+static uint32_t buckets(const struct ext4 *fs)
+{
+    return fs->page_max; /* a power of two */
+}
+
+static struct page **bucket(struct ext4_node *n, uint64_t index)
+{
+    uint64_t key = (index * 0x9e3779b97f4a7c15ull) ^ (n->ino * 0xff51afd7ed558ccdull);
+    return &n->fs->page_hash[(key >> 32) & (buckets(n->fs) - 1)];
+}
+
+int pages_init(struct ext4 *fs)
+{
+    uint64_t max = fs->options.cache_bytes / PAGE_BYTES;
+    fs->page_max = 64;
+    while (fs->page_max < max && fs->page_max < 1u << 24)
+        fs->page_max *= 2;
+    fs->page_hash = calloc(buckets(fs), sizeof(struct page *));
+    return fs->page_hash ? 0 : -ENOMEM;
+}
+
+static void list_remove(struct ext4 *fs, struct page *p)
+{
+    *(p->newer ? &p->newer->older : &fs->page_newest) = p->older;
+    *(p->older ? &p->older->newer : &fs->page_oldest) = p->newer;
+}
+
+static void list_add(struct ext4 *fs, struct page *p)
+{
+    p->newer = NULL;
+    p->older = fs->page_newest;
+    *(p->older ? &p->older->newer : &fs->page_oldest) = p;
+    fs->page_newest = p;
+}
+
+static void node_clean(struct ext4_node *n)
+{
+    *n->dirty_link = n->dirty_next;
+    if (n->dirty_next)
+        n->dirty_next->dirty_link = n->dirty_link;
+    n->dirty_link = NULL;
+}
+
+static void page_clean(struct page *p)
+{
+    struct ext4_node *n = p->node;
+    if (!p->dirty)
+        return;
+    p->dirty = 0;
+    n->fs->page_dirty--;
+    if (--n->page_dirty == 0)
+        node_clean(n);
+}
+
+static void page_destroy(struct page *p)
+{
+    struct ext4_node *n = p->node;
+    struct page **link = bucket(n, p->index);
+    page_clean(p);
+    while (*link != p)
+        link = &(*link)->hash_next;
+    *link = p->hash_next;
+    *p->node_link = p->node_next;
+    if (p->node_next)
+        p->node_next->node_link = p->node_link;
+    list_remove(n->fs, p);
+    n->page_count--;
+    n->fs->page_count--;
+    free(p->data);
+    free(p);
+}
+
+void pages_free(struct ext4 *fs)
+{
+    while (fs->page_newest)
+        page_destroy(fs->page_newest);
+    free(fs->page_hash);
+}
+
+void pages_trim(struct ext4 *fs)
+{
+    struct page *next;
+    for (struct page *p = fs->page_oldest; p && fs->page_count > fs->page_max; p = next) {
+        next = p->newer;
+        if (!p->pins && !p->dirty)
+            page_destroy(p);
+    }
+}
+
+static struct page *page_lookup(struct ext4_node *n, uint64_t index)
+{
+    struct page *p = *bucket(n, index);
+    while (p && (p->index != index || p->node != n))
+        p = p->hash_next;
+    return p;
+}
+
+struct page *page_find(struct ext4_node *n, uint64_t index)
+{
+    struct page *p = page_lookup(n, index);
+    return p && p->valid ? p : NULL;
+}
+
+static struct page *page_new(struct ext4_node *n, uint64_t index)
+{
+    struct ext4 *fs = n->fs;
+    pages_trim(fs);
+    struct page *p = calloc(1, sizeof *p);
+    if (p)
+        p->data = malloc(PAGE_BYTES);
+    if (!p || !p->data) {
+        free(p);
+        return NULL;
+    }
+    p->node = n;
+    p->index = index;
+    p->hash_next = *bucket(n, index);
+    *bucket(n, index) = p;
+    p->node_next = n->pages;
+    p->node_link = &n->pages;
+    if (n->pages)
+        n->pages->node_link = &p->node_next;
+    n->pages = p;
+    list_add(fs, p);
+    n->page_count++;
+    fs->page_count++;
+    return p;
+}
+
+/* Adds the reads of a page's blocks; what is not on the disk is zeroed. */
+static int page_read_blocks(struct page *p, struct block_batch *batch)
+{
+    struct ext4_node *n = p->node;
+    uint32_t bits = n->fs->block_bits, count = PAGE_BYTES >> bits;
+    uint64_t first = p->index << (PAGE_SIZE_LOG - bits);
+    for (uint32_t i = 0; i < count;) {
+        struct extent e = {.count = count};
+        uint8_t *at = p->data + (i << bits);
+        int error = 0;
+        if ((first + i) << bits < n->size)
+            error = extent_map(n, first + i, &e);
+        if (error)
+            return error;
+        uint32_t run = e.count < count - i ? (uint32_t)e.count : count - i;
+        if (e.state == EXTENT_WRITTEN)
+            block_batch_add(batch, BLOCK_READ, e.disk << bits, at, run << bits);
+        else
+            memset(at, 0, run << bits);
+        i += run;
+    }
+    return 0;
+}
+
+/* After the reads of a page: what is behind the end is nobody's. */
+static void page_read_done(struct page *p)
+{
+    uint64_t start = p->index << PAGE_SIZE_LOG, size = p->node->size;
+    if (size <= start)
+        memset(p->data, 0, PAGE_BYTES);
+    else if (size - start < PAGE_BYTES)
+        memset(p->data + (size - start), 0, PAGE_BYTES - (size - start));
+    p->valid = true;
+}
+
+int page_get(struct ext4_node *n, uint64_t index, struct page **out)
+{
+    struct page *p = page_lookup(n, index);
+    if (p) {
+        list_remove(n->fs, p);
+        list_add(n->fs, p);
+    } else {
+        p = page_new(n, index);
+    }
+    if (!p)
+        return -ENOMEM;
+    p->pins++;
+    *out = p;
+    if (p->valid)
+        return 0;
+    struct block_batch batch;
+    block_batch_begin(&batch, n->fs->device);
+    int error = page_read_blocks(p, &batch);
+    int status = block_batch_wait(&batch);
+    error = error ? error : status;
+    if (!error) {
+        page_read_done(p);
+        return 0;
+    }
+    p->pins--;
+    if (!p->pins)
+        page_destroy(p);
+    return error;
+}
+
+void page_put(struct page *p)
+{
+    p->pins--;
+}
+
+void page_read_ahead(struct ext4_node *n, uint64_t index, uint32_t count)
+{
+    struct page *pages[READ_AHEAD_MAX];
+    uint32_t got = 0;
+    struct block_batch batch;
+    block_batch_begin(&batch, n->fs->device);
+    int error = 0;
+    for (uint64_t i = index; i < index + count && got < READ_AHEAD_MAX && !error; i++) {
+        if (page_lookup(n, i))
+            continue;
+        struct page *p = page_new(n, i);
+        if (!p)
+            break;
+        p->pins++;
+        pages[got++] = p;
+        error = page_read_blocks(p, &batch);
+    }
+    int status = block_batch_wait(&batch);
+    error = error ? error : status;
+    for (uint32_t i = 0; i < got; i++) {
+        pages[i]->pins--;
+        if (error)
+            page_destroy(pages[i]); /* whoever needs it will hear of the error */
+        else
+            page_read_done(pages[i]);
+    }
+}
+
+void page_dirty(struct page *p, uint32_t offset, uint32_t size)
+{
+    struct ext4_node *n = p->node;
+    struct ext4 *fs = n->fs;
+    if (!size)
+        return;
+    if (!p->dirty) {
+        fs->page_dirty++;
+        if (n->page_dirty++ == 0) {
+            n->dirty_next = fs->dirty_nodes;
+            n->dirty_link = &fs->dirty_nodes;
+            if (fs->dirty_nodes)
+                fs->dirty_nodes->dirty_link = &n->dirty_next;
+            fs->dirty_nodes = n;
+        }
+    }
+    uint32_t last = (offset + size - 1) >> fs->block_bits;
+    for (uint32_t i = offset >> fs->block_bits; i <= last; i++)
+        p->dirty |= (uint8_t)(1u << i);
+}
+
+/* The part of a page that is in [from, end): zeros, and its whole blocks need not be written. */
+static void page_drop_part(struct page *p, uint64_t from, uint64_t end)
+{
+    uint64_t start = p->index << PAGE_SIZE_LOG;
+    uint32_t bits = p->node->fs->block_bits;
+    uint32_t a = from > start ? (uint32_t)(from - start) : 0;
+    uint32_t b = end - start < PAGE_BYTES ? (uint32_t)(end - start) : PAGE_BYTES;
+    uint8_t dirty = p->dirty;
+    memset(p->data + a, 0, b - a);
+    for (uint32_t i = 0; i < PAGE_BYTES >> bits; i++)
+        if (i << bits >= a && (i + 1) << bits <= b)
+            dirty &= (uint8_t) ~(1u << i);
+    if (!dirty)
+        page_clean(p);
+    else
+        p->dirty = dirty;
+}
+
+void pages_drop(struct ext4_node *n, uint64_t from, uint64_t end)
+{
+    struct page *next;
+    for (struct page *p = n->pages; p; p = next) {
+        uint64_t start = p->index << PAGE_SIZE_LOG;
+        next = p->node_next;
+        if (start >= end || start + PAGE_BYTES <= from)
+            continue;
+        if (start >= from && start + PAGE_BYTES <= end && !p->pins)
+            page_destroy(p);
+        else
+            page_drop_part(p, from, end);
+    }
+}
+
+/* ---- write-back ---- */
+
+static int by_index(const void *a, const void *b)
+{
+    const struct page *const *x = a, *const *y = b;
+    return (*x)->index < (*y)->index ? -1 : (*x)->index > (*y)->index;
+}
+
+static int page_write_blocks(struct page *p, struct block_batch *batch)
+{
+    struct ext4_node *n = p->node;
+    uint32_t bits = n->fs->block_bits;
+    uint64_t first = p->index << (PAGE_SIZE_LOG - bits);
+    for (uint32_t i = 0; i < PAGE_BYTES >> bits; i++) {
+        struct extent e;
+        if (!(p->dirty >> i & 1))
+            continue;
+        int error = extent_map(n, first + i, &e);
+        if (error)
+            return error;
+        if (e.state != EXTENT_WRITTEN)
+            return ext4_damage(n->fs, "a dirty page without a place", n->ino);
+        block_batch_add(batch, BLOCK_WRITE, e.disk << bits, p->data + (i << bits), 1u << bits);
+    }
+    return 0;
+}
+
+int pages_write_now(struct ext4_node *n)
+{
+    uint32_t count = 0;
+    if (!n->page_dirty)
+        return 0;
+    struct page **dirty = malloc(n->page_dirty * sizeof(struct page *));
+    if (!dirty)
+        return -ENOMEM;
+    for (struct page *p = n->pages; p; p = p->node_next)
+        if (p->dirty)
+            dirty[count++] = p;
+    qsort(dirty, count, sizeof(struct page *), by_index);
+    struct block_batch batch;
+    block_batch_begin(&batch, n->fs->device);
+    int error = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!error)
+            error = page_write_blocks(dirty[i], &batch);
+    }
+    int status = block_batch_wait(&batch);
+    for (uint32_t i = 0; i < count; i++)
+        page_clean(dirty[i]);
+    free(dirty);
+    return error ? error : status;
+}
+
+int pages_write(struct ext4_node *n)
+{
+    int error = n->truncated == n->fs->tx_number ? journal_commit(n->fs) : 0;
+    return error ? error : pages_write_now(n);
+}

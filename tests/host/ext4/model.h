@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A file system in memory, to which the same random operations are done as to ext4, and with which
+ * it is compared: each errno, and at any time all names, attributes and bytes.
+ */
+#ifndef TEST_EXT4_MODEL_H
+#define TEST_EXT4_MODEL_H
+
+#include "disk.h"
+
+enum mtype { MODEL_FILE, MODEL_DIR, MODEL_LINK };
+
+struct mnode;
+struct mentry {
+    char name[256];
+    struct mnode *node;
+};
+struct mnode {
+    enum mtype type;
+    uint32_t nlink, id;
+    uint64_t size;
+    uint8_t *data; /* of files and symlinks */
+    struct mentry *entries;
+    uint32_t count, room;
+    struct mnode *parent;
+};
+
+struct model {
+    struct mnode *root;
+    uint32_t next_id;
+    uint32_t names;    /* how many different names there are */
+    uint32_t file_max; /* bytes */
+    /*
+     * Files are only appended to or cut, and each byte follows from the file's id and its place: so
+     * every state of a file's size tells its bytes.
+     */
+    bool append_only;
+};
+
+void model_init(struct model *m);
+void model_free(struct model *m);
+/* One random operation on both; ends the test when they differ. Result: what it was. */
+const char *model_step(struct model *m, struct ext4 *fs);
+/* All names, attributes and bytes are the same. */
+void model_compare(const struct model *m, struct ext4 *fs);
+/* A number for all names, types, sizes and links of the model, and the same of a file system. */
+uint64_t model_hash(const struct model *m);
+/* bytes_too: of append-only files, they are what their place says. */
+uint64_t tree_hash(struct ext4 *fs, bool bytes_too);
+uint8_t model_byte(uint32_t id, uint64_t at);
+
+#endif
