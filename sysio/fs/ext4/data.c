@@ -401,14 +401,18 @@ static int grow(struct ext4_node *n, uint64_t size)
 static int shrink(struct ext4_node *n, uint64_t size)
 {
     struct ext4 *fs = n->fs;
-    int error = tx_begin(fs, 8);
+    bool inside = size & (fs->block_size - 1);
+    /* what the running transaction writes before its commit must not have the zeros of this cut */
+    int error = inside && n->ordered == fs->tx_number ? journal_commit(fs) : 0;
+    if (!error)
+        error = tx_begin(fs, 8);
     if (error)
         return error;
     error = orphan_add(n);
     if (!error) {
         node_set_size(n, size);
         node_touch(n, true);
-        if (size & (fs->block_size - 1))
+        if (inside)
             n->truncated = fs->tx_number;
         pages_drop(n, size, UINT64_MAX);
         error = node_write(n);
@@ -418,7 +422,7 @@ static int shrink(struct ext4_node *n, uint64_t size)
         error = data_cut(n, size);
     struct page *p;
     struct extent e;
-    if (error || !(size & (fs->block_size - 1)))
+    if (error || !inside)
         return error;
     error = extent_map(n, size >> fs->block_bits, &e);
     if (error || e.state != EXTENT_WRITTEN)
