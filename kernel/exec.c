@@ -62,6 +62,7 @@ static void take_over(struct process *p, struct thread *t, struct process *embry
     copy_name(p, embryo);
     __atomic_store_n(&p->upcall_entry, embryo->upcall_entry, __ATOMIC_RELAXED);
     __atomic_store_n(&p->linux_entry, embryo->linux_entry, __ATOMIC_RELAXED);
+    __atomic_store_n(&p->about, embryo->about, __ATOMIC_RELAXED);
     t->aspace = p->aspace;
     aspace_activate(t->aspace);
     aspace_put(old);

@@ -15,6 +15,7 @@ static void inherit(struct process *child, const struct process *parent)
 {
     child->upcall_entry = parent->upcall_entry;
     child->linux_entry = parent->linux_entry;
+    child->about = parent->about;
     __atomic_store_n(&child->child_flags, parent->child_flags, __ATOMIC_RELAXED);
 }
 

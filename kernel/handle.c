@@ -354,6 +354,19 @@ out:
     return status;
 }
 
+struct object *handle_peek(struct process *p, motor_handle h, enum object_kind kind)
+{
+    struct object *o = NULL;
+    spin_lock(&p->lock);
+    struct handle_entry *e = entry_of(&p->handles, h);
+    if (e && e->object && e->object->kind == kind) {
+        o = e->object;
+        object_get(o);
+    }
+    spin_unlock(&p->lock);
+    return o;
+}
+
 int64_t handle_lookup(motor_handle h, enum object_kind kind, uint32_t rights, struct object **out,
                       uint32_t *rights_out)
 {

@@ -33,6 +33,8 @@ struct handle_table { /* [process.lock] */
  */
 int64_t handle_lookup(motor_handle h, enum object_kind kind, uint32_t rights, struct object **out,
                       uint32_t *rights_out);
+/* Of another process. The object comes with a reference; NULL: no such handle, or another kind. */
+struct object *handle_peek(struct process *p, motor_handle h, enum object_kind kind);
 /* As handle_lookup, but what the caller holds counts as a handle: object_handle_put() ends it. */
 int64_t handle_hold(motor_handle h, enum object_kind kind, uint32_t rights, struct object **out,
                     uint32_t *rights_out);

@@ -44,7 +44,10 @@ static void fill_locked(struct process *p, struct motor_process_info *info)
 int64_t sys_process_info(motor_handle process, uint32_t what, void *buffer, size_t size)
 {
     struct process *p;
-    if (what != MOTOR_PINFO_BASIC || size != sizeof(struct motor_process_info)) {
+    if (what != MOTOR_PINFO_BASIC) {
+        return process_inspect(process, what, buffer, size);
+    }
+    if (size != sizeof(struct motor_process_info)) {
         return -MOTOR_EINVAL;
     }
     int64_t status = process_lookup(process, MOTOR_RIGHT_READ, &p);
@@ -63,7 +66,8 @@ int64_t sys_process_info(motor_handle process, uint32_t what, void *buffer, size
                                       .sgid = p->sgid,
                                       .children_user_ns = p->children_ns,
                                       .children_memory_max = p->children_memory_max,
-                                      .start_ns = p->start_ns};
+                                      .start_ns = p->start_ns,
+                                      .about = __atomic_load_n(&p->about, __ATOMIC_RELAXED)};
     fill_sched(p, &info);
     fill_locked(p, &info);
     object_put(&p->object);
@@ -201,6 +205,8 @@ static int64_t set(struct process *p, uint32_t what, uint64_t value)
         return set_entry(p, &p->upcall_entry, value);
     case MOTOR_PSET_LINUX_ENTRY:
         return set_entry(p, &p->linux_entry, value);
+    case MOTOR_PSET_ABOUT:
+        return set_entry(p, &p->about, value);
     case MOTOR_PSET_UID:
         return set_id(p, false, value);
     case MOTOR_PSET_GID:

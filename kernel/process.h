@@ -50,6 +50,7 @@ struct process {
     uint32_t death_signal;              /* [atomic] */
     bool subreaper, execed, init;       /* [atomic] */
     uint64_t upcall_entry, linux_entry; /* [atomic] user addresses, 0: none */
+    uint64_t about;                     /* [atomic] the same; MOTOR_PSET_ABOUT */
     uint64_t start_ns;
 
     uint32_t state;        /* [sched_lock] enum process_state */
@@ -113,6 +114,8 @@ static inline bool process_is_driver(struct process *p)
 }
 /* [sched_lock held] a thread that can take them learns of these bits */
 void process_interrupt(struct process *p, uint32_t bits);
+/* inspect.c: sys_process_info() of everything but the labels */
+int64_t process_inspect(motor_handle process, uint32_t what, void *buffer, size_t size);
 void process_totals(uint64_t *handles, uint64_t *regions); /* over all processes */
 
 extern struct process *first_process;

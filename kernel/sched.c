@@ -64,6 +64,7 @@ static void charge(struct thread *t, uint64_t now)
     t->run_ns += delta;
     if (t->process) {
         t->process->cpu_ns += delta;
+        this_cpu()->counters.busy_ns += delta;
     }
     t->vruntime += (delta * inverse_weight[t->priority]) >> 22;
 }

@@ -32,6 +32,15 @@ struct thread *thread_by_id(uint32_t id)
     return ids.leaf[id / IDS_LEAF][id % IDS_LEAF];
 }
 
+uint32_t thread_ids_end(void)
+{
+    uint32_t leaf = 0; /* leaves are made in order and stay */
+    while (leaf < IDS_LEAVES && __atomic_load_n(&ids.leaf[leaf], __ATOMIC_RELAXED)) {
+        leaf++;
+    }
+    return leaf * IDS_LEAF;
+}
+
 static uint32_t find_id(uint32_t from, uint32_t to, uint32_t *need_leaf)
 {
     for (uint32_t id = from; id < to; id++) {

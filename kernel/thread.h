@@ -103,6 +103,7 @@ struct thread *thread_alloc(struct process *p);
 struct thread *thread_create_idle(uint32_t cpu, void *stack);
 int64_t thread_start(struct thread *t);   /* join the process and run; EGONE if it is dying */
 struct thread *thread_by_id(uint32_t id); /* [sched_lock held] NULL: none */
+uint32_t thread_ids_end(void);            /* no id there has ever been is as large */
 noreturn void thread_exit_current(void);  /* and the process, if it is the last */
 /* after its last switch: frees stack and id; no locks */
 void thread_reap(struct thread *t);

@@ -641,6 +641,20 @@ void px_files_drop(struct px_files *t)
     }
 }
 
+void px_files_about(struct px_process *p)
+{
+    struct motor_about *a = &p->about;
+    a->fd_table = (uint64_t)&p->files->table;
+    a->fd_end = (uint64_t)&p->files->end;
+    a->cwd = (uint64_t)&p->files->cwd;
+    a->file_handle = offsetof(struct px_file, handle);
+    a->file_kind = offsetof(struct px_file, ops);
+    a->file_description = offsetof(struct px_file, desc);
+    a->kind_name = offsetof(struct px_ops, name);
+    a->description_flags = offsetof(struct px_desc, flags);
+    a->description_position = offsetof(struct px_desc, offset);
+}
+
 void px_files_end(struct px_process *p)
 {
     /*

@@ -51,6 +51,7 @@ struct px_threads {
 };
 struct px_thread *px_thread_find(struct px_process *p, uint32_t tid); /* [signals lock] */
 void px_threads_start(struct px_process *p);
+void px_thread_show(struct px_thread *t);
 
 /* signal.c */
 #define PX_BIT(sig)    (1ull << ((sig)-1))

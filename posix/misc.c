@@ -226,6 +226,9 @@ static long set_thread_name(const void *user)
     }
     name[15] = 0;
     memcpy(t->name, name, sizeof(name));
+    if (!t->process->vfork) {
+        px_thread_show(t);
+    }
     if (t->tid == t->process->pid) {
         memcpy(t->process->name, name, sizeof(name));
         motor_process_set(px_proc_handle(), MOTOR_PSET_NAME, (uint64_t)name);

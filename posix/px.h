@@ -176,6 +176,7 @@ struct px_process {
     struct px_groups groups;
     struct px_attributes attributes;
     uint64_t load_bias; /* of the program: address in memory minus address in the file */
+    struct motor_about about;
 
     struct px_files *files;
     struct px_names *names; /* [atomic] */
@@ -204,6 +205,7 @@ _Noreturn void px_process_end(uint32_t status);
 
 /* ---- what the I/O half provides ---- */
 
+void px_files_about(struct px_process *p); /* tells /proc where the descriptors are */
 /* once, before the program runs: take the start block's descriptors */
 void px_files_start(struct px_process *p);
 void px_files_end(struct px_process *p); /* at exit_group: what must not be lost */

@@ -221,7 +221,7 @@ static uint32_t hwcap(void)
     return d;
 }
 
-static uint64_t build_stack(const struct px_process *p, const struct elf_program *e,
+static uint64_t build_stack(struct px_process *p, const struct elf_program *e,
                             const struct elf_header *h, uint64_t bias, uint64_t sp)
 {
     const struct motor_start *s = p->start;
@@ -231,6 +231,10 @@ static uint64_t build_stack(const struct px_process *p, const struct elf_program
     uint64_t name = push_bytes(&sp, block + s->exec_path, strlen(block + s->exec_path) + 1);
     uint64_t env = push_bytes(&sp, block + s->envp, strings_size(block + s->envp, s->envc));
     uint64_t arg = push_bytes(&sp, block + s->argv, strings_size(block + s->argv, s->argc));
+    p->about.arg_start = arg;
+    p->about.arg_end = arg + strings_size(block + s->argv, s->argc);
+    p->about.env_start = env;
+    p->about.env_end = env + strings_size(block + s->envp, s->envc);
     uint64_t platform = push_bytes(&sp, "x86_64", 7);
     sp &= ~15ull;
     sp -= (random64() & 0xff) * 16;
@@ -321,6 +325,22 @@ static void take_block(struct px_process *p, const struct motor_start *s)
                                            .timer_slack = s->timer_slack};
 }
 
+/* What /proc shows of the process: see struct motor_about. */
+static void tell_about(struct px_process *p, const struct elf_program *program)
+{
+    struct motor_about *a = &p->about;
+    a->code_start = p->load_bias + program->low;
+    a->code_end = p->load_bias + program->high;
+    a->brk_start = p->memory->brk_start;
+    a->brk = (uint64_t)&p->memory->brk;
+    a->limits = (uint64_t)p->limit;
+    a->umask = (uint64_t)&p->umask;
+    a->exec = p->exec;
+    a->root = p->root;
+    px_files_about(p);
+    motor_process_set(0, MOTOR_PSET_ABOUT, (uint64_t)a);
+}
+
 /* On the main thread's runtime stack. */
 static void run(void *argument)
 {
@@ -343,7 +363,9 @@ static void run(void *argument)
     px_memory_start(p, bias + program->high + (random64() & BRK_RANDOM_PAGES) * MOTOR_PAGE_SIZE);
     t->regs = (struct motor_context){.rip = bias + program->entry, .rflags = 0x202};
     t->regs.rsp = build_stack(p, program, &head, bias, stack);
+    p->about.stack = t->regs.rsp;
     t->kind = PX_ENTRY_NONE;
+    tell_about(p, program);
     motor_process_set(0, MOTOR_PSET_NAME, (uint64_t)p->name);
     px_free(program);
     px_take_interruption(); /* signals that came before there was a thread block */

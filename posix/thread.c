@@ -156,6 +156,14 @@ struct px_thread *px_thread_find(struct px_process *p, uint32_t tid)
     return t && t->tid == tid ? t : NULL;
 }
 
+/* To /proc; not what a vfork child calls itself on its parent's thread. */
+void px_thread_show(struct px_thread *t)
+{
+    t->tcb.tid = t->tid;
+    t->tcb.nice = t->nice;
+    memcpy(t->tcb.name, t->name, sizeof(t->tcb.name));
+}
+
 /* The main thread: tid is the pid, index 0. */
 void px_threads_start(struct px_process *p)
 {
@@ -171,6 +179,7 @@ void px_threads_start(struct px_process *p)
     t->mask = p->start->signal_blocked & ~PX_UNBLOCKABLE;
     t->nice = (int8_t)p->start->nice;
     memcpy(t->name, p->name, sizeof(t->name));
+    px_thread_show(t);
     p->threads = threads;
     threads->table[0] = t;
     list_add(threads, t);
@@ -199,6 +208,7 @@ void px_threads_forked(struct px_process *p, struct px_thread *t)
     threads->count = threads->last_index = 0;
     t->index = 0;
     t->tid = p->pid;
+    px_thread_show(t);
     threads->table[0] = t;
     list_add(threads, t);
     int64_t handle = motor_thread_control(0, MOTOR_THREAD_GET_HANDLE, 0);
@@ -238,6 +248,7 @@ static long start_thread(struct px_process *p, struct px_thread *t, uint32_t *pt
         return -EAGAIN;
     }
     t->tid = t->index << TID_SHIFT | (p->pid & ((1u << TID_SHIFT) - 1));
+    px_thread_show(t);
     if (ptid) {
         px_store32(ptid, t->tid);
     }
@@ -681,6 +692,7 @@ static long set_nice(struct px_thread *t, uint64_t *value)
         return -EACCES;
     }
     t->nice = (int8_t)nice;
+    t->tcb.nice = nice;
     motor_thread_control(t->handle, MOTOR_THREAD_SET_PRIORITY, (uint64_t)(nice + 20));
     return 0;
 }

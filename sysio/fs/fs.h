@@ -5,7 +5,7 @@
  *   engine.c   messages: decodes each IO_* call and calls into the parts below
  *   vfs.c      path walk, permissions, and the operations on names (create, link, unlink, rename)
  *   file.c     open-file objects: read, write, map, stat, readdir of what is open
- *   tmpfs.c devfs.c devpts.c procfs.c   file systems: tables of struct inode_ops
+ *   tmpfs.c devfs.c devpts.c proc/   file systems: tables of struct inode_ops
  *   hot.c      attributes in shared memory, for files that are read again and again
  *   data.c     the bytes of a tmpfs file: a memory object, or a piece of the bundle until it is
  * written bundle.c   fills the tree at start
@@ -317,15 +317,10 @@ int device_open(uint32_t op, uint32_t number, const struct file *file, const str
 /* A new pty's master, likewise; its slave appears in /dev/pts, owned by who opens it. */
 int device_open_master(const struct file *file, const struct cred *who, struct motor_reply *reply);
 
-/* ---- procfs.c ---- */
+/* ---- proc/ ---- */
 
-/*
- * Makes /proc/<pid> of a process. The strings are copied; cmdline: arguments with their NULs. The
- * handle is kept.
- */
-void procfs_add_process(uint32_t pid, motor_handle process, const char *exe, const char *cmdline,
-                        size_t cmdline_size);
-void procfs_remove_process(uint32_t pid);
+/* Whom to ask about the network: a connector gate of the net engine. Before the engine runs. */
+void procfs_set_net(motor_handle connector);
 
 /* ---- engine.c ---- */
 

@@ -294,13 +294,9 @@ struct program {
     struct motor_thread_start thread;
 };
 
-static void program_describe(const struct program *p, const struct start_run *run,
-                             const struct block *b)
+static void program_describe(const struct program *p, const struct start_run *run)
 {
-    const struct motor_start *s = (const struct motor_start *)b->bytes;
     const char *name = strrchr(run->path, '/');
-    procfs_add_process(s->pid, p->process, run->path, (const char *)b->bytes + s->argv,
-                       strings_size(run->args, run->argc));
     motor_process_set(p->process, MOTOR_PSET_NAME,
                       (uint64_t)(uintptr_t)(name ? name + 1 : run->path));
 }
@@ -328,7 +324,7 @@ static struct program program_prepare(const struct start_run *run, motor_handle 
                                    &p.thread);
     if (status < 0)
         no_start(run, "its memory", status);
-    program_describe(&p, run, &b);
+    program_describe(&p, run);
     free(b.bytes);
     motor_handle_close((motor_handle)block);
     return p;
@@ -375,6 +371,7 @@ void start_program(const void *bundle, uint64_t bundle_size, const struct start_
     int64_t status, gate = engine_gate(&engine, BADGE_EXIT);
     if (gate < 0 || (status = motor_bind(programs[0].process, (motor_handle)gate)) < 0)
         no_start(run, "a gate", gate < 0 ? gate : status);
+    procfs_set_net(net);
     if (!engine_start(&fs_engine, 256 << 10)) /* from here on the fs engine belongs to its thread */
         no_start(run, "the fs engine", -MOTOR_ENOMEM);
     for (uint32_t i = 0; i < count; i++)

@@ -110,6 +110,7 @@ bool console_init(void)
 {
     if (!terminal_init(&terminal, OUT_SIZE))
         return false;
+    terminal.rdev = 5 << 8 | 1;
     terminal.changed = changed;
     terminal.window = (struct winsize){.ws_row = 24, .ws_col = 80};
     terminal.termios.iflag |= IUTF8;

@@ -48,6 +48,7 @@ struct terminal {
     bool hung_up; /* the other side has gone: reads end, writes fail */
 
     /* jobs: see job.c */
+    uint64_t rdev;                /* st_rdev of its device */
     uint32_t session, foreground; /* 0: none */
     struct leader *leader;        /* watches the session's leader */
     struct terminal *next;        /* list of those with a session */

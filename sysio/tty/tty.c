@@ -48,6 +48,21 @@ int64_t tty_open(uint32_t kind)
     return kind < TTY_OBJECTS ? engine_gate(&tty_engine, kind + 1) : -EINVAL;
 }
 
+int64_t tty_of_session(uint32_t session, struct tty_session *out)
+{
+    struct motor_msg m = {.op = TTY_SESSION, .word = {session}, .deadline = MOTOR_NEVER};
+    int64_t gate = engine_gate(&tty_engine, TTY_CONTROL + 1);
+    if (gate < 0)
+        return gate;
+    int64_t status = motor_call((motor_handle)gate, &m);
+    motor_handle_close((motor_handle)gate);
+    if (status < 0)
+        return to_errno(status);
+    out->rdev = m.word[0];
+    out->foreground = (uint32_t)m.word[1];
+    return m.status;
+}
+
 int64_t tty_open_device(uint32_t op, uint32_t number, const struct tty_opener *who,
                         uint64_t word[2])
 {
@@ -372,6 +387,14 @@ static int64_t open_device(const struct motor_event *ev, struct terminal **t)
     }
 }
 
+static void tell_session(const struct motor_event *ev)
+{
+    const struct terminal *t = ev->word[0] ? job_terminal_of((uint32_t)ev->word[0]) : NULL;
+    struct motor_reply *r = engine_reply(&tty_engine, ev->token, t ? 0 : -ENXIO);
+    r->word[0] = t ? t->rdev : 0;
+    r->word[1] = t ? t->foreground : 0;
+}
+
 /* From sysio itself. */
 static void call_control(struct motor_event *ev)
 {
@@ -381,6 +404,9 @@ static void call_control(struct motor_event *ev)
     switch (ev->op) {
     case TTY_FINISH:
         finish_begin(ev);
+        return;
+    case TTY_SESSION:
+        tell_session(ev);
         return;
     case TTY_OPEN_MASTER:
         h = pty_open_master(&number);

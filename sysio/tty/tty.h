@@ -142,6 +142,16 @@ int64_t pipe_open(motor_handle ends[2]);
 #define TTY_OPEN_SLAVE       0x1003u
 #define TTY_OPEN_CONTROLLING 0x1004u
 
+/* w0: a session -> w0: the device number of its terminal, w1: its foreground group; -ENXIO: none */
+#define TTY_SESSION 0x1005u
+
+struct tty_session {
+    uint64_t rdev;
+    uint32_t foreground;
+};
+/* Asks so; any thread but the engine's own. */
+int64_t tty_of_session(uint32_t session, struct tty_session *out);
+
 struct tty_opener {
     uint32_t pid, session;
     bool no_ctty; /* O_NOCTTY */

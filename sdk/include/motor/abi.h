@@ -188,8 +188,12 @@ struct motor_tcb {
      * free
      */
     uint32_t alive;
+    /* [U] what /proc shows of the thread; the kernel does not look */
+    uint32_t tid;
+    char name[16];
+    int32_t nice;
     uint32_t reserved0;
-    uint64_t reserved[4];
+    uint64_t reserved;
     struct motor_context context; /* [K] where the upcall interrupted; at offset 64 */
     struct motor_fault fault;     /* [K] */
 };
@@ -233,6 +237,11 @@ _Static_assert(sizeof(struct motor_tcb) == 232, "ABI");
 #define MOTOR_PSET_SUBREAPER     13u /* 1: orphaned descendants become children of this process */
 #define MOTOR_PSET_PROCESS_LIMIT 14u /* processes of its real user, for its own fork and create */
 #define MOTOR_PSET_SIGNAL_LIMIT  15u /* signals that may be queued for it */
+/*
+ * value: address of what the process tells about itself (struct motor_about in <motor/start.h>), 0:
+ * nothing; fork inherits it, exec sets 0. Kept as it is: who reads it trusts nothing there
+ */
+#define MOTOR_PSET_ABOUT         16u
 #define MOTOR_CHILD_AUTO_REAP    (1u << 0) /* no zombies: SIGCHLD ignored, or SA_NOCLDWAIT */
 #define MOTOR_CHILD_NO_STOP      (1u << 1) /* no SIGCHLD for stop and continue: SA_NOCLDSTOP */
 
@@ -290,8 +299,25 @@ _Static_assert(sizeof(struct motor_signal) == 48, "ABI");
 #define MOTOR_TO_GROUP   1u /* id: a group; 0: the caller's */
 #define MOTOR_TO_ALL     2u /* all but the caller, init and the first process */
 
-/* process_info() */
-#define MOTOR_PINFO_BASIC 1u /* struct motor_process_info */
+/*
+ * process_info(). Where a structure is marked "in", it is read before it is filled. BASIC, THREADS
+ * and REGIONS need a handle with READ, MEMORY and GATE one with MANAGE.
+ */
+#define MOTOR_PINFO_BASIC   1u /* struct motor_process_info */
+/*
+ * array of struct motor_thread_info, by ascending id from [0].id (in) on; result: how many, 0:
+ * there are no more. size: a multiple of the structure's
+ */
+#define MOTOR_PINFO_THREADS 2u
+/* array of struct motor_region_info, likewise, of what ends above [0].start (in) */
+#define MOTOR_PINFO_REGIONS 3u
+/*
+ * bytes of its memory at the address that the first 8 bytes of the buffer hold (in); result: how
+ * many could be read; EFAULT: none, EGONE: it is dead. At most 64 KiB (EINVAL)
+ */
+#define MOTOR_PINFO_MEMORY  4u
+/* struct motor_gate_info: what a handle of the process is to an endpoint of the caller */
+#define MOTOR_PINFO_GATE    5u
 
 struct motor_process_info {
     uint32_t pid, ppid, pgid, sid;
@@ -313,6 +339,29 @@ struct motor_process_info {
     uint32_t flags;                                /* reserved */
     uint64_t children_user_ns, children_system_ns; /* of those waited for */
     uint64_t memory_max, children_memory_max;      /* bytes of private memory at most */
+    uint64_t about;                                /* MOTOR_PSET_ABOUT */
+};
+
+struct motor_thread_info {
+    uint32_t id; /* the kernel's; in [0]: the lowest wanted */
+    uint32_t cpu;
+    uint32_t blocked;  /* 0: runs or could */
+    uint32_t priority; /* MOTOR_THREAD_SET_PRIORITY */
+    uint64_t run_ns;
+    uint64_t tcb; /* address of its struct motor_tcb; 0: none */
+};
+
+struct motor_region_info {
+    uint64_t start, end; /* in [0]: start */
+    uint64_t offset;     /* in the object */
+    uint32_t flags;      /* MOTOR_PROT_*, MOTOR_MAP_PRIVATE */
+    uint32_t object;     /* 1: maps an object, 0: anonymous memory */
+};
+
+struct motor_gate_info {
+    motor_handle handle;   /* in: of the process */
+    motor_handle endpoint; /* in: of the caller, with READ */
+    uint64_t badge;        /* of the gate; ETYPE: the handle is no gate of that endpoint */
 };
 
 /* Exit status: the wait status encoding of Linux, (code & 255) << 8, or the signal number. */
@@ -476,7 +525,7 @@ struct motor_counters {
     uint64_t syscalls, switches, space_switches, ipis, faults, tlb_flushes, interrupts,
         timer_interrupts;
     uint64_t calls, direct_switches, notifies, futex_waits, futex_wakes, upcalls, copied_bytes,
-        frames_zeroed;
+        frames_zeroed, busy_ns; /* busy_ns: CPU time of all threads, up to their last charge */
 };
 
 struct motor_boot_info {

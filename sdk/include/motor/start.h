@@ -63,12 +63,38 @@ struct motor_start {
     uint32_t runtime_size;   /* bytes of the runtime image file */
     uint64_t signal_ignored; /* bit n-1: signal n is SIG_IGN */
     uint64_t signal_blocked;
-    uint64_t rlimit[16][2]; /* soft and hard, by Linux RLIMIT_ numbers */
+    uint64_t rlimit[16][2];      /* soft and hard, by Linux RLIMIT_ numbers */
     uint32_t groups, group_list; /* count; offset of uint32_t[] */
     int32_t nice;
     uint8_t no_new_privs, subreaper, death_signal, reserved;
     uint64_t timer_slack;
     uint64_t alarm[2]; /* ITIMER_REAL: ns left (0: not armed) and interval */
+};
+
+/*
+ * What a process tells about itself, for /proc: the kernel keeps the address (MOTOR_PSET_ABOUT),
+ * the fs engine reads it, and what it leads to, from the process's memory whenever somebody looks.
+ * All of it is the process's own word; addresses are of its memory, 0: none.
+ */
+struct motor_about {
+    uint64_t arg_start, arg_end, env_start, env_end; /* strings, one after the other */
+    uint64_t code_start, code_end;                   /* of the program */
+    uint64_t brk_start, brk;                         /* brk: address of a uint64_t, the break */
+    uint64_t stack;                                  /* where the program's began */
+    uint64_t limits;                                 /* address of uint64_t[16][2]: soft, hard */
+    uint64_t umask;                                  /* address of a uint32_t */
+    motor_handle exec, root;                         /* fs engine: the program file, "/" */
+    /*
+     * Descriptors: fd_table is the address of the address of an array of uint64_t, each the address
+     * of a file's record (bit 0: close-on-exec) or 0; fd_end the address of a uint32_t, their
+     * number; cwd the address of the address of the working directory's record.
+     */
+    uint64_t fd_table, fd_end, cwd;
+    /* offsets in a record: of the handle (uint32_t), of the addresses of what follows */
+    uint16_t file_handle, file_kind, file_description;
+    uint16_t kind_name;                               /* in a kind: address of a string */
+    uint16_t description_flags, description_position; /* uint32_t O_*, uint64_t */
+    uint16_t reserved[2];
 };
 
 #define MOTOR_START_RLIMITS        (1u << 0) /* rlimit[] is meaningful */

@@ -20,6 +20,12 @@ int64_t tty_open_device(uint32_t op, uint32_t number, const struct tty_opener *w
     return -ENXIO;
 }
 
+int64_t tty_of_session(uint32_t session, struct tty_session *out)
+{
+    (void)session, (void)out;
+    return -ENXIO;
+}
+
 uint32_t pty_generation(uint32_t number)
 {
     (void)number;

@@ -113,16 +113,45 @@ static void message(void)
     }
 }
 
+/* Reads what /proc makes of the process's word for itself. */
+static void look_at_process(void)
+{
+    static const char *const names[] = {"stat", "status", "statm",    "cmdline",     "environ",
+                                        "maps", "limits", "fdinfo/0", "task/7/stat", "fd",
+                                        "fd/0", "exe",    "cwd",      "comm",        "task"};
+    char path[64], bytes[4096];
+    motor_handle h;
+    snprintf(path, sizeof path, "/proc/7/%s", names[rnd(sizeof names / sizeof *names)]);
+    client_out(client_root, IO_READLINK, path, 0, bytes, sizeof bytes);
+    if (client_open(client_root, path, 0, 0, &h) != 0)
+        return;
+    client_read(h, 0, bytes, sizeof bytes);
+    client_out(h, IO_READDIR, "", 0, bytes, sizeof bytes);
+    fake_close(h);
+}
+
 static void messages(uint64_t rounds)
 {
     client_start();
-    procfs_add_process(7, 1, "/bin/prog", "prog", 5);
+    static uint64_t memory[512];
+    fake_process = (struct motor_process_info){
+        .pid = 7, .state = 1, .start_ns = 1, .name = "prog", .about = FAKE_PROCESS_BASE + 512};
+    fake_process_memory = memory;
+    fake_process_size = sizeof memory;
     for (unsigned i = 0; i < HANDLES; i++)
         handles[i] = fake_gate(fs_engine.endpoint, i % 2 ? rnd64() : 1);
     fake_close(handles[0]);
     handles[0] = client_root;
-    for (uint64_t i = 0; i < rounds; i++)
+    for (uint64_t i = 0; i < rounds; i++) {
+        /* what a hostile process tells about itself */
+        uint64_t word = rnd64();
+        memory[rnd64() % 512] = word % 3   ? FAKE_PROCESS_BASE + word / 3 % sizeof memory
+                                : word % 2 ? word
+                                           : word % 64;
         message();
+        if (!rnd(4))
+            look_at_process();
+    }
     for (unsigned i = 0; i < HANDLES; i++)
         fake_close(handles[i]);
     for (unsigned i = 0; i < 10; i++)

@@ -256,7 +256,19 @@ static void test_proc(void)
                                         "sys/kernel/pid_max"};
     char path[64];
     motor_handle h;
-    procfs_add_process(7, 1, "/bin/prog", "prog\0-x", 8);
+    struct {
+        struct motor_tcb tcb;
+        struct motor_about about;
+        char args[8];
+    } memory = {.args = "prog\0-x"};
+    memory.about.arg_start = FAKE_PROCESS_BASE + offsetof(typeof(memory), args);
+    memory.about.arg_end = memory.about.arg_start + sizeof memory.args;
+    EXPECT(client_open(client_root, "/bin/prog", O_RDONLY, 0, &h), 0);
+    memory.about.exec = h;
+    fake_process = (struct motor_process_info){.pid = 7, .state = 1, .start_ns = 1, .name = "prog"};
+    fake_process.about = FAKE_PROCESS_BASE + offsetof(typeof(memory), about);
+    fake_process_memory = &memory;
+    fake_process_size = sizeof memory;
     for (unsigned i = 0; i < sizeof files / sizeof *files; i++) {
         snprintf(path, sizeof path, "/proc/%s", files[i]);
         if (read_file(path) <= 0)
@@ -279,7 +291,8 @@ static void test_proc(void)
     EXPECT(client_open(client_root, "/proc/nothing", O_RDONLY | O_CREAT, 0644, &h), -EPERM);
     EXPECT(client_open(client_root, "/proc/8", O_RDONLY, 0, &h), -ENOENT);
     EXPECT(read_file("/proc/uptime"), (int64_t)strlen(text));
-    procfs_remove_process(7);
+    fake_close(memory.about.exec);
+    fake_process.pid = 0;
     EXPECT(client_open(client_root, "/proc/7/stat", O_RDONLY, 0, &h), -ENOENT);
 }
 

@@ -12,7 +12,7 @@
     ((c) ? (void)0 : (fprintf(stderr, "fake kernel: %s:%d: %s\n", __FILE__, __LINE__, #c), abort()))
 #define PAGE 4096u
 
-enum kind { VMO = 1, ENDPOINT, GATE };
+enum kind { VMO = 1, ENDPOINT, GATE, PROCESS };
 
 struct page {
     uint64_t index;
@@ -386,6 +386,54 @@ static int64_t serve(struct endpoint *e, const struct motor_reply *replies, uint
     return n;
 }
 
+/* ---- the process ---- */
+
+struct motor_process_info fake_process;
+const void *fake_process_memory;
+uint64_t fake_process_size;
+
+static int64_t process_memory(void *buffer, uint64_t size)
+{
+    uint64_t address;
+    memcpy(&address, buffer, sizeof address);
+    if (address < FAKE_PROCESS_BASE || address - FAKE_PROCESS_BASE >= fake_process_size)
+        return -MOTOR_EFAULT;
+    uint64_t left = fake_process_size - (address - FAKE_PROCESS_BASE);
+    size = size < left ? size : left;
+    memcpy(buffer, (const char *)fake_process_memory + (address - FAKE_PROCESS_BASE), size);
+    return (int64_t)size;
+}
+
+static int64_t process_gate(struct motor_gate_info *info)
+{
+    struct object *o = info->handle < handles_size ? handles[info->handle].object : NULL;
+    if (!o || o->kind != GATE || o->gate.endpoint != get(info->endpoint, ENDPOINT))
+        return -MOTOR_ETYPE;
+    info->badge = o->gate.badge;
+    return 0;
+}
+
+static int64_t process_info(uint32_t what, void *buffer, uint64_t size)
+{
+    struct motor_thread_info *thread = buffer;
+    switch (what) {
+    case MOTOR_PINFO_BASIC:
+        memcpy(buffer, &fake_process, size);
+        return 0;
+    case MOTOR_PINFO_THREADS:
+        if (thread->id > 1)
+            return 0;
+        *thread = (struct motor_thread_info){.id = 1, .tcb = FAKE_PROCESS_BASE};
+        return 1;
+    case MOTOR_PINFO_MEMORY:
+        return process_memory(buffer, size);
+    case MOTOR_PINFO_GATE:
+        return process_gate(buffer);
+    default:
+        return 0;
+    }
+}
+
 motor_handle fake_gate(motor_handle endpoint, uint64_t badge)
 {
     struct object *o = object_new(GATE);
@@ -485,14 +533,22 @@ int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64
     case MOTOR_SYS_random:
         return c ? (int64_t)b : getrandom((void *)a, b, 0);
     case MOTOR_SYS_system_info:
+        if (a == MOTOR_SINFO_PROCESSES) {
+            if (fake_process.pid && c >= sizeof(uint32_t))
+                memcpy((void *)b, &fake_process.pid, sizeof(uint32_t));
+            return fake_process.pid != 0;
+        }
         memset((void *)b, 0, c);
         if (a == MOTOR_SINFO_MEMORY)
             ((struct motor_memory_info *)b)->total = ((struct motor_memory_info *)b)->free = 256u
                                                                                              << 20;
         return 0;
+    case MOTOR_SYS_process_open:
+        if (!a || a != fake_process.pid)
+            return -MOTOR_ENOENT;
+        return handle_add(object_new(PROCESS), MOTOR_RIGHTS_ALL);
     case MOTOR_SYS_process_info:
-        memset((void *)c, 0, d);
-        return 0;
+        return process_info((uint32_t)b, (void *)c, d);
     case MOTOR_SYS_debug_write:
         return fake_quiet ? 0 : (int64_t)fwrite((const void *)a, 1, b, stderr);
     default:

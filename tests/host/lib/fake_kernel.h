@@ -33,6 +33,14 @@ extern bool fake_quiet;
 /* Asked for each map() of another process; NULL: there are none. Result: as motor_map. */
 extern int64_t (*fake_map)(motor_handle vmo, uint64_t offset, uint64_t address, uint64_t length,
                            uint32_t flags);
+/*
+ * The one process there is, if pid is not 0: its labels, and its memory, which begins at
+ * FAKE_PROCESS_BASE. Its handles are those of the test.
+ */
+#define FAKE_PROCESS_BASE 0x10000u
+extern struct motor_process_info fake_process;
+extern const void *fake_process_memory;
+extern uint64_t fake_process_size;
 /* The caller of the call under way gives up: its token is dead. */
 void fake_cancel(void);
 

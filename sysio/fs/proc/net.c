@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * /proc/net: the net engine's sockets and interfaces, in Linux's columns. Asked for by a call,
+ * which the engine answers at once; it never waits for this one.
+ */
+#include "proc.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ANSWER_MAX  65536u
+#define DEADLINE_NS 1000000000u
+
+static motor_handle net;
+
+void procfs_set_net(motor_handle connector)
+{
+    net = connector;
+}
+
+/* what: of IO_NETINFO. Bytes of answer in a static buffer. */
+static size_t ask(uint32_t what, void **answer)
+{
+    static char bytes[ANSWER_MAX];
+    struct motor_msg m = {.op = IO_NETINFO,
+                          .nhandles = MOTOR_CALL_NOINTR,
+                          .word = {what},
+                          .out = bytes,
+                          .out_size = sizeof bytes,
+                          .deadline = clock_monotonic_ns() + DEADLINE_NS};
+    *answer = bytes;
+    if (!net || motor_call(net, &m) < 0 || m.status < 0)
+        return 0;
+    return (uint64_t)m.status < sizeof bytes ? (size_t)m.status : sizeof bytes;
+}
+
+static void put_address(struct text *t, const struct io_sockinfo *s, const uint8_t *address,
+                        uint16_t port)
+{
+    uint32_t words[4];
+    memcpy(words, address, sizeof words);
+    for (int i = 0; i < (s->family == 10 ? 4 : 1); i++)
+        put(t, "%08X", words[i]);
+    put(t, ":%04X", __builtin_bswap16(port));
+}
+
+static void put_sockets(struct text *t, uint32_t family, uint32_t type, const char *title)
+{
+    void *answer;
+    size_t n = ask(2, &answer) / sizeof(struct io_sockinfo), line = 0;
+    const struct io_sockinfo *s = answer;
+    put(t, "%s", title);
+    for (size_t i = 0; i < n; i++, s++) {
+        if (s->family != family || s->type != type)
+            continue;
+        put(t, "%4zu: ", line++);
+        put_address(t, s, s->own_address, s->own_port);
+        put(t, " ");
+        put_address(t, s, s->peer_address, s->peer_port);
+        put(t, " %02X %08X:%08X 00:00000000 00000000 %5u        0 %zu 1 0000000000000000%s\n",
+            s->state, s->tx_queue, s->rx_queue, s->uid, i + 1, type == 1 ? " 100 0 0 10 0" : " 0");
+    }
+}
+
+#define TITLE4 \
+    "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout " \
+    "inode\n"
+#define TITLE6 \
+    "  sl  local_address                         remote_address                        st tx_queue " \
+    "rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+
+void text_tcp(struct text *t)
+{
+    put_sockets(t, 2, 1, TITLE4);
+}
+
+void text_tcp6(struct text *t)
+{
+    put_sockets(t, 10, 1, TITLE6);
+}
+
+void text_udp(struct text *t)
+{
+    put_sockets(t, 2, 2, TITLE4);
+}
+
+void text_udp6(struct text *t)
+{
+    put_sockets(t, 10, 2, TITLE6);
+}
+
+void text_unix(struct text *t)
+{
+    put(t, "Num       RefCount Protocol Flags    Type St Inode Path\n");
+}
+
+/* Value of a line "name value" of the engine's counters. */
+static unsigned long long counter(const char *text, size_t size, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *at = text, *end = text + size; at && (size_t)(end - at) > length;) {
+        if (!memcmp(at, name, length) && at[length] == ' ')
+            return strtoull(at + length, NULL, 10);
+        at = memchr(at, '\n', (size_t)(end - at));
+        at = at ? at + 1 : NULL;
+    }
+    return 0;
+}
+
+void text_dev(struct text *t)
+{
+    void *answer;
+    unsigned long long rx, tx, rx_bytes, tx_bytes, dropped;
+    struct io_ifaddr each[8];
+    size_t n = ask(3, &answer);
+    n = n < ANSWER_MAX ? n : ANSWER_MAX - 1;
+    ((char *)answer)[n] = 0;
+    rx = counter(answer, n, "rx_frames");
+    tx = counter(answer, n, "tx_frames");
+    rx_bytes = counter(answer, n, "rx_bytes");
+    tx_bytes = counter(answer, n, "tx_bytes");
+    dropped = counter(answer, n, "rx_dropped");
+    n = ask(0, &answer) / sizeof *each;
+    n = n < 8 ? n : 8;
+    memcpy(each, answer, n * sizeof *each);
+    put(t,
+        "Inter-|   Receive                                                |  Transmit\n"
+        " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs "
+        "drop fifo colls carrier compressed\n");
+    for (size_t i = 0; i < n; i++) {
+        bool wire = strncmp(each[i].name, "lo", 3) != 0; /* what is counted is the device's */
+        put(t, "%6.15s: %llu %llu 0 %llu 0 0 0 0 %llu %llu 0 0 0 0 0 0\n", each[i].name,
+            wire ? rx_bytes : 0, wire ? rx : 0, wire ? dropped : 0, wire ? tx_bytes : 0,
+            wire ? tx : 0);
+    }
+}
+
+void text_route(struct text *t)
+{
+    void *answer;
+    size_t n = ask(0, &answer) / sizeof(struct io_ifaddr);
+    const struct io_ifaddr *a = answer;
+    put(t, "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n");
+    for (size_t i = 0; i < n; i++, a++)
+        if (a->address && strncmp(a->name, "lo", 3))
+            put(t, "%.15s\t%08X\t00000000\t0001\t0\t0\t0\t%08X\t0\t0\t0\n", a->name,
+                a->address & a->netmask, a->netmask);
+}
+
+void text_if_inet6(struct text *t)
+{
+    (void)t;
+}
