@@ -91,7 +91,7 @@ static const struct row rows[] = {
     TEXT(ROOT, "mounts", text_mounts),
     TEXT(ROOT, "cmdline", text_kernel_cmdline),
     FIXED(ROOT, "version", "Linux version 6.1.0-motor (Motor) #1 Motor\n"),
-    FIXED(ROOT, "filesystems", "nodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tdevpts\nnodev\tproc\n\text4\n"),
+    FIXED(ROOT, "filesystems", "nodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tdevpts\nnodev\tproc\n"),
     TEXT(MOTOR, "counters", text_counters),
     TEXT(MOTOR, "resolv.conf", text_resolv_conf),
     TEXT(NET, "tcp", text_tcp),
