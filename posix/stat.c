@@ -223,9 +223,11 @@ static long access_at(int directory, const char *path, int mode, int flags)
 {
     if (mode & ~(R_OK | W_OK | X_OK) || flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
+    const struct px_process *p = px_proc();
     return px_path_simple(directory, path, flags & AT_EMPTY_PATH, IO_ACCESS,
                           (uint64_t)(unsigned)mode,
-                          (uint64_t)(unsigned)(flags & (AT_EACCESS | AT_SYMLINK_NOFOLLOW)), 0);
+                          (uint64_t)(unsigned)(flags & (AT_EACCESS | AT_SYMLINK_NOFOLLOW)),
+                          p->uid != p->euid || p->gid != p->egid);
 }
 
 long px_sys_access(const char *path, int mode)

@@ -495,12 +495,34 @@ static int64_t call_utimens(struct request *q)
     return error;
 }
 
+/*
+ * The caller's real user and group instead of the effective ones. It says that they differ, and the
+ * kernel says what they are.
+ */
+static int take_real_ids(struct request *q)
+{
+    struct motor_process_info info;
+    int64_t h = motor_process_open(q->ev->pid, MOTOR_RIGHT_READ);
+    if (h < 0)
+        return -ESRCH;
+    int64_t status = motor_process_info((motor_handle)h, MOTOR_PINFO_BASIC, &info, sizeof info);
+    motor_handle_close((motor_handle)h);
+    if (status < 0)
+        return -ESRCH;
+    q->who.uid = info.ruid;
+    q->who.gid = info.rgid;
+    return 0;
+}
+
 static int64_t call_access(struct request *q)
 {
     struct inode *inode;
     if (q->ev->word[0] & ~(uint64_t)(R_OK | W_OK | X_OK))
         return -EINVAL;
-    int error = take_inode(q, q->ev->word[1] & AT_SYMLINK_NOFOLLOW, &inode);
+    int error = q->ev->word[2] && !(q->ev->word[1] & AT_EACCESS) ? take_real_ids(q) : 0;
+    if (error)
+        return error;
+    error = take_inode(q, q->ev->word[1] & AT_SYMLINK_NOFOLLOW, &inode);
     if (error)
         return error;
     error = q->ev->word[0] ? vfs_permission(inode, &q->who, (uint32_t)q->ev->word[0]) : 0;

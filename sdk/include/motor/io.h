@@ -68,7 +68,11 @@
  * AT_SYMLINK_NOFOLLOW
  */
 #define IO_UTIMENS   15u
-#define IO_ACCESS    16u /* path, w0 R_OK|W_OK|X_OK, w1 AT_EACCESS|AT_SYMLINK_NOFOLLOW */
+/*
+ * path, w0 R_OK|W_OK|X_OK, w1 AT_EACCESS|AT_SYMLINK_NOFOLLOW, w2 1: the caller's real user or group
+ * is not the effective one
+ */
+#define IO_ACCESS    16u
 #define IO_STATFS    17u /* path or empty -> out: struct io_statfs */
 #define IO_SYNC      18u /* w0 1: data only (fdatasync). Answered when the device has flushed */
 /*
