@@ -212,10 +212,9 @@ static void title(void)
         for (;;)
             pause();
     }
-    do
+    do /* the bytes come one after the other */
         read_text("/proc/%d/cmdline", pid);
-    while (text[0] != 'x');
-    CHECK(strspn(text, "x") == strlen(own_argv[0]));
+    while (strspn(text, "x") != strlen(own_argv[0]));
     end_child(pid);
 }
 
