@@ -162,7 +162,12 @@ long px_sys_shutdown(int fd, int how)
         return result;
     struct motor_msg msg = {.op = IO_SHUTDOWN, .deadline = MOTOR_NEVER};
     msg.word[0] = (uint64_t)how;
-    result = how < SHUT_RD || how > SHUT_RDWR ? -EINVAL : px_call(f->handle, &msg);
+    if (how < SHUT_RD || how > SHUT_RDWR)
+        result = -EINVAL;
+    else if (how == SHUT_WR && f->kind == PX_STREAM && px_stream_shut(f))
+        result = 0;
+    else
+        result = px_call(f->handle, &msg);
     if (result >= 0)
         px_file_changed(f);
     px_file_put(f);

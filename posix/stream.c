@@ -7,9 +7,11 @@
  */
 #include "stream.h"
 
+/* As the engine says, and as it will say when it has seen that sending was ended here. */
 static uint32_t slot_state(const struct px_stream *t)
 {
-    return __atomic_load_n(&t->slot->state, __ATOMIC_ACQUIRE);
+    uint32_t state = __atomic_load_n(&t->slot->state, __ATOMIC_ACQUIRE);
+    return PX_GLANCE(t->slot->client_flags) & IO_CLIENT_SHUT ? state | IO_STATE_TX_CLOSED : state;
 }
 
 long px_socket_error(struct px_file *f)
@@ -170,6 +172,31 @@ bool px_stream_set_flag(struct px_file *f, uint32_t flag, bool on)
         return false;
     if (on == (flag == IO_CLIENT_NODELAY) && unsent(t)) /* more may be sent than before */
         px_session_tell(t->session, t->index);
+    return true;
+}
+
+bool px_stream_shut(struct px_file *f)
+{
+    struct px_stream *t = &f->stream;
+    bool ours = false;
+    if (f->ops != &px_stream_ops || t->listening)
+        return false;
+    px_lock(&t->tx_lock); /* nobody is in the middle of a write */
+    uint32_t state = slot_state(t), wanted = IO_STATE_CONNECTED,
+             against = IO_STATE_AWAY | IO_STATE_TX_WAIT | IO_STATE_TX_CLOSED;
+    if ((state & (wanted | against)) == wanted) {
+        __atomic_fetch_or(&t->slot->client_flags, IO_CLIENT_SHUT, __ATOMIC_SEQ_CST);
+        ours = !px_stream_away(t);
+        if (!ours) /* meanwhile: before or after the engine took it along */
+            __atomic_fetch_and(&t->slot->client_flags, ~IO_CLIENT_SHUT, __ATOMIC_SEQ_CST);
+    }
+    px_unlock(&t->tx_lock);
+    if (!ours)
+        return false;
+    px_session_tell(t->session, t->index);
+    __atomic_fetch_add(&t->slot->seq, 1, __ATOMIC_SEQ_CST); /* who sleeps for space gets EPIPE */
+    if (__atomic_load_n(&t->slot->sleepers, __ATOMIC_SEQ_CST))
+        px_wake(&t->slot->seq, INT32_MAX, PX_WAIT_SHARED);
     return true;
 }
 

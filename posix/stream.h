@@ -93,6 +93,8 @@ void px_stream_tell(struct px_file *f);
  * is no slot to set it in.
  */
 bool px_stream_set_flag(struct px_file *f, uint32_t flag, bool on);
+/* shutdown(SHUT_WR) without a call; false: the engine has to be asked. */
+bool px_stream_shut(struct px_file *f);
 /* Ends a transfer that has failed or sent nothing: SIGPIPE, timeouts. */
 long px_stream_failed(long error, uint32_t flags);
 

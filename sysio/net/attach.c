@@ -259,6 +259,8 @@ static int move(struct socket *s, struct attachment *a)
     struct attachment *back = add(s, from, from_slot);
     if (!back)
         return -ENOMEM;
+    if (s->type == 1)
+        tcp_socket_take_shut(s);
     int error = leave_home(s);
     if (error) {
         if (s->shared) {

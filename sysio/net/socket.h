@@ -150,6 +150,8 @@ void socket_unpush(struct socket *s);          /* off its listener's list */
 /* 0 or negated errno */
 int socket_choose_source(const struct socket *s, const ip_addr_t *to, ip_addr_t *from);
 
+/* the client has ended sending in its slot (IO_CLIENT_SHUT) */
+void tcp_socket_take_shut(struct socket *s);
 /* acknowledged bytes of which lwIP does not tell any more (socket: may be NULL) */
 void tcp_socket_dropped(struct socket *s, uint32_t n);
 

@@ -454,6 +454,25 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, uint16_t size)
     return ERR_OK;
 }
 
+/* Sending ends, with what is in the ring. false: the client broke the rules. */
+static bool shut_sending(struct socket *s)
+{
+    if (s->state == SOCKET_CONNECTED && !socket_read_head(s)) {
+        tcp_socket_break(s);
+        return false;
+    }
+    s->tx_shut = true;
+    socket_set_state(s, IO_STATE_TX_CLOSED, 0);
+    return true;
+}
+
+void tcp_socket_take_shut(struct socket *s)
+{
+    if (s->shared && !s->tx_shut && s->state == SOCKET_CONNECTED && s->tx_session == s->session &&
+        __atomic_load_n(&s->shared->client_flags, __ATOMIC_SEQ_CST) & IO_CLIENT_SHUT)
+        shut_sending(s);
+}
+
 void tcp_socket_changed(struct socket *s)
 {
     if (s->state == SOCKET_LISTENING) {
@@ -461,6 +480,7 @@ void tcp_socket_changed(struct socket *s)
         return;
     }
     receive_push(s);
+    tcp_socket_take_shut(s);
     if (s->state == SOCKET_CONNECTED)
         tcp_socket_pump(s);
     receive_release(s);
@@ -481,12 +501,8 @@ int tcp_socket_shutdown(struct socket *s, int how)
     if (s->state != SOCKET_CONNECTED && !(s->state == SOCKET_ENDED && s->accepted))
         return -ENOTCONN;
     if (wr && !s->tx_shut) {
-        if (s->state == SOCKET_CONNECTED && !socket_read_head(s)) {
-            tcp_socket_break(s);
+        if (!shut_sending(s))
             return 0;
-        }
-        s->tx_shut = true;
-        socket_set_state(s, IO_STATE_TX_CLOSED, 0);
         tcp_socket_pump(s);
     }
     if (rd && !s->rx_shut) {

@@ -412,6 +412,11 @@ static inline uint64_t io_place(uint64_t page, uint32_t order, uint32_t base)
  */
 #define IO_CLIENT_CORK       (1u << 1)
 #define IO_CLIENT_NODELAY    (1u << 2) /* TCP_NODELAY */
+/*
+ * shutdown(SHUT_WR): nothing follows tx_head; after setting it, set the to_engine bit. Only at
+ * home, connected, without IO_STATE_TX_WAIT; the engine's answer is IO_STATE_TX_CLOSED
+ */
+#define IO_CLIENT_SHUT       (1u << 3)
 
 struct io_slot { /* 128 bytes: a cache line for each writer */
     /* written by the engine */

@@ -165,6 +165,11 @@ static void push_accepts(struct sock *l)
 static bool pump(struct sock *s)
 {
     uint8_t piece[8192];
+    if (s->state == CONNECTED && !s->shut && /* before the head, which is final then */
+        __atomic_load_n(&s->shared->client_flags, __ATOMIC_SEQ_CST) & IO_CLIENT_SHUT) {
+        s->shut = true;
+        state_set(s, IO_STATE_TX_CLOSED);
+    }
     uint32_t head = __atomic_load_n(&s->shared->tx_head, __ATOMIC_ACQUIRE),
              used = head - s->tx_tail;
     uint64_t place = __atomic_load_n(&s->shared->tx_place, __ATOMIC_RELAXED);
