@@ -2,6 +2,8 @@
 /* Names, system information, capabilities, prctl and other small calls. */
 #include "internal.h"
 
+#include <motor/io.h>
+
 /* ---- names ---- */
 
 struct linux_utsname {
@@ -124,13 +126,59 @@ long px_sys_syslog(int type, void *buffer, int length)
     return type < 0 || type > 10 ? -EINVAL : -EPERM;
 }
 
+/*
+ * reboot(2). A machine that is halted would only cost its host: HALT is POWER_OFF. There is no
+ * Ctrl-Alt-Del whose meaning could be set.
+ */
+#define REBOOT_MAGIC1  0xfee1deadu
+#define REBOOT_MAGIC2  672274793u
+#define REBOOT_MAGIC2A 85072278u
+#define REBOOT_MAGIC2B 369367448u
+#define REBOOT_MAGIC2C 537993216u
+
+#define REBOOT_RESTART   0x01234567u
+#define REBOOT_RESTART2  0xa1b2c3d4u
+#define REBOOT_HALT      0xcdef0123u
+#define REBOOT_POWER_OFF 0x4321fedcu
+#define REBOOT_CAD_ON    0x89abcdefu
+#define REBOOT_CAD_OFF   0u
+
+static bool reboot_magic(unsigned magic1, unsigned magic2)
+{
+    return magic1 == REBOOT_MAGIC1 && (magic2 == REBOOT_MAGIC2 || magic2 == REBOOT_MAGIC2A ||
+                                       magic2 == REBOOT_MAGIC2B || magic2 == REBOOT_MAGIC2C);
+}
+
 long px_sys_reboot(int magic1, int magic2, unsigned command, void *argument)
 {
-    (void)magic1;
-    (void)magic2;
-    (void)command;
-    (void)argument;
-    return -EPERM;
+    struct motor_msg msg = {.op = IO_POWER, .deadline = MOTOR_NEVER};
+    char text[256];
+    if (px_proc()->euid != 0) {
+        return -EPERM;
+    }
+    if (!reboot_magic((unsigned)magic1, (unsigned)magic2)) {
+        return -EINVAL;
+    }
+    switch (command) {
+    case REBOOT_CAD_ON:
+    case REBOOT_CAD_OFF:
+        return 0;
+    case REBOOT_RESTART2: /* of a longer string Linux takes the beginning */
+        if (px_copy_string(text, argument, sizeof(text)) == -EFAULT) {
+            return -EFAULT;
+        }
+        /* fall through */
+    case REBOOT_RESTART:
+        msg.word[0] = IO_POWER_RESET;
+        break;
+    case REBOOT_HALT:
+    case REBOOT_POWER_OFF:
+        msg.word[0] = IO_POWER_OFF;
+        break;
+    default:
+        return -EINVAL;
+    }
+    return px_call(px_proc()->tty, &msg);
 }
 
 long px_sys_personality(unsigned long persona)

@@ -31,9 +31,12 @@ static struct waiting *waiting; /* oldest first */
 static struct engine_timer again;
 static uint64_t pass; /* counts the times that those who wait are tried */
 static bool channel;
+/* The end of the machine: the first one that is asked for is what happens. */
 static struct {
-    uint64_t token; /* 0: none */
-    bool sent;
+    bool begun, sent;
+    bool power;     /* ends it here, in `mode`; else whoever called TTY_FINISH does */
+    uint32_t mode;  /* MOTOR_POWER_* */
+    uint64_t token; /* of TTY_FINISH */
     uint32_t frame, size;
     char bytes[512];
 } finish;
@@ -236,6 +239,55 @@ static void cancel(uint64_t token)
     }
 }
 
+/* ---- the end ---- */
+
+static void finish_begin(struct motor_event *ev)
+{
+    if (finish.begun)
+        return; /* the machine ends before there is an answer */
+    int64_t n = event_read(ev, 0, finish.bytes, sizeof finish.bytes);
+    finish.begun = true;
+    finish.token = ev->token;
+    finish.frame = (uint32_t)ev->word[0];
+    finish.size = n < 0 ? 0 : (uint32_t)n;
+    finish.sent = !channel;
+}
+
+/* Answered only when it is refused. */
+static void power_begin(struct motor_event *ev)
+{
+    if (ev->uid || ev->word[0] > IO_POWER_RESET) {
+        engine_reply(&tty_engine, ev->token, ev->uid ? -EPERM : -EINVAL);
+        return;
+    }
+    if (finish.begun)
+        return;
+    finish.begun = finish.power = true;
+    finish.mode = ev->word[0] == IO_POWER_OFF ? MOTOR_POWER_OFF : MOTOR_POWER_RESET;
+    finish.frame = MOTOR_FRAME_EXIT;
+    finish.size = sizeof(uint32_t); /* the status of a program that succeeded: 0 */
+    finish.sent = !channel;
+}
+
+static void finish_try(void)
+{
+    if (!finish.begun)
+        return;
+    if (!finish.sent)
+        finish.sent = channel_frame(finish.frame, finish.bytes, finish.size);
+    if (channel)
+        channel_turn_end();
+    if (!finish.sent || !console_drained() || (channel && !channel_drained()))
+        return;
+    if (finish.power)
+        motor_power(MOTOR_BOOT_HARDWARE, finish.mode, 0);
+    if (finish.token) {
+        engine_reply(&tty_engine, finish.token, 0);
+        engine_flush(&tty_engine);
+        finish.token = 0;
+    }
+}
+
 /* ---- the other calls ---- */
 
 static void stat_object(struct motor_event *ev, const struct tty_object *o)
@@ -277,6 +329,8 @@ static void call_connector(struct motor_event *ev)
         session_open(ev);
     else if (ev->op == IO_PIPE)
         give_pipe(ev);
+    else if (ev->op == IO_POWER)
+        power_begin(ev);
     else
         give_gate(ev, ev->op == IO_TTY_OPEN ? tty_open((uint32_t)ev->word[0]) : -ENOSYS,
                   MOTOR_FD_TTY, 0);
@@ -338,32 +392,6 @@ static void call_object(struct motor_event *ev, struct tty_object *o)
         status = ev->op < IO_SESSION_OPEN ? -ENOTDIR : -ENOSYS;
     }
     engine_reply(&tty_engine, ev->token, status);
-}
-
-/* ---- the end ---- */
-
-static void finish_begin(struct motor_event *ev)
-{
-    int64_t n = event_read(ev, 0, finish.bytes, sizeof finish.bytes);
-    finish.token = ev->token;
-    finish.frame = (uint32_t)ev->word[0];
-    finish.size = n < 0 ? 0 : (uint32_t)n;
-    finish.sent = !channel;
-}
-
-static void finish_try(void)
-{
-    if (!finish.token)
-        return;
-    if (!finish.sent)
-        finish.sent = channel_frame(finish.frame, finish.bytes, finish.size);
-    if (channel)
-        channel_turn_end();
-    if (finish.sent && console_drained() && (!channel || channel_drained())) {
-        engine_reply(&tty_engine, finish.token, 0);
-        engine_flush(&tty_engine);
-        finish.token = 0;
-    }
 }
 
 /* ---- the engine ---- */

@@ -260,6 +260,14 @@ struct io_statfs {
  */
 #define IO_PIPE        81u
 /*
+ * On the tty connector, for root only (-EPERM): ends the machine when all output has reached the
+ * devices. w0 IO_POWER_*. No answer on success. Under motor-run the program has then ended with
+ * status 0. Files are not synchronized first: that is the caller's part, as in reboot(2)
+ */
+#define IO_POWER       82u
+#define IO_POWER_OFF   0u
+#define IO_POWER_RESET 1u
+/*
  * A status -IO_EBACKGROUND of IO_READ, IO_WRITE and IO_CONTROL on a terminal: the caller's process
  * group is in the background. The runtime stops it by SIGTTIN or SIGTTOU, or, when that is ignored
  * or blocked, repeats the call with w2 1 (but for reads, which then fail with EIO).
