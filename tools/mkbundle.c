@@ -20,6 +20,7 @@ __attribute__((noreturn)) static void usage(void)
         "  -m PATH[:MODE]           an empty directory\n"
         "  -l TARGET:PATH           a symbolic link\n"
         "  -e NAME=VALUE            environment of PROGRAM\n"
+        "  -1                       PROGRAM is process 1: orphans become its children\n"
         "  -w 'PROGRAM [ARG]...'    a program that runs beside PROGRAM, split at blanks; up to nine\n"
         "PROGRAM is the guest's path of what is started; ARG0 is PROGRAM if not given.\n"
         "Later options replace what earlier ones put at the same path.\n",
@@ -96,10 +97,12 @@ int main(int argc, char **argv)
     struct bundle *b = bundle_new();
     char *environment[argc + 1];
     size_t variables = 0;
-    uint32_t companions = 0;
-    for (int option; (option = getopt(argc, argv, "+i:f:d:m:l:e:w:")) != -1;) {
+    uint32_t companions = 0, flags = 0;
+    for (int option; (option = getopt(argc, argv, "+i:f:d:m:l:e:w:1")) != -1;) {
         if (option == 'e')
             environment[variables++] = optarg;
+        else if (option == '1')
+            flags |= MOTOR_RUN_INIT;
         else if (option == 'w')
             check(add_companion(b, ++companions, optarg), b);
         else
@@ -114,7 +117,7 @@ int main(int argc, char **argv)
     if (optind < argc) {
         char *path = argv[optind];
         char **args = optind + 1 < argc ? &argv[optind + 1] : &argv[optind];
-        check(bundle_set_run(b, 0, 0, path, args, environment), b);
+        check(bundle_set_run(b, 0, flags, path, args, environment), b);
     }
 
     int fd = open(out, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);

@@ -310,7 +310,7 @@ static struct program program_prepare(const struct start_run *run, motor_handle 
     if (program_check(run, message, sizeof message))
         start_failed(run->flags, message);
     int64_t exec = fs_open_handle(run->path, O_RDONLY, true);
-    int64_t process = motor_process_create(0);
+    int64_t process = motor_process_create(run->flags & MOTOR_RUN_INIT ? MOTOR_PROCESS_INIT : 0);
     if (exec < 0 || process < 0)
         no_start(run, "the process", exec < 0 ? exec : process);
     p.process = (motor_handle)process;

@@ -121,6 +121,8 @@ struct motor_run {
 #define MOTOR_RUN_CHANNEL (1u << 0)
 #define MOTOR_RUN_TRACE   (1u << 1)
 #define MOTOR_RUN_MISSING (1u << 2)
+/* it is process 1 (MOTOR_PROCESS_INIT), whose children orphans become; not for companions */
+#define MOTOR_RUN_INIT    (1u << 3)
 /*
  * When the program ends: with CHANNEL an EXIT frame is sent; then the VM powers off (status 0 of
  * QEMU when the program exited 0 or with CHANNEL).
