@@ -34,8 +34,11 @@ struct block_request {
     struct block_part parts[BLOCK_PARTS_MAX];
     int status; /* for done(): 0 or a negated errno */
     void (*done)(struct block_request *r);
-    void *context;              /* of who submitted it */
-    struct block_request *next; /* the driver's, while it has the request */
+    void *context; /* of who submitted it */
+    /* the driver's, while it has the request: */
+    struct block_request *next;
+    uint64_t taken;  /* bytes handed over */
+    uint32_t pieces; /* of them, in flight */
 };
 
 struct block_device {

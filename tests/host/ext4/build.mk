@@ -11,5 +11,11 @@ $(EXT4_TESTS:%=$(BUILD)/tests/host/%): $(BUILD)/tests/host/%: $(BUILD)/tests/obj
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(FS_TEST_FLAGS) -o $@ $^
 
+$(BUILD)/tests/host/virtio_blk: $(addprefix $(BUILD)/tests/obj/san/,tests/host/ext4/virtio_blk.o sysio/block/virtio_blk.o sysio/block/block.o sysio/base/fiber.o)
+	$(call say,HOSTLD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(FS_TEST_FLAGS) -o $@ $^
+
+HOST_TESTS += $(BUILD)/tests/host/virtio_blk
 HOST_TESTS += $(EXT4_TESTS:%=$(BUILD)/tests/host/%)
 -include $(EXT4_TEST_OBJ:.o=.d) $(EXT4_TESTS:%=$(BUILD)/tests/obj/san/tests/host/ext4/%.d)
