@@ -437,7 +437,7 @@ long px_sys_syncfs(int fd)
 
 long px_sys_sync(void)
 {
-    struct motor_msg msg = {.op = IO_SYNC, .deadline = MOTOR_NEVER};
+    struct motor_msg msg = {.op = IO_SYNC, .word = {IO_SYNC_ALL}, .deadline = MOTOR_NEVER};
     px_call(px_proc()->root, &msg);
     return 0;
 }

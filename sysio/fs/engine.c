@@ -3,6 +3,7 @@
  * The fs engine's messages. Each IO_* call is decoded here (handle, path, words), then done by
  * vfs.c or by the inode's file system. All calls are answered at once: nothing in memory waits.
  */
+#include "../base/fiber.h"
 #include "data.h"
 
 #include <errno.h>
@@ -547,9 +548,14 @@ static int64_t call_statfs(struct request *q)
 
 static int64_t call_sync(struct request *q)
 {
+    struct inode *inode = q->file->inode;
+    if (q->ev->word[0] == IO_SYNC_ALL)
+        return disks_sync();
     if (q->file->flags & O_PATH)
         return -EBADF;
-    return S_ISREG(q->file->inode->mode) || S_ISDIR(q->file->inode->mode) ? 0 : -EINVAL;
+    if (!S_ISREG(inode->mode) && !S_ISDIR(inode->mode))
+        return -EINVAL;
+    return inode->ops->sync ? inode->ops->sync(inode) : 0;
 }
 
 static int64_t call_map(struct request *q)
@@ -738,9 +744,22 @@ static int64_t (*const calls[])(struct request *) = {
     [IO_SEEK] = call_seek,
 };
 
-static void fs_event(struct engine *e, struct motor_event *ev)
+/* Not an index of the table of badges: see badge_add(). */
+#define CONTROL_BADGE 1000u
+
+static void fs_message(struct motor_event *ev)
 {
+    static bool finished; /* the inodes of disks lead nowhere */
+    struct engine *e = &fs_engine;
     struct file *file = badge_get(&e->badges, ev->badge);
+    if (ev->kind == MOTOR_EVENT_CALL && (finished || ev->badge == CONTROL_BADGE)) {
+        if (!finished)
+            disks_finish();
+        finished = true;
+        engine_reply(e, ev->token, ev->badge == CONTROL_BADGE ? 0 : -EIO);
+    }
+    if (finished)
+        return;
     if (ev->kind == MOTOR_EVENT_CLOSED && file)
         file_free(file);
     if (ev->kind != MOTOR_EVENT_CALL)
@@ -751,12 +770,44 @@ static void fs_event(struct engine *e, struct motor_event *ev)
     } else if (ev->op < sizeof calls / sizeof *calls && calls[ev->op]) {
         struct request q = {.ev = ev, .file = file, .who = {ev->pid, ev->uid, ev->gid, ev->sid}};
         status = calls[ev->op](&q);
+        disks_publish();
         hot_publish();
     }
     if (status <= FS_OWN_FD(0) && status != NO_REPLY)
         status = -status;
     if (status != NO_REPLY)
         engine_reply(e, ev->token, status);
+}
+
+static void fs_event(struct engine *e, struct motor_event *ev)
+{
+    (void)e;
+    if (ev->kind == MOTOR_EVENT_NOTIFY && disks_interrupt(ev->badge))
+        return;
+    if (disks_mounted())
+        work_add(ev, fs_message);
+    else
+        fs_message(ev);
+}
+
+static void fs_turn_end(struct engine *e)
+{
+    do
+        work_run();
+    while (fiber_run());
+    e->again |= disks_turn();
+}
+
+void fs_finish(bool running)
+{
+    struct motor_msg m = {.deadline = MOTOR_NEVER};
+    if (!disks_mounted())
+        return;
+    int64_t gate = running ? engine_gate(&fs_engine, CONTROL_BADGE) : -1;
+    if (gate >= 0)
+        motor_call((motor_handle)gate, &m);
+    else if (!running)
+        disks_finish_now();
 }
 
 /* ---- start ---- */
@@ -829,6 +880,10 @@ bool fs_init(const void *bundle, uint64_t bundle_size, motor_handle bundle_vmo)
         return false;
     bundle_fill(bundle, bundle_size);
     make_base();
-    return devfs_init(&dev) && devpts_init(&pts) && procfs_init(&proc) &&
-           tmpfs_init(&shm, "shm", 01777) && !vfs_mount(&shm, "/dev/shm");
+    if (!devfs_init(&dev) || !devpts_init(&pts) || !procfs_init(&proc) ||
+        !tmpfs_init(&shm, "shm", 01777) || vfs_mount(&shm, "/dev/shm"))
+        return false;
+    fs_engine.turn_end = fs_turn_end;
+    disks_init();
+    return true;
 }

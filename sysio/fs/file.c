@@ -97,12 +97,16 @@ void file_open_reply(struct engine *e, struct motor_event *ev, const struct cred
         engine_reply(e, ev->token, -ENFILE);
         return;
     }
-    struct motor_reply *r = engine_reply(e, ev->token, 0);
-    int64_t error = f->inode->ops->open && !(flags & O_PATH) ? f->inode->ops->open(f, who, r) : 0;
+    struct motor_reply opened = {0}; /* not one of the engine's: what follows may sleep */
+    int64_t error =
+        f->inode->ops->open && !(flags & O_PATH) ? f->inode->ops->open(f, who, &opened) : 0;
     if (!error)
         error = truncate_for_open(inode, who, flags, created);
     struct io_stat st;
     inode_stat(inode, &st);
+    struct motor_reply *r = engine_reply(e, ev->token, 0);
+    opened.token = r->token;
+    *r = opened;
     if (error == 1) { /* the reply has another engine's handle */
         file_free(f);
         r->status = 0;

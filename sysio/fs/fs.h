@@ -119,6 +119,8 @@ struct inode_ops {
     int64_t (*control)(struct file *file, struct motor_event *ev);
     uint64_t (*blocks)(struct inode *inode); /* of 512 bytes */
     int (*setattr)(struct inode *inode);     /* may refuse changes of mode, owner, times */
+    void (*changed)(struct inode *inode);    /* mode, owner or times were changed */
+    int (*sync)(struct inode *inode);        /* NULL: nothing to do */
     void (*statfs)(struct inode *inode, struct io_statfs *out);
     /* the last reference went: free it unless a name leads to it */
     void (*release)(struct inode *inode);
@@ -322,7 +324,36 @@ int device_open_master(const struct file *file, const struct cred *who, struct m
 /* Whom to ask about the network: a connector gate of the net engine. Before the engine runs. */
 void procfs_set_net(motor_handle connector);
 
+/* ---- disk.c ---- */
+
+/* Finds the machine's disks, and mounts each that has ext4 on /mnt/NAME. Before the engine runs. */
+void disks_init(void);
+bool disks_mounted(void); /* calls may have to wait: they run in fibers */
+void disks_publish(void); /* after each message: changed attributes go to their disks */
+int disks_sync(void);
+/* unmounts all, in a fiber; nothing of them is used after */
+void disks_finish(void);
+void disks_finish_now(void);          /* the same, with turns of the engine until it is done */
+bool disks_interrupt(uint64_t badge); /* a notification of a disk's gate; false: it is of no disk */
+bool disks_turn(void);                /* at the end of a turn: true: another one at once */
+
+/* ---- work.c ---- */
+
+/*
+ * Calls that may wait: one after the other, in a fiber, in the order of their arrival. The event is
+ * copied, and its handles are taken.
+ */
+void work_add(struct motor_event *ev, void (*handle)(struct motor_event *ev));
+/* to begin work that was added, from the loop */
+void work_run(void);
+
 /* ---- engine.c ---- */
+
+/*
+ * All is written, and all disks are unmounted; calls that come later fail. From another thread,
+ * when the engine runs in its own.
+ */
+void fs_finish(bool running);
 
 extern struct engine fs_engine;
 /* everything but the thread */

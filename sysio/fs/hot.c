@@ -103,6 +103,8 @@ int hot_begin(struct inode *inode, motor_handle *page)
 
 void hot_changed(struct inode *inode)
 {
+    if (inode->ops->changed)
+        inode->ops->changed(inode);
     if (inode->hot)
         any_changed = inode->hot->changed = true;
 }

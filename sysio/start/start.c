@@ -18,6 +18,7 @@
 enum { BADGE_EXIT = 1, BADGE_ENTROPY = 2 };
 
 static struct engine engine;
+static bool fs_runs; /* the fs engine, in its thread */
 
 /* ---- what to run ---- */
 
@@ -55,6 +56,7 @@ static _Noreturn void finish(uint32_t frame, const void *data, uint32_t size, bo
 {
     struct motor_msg m = {
         .op = TTY_FINISH, .word = {frame}, .in = data, .in_size = size, .deadline = MOTOR_NEVER};
+    fs_finish(fs_runs);
     int64_t gate = engine_gate(&tty_engine, TTY_CONTROL + 1);
     if (gate >= 0)
         motor_call((motor_handle)gate, &m);
@@ -374,6 +376,7 @@ void start_program(const void *bundle, uint64_t bundle_size, const struct start_
     procfs_set_net(net);
     if (!engine_start(&fs_engine, 256 << 10)) /* from here on the fs engine belongs to its thread */
         no_start(run, "the fs engine", -MOTOR_ENOMEM);
+    fs_runs = true;
     for (uint32_t i = 0; i < count; i++)
         program_go(&runs[i], &programs[i]);
     for (;;) {

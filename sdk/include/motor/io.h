@@ -74,7 +74,9 @@
  */
 #define IO_ACCESS    16u
 #define IO_STATFS    17u /* path or empty -> out: struct io_statfs */
-#define IO_SYNC      18u /* w0 1: data only (fdatasync). Answered when the device has flushed */
+/* w0 1: data only (fdatasync); IO_SYNC_ALL: of all files. Answered when the device has flushed */
+#define IO_SYNC      18u
+#define IO_SYNC_ALL  2u
 /*
  * w0 PROT_* wanted (write: shared writable mapping) -> handle[0]: vmo; w0: offset of the file's
  * byte 0 in it; w1: size

@@ -56,6 +56,8 @@ int ext4_sync(struct ext4 *fs);
 
 int ext4_root(struct ext4 *fs, struct ext4_node **out);
 void ext4_get(struct ext4_node *n);
+/* A word of whoever uses the node, NULL at first; it must be NULL again at the last ext4_put(). */
+void **ext4_owner(struct ext4_node *n);
 /* the last reference to a removed file frees its blocks */
 void ext4_put(struct ext4_node *n);
 void ext4_attributes(struct ext4_node *n, struct ext4_attributes *out);

@@ -116,6 +116,7 @@ struct ext4 {
 struct ext4_node {
     struct ext4 *fs;
     uint32_t ino, refs;
+    void *owner;
     struct ext4_inode raw;
     uint64_t size; /* as in raw */
     uint32_t csum_seed;

@@ -395,6 +395,11 @@ int ext4_root(struct ext4 *fs, struct ext4_node **out)
     return error;
 }
 
+void **ext4_owner(struct ext4_node *n)
+{
+    return &n->owner;
+}
+
 void ext4_get(struct ext4_node *n)
 {
     n->refs++;

@@ -1,0 +1,549 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ext4 behind the VFS: finds the machine's disks, mounts them, and translates. An inode here holds
+ * one reference to its node; the node's owner word leads back, so that there is one inode for each.
+ *
+ * Mode, owner and times are changed in struct inode by the VFS, which calls disk_changed(); they
+ * reach the node at the end of the message. All else is changed by ext4 and read back at once.
+ */
+#include "../base/fiber.h"
+#include "../block/virtio_blk.h"
+#include "ext4/ext4.h"
+#include "fs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define DISKS_MAX    8u
+#define WRITE_BACK   (5ull * 1000000000u) /* ns that a change may stay in memory only */
+#define FIRST_BADGE  2000u                /* not in the table of badges */
+#define EXT4_STATFS  0xef53u
+#define COOKIE_FIRST 2u
+
+struct disk {
+    struct block_device *device;
+    struct ext4 *fs;
+    struct mount mount;
+    char path[16];
+    struct engine_timer timer;
+    bool writing;
+};
+
+struct disk_inode {
+    struct inode inode; /* first */
+    struct ext4_node *node;
+    bool changed;
+    struct disk_inode *next_changed;
+};
+
+static struct disk disks[DISKS_MAX];
+static uint32_t disk_count, mounted;
+static struct disk_inode *changed;
+static const struct inode_ops disk_ops;
+
+static struct disk_inode *of(struct inode *inode)
+{
+    return (struct disk_inode *)inode;
+}
+
+static struct disk *disk_of(const struct inode *inode)
+{
+    return (struct disk *)((char *)inode->mount - offsetof(struct disk, mount));
+}
+
+/* ---- inodes ---- */
+
+/* What ext4 knows into the inode, unless the VFS has changed it just now. */
+static void refresh(struct inode *inode)
+{
+    struct ext4_attributes a;
+    ext4_attributes(of(inode)->node, &a);
+    inode->size = a.size;
+    inode->nlink = a.nlink;
+    inode->rdev = a.rdev;
+    inode->btime = a.btime;
+    if (of(inode)->changed)
+        return;
+    inode->mode = a.mode;
+    inode->uid = a.uid;
+    inode->gid = a.gid;
+    inode->atime = a.atime;
+    inode->mtime = a.mtime;
+    inode->ctime = a.ctime;
+}
+
+static void set_name(struct inode *inode, struct inode *parent, const char *name, size_t length)
+{
+    char *copy = strndup(name, length);
+    if (!copy)
+        return; /* it keeps the one it had */
+    free(inode->name);
+    inode->name = copy;
+    inode_get(parent);
+    inode_put(inode->parent);
+    inode->parent = parent;
+    inode->linked = true;
+}
+
+/* The inode of a node; takes over the node's reference. */
+static int wrap(struct mount *m, struct ext4_node *node, struct inode *parent, const char *name,
+                size_t length, struct inode **out)
+{
+    void **owner = ext4_owner(node);
+    struct disk_inode *i = *owner;
+    if (i) {
+        inode_get(&i->inode);
+        ext4_put(node);
+    } else {
+        i = calloc(1, sizeof *i);
+        if (!i) {
+            ext4_put(node);
+            return -ENOMEM;
+        }
+        struct ext4_attributes a;
+        ext4_attributes(node, &a);
+        i->inode = (struct inode){.ops = &disk_ops, .mount = m, .ino = a.ino, .refs = 1};
+        i->node = node;
+        *owner = i;
+        refresh(&i->inode);
+    }
+    if (parent && !i->inode.linked)
+        set_name(&i->inode, parent, name, length);
+    *out = &i->inode;
+    return 0;
+}
+
+static void write_attributes(struct disk_inode *i)
+{
+    struct inode *inode = &i->inode;
+    struct ext4_attributes a = {.mode = inode->mode,
+                                .uid = inode->uid,
+                                .gid = inode->gid,
+                                .atime = inode->atime,
+                                .mtime = inode->mtime,
+                                .ctime = inode->ctime};
+    ext4_set_attributes(i->node, &a,
+                        EXT4_SET_MODE | EXT4_SET_OWNER | EXT4_SET_ATIME | EXT4_SET_MTIME |
+                            EXT4_SET_CTIME);
+}
+
+void disks_publish(void)
+{
+    while (changed) {
+        struct disk_inode *i = changed;
+        write_attributes(i);
+        changed = i->next_changed;
+        i->changed = false;
+        inode_put(&i->inode);
+    }
+}
+
+static void disk_changed(struct inode *inode)
+{
+    struct disk_inode *i = of(inode);
+    if (i->changed)
+        return;
+    i->changed = true;
+    inode_get(inode);
+    i->next_changed = changed;
+    changed = i;
+}
+
+static void disk_release(struct inode *inode)
+{
+    struct disk_inode *i = of(inode);
+    hot_end(inode);
+    *ext4_owner(i->node) = NULL;
+    ext4_put(i->node);
+    inode_put(inode->parent);
+    free(inode->name);
+    free(i);
+}
+
+static int disk_setattr(struct inode *inode)
+{
+    return ext4_read_only(disk_of(inode)->fs) ? -EROFS : 0;
+}
+
+/* ---- names ---- */
+
+static int disk_lookup(struct inode *dir, const struct cred *who, const char *name, size_t length,
+                       struct inode **out)
+{
+    struct ext4_node *node;
+    (void)who;
+    int error = ext4_lookup(of(dir)->node, name, length, &node);
+    return error ? error : wrap(dir->mount, node, dir, name, length, out);
+}
+
+static struct ext4_new new_of(const struct create_args *args)
+{
+    return (struct ext4_new){.mode = args->mode,
+                             .uid = args->uid,
+                             .gid = args->gid,
+                             .rdev = args->rdev,
+                             .target = args->target,
+                             .target_size = args->target_size};
+}
+
+static int disk_create(struct inode *dir, const char *name, size_t length,
+                       const struct create_args *args, struct inode **out)
+{
+    struct ext4_node *node;
+    struct ext4_new new = new_of(args);
+    int error = ext4_create(of(dir)->node, name, length, &new, &node);
+    refresh(dir);
+    return error ? error : wrap(dir->mount, node, dir, name, length, out);
+}
+
+static int disk_tmpfile(struct inode *dir, const struct create_args *args, struct inode **out)
+{
+    struct ext4_node *node;
+    struct ext4_new new = new_of(args);
+    int error = ext4_tmpfile(of(dir)->node, &new, &node);
+    return error ? error : wrap(dir->mount, node, NULL, NULL, 0, out);
+}
+
+static int disk_link(struct inode *dir, const char *name, size_t length, struct inode *target)
+{
+    int error = ext4_link(of(dir)->node, name, length, of(target)->node);
+    if (!error && !target->linked)
+        set_name(target, dir, name, length);
+    refresh(dir);
+    refresh(target);
+    return error;
+}
+
+static bool has_name(const struct inode *inode, const struct inode *dir, const char *name,
+                     size_t length)
+{
+    return inode->parent == dir && inode->name && strlen(inode->name) == length &&
+           !memcmp(inode->name, name, length);
+}
+
+static int disk_unlink(struct inode *dir, const char *name, size_t length, struct inode *target)
+{
+    int error = ext4_unlink(of(dir)->node, name, length);
+    if (!error && has_name(target, dir, name, length))
+        target->linked = false;
+    refresh(dir);
+    refresh(target);
+    return error;
+}
+
+static int disk_rename(struct inode *old_dir, const char *old_name, size_t old_length,
+                       struct inode *inode, struct inode *new_dir, const char *new_name,
+                       size_t new_length, struct inode *target, bool exchange)
+{
+    int error = ext4_rename(of(old_dir)->node, old_name, old_length, of(new_dir)->node, new_name,
+                            new_length, exchange);
+    if (!error) {
+        if (target && exchange)
+            set_name(target, old_dir, old_name, old_length);
+        else if (target && has_name(target, new_dir, new_name, new_length))
+            target->linked = false;
+        set_name(inode, new_dir, new_name, new_length);
+    }
+    refresh(inode);
+    refresh(old_dir);
+    refresh(new_dir);
+    if (target)
+        refresh(target);
+    return error;
+}
+
+static bool disk_empty(struct inode *dir)
+{
+    return ext4_empty(of(dir)->node) == 1;
+}
+
+static bool tell(void *context, uint64_t ino, uint64_t next, unsigned type, const char *name,
+                 size_t length)
+{
+    struct dir_sink *sink = context;
+    return sink->entry(sink, ino, next + COOKIE_FIRST, DTTOIF(type), name, length);
+}
+
+static int disk_readdir(struct inode *dir, const struct cred *who, uint64_t cookie,
+                        struct dir_sink *sink)
+{
+    (void)who;
+    return ext4_list(of(dir)->node, cookie - COOKIE_FIRST, tell, sink);
+}
+
+static int64_t disk_readlink(struct inode *inode, const struct cred *who, char *buffer, size_t size)
+{
+    (void)who;
+    return ext4_readlink(of(inode)->node, buffer, size);
+}
+
+/* ---- bytes ---- */
+
+static int disk_open(struct file *file, const struct cred *who, struct motor_reply *reply)
+{
+    (void)who, (void)reply;
+    uint32_t mode = file->inode->mode;
+    return S_ISREG(mode) || S_ISDIR(mode) || S_ISLNK(mode) || (file->flags & O_PATH) ? 0 : -ENXIO;
+}
+
+static int64_t to_caller(void *context, void *page, uint64_t size)
+{
+    return transfer_from_buffer(context, page, size);
+}
+
+static int64_t from_caller(void *context, void *page, uint64_t size)
+{
+    return transfer_to_buffer(context, page, size);
+}
+
+static int64_t disk_read(struct file *file, struct transfer *t, uint64_t offset)
+{
+    int64_t n = ext4_read(of(file->inode)->node, offset, t->left, to_caller, t);
+    if (n > 0)
+        inode_accessed(file->inode, file->flags);
+    return n;
+}
+
+static int64_t disk_write(struct file *file, struct transfer *t, uint64_t offset)
+{
+    int64_t n = ext4_write(of(file->inode)->node, offset, t->left, from_caller, t);
+    refresh(file->inode);
+    return n;
+}
+
+static int disk_truncate(struct inode *inode, uint64_t size)
+{
+    int error = ext4_truncate(of(inode)->node, size);
+    refresh(inode);
+    return error;
+}
+
+static int disk_allocate(struct inode *inode, uint64_t offset, uint64_t length, uint32_t flags)
+{
+    int error;
+    if (flags & ~(uint32_t)(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
+        return -EOPNOTSUPP;
+    if (flags & FALLOC_FL_PUNCH_HOLE)
+        error = ext4_punch(of(inode)->node, offset, length);
+    else
+        error = ext4_allocate(of(inode)->node, offset, length, flags & FALLOC_FL_KEEP_SIZE);
+    refresh(inode);
+    return error;
+}
+
+static uint64_t disk_blocks(struct inode *inode)
+{
+    struct ext4_attributes a;
+    ext4_attributes(of(inode)->node, &a);
+    return a.blocks;
+}
+
+static int disk_sync(struct inode *inode)
+{
+    return ext4_fsync(of(inode)->node);
+}
+
+static void disk_statfs(struct inode *inode, struct io_statfs *out)
+{
+    struct ext4_statfs st;
+    ext4_statfs(disk_of(inode)->fs, &st);
+    *out = (struct io_statfs){.type = EXT4_STATFS,
+                              .bsize = st.block_size,
+                              .blocks = st.blocks,
+                              .bfree = st.free,
+                              .bavail = st.available,
+                              .files = st.inodes,
+                              .ffree = st.free_inodes,
+                              .namelen = FS_NAME_MAX};
+}
+
+static const struct inode_ops disk_ops = {
+    .lookup = disk_lookup,
+    .create = disk_create,
+    .link = disk_link,
+    .unlink = disk_unlink,
+    .rename = disk_rename,
+    .empty = disk_empty,
+    .readdir = disk_readdir,
+    .tmpfile = disk_tmpfile,
+    .readlink = disk_readlink,
+    .open = disk_open,
+    .read = disk_read,
+    .write = disk_write,
+    .truncate = disk_truncate,
+    .allocate = disk_allocate,
+    .blocks = disk_blocks,
+    .setattr = disk_setattr,
+    .changed = disk_changed,
+    .sync = disk_sync,
+    .statfs = disk_statfs,
+    .release = disk_release,
+};
+
+/* ---- disks ---- */
+
+bool disks_mounted(void)
+{
+    return mounted;
+}
+
+int disks_sync(void)
+{
+    int error = 0;
+    for (uint32_t i = 0; i < disk_count; i++) {
+        int status = disks[i].fs ? ext4_sync(disks[i].fs) : 0;
+        error = error ? error : status;
+    }
+    return error;
+}
+
+void disks_finish(void)
+{
+    for (uint32_t i = 0; i < disk_count; i++) {
+        if (disks[i].fs && ext4_unmount(disks[i].fs))
+            log_error("fs", "%s: not all could be written", disks[i].path);
+        disks[i].fs = NULL;
+    }
+}
+
+bool disks_interrupt(uint64_t badge)
+{
+    if (badge < FIRST_BADGE || badge >= FIRST_BADGE + disk_count)
+        return false;
+    virtio_blk_turn(disks[badge - FIRST_BADGE].device, true);
+    return true;
+}
+
+bool disks_turn(void)
+{
+    bool again = false;
+    for (uint32_t i = 0; i < disk_count; i++)
+        again |= virtio_blk_turn(disks[i].device, false);
+    return again | fiber_run();
+}
+
+static void finish(void *arg)
+{
+    (void)arg;
+    disks_finish();
+}
+
+/* Runs a function in a fiber to its end, before the engine's thread does so. */
+static void run_now(void (*function)(void *), void *arg)
+{
+    if (!fiber_start(function, arg))
+        return;
+    fs_engine.again |= disks_turn();
+    while (fiber_count())
+        engine_turn(&fs_engine, true);
+}
+
+void disks_finish_now(void)
+{
+    run_now(finish, NULL);
+}
+
+static void write_back(void *arg)
+{
+    struct disk *d = arg;
+    if (d->fs)
+        ext4_sync(d->fs);
+    d->writing = false;
+}
+
+static void write_back_due(struct engine *e, struct engine_timer *t)
+{
+    struct disk *d = (struct disk *)((char *)t - offsetof(struct disk, timer));
+    if (!d->writing && d->fs) {
+        d->writing = true;
+        if (!fiber_start(write_back, d))
+            d->writing = false;
+    }
+    engine_timer_set(e, t, e->now + WRITE_BACK);
+}
+
+static struct timespec now(void)
+{
+    return fs_now();
+}
+
+static void disk_log(const char *format, ...)
+{
+    char line[160];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    log_info("ext4", "%s", line);
+}
+
+/* The root of a mounted file system under /mnt. */
+static void attach(struct disk *d)
+{
+    struct ext4_node *node;
+    struct inode *inode;
+    struct create_args args = {.mode = S_IFDIR | 0755};
+    struct cred root = {0};
+    int error = ext4_root(d->fs, &node);
+    if (!error)
+        error = wrap(&d->mount, node, NULL, NULL, 0, &d->mount.root);
+    if (!error)
+        error = vfs_create(mounts->root, &root, d->path, strlen(d->path), &args, &inode);
+    if (error == -EEXIST)
+        error = 0;
+    else if (!error)
+        inode_put(inode);
+    d->mount.type = "ext4";
+    d->mount.source = d->device->name;
+    d->mount.read_only = ext4_read_only(d->fs);
+    if (!error)
+        error = vfs_mount(&d->mount, d->path);
+    if (error) {
+        log_error("fs", "%s: cannot be mounted (%d)", d->path, error);
+        return;
+    }
+    log_info("fs", "%s is on %s", d->device->name, d->path);
+    mounted++;
+    d->timer.fire = write_back_due;
+    engine_timer_set(&fs_engine, &d->timer, fs_engine.now + WRITE_BACK);
+}
+
+static void mount_disk(void *arg)
+{
+    struct disk *d = arg;
+    struct motor_memory_info memory = {0};
+    motor_system_info(MOTOR_SINFO_MEMORY, &memory, sizeof memory);
+    struct ext4_options options = {.cache_bytes = memory.total / 8, .now = now, .log = disk_log};
+    snprintf(d->path, sizeof d->path, "/mnt/%s", d->device->name);
+    int error = ext4_mount(d->device, &options, &d->fs);
+    if (error)
+        log_info("fs", "%s is not mounted (%d)", d->device->name, error);
+    else
+        attach(d);
+}
+
+void disks_init(void)
+{
+    for (uint32_t i = 0; i < DISKS_MAX; i++) {
+        int64_t gate = engine_gate(&fs_engine, FIRST_BADGE + i);
+        struct disk *d = &disks[i];
+        d->device = gate < 0 ? NULL : virtio_blk_open(i, (motor_handle)gate, disk_log);
+        if (!d->device)
+            return;
+        if (!i) {
+            struct create_args args = {.mode = S_IFDIR | 0755};
+            struct cred root = {0};
+            struct inode *inode;
+            if (!vfs_create(mounts->root, &root, "/mnt", 4, &args, &inode))
+                inode_put(inode);
+        }
+        disk_count++;
+        run_now(mount_disk, d);
+    }
+}

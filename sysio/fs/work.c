@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls that may wait for a disk: a queue, and one fiber that empties it. Calls are served one
+ * after the other because the walk along a path keeps its state in static memory (vfs.c); the
+ * engine's loop goes on meanwhile.
+ */
+#include "../base/fiber.h"
+#include "fs.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct work {
+    struct motor_event event;
+    void (*handle)(struct motor_event *ev);
+    struct work *next;
+};
+
+static struct work *first, **last = &first;
+static bool running;
+
+static void work_free(struct work *w)
+{
+    for (unsigned i = 0; i < w->event.nhandles && i < MOTOR_MSG_HANDLES; i++)
+        if (w->event.handle[i] && w->event.handle[i] != MOTOR_HANDLE_OWN)
+            motor_handle_close(w->event.handle[i]);
+    free(w);
+}
+
+static void work_all(void *arg)
+{
+    (void)arg;
+    while (first) {
+        struct work *w = first;
+        w->handle(&w->event);
+        first = w->next;
+        if (!first)
+            last = &first;
+        work_free(w);
+    }
+    running = false;
+}
+
+void work_add(struct motor_event *ev, void (*handle)(struct motor_event *ev))
+{
+    struct work *w = malloc(sizeof *w);
+    if (!w) {
+        if (ev->kind == MOTOR_EVENT_CALL)
+            engine_reply(&fs_engine, ev->token, -ENOMEM);
+        return;
+    }
+    *w = (struct work){.event = *ev, .handle = handle};
+    for (unsigned i = 0; i < ev->nhandles && i < MOTOR_MSG_HANDLES; i++)
+        if (ev->handle[i] != MOTOR_HANDLE_OWN)
+            ev->handle[i] = 0;
+    *last = w;
+    last = &w->next;
+}
+
+void work_run(void)
+{
+    if (!first || running)
+        return;
+    running = true;
+    if (!fiber_start(work_all, NULL))
+        running = false; /* memory may be there in a later turn */
+}

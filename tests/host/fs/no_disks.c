@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+/* A machine without disks, for tests of the rest of the fs engine. */
+#include "../../../sysio/fs/fs.h"
+
+void disks_init(void) {}
+bool disks_mounted(void)
+{
+    return false;
+}
+void disks_publish(void) {}
+int disks_sync(void)
+{
+    return 0;
+}
+void disks_finish(void) {}
+void disks_finish_now(void) {}
+bool disks_interrupt(uint64_t badge)
+{
+    (void)badge;
+    return false;
+}
+bool disks_turn(void)
+{
+    return false;
+}

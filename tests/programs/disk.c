@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * For tests/system/disk.sh, on a disk at /mnt/vda.
+ *
+ *   disk work       what programs do with files; each call is checked
+ *   disk torture    writes, fsyncs and renames for ever; tells what is durable, a line for each
+ *   disk verify N   what torture told up to N is there, and each file is whole
+ *   disk fill       until the disk is full, and then empty again
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define CHECK(condition) \
+    do { \
+        if (!(condition)) { \
+            printf("line %d: %s: %s\n", __LINE__, #condition, strerror(errno)); \
+            exit(1); \
+        } \
+    } while (0)
+
+static char buffer[65536];
+
+static void fill(unsigned seed, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        buffer[i] = (char)(seed * 31 + i * 7 + (i >> 8));
+}
+
+static int make(const char *name, int flags)
+{
+    int fd = open(name, O_CREAT | O_RDWR | flags, 0644);
+    CHECK(fd >= 0);
+    return fd;
+}
+
+static void many_files(void)
+{
+    char name[64], to[64];
+    int count = 0;
+    CHECK(!mkdir("many", 0755));
+    for (int i = 0; i < 400; i++) {
+        sprintf(name, "many/file-%d", i);
+        int fd = make(name, O_EXCL), n = sprintf(buffer, "file %d\n", i);
+        CHECK(write(fd, buffer, (size_t)n) == n && !close(fd));
+    }
+    for (int i = 0; i < 400; i += 4) {
+        sprintf(name, "many/file-%d", i);
+        CHECK(!unlink(name));
+        sprintf(name, "many/file-%d", i + 1);
+        sprintf(to, "many/renamed-%d", i + 1);
+        CHECK(!rename(name, to));
+    }
+    DIR *d = opendir("many");
+    CHECK(d);
+    while (readdir(d))
+        count++;
+    CHECK(!closedir(d) && count == 302);
+    errno = 0;
+    CHECK(rmdir("many") && errno == ENOTEMPTY);
+}
+
+static void large_file(void)
+{
+    struct stat st;
+    int fd = make("large", 0);
+    for (unsigned i = 0; i < 60; i++) {
+        fill(i, sizeof buffer);
+        CHECK(write(fd, buffer, sizeof buffer) == (ssize_t)sizeof buffer);
+    }
+    CHECK(!fsync(fd));
+    for (unsigned i = 0; i < 60; i += 7) {
+        char byte;
+        fill(i, 100);
+        CHECK(pread(fd, &byte, 1, (off_t)(i * sizeof buffer + 99)) == 1 && byte == buffer[99]);
+    }
+    CHECK(!ftruncate(fd, 3000001) && !fstat(fd, &st) && st.st_size == 3000001);
+    CHECK(!fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 100000, 1000000));
+    CHECK(pread(fd, buffer, 1000, 500000) == 1000 && !buffer[0] && !buffer[999]);
+    CHECK(!fstat(fd, &st) && st.st_blocks * 512 < 2200000 && !close(fd));
+}
+
+static void attributes(void)
+{
+    struct stat st;
+    struct timespec times[2] = {{1600000000, 1}, {1700000000, 123456789}};
+    int fd = make("attributes", 0);
+    CHECK(!fchown(fd, 70000, 80000) && !fchmod(fd, 04751));
+    CHECK(!futimens(fd, times) && !fstat(fd, &st));
+    CHECK(st.st_mtim.tv_sec == 1700000000 && st.st_mtim.tv_nsec == 123456789);
+    CHECK(st.st_uid == 70000 && st.st_gid == 80000);
+    CHECK(!link("attributes", "again") && !stat("again", &st) && st.st_nlink == 2);
+    CHECK(!symlink("many/renamed-1", "short") && !stat("short", &st) && st.st_size == 7);
+    memset(buffer, 'x', 300);
+    buffer[300] = 0;
+    CHECK(!symlink(buffer, "long") && readlink("long", buffer + 1000, 1000) == 300);
+    CHECK(!close(fd));
+}
+
+static void removed_but_open(void)
+{
+    struct stat st;
+    int fd = make("gone", 0);
+    CHECK(!unlink("gone") && write(fd, "still", 5) == 5);
+    CHECK(pread(fd, buffer, 5, 0) == 5 && !memcmp(buffer, "still", 5));
+    CHECK(!fstat(fd, &st) && !st.st_nlink && !close(fd));
+}
+
+static void work(void)
+{
+    struct statvfs before;
+    CHECK(!statvfs(".", &before) && before.f_bfree < before.f_blocks && before.f_ffree);
+    many_files();
+    large_file();
+    attributes();
+    removed_but_open();
+    CHECK(!mkdir("deep", 0700) && !mkdir("deep/er", 0700) && !chdir("deep/er"));
+    CHECK(getcwd(buffer, sizeof buffer) && !strcmp(buffer, "/mnt/vda/deep/er"));
+    CHECK(!chdir("../.."));
+    errno = 0;
+    CHECK(rename("deep", "deep/er/down") && errno == EINVAL);
+    sync();
+}
+
+/* ---- power cuts ---- */
+
+static void torture(void)
+{
+    char name[64];
+    mkdir("t", 0755);
+    for (unsigned i = 0;; i++) {
+        size_t size = 1 + i * 977 % 20000;
+        int fd = make("t/new", O_TRUNC);
+        fill(i, size);
+        CHECK(write(fd, buffer, size) == (ssize_t)size && !fsync(fd) && !close(fd));
+        sprintf(name, "t/%u", i % 50);
+        CHECK(!rename("t/new", name));
+        fd = make("t/log", O_APPEND);
+        CHECK(write(fd, &i, sizeof i) == (ssize_t)sizeof i && !fsync(fd) && !close(fd));
+        printf("%u\n", i);
+        fflush(stdout);
+    }
+}
+
+/* Each file is one that torture wrote in full: its size tells which. */
+static void verify_file(unsigned slot, unsigned told)
+{
+    char name[64];
+    static char bytes[sizeof buffer];
+    sprintf(name, "t/%u", slot);
+    int fd = open(name, O_RDONLY);
+    if (fd < 0) {
+        CHECK(errno == ENOENT && slot > told);
+        return;
+    }
+    ssize_t size = read(fd, bytes, sizeof bytes);
+    for (unsigned i = slot;; i += 50) {
+        CHECK(i < told + 100);
+        if (size != (ssize_t)(1 + i * 977 % 20000))
+            continue;
+        CHECK(i + 50 > told);
+        fill(i, (size_t)size);
+        CHECK(!memcmp(bytes, buffer, (size_t)size));
+        break;
+    }
+    CHECK(!close(fd));
+}
+
+static void verify(unsigned told)
+{
+    unsigned n, i = 0;
+    int fd = open("t/log", O_RDONLY);
+    CHECK(fd >= 0);
+    for (; read(fd, &n, sizeof n) == (ssize_t)sizeof n; i++)
+        CHECK(n == i);
+    CHECK(i > told && i <= told + 2 && !close(fd));
+    for (unsigned slot = 0; slot < 50; slot++)
+        verify_file(slot, told);
+}
+
+static void full(void)
+{
+    struct statvfs st;
+    int fd = make("filler", 0);
+    ssize_t n;
+    while ((n = write(fd, buffer, sizeof buffer)) > 0)
+        ;
+    CHECK(n < 0 && errno == ENOSPC && !statvfs(".", &st) && st.f_bfree < 64);
+    CHECK(mkdir("none", 0755) < 0 && errno == ENOSPC);
+    CHECK(!close(fd) && !unlink("filler") && !mkdir("none", 0755) && !rmdir("none"));
+}
+
+int main(int argc, char **argv)
+{
+    CHECK(argc > 1 && !chdir("/mnt/vda"));
+    if (!strcmp(argv[1], "work"))
+        work();
+    else if (!strcmp(argv[1], "torture"))
+        torture();
+    else if (!strcmp(argv[1], "verify"))
+        verify((unsigned)atoi(argv[2]));
+    else
+        full();
+    printf("ok\n");
+    return 0;
+}

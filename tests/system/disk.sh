@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Disks with ext4 in a VM: programs use them, e2fsck finds nothing after, debugfs reads what they wrote; and VMs that are killed while they
+# write lose nothing that they were told is durable.
+. "$(dirname "$0")/lib.sh"
+PATH=$PATH:/sbin:/usr/sbin
+"$sdk/bin/motor-cc" -std=gnu17 -D_GNU_SOURCE -O1 -Wall -o "$scratch/disk" "$MOTOR_TOP/tests/programs/disk.c" || exit 1
+disk=$scratch/image
+
+# make_disk SIZE MKE2FS-OPTION...
+make_disk() {
+    rm -f "$disk"
+    truncate -s "$1" "$disk"
+    shift
+    mke2fs -q -F -t ext4 "$@" "$disk" || exit 1
+}
+
+check_disk() {
+    e2fsck -fn "$disk" >"$scratch/e2fsck" 2>&1 || { fail "$1: e2fsck complains"; cat "$scratch/e2fsck"; }
+}
+
+# run_disk MACHINE ARGUMENT...
+run_disk() {
+    local machine=$1 out
+    shift
+    out=$(timeout 150 "$run" -t 120 -M "$machine" -d "$disk" "$scratch/disk" "$@" 2>&1)
+    is "disk $* on $machine" "$out" ok
+    check_disk "disk $* on $machine"
+}
+
+for what in 'microvm -b 1024' 'q35 -b 4096'; do
+    read -r machine options <<<"$what"
+    # shellcheck disable=SC2086
+    make_disk 32M $options
+    run_disk "$machine" work
+    is 'a small file, by debugfs' "$(debugfs -R 'cat many/file-7' "$disk" 2>/dev/null)" 'file 7'
+    is 'its target, by debugfs' "$(debugfs -R 'stat short' "$disk" 2>/dev/null | sed -n 's/^Fast link dest: //p')" '"many/renamed-1"'
+    is 'the mode, by debugfs' "$(debugfs -R 'stat again' "$disk" 2>/dev/null | sed -n 's/.*Mode: *\([0-7]*\).*/\1/p')" 04751
+    run_disk "$machine" full
+done
+
+# Without a program the machine ends, too.
+make_disk 8M
+timeout 60 "$run" -t 50 -d "$disk" /bin/true >"$scratch/out" 2>&1
+[ $? = 126 ] || { fail 'a program that is none'; cat "$scratch/out"; }
+check_disk 'a program that is none'
+
+# A disk with something else is left alone.
+head -c 1000000 /dev/urandom >"$scratch/noise"
+truncate -s 1M "$scratch/noise"
+cp "$scratch/noise" "$disk"
+timeout 100 "$run" -t 90 -d "$disk" "$scratch/disk" work | grep -q 'No such file or directory' || fail 'noise was mounted'
+cmp "$scratch/noise" "$disk" || fail 'a foreign disk was changed'
+
+make_disk 16M -b 1024 -J size=1
+for cut in 1 2 3; do
+    timeout 150 "$run" -t $((2 + RANDOM % 4)) -d "$disk" "$scratch/disk" torture >"$scratch/told" 2>/dev/null
+    lines=$(wc -l <"$scratch/told")
+    [ "$lines" -gt 0 ] || { fail "cut $cut: nothing was written"; continue; }
+    run_disk microvm verify $((lines - 1))
+    make_disk 16M -b 1024 -J size=1
+done
+finish
