@@ -5,7 +5,8 @@
 . "$(dirname "$0")/lib.sh"
 
 cat >"$scratch/all" <<'EOF'
-# all TOOLS WORK NAME...: runs script.sh in the folder of each name, with a pipe for its output; that and its status are told
+# all TOOLS WORK NAME...: runs script.sh in the folder of each name, with a pipe for its output; that and its status are told.
+# dash tells of a background job that a signal has ended only if it has not seen that before it is asked to wait: not compared.
 tools=$1 work=$2
 umask 022
 shift 2
@@ -15,7 +16,7 @@ for name; do
         cd "$work/$name" && "$tools/timeout" -k 5 100 "$tools/env" -i PATH="$tools" HOME=/home TZ=UTC0 LC_ALL=C \
             "$tools/sh" ./script.sh 2>&1
         echo "== status $?"
-    } | "$tools/cat"
+    } | "$tools/sed" '/^\(Terminated\|Killed\|Hangup\)$/d'
 done
 EOF
 chmod 755 "$scratch/all"

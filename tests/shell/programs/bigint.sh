@@ -1,0 +1,5 @@
+# addition, multiplication and factorials of long numbers as strings of digits, compared with bc
+add() { a=$1 b=$2 c=0 o=; while [ -n "$a$b" ] || [ $c -gt 0 ]; do x=${a#"${a%?}"} y=${b#"${b%?}"}; a=${a%?} b=${b%?}; s=$((${x:-0} + ${y:-0} + c)); o=$((s % 10))$o; c=$((s / 10)); done; echo $o; }
+mulint() { a=$1 k=$2 c=0 o=; while [ -n "$a" ] || [ $c -gt 0 ]; do x=${a#"${a%?}"}; a=${a%?}; s=$((${x:-0} * k + c)); o=$((s % 10))$o; c=$((s / 10)); done; echo $o; }
+add 999999999999999999999 1; add 12345678901234567890 98765432109876543210; mulint 123456789012345678901234567890 9; f=1; i=1; while [ $i -le 25 ]; do f=$(mulint $f $i); i=$((i + 1)); done; echo $f; echo 'f=1; for (i = 1; i <= 25; i++) f *= i; f' | bc
+a=0 b=1 i=0; while [ $i -lt 100 ]; do c=$(add $a $b); a=$b b=$c; i=$((i + 1)); done; echo $a; p=1; i=0; while [ $i -lt 64 ]; do p=$(add $p $p); i=$((i + 1)); done; echo $p; echo '2^64' | bc; s=0; for w in 11111111111111111111 22222222222222222222 33333333333333333333; do s=$(add $s $w); done; echo $s; digits() { n=$1 t=0; while [ -n "$n" ]; do t=$((t + ${n%"${n#?}"})); n=${n#?}; done; echo $t; }; digits $p; digits $f

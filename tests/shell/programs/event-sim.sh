@@ -1,0 +1,4 @@
+# a bank of counters simulated with an event queue kept in order by sort, times in whole seconds
+seed=21; rnd() { seed=$(((seed * 1103515245 + 12345) & 0x7fffffff)); r=$(((seed >> 10) % $1)); }
+: >q; t=0; n=1; while [ $n -le 25 ]; do rnd 6; t=$((t + r)); echo "$t arrive $n" >>q; n=$((n + 1)); done; free=2 wait_= served=0 total=0 longest=0
+while [ -s q ]; do sort -n -k1,1 -k3,3n q >q.s; read -r now what who <q.s; sed 1d q.s >q; case $what in arrive) eval "at_$who=$now"; wait_="$wait_ $who";; leave) free=$((free + 1)); served=$((served + 1)); echo "$now: $who leaves";; esac; set -- $wait_; [ $# -gt $longest ] && longest=$#; while [ $free -gt 0 ] && [ $# -gt 0 ]; do c=$1; shift; free=$((free - 1)); eval "w=\$((now - at_$c))"; total=$((total + w)); rnd 9; echo "$((now + r + 2)) leave $c" >>q; [ $w -gt 0 ] && echo "$now: $c waited $w"; done; wait_=$*; done; echo "$served served, waited $total in all, the longest queue $longest"; [ $free = 2 ] && echo 'all free'
