@@ -210,7 +210,7 @@ void sched_ready(struct thread *t)
         ask_resched(c);
     } else if (c == this_cpu()) {
         arm_slice(rq, now, left);
-    } else if (rq->ready.count == 1) {
+    } else if (better || rq->ready.count == 1) {
         ask_resched(c); /* only it can arm its timer */
     }
 }
