@@ -55,7 +55,7 @@ endif
 .PHONY: all run debug test sdk deps clean help
 
 help:
-	@echo 'make run     boots nginx in QEMU; PORT=8080 CPUS=1 MEM=128M MACHINE=microvm|q35|pc ACCEL=auto|tcg|kvm'
+	@echo 'make run     boots nginx and a shell in QEMU; PORT=8080 CPUS=1 MEM=128M MACHINE=microvm|q35|pc ACCEL=auto|tcg|kvm'
 	@echo 'make test    runs all tests; TESTS="PATTERN..." runs those whose names match'
 	@echo 'make bench   Motor beside a Linux guest; ROWS=boot,calls a part, ROUNDS=5 pairs of runs'
 	@echo 'make debug   as run, but waits for gdb'
@@ -119,6 +119,7 @@ include ports.mk
 -include posix/build.mk
 -include sysio/build.mk
 -include sdk/build.mk
+-include base/build.mk
 -include tools/build.mk
 -include tests/build.mk
 -include bench/build.mk

@@ -19,6 +19,8 @@ $(BUILD)/system/%: $(BUILD)/system/%.full
 	$(Q)objcopy --strip-debug $< $@
 $(BUILD)/system/sysio.full: $(SYSIO)
 $(BUILD)/system/runtime.full: $(RUNTIME)
+$(BUILD)/system/init.full: $(BUILD)/base/init
+$(BUILD)/system/resize.full: $(BUILD)/base/resize
 $(BUILD)/system/nginx.full: $(call port_stamp,nginx)
 $(BUILD)/system/dash.full: $(call port_stamp,dash)
 nginx_program := $(call port,nginx)/usr/sbin/nginx
@@ -33,15 +35,20 @@ $(BUNDLE_CORE): $(BUILD)/host/mkbundle $(BUILD)/system/sysio $(BUILD)/system/run
 	$(Q)$< $(addprefix -m ,$(base_directories)) -d base/etc:/etc \
 	  -f $(BUILD)/system/sysio:/motor/sysio:500 -f $(BUILD)/system/runtime:/motor/runtime:555 $@
 
-# The base system: the shell and the commands, toybox under all of its names. motor-run adds a program to it.
+# The base system: init, the shell and the commands, toybox under all of its names. motor-run adds a program to it.
 toybox_links = $$(sed 's,.*,-l /bin/toybox:/&,' $(call port,toybox)/links.txt)
 
-$(BUNDLE_BASE): $(BUILD)/host/mkbundle $(BUNDLE_CORE) $(BUILD)/system/dash $(call port_stamp,toybox)
+base_files := $(BUILD)/system/init:/sbin/init:755 $(BUILD)/system/resize:/usr/bin/resize:755 \
+  base/files/service.sh:/usr/sbin/service:755 base/files/profile:/etc/profile:644 \
+  base/files/console:/etc/services.d/console:644
+base_sources := $(foreach f,$(base_files),$(firstword $(subst :, ,$(f))))
+
+$(BUNDLE_BASE): $(BUILD)/host/mkbundle $(BUNDLE_CORE) $(BUILD)/system/dash $(call port_stamp,toybox) $(base_sources)
 	$(call say,BUNDLE,$@)
 	$(Q)set -f; $< -i $(BUNDLE_CORE) -f $(BUILD)/system/dash:/bin/dash:755 -l dash:/bin/sh \
-	  -f $(call port,toybox)/bin/toybox:/bin/toybox:755 $(toybox_links) $@
+	  $(addprefix -f ,$(base_files)) -f $(call port,toybox)/bin/toybox:/bin/toybox:755 $(toybox_links) $@
 
-# nginx and the site it serves.
+# A whole system: init, which starts nginx and a shell on the console, and the site that nginx serves.
 nginx_files := $(wildcard ports/nginx/files/*)
 
 $(BUILD)/www/1m.bin: $(BUILD)/host/pattern
@@ -53,11 +60,12 @@ $(BUNDLE_NGINX): $(BUILD)/host/mkbundle $(BUNDLE_BASE) $(BUILD)/system/nginx $(B
 	$(call say,BUNDLE,$@)
 	$(Q)$< -i $(BUNDLE_BASE) -m /var/log/nginx -m /var/cache/nginx \
 	  -f $(BUILD)/system/nginx:/usr/sbin/nginx:755 \
+	  -f ports/nginx/files/service:/etc/services.d/nginx:644 \
 	  -f ports/nginx/files/nginx.conf:/etc/nginx/nginx.conf:644 \
 	  -f $(call port,nginx)/etc/nginx/mime.types:/etc/nginx/mime.types:644 \
 	  -f ports/nginx/files/index.html:/srv/www/index.html:644 \
 	  -f $(BUILD)/www/1m.bin:/srv/www/1m.bin:644 -f $(BUILD)/www/1m.bin.sha256:/srv/www/1m.bin.sha256:644 \
-	  -e PATH=/usr/sbin:/usr/bin:/sbin:/bin -e HOME=/root $@ -- /usr/sbin/nginx nginx
+	  -1 $@ -- /sbin/init init
 
 # ---- targets ----------------------------------------------------------------------------------------------------
 

@@ -11,14 +11,15 @@ here=$(dirname "$0")
 
 accel=$("$here/qemu.sh" -P -a "$accel")
 if [ -t 0 ]; then
-    quit='Ctrl-A X quits'
+    shell='Here is a shell: poweroff ends the machine, and so does Ctrl-A X at once.'
 else
-    quit="quit with: kill $$"
+    shell="Its console goes here; quit with: kill $$"
 fi
 cat <<END
 
   Motor boots nginx (accelerator: $accel) on http://localhost:$port/
-  A file of 1 MiB is http://localhost:$port/1m.bin; $quit.
+  A file of 1 MiB is http://localhost:$port/1m.bin
+  $shell
 
 END
 exec "$here/qemu.sh" -a "$accel" "$@"

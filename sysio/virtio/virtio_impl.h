@@ -3,6 +3,7 @@
 #ifndef SYSIO_VIRTIO_IMPL_H
 #define SYSIO_VIRTIO_IMPL_H
 
+#include "acpi.h"
 #include "virtio.h"
 
 /* Device status */
@@ -99,15 +100,7 @@ extern void (*virtio_log)(const char *format, ...);
 struct virtio_device *virtio_add(uint32_t type, const struct virtio_transport *t);
 struct virtq *virtq_create(struct virtio_device *d, uint32_t index, uint32_t size);
 void virtio_notify(struct virtq *q);
-/* NULL: refused; any alignment */
-volatile void *virtio_map_physical(uint64_t pa, uint64_t size, uint32_t flags);
-void virtio_unmap_physical(const volatile void *va, uint64_t size);
-
 void virtio_pci_scan(uint64_t rsdp);
 void virtio_mmio_scan(uint64_t rsdp, const char *cmdline);
-
-/* ACPI: the index-th table with a signature, mapped and checked; NULL: none. */
-const uint8_t *acpi_table(uint64_t rsdp, const char *signature, uint32_t *size);
-void acpi_table_done(const uint8_t *table, uint32_t size);
 
 #endif
