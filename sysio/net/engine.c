@@ -239,7 +239,8 @@ static void tick_second(uint64_t now)
         return;
     second_at = now + 1000 * MS;
     session_collect_all(changed); /* what was marked without a notification */
-    net_config_changed++;         /* routers may have told name servers */
+    session_age_all();
+    net_config_changed++; /* routers may have told name servers */
     etharp_tmr();
     ip_reass_tmr();
     nd6_tmr();

@@ -43,6 +43,7 @@ struct span { /* header page of a span, mapped like a slab */
 static struct slab *with_room[CLASSES];
 static struct slab *spare[CLASSES]; /* one empty slab of each class */
 static uint8_t class_of[(2048 + 31) / 32 + 1];
+static struct slab *spare_span; /* its pages are pinned and counted */
 static uint64_t heap_limit, heap_used;
 
 static uint32_t first_cell(uint32_t class)
@@ -153,6 +154,11 @@ static void *span_alloc(void)
 {
     struct window w;
     uint64_t physical[SPAN_SIZE / 4096];
+    if (spare_span) {
+        w = spare_span->window;
+        spare_span = NULL;
+        return w.base + 4096;
+    }
     if (heap_used + SPAN_SIZE > heap_limit || port_window_create(&w, SPAN_SIZE, SPAN_SIZE) < 0)
         return NULL;
     if (port_window_pin(&w, 0, SPAN_SIZE, physical) < 0) {
@@ -166,6 +172,17 @@ static void *span_alloc(void)
     memcpy(s->physical, physical, sizeof physical);
     heap_used += SPAN_SIZE;
     return w.base + 4096;
+}
+
+static void span_free(struct slab *s)
+{
+    struct window w = s->window;
+    if (!spare_span) {
+        spare_span = s;
+        return;
+    }
+    heap_used -= SPAN_SIZE;
+    port_window_destroy(&w);
 }
 
 /* ---- */
@@ -217,9 +234,7 @@ void net_heap_free(void *p)
         return;
     struct slab *s = slab_of(p);
     if (s->class == SPAN) {
-        struct window w = s->window;
-        heap_used -= SPAN_SIZE;
-        port_window_destroy(&w);
+        span_free(s);
         return;
     }
     struct cell *c = p;

@@ -3,7 +3,8 @@
  * Bytes (or records) towards the client. The ring is placed when there is something to put into it,
  * sized for what waits, and given back when it is found drained; whenever it is empty it begins
  * again at its first byte, so little memory is touched. What finds no room waits in pbufs, which
- * the window (or SO_RCVBUF) bounds.
+ * the window (or SO_RCVBUF) bounds; the socket's next ring is then larger, so that a stream whose
+ * reader is behind is copied once.
  */
 #include "engine.h"
 #include "heap.h"
@@ -14,9 +15,7 @@
 static uint32_t order_for(const struct socket *s, uint32_t size)
 {
     uint32_t limit = s->receive_buffer < 4096 ? 4096 : s->receive_buffer;
-    uint32_t order = IO_RING_ORDER_MIN;
-    if (s->rx.page && size > ring_size(&s->rx)) /* it was too small: double at least */
-        size = size > 2 * ring_size(&s->rx) ? size : 2 * ring_size(&s->rx);
+    uint32_t order = s->rx_order > IO_RING_ORDER_MIN ? s->rx_order : IO_RING_ORDER_MIN;
     while (order < IO_RING_ORDER_MAX && (1u << order) < size && (1u << order) < limit)
         order++;
     return order;
@@ -51,6 +50,14 @@ bool receive_tail_moved(struct socket *s, uint32_t *consumed)
 {
     return take_tail(s, __atomic_load_n(&s->shared->rx_tail, __ATOMIC_ACQUIRE) ^ 1u << 31,
                      consumed);
+}
+
+/* What waits has no room in the ring: the next one holds it, too. */
+static void outgrow(struct socket *s)
+{
+    uint32_t order = s->rx.order + 1u;
+    if (s->rx_order < order && ring_size(&s->rx) < s->receive_buffer)
+        s->rx_order = (uint8_t)order;
 }
 
 /* The ring is empty: give it a place for `size` bytes, from its first byte on. */
@@ -131,6 +138,8 @@ static bool push_once(struct socket *s, bool *changed)
             return false;
         }
         uint32_t n = copy_pending(s, s->rx.page ? ring_size(&s->rx) - used : 0);
+        if (s->rx_pending)
+            outgrow(s);
         if (n) {
             s->rx_head += n;
             if (s->type == 1 && s->state != SOCKET_LISTENING)

@@ -73,6 +73,7 @@ struct socket {
     uint32_t rx_pending_offset; /* taken from the first pbuf */
     struct pbuf *rx_pending_last;
     bool rx_eof, rx_shut;
+    uint8_t rx_order; /* of the ring that would have been large enough so far */
 
     /* sending; tx_session, tx_shared: where the ring is: behind the home until it is drained */
     struct session *tx_session;

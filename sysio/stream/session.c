@@ -26,6 +26,17 @@ void session_budget(uint64_t bytes)
     budget = bytes;
 }
 
+uint64_t session_idle_most(void)
+{
+    return budget / 8;
+}
+
+void session_age_all(void)
+{
+    for (struct session *s = sessions; s; s = s->next)
+        ring_age(s);
+}
+
 bool session_has_share(const struct session *s, uint64_t bytes)
 {
     uint64_t left = budget > charged ? budget - charged : 0;

@@ -43,9 +43,10 @@ struct session {
     uint32_t free_slot; /* 1 + head of the list of free slots */
     uint32_t *free_next;
     struct ring_stack free_rings[RING_CLASSES];
-    uint32_t rings_end;       /* page after the last ring ever placed */
-    uint32_t free_ring_bytes; /* committed and idle */
-    uint64_t charged;         /* bytes: see session_charge() */
+    uint32_t rings_end;  /* page after the last ring ever placed */
+    uint32_t idle_bytes; /* committed, in free rings; and the least of it since ring_age() */
+    uint32_t idle_least;
+    uint64_t charged; /* bytes: see session_charge() */
     /* by page of the client's region: what the device reads from; 0: not known yet */
     uint64_t *physical;
     uint8_t *committed;    /* by page of the engine's region, one byte each */
@@ -73,6 +74,9 @@ void session_uncharge(struct session *s, uint64_t bytes);
 void session_charge_anyway(struct session *s, uint64_t bytes);
 /* from one session to another, whatever its share */
 void session_recharge(struct session *from, struct session *to, uint64_t bytes);
+uint64_t session_idle_most(void); /* of ring memory that one may keep without using it */
+/* Once a second: gives back what all sessions have kept without using it since the last time. */
+void session_age_all(void);
 
 /* slot, or -ENOMEM, -ENFILE */
 int64_t session_slot_alloc(struct session *s, uint32_t kind, void *object);
@@ -92,6 +96,7 @@ void session_flush_all(void);
 /* Rings of the engine's region. */
 bool ring_alloc(struct session *s, uint32_t order, struct ring *r);
 void ring_free(struct session *s, struct ring *r);
+void ring_age(struct session *s); /* see session_age_all() */
 static inline uint32_t ring_size(const struct ring *r)
 {
     return 1u << r->order;
