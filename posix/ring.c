@@ -5,8 +5,8 @@
  * Ring memory is virtual space until it is touched, so a stream's ring has the size of its tx_limit
  * at once; while it is empty writing begins at its first byte again. Few bytes in flight touch few
  * pages. Free rings lie on stacks, one for each size, so that the memory used last is used next. A
- * stream keeps its ring until it is found drained: by its own calls, or by another stream that
- * needs one.
+ * stream keeps its ring until it is found drained: by its own calls, when others have rings, too,
+ * or by another stream that needs one.
  */
 #include "watch.h"
 
@@ -20,6 +20,7 @@ static void list_remove(struct px_session *s, struct px_file *f)
     *(t->older ? &t->older->stream.newer : &s->oldest) = t->newer;
     *(t->newer ? &t->newer->stream.older : &s->newest) = t->older;
     t->older = t->newer = NULL;
+    PX_SET(s->rings_held, s->rings_held - 1);
 }
 
 static void list_append(struct px_session *s, struct px_file *f)
@@ -28,6 +29,7 @@ static void list_append(struct px_session *s, struct px_file *f)
     f->stream.newer = NULL;
     *(s->newest ? &s->newest->stream.newer : &s->oldest) = f;
     s->newest = f;
+    PX_SET(s->rings_held, s->rings_held + 1);
 }
 
 static bool push(struct px_ring_stack *stack, uint32_t page)
@@ -89,7 +91,7 @@ static uint32_t take_locked(struct px_session *s, struct px_file *f, uint32_t or
 {
     struct px_ring_stack *stack = &s->free_rings[order - IO_RING_ORDER_MIN];
     uint32_t pages = 1u << (order - 12);
-    if (stack->count || reclaim_locked(s, f, order)) {
+    if (stack->count || (s->rings_held >= PX_RINGS_KEPT && reclaim_locked(s, f, order))) {
         PX_SET(stack->count, stack->count - 1);
         return stack->pages[stack->count];
     }

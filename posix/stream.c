@@ -296,7 +296,7 @@ static long stream_write(struct px_file *f, struct px_io *io, uint32_t flags)
 static void put_drained_ring(struct px_file *f)
 {
     struct px_stream *t = &f->stream;
-    if (!PX_GLANCE(t->ring_page) ||
+    if (!PX_GLANCE(t->ring_page) || PX_GLANCE(t->session->rings_held) <= PX_RINGS_KEPT ||
         __atomic_load_n(&t->slot->tx_tail, __ATOMIC_ACQUIRE) != PX_GLANCE(t->tx_head) ||
         !px_trylock(&t->tx_lock))
         return;

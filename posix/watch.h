@@ -36,6 +36,9 @@ struct px_ring_stack {
     uint32_t *pages, count, capacity;
 };
 
+/* As many streams keep their rings; more share, so that little memory is in use. */
+#define PX_RINGS_KEPT 4u
+
 struct px_session {
     motor_handle gate;
     uint8_t *arena;
@@ -50,6 +53,7 @@ struct px_session {
     struct px_ring_stack free_rings[RING_CLASSES];
     uint32_t rings_end;              /* page after the last ring ever placed */
     struct px_file *oldest, *newest; /* streams that have a ring, by when they got it */
+    uint32_t rings_held;             /* how many they are */
 };
 
 enum { PX_SESSION_NET, PX_SESSION_TTY, PX_SESSIONS };

@@ -97,7 +97,7 @@ static void run_retries(void)
         } else {
             receive_push(s);
             if (s->type == 1 && s->state == SOCKET_CONNECTED)
-                tcp_socket_pump(s);
+                tcp_socket_resume(s);
         }
     }
     if (later && retry_at == UINT64_MAX)
@@ -194,17 +194,14 @@ void net_closed(void *object)
         session_died(object);
 }
 
-static bool poll_sessions(void)
+/* What is marked after this look is found by net_before_sleep(). */
+static void poll_sessions(void)
 {
-    bool any = false;
     for (struct session *s = watched, *next; s; s = next) {
         next = s->watch_next;
-        if (session_collect(s, changed)) {
-            any = true;
+        if (session_collect(s, changed))
             s->last_active = net_counters.turns;
-        }
     }
-    return any;
 }
 
 /* ---- timers ---- */
@@ -293,7 +290,7 @@ bool net_turn(void)
     net_counters.turns++;
     more |= net_eth_turn();
     more |= net_loop_turn();
-    more |= poll_sessions();
+    poll_sessions();
     more |= net_loop_turn();
     run_timers();
     more |= !net_loop_idle();

@@ -108,7 +108,7 @@ static void hash_remove(struct tcp_pcb *pcb)
     EXT(pcb, X_HASH_NEXT) = EXT(pcb, X_HASH_LINK) = NULL;
 }
 
-static struct tcp_pcb *find_pcb(const struct net_tuple *t)
+struct tcp_pcb *net_pcb_find(const struct net_tuple *t)
 {
     struct tcp_pcb *pcb = table[net_tuple_hash(t) & table_mask];
     for (; pcb; pcb = EXT(pcb, X_HASH_NEXT))
@@ -299,7 +299,7 @@ void net_pcb_port_used(uint16_t port, int change)
 
 bool net_pcb_tuple_used(const struct net_tuple *tuple)
 {
-    return find_pcb(tuple) || time_wait_blocks(tuple);
+    return net_pcb_find(tuple) || time_wait_blocks(tuple);
 }
 
 /* ---- TIME-WAIT ---- */
@@ -323,7 +323,7 @@ void net_pcb_match(const struct tcp_hdr *header, struct pbuf *p, struct net_pcb_
 {
     struct net_tuple tuple = {*ip_current_dest_addr(), *ip_current_src_addr(),
                               lwip_ntohs(header->dest), lwip_ntohs(header->src)};
-    struct tcp_pcb *pcb = find_pcb(&tuple);
+    struct tcp_pcb *pcb = net_pcb_find(&tuple);
     if (pcb && pcb->netif_idx != NETIF_NO_INDEX &&
         pcb->netif_idx != netif_get_index(ip_current_input_netif()))
         pcb = NULL;

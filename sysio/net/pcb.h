@@ -31,6 +31,7 @@ struct net_pcb_match {
     bool consumed; /* dealt with already: drop the segment */
 };
 
+struct tcp_pcb *net_pcb_find(const struct net_tuple *tuple); /* of a connection; NULL: none */
 /* Sizes the tables. false: no memory. */
 bool net_pcb_init(uint64_t memory);
 /* Finds the candidates for a segment; the header is still in network order. */

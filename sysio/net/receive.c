@@ -128,6 +128,51 @@ static void want_space(struct socket *s, bool want)
         __atomic_store_n(&s->shared->state, now, __ATOMIC_SEQ_CST);
 }
 
+static uint32_t copy_ring(struct socket *s, struct session *from, const struct ring *ring,
+                          uint32_t at, uint32_t size)
+{
+    uint32_t done = 0;
+    while (done < size) {
+        uint32_t n;
+        const uint8_t *bytes = ring_at(from, ring, at + done, &n);
+        n = n < size - done ? n : size - done;
+        if (!ring_commit(s->session, &s->rx, s->rx_head + done, n))
+            break;
+        copy_in(s, s->rx_head + done, bytes, n);
+        done += n;
+    }
+    return done;
+}
+
+uint32_t receive_move(struct socket *s, struct session *from, const struct ring *ring, uint32_t at,
+                      uint32_t size)
+{
+    uint32_t done = 0, consumed;
+    do {
+        if (!receive_tail(s, &consumed)) {
+            tcp_socket_break(s);
+            return done;
+        }
+        uint32_t used = s->rx_head - s->rx_tail;
+        if (!used && !place(s, size - done))
+            break;
+        uint32_t room = ring_size(&s->rx) - used, left = size - done,
+                 n = copy_ring(s, from, ring, at + done, left < room ? left : room);
+        s->rx_head += n;
+        done += n;
+        __atomic_store_n(&s->shared->rx_head, s->rx_head, __ATOMIC_RELEASE);
+        s->rx_more = done < size;
+        if (!s->rx_more || (!n && !used))
+            break;
+        outgrow(s);
+        want_space(s, true);
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    } while (__atomic_load_n(&s->shared->rx_tail, __ATOMIC_SEQ_CST) != s->rx_tail);
+    if (done)
+        socket_signal(s);
+    return done;
+}
+
 /* One round: true if the client took bytes meanwhile and there may be more to do. */
 static bool push_once(struct socket *s, bool *changed)
 {
@@ -151,8 +196,8 @@ static bool push_once(struct socket *s, bool *changed)
             return false;
         }
     }
-    bool want =
-        s->rx_pending || (s->type == 1 && s->tcp && s->rx_unacknowledged >= net_tcp_window / 4);
+    bool want = s->rx_pending || s->rx_more ||
+                (s->type == 1 && s->tcp && s->rx_unacknowledged >= net_tcp_window / 4);
     want_space(s, want);
     if (!want)
         return false;

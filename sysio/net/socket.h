@@ -74,6 +74,7 @@ struct socket {
     struct pbuf *rx_pending_last;
     bool rx_eof, rx_shut;
     uint8_t rx_order; /* of the ring that would have been large enough so far */
+    bool rx_more;     /* the twin holds bytes back for want of room */
 
     /* sending; tx_session, tx_shared: where the ring is: behind the home until it is drained */
     struct session *tx_session;
@@ -91,6 +92,7 @@ struct socket {
     uint8_t received;        /* segments since the last byte was sent */
     bool later, break_later; /* on the engine's list: try again, or reset */
     struct socket *later_next, **later_link;
+    struct socket *twin;         /* the other end of the connection, if it is here: see direct.h */
     struct socket *retired_next; /* freed but for its slot: see net_retire() */
     uint64_t epoch;
 
@@ -160,6 +162,9 @@ void tcp_socket_dropped(struct socket *s, uint32_t n);
 /* moves what is pending as far as there is room */
 void receive_push(struct socket *s);
 bool receive_add(struct socket *s, struct pbuf *p); /* takes the reference */
+/* Bytes of another ring, as many as there is room for; nothing may be pending. Result: how many. */
+uint32_t receive_move(struct socket *s, struct session *from, const struct ring *ring, uint32_t at,
+                      uint32_t size);
 bool receive_record(struct socket *s, const void *header, uint32_t size, struct pbuf *p,
                     uint32_t offset, uint32_t length);
 /* gives the ring back if it is drained */
@@ -174,7 +179,8 @@ bool receive_tail_moved(struct socket *s, uint32_t *consumed); /* with the bit f
 int tcp_socket_connect(struct socket *s, const ip_addr_t *address, uint16_t port);
 int tcp_socket_listen(struct socket *s, uint32_t backlog);
 int tcp_socket_shutdown(struct socket *s, int how);
-void tcp_socket_pump(struct socket *s); /* tx ring -> lwIP */
+void tcp_socket_pump(struct socket *s);   /* tx ring -> lwIP */
+void tcp_socket_resume(struct socket *s); /* the same; a closed one that is through is freed */
 void tcp_socket_changed(struct socket *s);
 void tcp_socket_close(struct socket *s); /* may free it */
 /* the client broke the rules, or memory is out: reset */

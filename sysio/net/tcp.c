@@ -6,6 +6,7 @@
  * keeps a dangling PCB.
  */
 #include "attach.h"
+#include "direct.h"
 #include "engine.h"
 #include "heap.h"
 #include "lwip/priv/tcp_priv.h"
@@ -59,6 +60,7 @@ static void attach(struct socket *s, struct tcp_pcb *pcb)
 static struct tcp_pcb *detach(struct socket *s)
 {
     struct tcp_pcb *pcb = s->tcp;
+    direct_part(s);
     s->tcp = NULL;
     tcp_arg(pcb, NULL);
     tcp_recv(pcb, NULL);
@@ -77,6 +79,7 @@ void net_pcb_gone(struct tcp_pcb *pcb)
         if (s->syn_pending)
             s->syn_pending--;
     } else if (s->tcp == pcb) {
+        direct_part(s);
         s->tcp = NULL;
     }
 }
@@ -110,6 +113,7 @@ void tcp_socket_options(struct socket *s)
 static void ended(struct socket *s, int error)
 {
     s->state = SOCKET_ENDED;
+    direct_part(s);
     s->tcp = NULL;
     if (s->closed || !s->shared)
         return;
@@ -233,8 +237,10 @@ static void acknowledge_early(struct socket *s, struct tcp_pcb *pcb, const struc
         s->received++;
     if (s->received > 1)
         s->ping_pong = false;
-    if (!s->ping_pong && p->flags & PBUF_FLAG_PUSH && p->tot_len < segment_payload(pcb) &&
-        !address_is_own(&pcb->remote_ip))
+    if (s->twin) /* no answer carries it, and it opens the short way */
+        tcp_ack_now(pcb);
+    else if (!s->ping_pong && p->flags & PBUF_FLAG_PUSH && p->tot_len < segment_payload(pcb) &&
+             !address_is_own(&pcb->remote_ip))
         tcp_ack_now(pcb);
 }
 
@@ -281,6 +287,7 @@ static void send_fin(struct socket *s)
 {
     if (!s->tx_shut || s->fin_sent || s->tx_sent != s->tx_seen || !s->tcp)
         return;
+    net_pcb_touch(s->tcp);
     s->fin_sent = true;
     if (s->closed)
         tcp_set_flags(s->tcp, TF_RXCLOSED);
@@ -389,31 +396,6 @@ static void feed(struct socket *s, struct tcp_pcb *pcb, uint32_t available)
         s->small_end = s->tx_sent;
 }
 
-void tcp_socket_pump(struct socket *s)
-{
-    if (!s->shared || !s->tcp || s->state != SOCKET_CONNECTED)
-        return;
-    if (!s->closed && !s->tx_shut && !socket_read_head(s)) {
-        tcp_socket_break(s);
-        return;
-    }
-    struct tcp_pcb *pcb = s->tcp;
-    uint32_t available = s->tx_seen - s->tx_sent;
-    if (!available && !(s->tx_shut && !s->fin_sent))
-        return;
-    net_pcb_touch(pcb);
-    available = sendable(s, pcb, available);
-    if (available && !s->started) { /* RFC 6928 */
-        s->started = true;
-        if (pcb->cwnd < INITIAL_WINDOW * pcb->mss)
-            pcb->cwnd = INITIAL_WINDOW * pcb->mss;
-    }
-    feed(s, pcb, available);
-    send_fin(s);
-    if (s->tcp)
-        tcp_output(s->tcp);
-}
-
 /* The tail has moved on by `size`: tell the client, if it waits, when a third has become free. */
 static void offer_space(struct socket *s, uint32_t size)
 {
@@ -428,6 +410,59 @@ static void offer_space(struct socket *s, uint32_t size)
         socket_signal(s);
 }
 
+/* Acknowledged bytes make room in the ring. */
+static void advance_tail(struct socket *s, uint32_t n)
+{
+    s->tx_tail += n;
+    if (s->tx_shared)
+        __atomic_store_n(&s->tx_shared->tx_tail, s->tx_tail, __ATOMIC_SEQ_CST);
+    if (s->closed)
+        return;
+    if (s->tx_session == s->session && s->shared)
+        offer_space(s, n);
+    else
+        attach_tx_drained(s);
+}
+
+/* The long way, through lwIP. */
+static void send_segments(struct socket *s, struct tcp_pcb *pcb, uint32_t available)
+{
+    net_pcb_touch(pcb);
+    if (available && !s->started) { /* RFC 6928 */
+        s->started = true;
+        if (pcb->cwnd < INITIAL_WINDOW * pcb->mss)
+            pcb->cwnd = INITIAL_WINDOW * pcb->mss;
+    }
+    feed(s, pcb, available);
+}
+
+void tcp_socket_pump(struct socket *s)
+{
+    if (!s->shared || !s->tcp || s->state != SOCKET_CONNECTED)
+        return;
+    if (!s->closed && !s->tx_shut && !socket_read_head(s)) {
+        tcp_socket_break(s);
+        return;
+    }
+    struct tcp_pcb *pcb = s->tcp;
+    uint32_t available = s->tx_seen - s->tx_sent;
+    if (!available && !(s->tx_shut && !s->fin_sent))
+        return;
+    available = sendable(s, pcb, available);
+    if (available && may_send(s) && direct_open(s))
+        advance_tail(s, direct_send(s, available));
+    else
+        send_segments(s, pcb, available);
+    send_fin(s);
+    if (s->tcp && (s->tcp->unsent || s->tcp->flags & TF_ACK_NOW))
+        tcp_output(s->tcp);
+}
+
+static bool is_through(const struct socket *s)
+{
+    return s->closed && s->fin_sent && s->tx_tail == s->tx_seen;
+}
+
 static err_t on_sent(void *arg, struct tcp_pcb *pcb, uint16_t size)
 {
     struct socket *s = arg;
@@ -438,20 +473,19 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, uint16_t size)
     if (acknowledged > s->tx_sent - s->tx_tail)
         acknowledged = s->tx_sent - s->tx_tail;
     s->tx_dropped = 0;
-    s->tx_tail += acknowledged;
-    if (s->tx_shared)
-        __atomic_store_n(&s->tx_shared->tx_tail, s->tx_tail, __ATOMIC_SEQ_CST);
-    if (s->closed && s->tx_tail == s->tx_seen && s->fin_sent) {
+    advance_tail(s, acknowledged);
+    if (is_through(s))
         finish_closed(s);
-        return ERR_OK;
-    }
-    if (!s->closed && s->tx_session == s->session && s->shared)
-        offer_space(s, acknowledged);
-    else if (!s->closed)
-        attach_tx_drained(s);
-    if (s->tx_seen != s->tx_sent || (s->tx_shut && !s->fin_sent))
-        tcp_socket_pump(s);
+    else if (s->tx_seen != s->tx_sent || (s->tx_shut && !s->fin_sent))
+        tcp_socket_resume(s);
     return ERR_OK;
+}
+
+void tcp_socket_resume(struct socket *s)
+{
+    tcp_socket_pump(s);
+    if (is_through(s))
+        finish_closed(s);
 }
 
 /* Sending ends, with what is in the ring. false: the client broke the rules. */
@@ -483,6 +517,7 @@ void tcp_socket_changed(struct socket *s)
     tcp_socket_take_shut(s);
     if (s->state == SOCKET_CONNECTED)
         tcp_socket_pump(s);
+    direct_resume(s);
     receive_release(s);
 }
 
@@ -508,6 +543,7 @@ int tcp_socket_shutdown(struct socket *s, int how)
     if (rd && !s->rx_shut) {
         s->rx_shut = true;
         socket_set_state(s, IO_STATE_RX_EOF, 0);
+        direct_end(s);
     }
     socket_signal(s);
     return 0;
@@ -815,6 +851,7 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err)
         return ERR_MEM;
     }
     attach(s, pcb);
+    direct_pair(s);
     s->state = SOCKET_CONNECTED;
     s->accepted = true;
     s->peer = pcb->remote_ip;
@@ -907,6 +944,7 @@ void tcp_socket_close(struct socket *s)
         unread = true; /* nonsense in its ring: reset */
     s->closed = true;
     unlink_waiting(s);
+    direct_end(s);
     if (!s->tcp || s->state != SOCKET_CONNECTED || unread || (s->linger_on && !s->linger) ||
         never_taken(s)) {
         tcp_socket_pump(s); /* what was written before is on its way before the reset */

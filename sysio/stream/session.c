@@ -246,9 +246,14 @@ void session_flush_all(void)
     }
 }
 
+static uint32_t summary_words(const struct session *s)
+{
+    return (s->slots_used + 64 * 64 - 1) / (64 * 64);
+}
+
 static bool anything_set(struct session *s)
 {
-    for (uint32_t i = 0; i < IO_SLOTS / 64 / 64; i++)
+    for (uint32_t i = 0; i < summary_words(s); i++)
         if (__atomic_load_n(&s->to_engine->summary[i], __ATOMIC_SEQ_CST))
             return true;
     return false;
@@ -257,8 +262,7 @@ static bool anything_set(struct session *s)
 bool session_collect(struct session *s, void (*changed)(void *object))
 {
     bool any = false;
-    uint32_t words = (s->slots_used + 63) / 64;
-    for (uint32_t i = 0; i * 64 < words; i++) {
+    for (uint32_t i = 0; i < summary_words(s); i++) {
         if (!__atomic_load_n(&s->to_engine->summary[i], __ATOMIC_RELAXED))
             continue;
         uint64_t summary = __atomic_exchange_n(&s->to_engine->summary[i], 0, __ATOMIC_SEQ_CST);

@@ -526,6 +526,7 @@ int main(int argc, char **argv)
                (unsigned long long)machines[1].api->heap_used());
     }
     CHECK(machines[0].api->large_frames() > 100); /* of bulk, nearly all is sent so */
+    CHECK(left_over(machines[0].api, "direct_bytes ") > rounds * 3000000); /* and over loopback */
     puts("ok");
     return 0;
 }
