@@ -43,7 +43,7 @@ int main(void)
     virtio_scan(boot->rsdp, boot->cmdline, device_log);
     if (!tty_init(run.flags & MOTOR_RUN_CHANNEL) || !fs_init(bundle, size, MOTOR_BOOT_BUNDLE) ||
         !engine_start(&tty_engine, 128 << 10)) {
-        log_error("sysio", "not enough memory to start");
+        log_error("sysio", "the system cannot start");
         motor_power(MOTOR_BOOT_HARDWARE, MOTOR_POWER_EXIT, 1);
     }
     if (problem)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ext4 behind the VFS: finds the machine's disks, mounts them, and translates. An inode here holds
+ * ext4 behind the VFS: mounts the devices that have it, and translates. An inode here holds
  * one reference to its node; the node's owner word leads back, so that there is one inode for each.
  *
  * Mode, owner and times are changed in struct inode by the VFS, which calls disk_changed(); they
  * reach the node at the end of the message. All else is changed by ext4 and read back at once.
  */
 #include "../base/fiber.h"
-#include "../block/virtio_blk.h"
+#include "devices.h"
 #include "ext4/ext4.h"
 #include "fs.h"
 
@@ -20,9 +20,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define DISKS_MAX    8u
+#define DISKS_MAX    16u                  /* mounted at once */
 #define WRITE_BACK   (5ull * 1000000000u) /* ns that a change may stay in memory only */
-#define FIRST_BADGE  2000u                /* not in the table of badges */
 #define EXT4_STATFS  0xef53u
 #define COOKIE_FIRST 2u
 
@@ -412,41 +411,15 @@ void disks_finish(void)
     }
 }
 
-bool disks_interrupt(uint64_t badge)
-{
-    if (badge < FIRST_BADGE || badge >= FIRST_BADGE + disk_count)
-        return false;
-    virtio_blk_turn(disks[badge - FIRST_BADGE].device, true);
-    return true;
-}
-
-bool disks_turn(void)
-{
-    bool again = false;
-    for (uint32_t i = 0; i < disk_count; i++)
-        again |= virtio_blk_turn(disks[i].device, false);
-    return again | fiber_run();
-}
-
 static void finish(void *arg)
 {
     (void)arg;
     disks_finish();
 }
 
-/* Runs a function in a fiber to its end, before the engine's thread does so. */
-static void run_now(void (*function)(void *), void *arg)
-{
-    if (!fiber_start(function, arg))
-        return;
-    fs_engine.again |= disks_turn();
-    while (fiber_count())
-        engine_turn(&fs_engine, true);
-}
-
 void disks_finish_now(void)
 {
-    run_now(finish, NULL);
+    work_now(finish, NULL);
 }
 
 static void write_back(void *arg)
@@ -483,35 +456,37 @@ static void disk_log(const char *format, ...)
     log_info("ext4", "%s", line);
 }
 
-/* The root of a mounted file system under /mnt. */
-static void attach(struct disk *d)
+/* The directory that a file system is mounted on. */
+static int make_mount_point(const char *path)
+{
+    struct cred root = {0};
+    struct create_args args = {.mode = S_IFDIR | 0755};
+    struct inode *inode;
+    int error = vfs_create(mounts->root, &root, path, strlen(path), &args, &inode);
+    if (!error)
+        inode_put(inode);
+    return error == -EEXIST ? 0 : error;
+}
+
+/* A mounted file system into the tree. */
+static int attach(struct disk *d)
 {
     struct ext4_node *node;
-    struct inode *inode;
-    struct create_args args = {.mode = S_IFDIR | 0755};
-    struct cred root = {0};
     int error = ext4_root(d->fs, &node);
     if (!error)
         error = wrap(&d->mount, node, NULL, NULL, 0, &d->mount.root);
-    if (!error)
-        error = vfs_create(mounts->root, &root, d->path, strlen(d->path), &args, &inode);
-    if (error == -EEXIST)
-        error = 0;
-    else if (!error)
-        inode_put(inode);
     d->mount.type = "ext4";
     d->mount.source = d->device->name;
     d->mount.read_only = ext4_read_only(d->fs);
+    if (!error && mounts)
+        error = make_mount_point("/mnt");
+    if (!error && mounts)
+        error = make_mount_point(d->path);
     if (!error)
         error = vfs_mount(&d->mount, d->path);
-    if (error) {
-        log_error("fs", "%s: cannot be mounted (%d)", d->path, error);
-        return;
-    }
-    log_info("fs", "%s is on %s", d->device->name, d->path);
-    mounted++;
-    d->timer.fire = write_back_due;
-    engine_timer_set(&fs_engine, &d->timer, fs_engine.now + WRITE_BACK);
+    if (!error)
+        mounted++;
+    return error;
 }
 
 static void mount_disk(void *arg)
@@ -520,30 +495,69 @@ static void mount_disk(void *arg)
     struct motor_memory_info memory = {0};
     motor_system_info(MOTOR_SINFO_MEMORY, &memory, sizeof memory);
     struct ext4_options options = {.cache_bytes = memory.total / 8, .now = now, .log = disk_log};
-    snprintf(d->path, sizeof d->path, "/mnt/%s", d->device->name);
     int error = ext4_mount(d->device, &options, &d->fs);
-    if (error)
-        log_info("fs", "%s is not mounted (%d)", d->device->name, error);
-    else
-        attach(d);
+    if (!error)
+        error = attach(d);
+    if (error) {
+        log_info("fs", "%s is not mounted: %s", d->device->name, strerror(-error));
+        return;
+    }
+    log_info("fs", "%s is on %s", d->device->name, d->path);
+    d->timer.fire = write_back_due;
+    engine_timer_set(&fs_engine, &d->timer, fs_engine.now + WRITE_BACK);
+}
+
+/* Tries to mount a device; true: it is mounted now. */
+static bool disk_mount(struct block_device *device, const char *path)
+{
+    uint32_t before = mounted;
+    if (disk_count == DISKS_MAX)
+        return false;
+    struct disk *d = &disks[disk_count++];
+    d->device = device;
+    snprintf(d->path, sizeof d->path, "%s", path);
+    work_now(mount_disk, d);
+    if (!d->fs)
+        disk_count--;
+    return mounted > before;
+}
+
+bool disk_mount_root(const char *what)
+{
+    struct device *d = device_find(what);
+    if (!d) {
+        log_error("fs", "root=%s: no such device; there are:", what);
+        for (uint32_t i = 0; (d = device_at(i)); i++) {
+            char id[GPT_GUID_TEXT] = "";
+            if (d->entry)
+                gpt_guid_text(d->entry->id, id);
+            log_error("fs", "  %s %s", d->block->name, id);
+        }
+        return false;
+    }
+    if (!disk_mount(d->block, "/")) {
+        log_error("fs", "root=%s: %s cannot be mounted", what, d->block->name);
+        return false;
+    }
+    return true;
+}
+
+static bool is_mounted(const struct block_device *device)
+{
+    for (uint32_t i = 0; i < disk_count; i++)
+        if (disks[i].device == device)
+            return true;
+    return false;
 }
 
 void disks_init(void)
 {
-    for (uint32_t i = 0; i < DISKS_MAX; i++) {
-        int64_t gate = engine_gate(&fs_engine, FIRST_BADGE + i);
-        struct disk *d = &disks[i];
-        d->device = gate < 0 ? NULL : virtio_blk_open(i, (motor_handle)gate, disk_log);
-        if (!d->device)
-            return;
-        if (!i) {
-            struct create_args args = {.mode = S_IFDIR | 0755};
-            struct cred root = {0};
-            struct inode *inode;
-            if (!vfs_create(mounts->root, &root, "/mnt", 4, &args, &inode))
-                inode_put(inode);
-        }
-        disk_count++;
-        run_now(mount_disk, d);
+    struct device *d;
+    for (uint32_t i = 0; (d = device_at(i)); i++) {
+        char path[16];
+        if (!device_for_files(d) || is_mounted(d->block))
+            continue;
+        snprintf(path, sizeof path, "/mnt/%s", d->block->name);
+        disk_mount(d->block, path);
     }
 }

@@ -326,16 +326,19 @@ void procfs_set_net(motor_handle connector);
 
 /* ---- disk.c ---- */
 
-/* Finds the machine's disks, and mounts each that has ext4 on /mnt/NAME. Before the engine runs. */
+/*
+ * Mounts a device (device_find()) as "/", the first of all mounts. False: it cannot be, which is
+ * logged. Before the engine runs.
+ */
+bool disk_mount_root(const char *what);
+/* Mounts each disk and partition that has ext4, and is not "/", on /mnt/NAME. Likewise. */
 void disks_init(void);
 bool disks_mounted(void); /* calls may have to wait: they run in fibers */
 void disks_publish(void); /* after each message: changed attributes go to their disks */
 int disks_sync(void);
 /* unmounts all, in a fiber; nothing of them is used after */
 void disks_finish(void);
-void disks_finish_now(void);          /* the same, with turns of the engine until it is done */
-bool disks_interrupt(uint64_t badge); /* a notification of a disk's gate; false: it is of no disk */
-bool disks_turn(void);                /* at the end of a turn: true: another one at once */
+void disks_finish_now(void); /* the same, with turns of the engine until it is done */
 
 /* ---- work.c ---- */
 
@@ -346,6 +349,11 @@ bool disks_turn(void);                /* at the end of a turn: true: another one
 void work_add(struct motor_event *ev, void (*handle)(struct motor_event *ev));
 /* to begin work that was added, from the loop */
 void work_run(void);
+/*
+ * Runs function(arg), which may wait, to its end, with turns of the engine. Before the engine's
+ * thread does, or when it has ended. False: no memory, nothing was done.
+ */
+bool work_now(void (*function)(void *), void *arg);
 
 /* ---- engine.c ---- */
 

@@ -5,6 +5,7 @@
  * engine's loop goes on meanwhile.
  */
 #include "../base/fiber.h"
+#include "devices.h"
 #include "fs.h"
 
 #include <errno.h>
@@ -64,4 +65,18 @@ void work_run(void)
     running = true;
     if (!fiber_start(work_all, NULL))
         running = false; /* memory may be there in a later turn */
+}
+
+bool work_now(void (*function)(void *), void *arg)
+{
+    if (!device_at(0)) { /* nothing to wait for */
+        function(arg);
+        return true;
+    }
+    if (!fiber_start(function, arg))
+        return false;
+    fs_engine.again |= devices_turn();
+    while (fiber_count())
+        engine_turn(&fs_engine, true);
+    return true;
 }

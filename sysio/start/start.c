@@ -218,18 +218,25 @@ static int64_t fill_block(struct block *b, motor_handle process, const struct st
 
 /* ---- the program ---- */
 
-/* Says what is wrong with the program file, if anything is. The runtime checks all of it again. */
-static const char *program_check(const struct start_run *run, char *message, size_t size)
+struct check {
+    const struct start_run *run;
+    char message[512]; /* what is wrong with the program file; "": nothing */
+};
+
+/* The runtime checks all of it again. */
+static void program_check(void *arg)
 {
+    struct check *check = arg;
+    const struct start_run *run = check->run;
     static struct walk w;
     struct cred root = {0};
     int error = vfs_walk(&w, mounts->root, &root, run->path, strlen(run->path), 0);
     Elf64_Ehdr h = {0};
     const char *why = NULL;
     if (error) {
-        snprintf(message, size, "127: %s: %s", run->path,
+        snprintf(check->message, sizeof check->message, "127: %s: %s", run->path,
                  error == -ENOENT ? "not found" : strerror(-error));
-        return message;
+        return;
     }
     motor_handle vmo;
     uint64_t offset;
@@ -248,8 +255,7 @@ static const char *program_check(const struct start_run *run, char *message, siz
         why = "an ELF file, but not a program";
     walk_done(&w);
     if (why)
-        snprintf(message, size, "126: %s: %s", run->path, why);
-    return why ? message : NULL;
+        snprintf(check->message, sizeof check->message, "126: %s: %s", run->path, why);
 }
 
 static int64_t runtime_open(const void *bundle, uint64_t bundle_size, uint64_t *size)
@@ -306,11 +312,13 @@ static void program_describe(const struct program *p, const struct start_run *ru
 static struct program program_prepare(const struct start_run *run, motor_handle runtime,
                                       uint64_t runtime_size, motor_handle net)
 {
-    char message[512];
+    struct check check = {.run = run};
     struct program p;
     struct block b = {0};
-    if (program_check(run, message, sizeof message))
-        start_failed(run->flags, message);
+    if (!work_now(program_check, &check))
+        no_start(run, "a fiber", -ENOMEM);
+    if (check.message[0])
+        start_failed(run->flags, check.message);
     int64_t exec = fs_open_handle(run->path, O_RDONLY, true);
     int64_t process = motor_process_create(run->flags & MOTOR_RUN_INIT ? MOTOR_PROCESS_INIT : 0);
     if (exec < 0 || process < 0)

@@ -16,6 +16,11 @@ $(BUILD)/tests/host/virtio_blk: $(addprefix $(BUILD)/tests/obj/san/,tests/host/e
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(FS_TEST_FLAGS) -o $@ $^
 
-HOST_TESTS += $(BUILD)/tests/host/virtio_blk
+$(BUILD)/tests/host/gpt_fuzz: $(addprefix $(BUILD)/tests/obj/san/,tests/host/ext4/gpt_fuzz.o sysio/block/gpt.o sysio/block/partition.o) $(EXT4_TEST_OBJ)
+	$(call say,HOSTLD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(FS_TEST_FLAGS) -o $@ $^
+
+HOST_TESTS += $(BUILD)/tests/host/virtio_blk $(BUILD)/tests/host/gpt_fuzz
 HOST_TESTS += $(EXT4_TESTS:%=$(BUILD)/tests/host/%)
 -include $(EXT4_TEST_OBJ:.o=.d) $(EXT4_TESTS:%=$(BUILD)/tests/obj/san/tests/host/ext4/%.d)

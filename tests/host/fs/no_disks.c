@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A machine without disks, for tests of the rest of the fs engine. */
+#include "../../../sysio/fs/devices.h"
 #include "../../../sysio/fs/fs.h"
 
 void disks_init(void) {}
@@ -14,12 +15,23 @@ int disks_sync(void)
 }
 void disks_finish(void) {}
 void disks_finish_now(void) {}
-bool disks_interrupt(uint64_t badge)
+void devices_init(void) {}
+bool devices_interrupt(uint64_t badge)
 {
     (void)badge;
     return false;
 }
-bool disks_turn(void)
+bool devices_turn(void)
 {
     return false;
+}
+bool disk_mount_root(const char *what)
+{
+    (void)what;
+    return false;
+}
+struct device *device_at(uint32_t i)
+{
+    (void)i;
+    return NULL;
 }
