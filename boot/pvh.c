@@ -2,32 +2,15 @@
 /*
  * From PVH's start info to boot_params. The start info, its memory map and its module list come
  * from outside and are read with bounds through the low 4 GiB that the boot page tables map;
- * everything is copied before the memory they lie in is given to the allocator. Source: Xen's
- * public/arch-x86/hvm/start_info.h.
+ * everything is copied before the memory they lie in is given to the allocator.
  */
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/early.h"
 #include "bootinfo.h"
 #include "log.h"
+#include "start_info.h"
 
-#define PVH_MAGIC 0x336ec578u
 #define LOW_LIMIT (1ull << 32)
-
-struct start_info {
-    uint32_t magic, version, flags, nr_modules;
-    uint64_t modlist, cmdline, rsdp;
-    uint64_t memmap; /* from version 1 on */
-    uint32_t memmap_entries, reserved;
-};
-
-struct module {
-    uint64_t paddr, size, cmdline, reserved;
-};
-
-struct memory_entry {
-    uint64_t addr, size;
-    uint32_t type, reserved;
-};
 
 struct boot_params boot_params;
 extern uint64_t pvh_start_info;
@@ -64,7 +47,7 @@ static void add_range(uint64_t start, uint64_t size, uint32_t type)
     if (end < start || boot_params.ranges == BOOT_RANGES_MAX) {
         return;
     }
-    bool ram = type == 1;
+    bool ram = type == MEMORY_RAM;
     start = ram ? (start + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1) : start & ~(PAGE_SIZE - 1);
     end = ram ? end & ~(PAGE_SIZE - 1) : (end + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
     if (end > start) {
