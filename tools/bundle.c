@@ -25,6 +25,7 @@ struct node {
     char *path;
     uint32_t type; /* MOTOR_BUNDLE_* */
     mode_t mode;
+    uint32_t uid, gid;
     int64_t mtime;
     const void *data;
     size_t size;
@@ -220,6 +221,27 @@ static bool add_member(struct bundle *b, const char *path, const char *host)
     return fail(b, "%s: neither a file, a directory nor a symbolic link", host);
 }
 
+/* What is there already, by its last name; NULL, and an error, if nothing is. */
+static struct node *find(struct bundle *b, const char *path)
+{
+    char *name = normalised(path);
+    struct node *found = NULL;
+    for (size_t i = b->count; name && i-- && !found;)
+        if (!strcmp(b->node[i].path, name))
+            found = &b->node[i];
+    free(name);
+    if (!found)
+        fail(b, "%s: there is no such path", path);
+    return found;
+}
+
+/* A directory that is there keeps its mode when more is put into it. */
+static bool is_directory(struct bundle *b, const char *path)
+{
+    struct node *n = find(b, path);
+    return n && n->type == MOTOR_BUNDLE_DIRECTORY;
+}
+
 bool bundle_add_tree(struct bundle *b, const char *path, const char *host)
 {
     struct stat st;
@@ -229,7 +251,7 @@ bool bundle_add_tree(struct bundle *b, const char *path, const char *host)
             closedir(dir);
         return fail(b, "%s: %s", host, strerror(errno));
     }
-    bool ok = bundle_add_directory(b, path, st.st_mode);
+    bool ok = is_directory(b, path) || bundle_add_directory(b, path, st.st_mode);
     for (struct dirent *entry; ok && (entry = readdir(dir));) {
         if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
             continue;
@@ -262,6 +284,8 @@ static bool import_entry(struct bundle *b, const char *base, const struct motor_
     struct node *n = add(b, base + h->names_offset + e->name, e->type, e->mode);
     if (!n)
         return false;
+    n->uid = e->uid;
+    n->gid = e->gid;
     n->mtime = e->mtime;
     n->data = base + e->offset;
     n->size = e->size;
@@ -418,6 +442,8 @@ static char *make_tables(const struct bundle *b, size_t *size)
         entry[i] = (struct motor_bundle_entry){.name = (uint32_t)(name - (tables + h.names_offset)),
                                                .type = n->type,
                                                .mode = n->mode,
+                                               .uid = n->uid,
+                                               .gid = n->gid,
                                                .mtime = n->mtime,
                                                .offset = link ? target : offset,
                                                .size = n->size,
@@ -465,4 +491,37 @@ bool bundle_write(struct bundle *b, int fd)
                 write_all(fd, n->data, n->size) && write_all(fd, zeros, page_up(n->size) - n->size);
     }
     return ok || fail(b, "writing the bundle: %s", strerror(errno));
+}
+
+/* ---- looking and changing ------------------------------------------------------------------- */
+
+bool bundle_set_owner(struct bundle *b, const char *path, uint32_t uid, uint32_t gid)
+{
+    struct node *n = find(b, path);
+    if (n) {
+        n->uid = uid;
+        n->gid = gid;
+    }
+    return n;
+}
+
+bool bundle_set_mode(struct bundle *b, const char *path, mode_t mode)
+{
+    struct node *n = find(b, path);
+    if (n)
+        n->mode = mode & 07777;
+    return n;
+}
+
+bool bundle_each(struct bundle *b, bool (*each)(void *context, const struct bundle_item *item),
+                 void *context)
+{
+    order_nodes(b);
+    for (size_t i = 0; i < b->count; i++) {
+        const struct node *n = &b->node[i];
+        struct bundle_item item = {n->path, n->type, n->mode, n->uid, n->gid, n->data, n->size};
+        if (!each(context, &item))
+            return false;
+    }
+    return true;
 }

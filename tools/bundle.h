@@ -44,4 +44,23 @@ bool bundle_set_run(struct bundle *b, uint32_t index, uint32_t flags, const char
 
 bool bundle_write(struct bundle *b, int fd);
 
+/* Changes what is there; false: nothing has this path. */
+bool bundle_set_owner(struct bundle *b, const char *path, uint32_t uid, uint32_t gid);
+bool bundle_set_mode(struct bundle *b, const char *path, mode_t mode);
+
+struct bundle_item {
+    const char *path;
+    uint32_t type; /* MOTOR_BUNDLE_* */
+    mode_t mode;   /* permission bits */
+    uint32_t uid, gid;
+    const void *data; /* of a file; of a symbolic link: the target, without NUL */
+    size_t size;
+};
+/*
+ * Calls each() for what is in the bundle, each path once, directories before what is in them, until
+ * it returns false. What it is given stays until the bundle is changed or freed.
+ */
+bool bundle_each(struct bundle *b, bool (*each)(void *context, const struct bundle_item *item),
+                 void *context);
+
 #endif
