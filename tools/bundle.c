@@ -118,7 +118,7 @@ static char *normalised(const char *path)
 
 static struct node *add(struct bundle *b, const char *path, uint32_t type, mode_t mode)
 {
-    char *name = normalised(path);
+    char *name = normalised(*path ? path : "/");
     if (!name) {
         fail(b, "%s: not an absolute path without . and ..", path);
         return NULL;
@@ -235,10 +235,9 @@ static struct node *find(struct bundle *b, const char *path)
     return found;
 }
 
-/* A directory that is there keeps its mode when more is put into it. */
-static bool is_directory(struct bundle *b, const char *path)
+bool bundle_is_directory(struct bundle *b, const char *path)
 {
-    struct node *n = find(b, path);
+    struct node *n = find(b, *path ? path : "/");
     return n && n->type == MOTOR_BUNDLE_DIRECTORY;
 }
 
@@ -251,7 +250,8 @@ bool bundle_add_tree(struct bundle *b, const char *path, const char *host)
             closedir(dir);
         return fail(b, "%s: %s", host, strerror(errno));
     }
-    bool ok = is_directory(b, path) || bundle_add_directory(b, path, st.st_mode);
+    /* a directory that is there keeps its mode when more is put into it */
+    bool ok = bundle_is_directory(b, path) || bundle_add_directory(b, path, st.st_mode);
     for (struct dirent *entry; ok && (entry = readdir(dir));) {
         if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
             continue;

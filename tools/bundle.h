@@ -44,6 +44,8 @@ bool bundle_set_run(struct bundle *b, uint32_t index, uint32_t flags, const char
 
 bool bundle_write(struct bundle *b, int fd);
 
+/* Whether there is a directory of this path; "" is "/". */
+bool bundle_is_directory(struct bundle *b, const char *path);
 /* Changes what is there; false: nothing has this path. */
 bool bundle_set_owner(struct bundle *b, const char *path, uint32_t uid, uint32_t gid);
 bool bundle_set_mode(struct bundle *b, const char *path, mode_t mode);
