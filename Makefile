@@ -57,6 +57,7 @@ endif
 help:
 	@echo 'make run     boots nginx and a shell in QEMU; PORT=8080 CPUS=1 MEM=128M MACHINE=microvm|q35|pc ACCEL=auto|tcg|kvm'
 	@echo 'make test    runs all tests; TESTS="PATTERN..." runs those whose names match'
+	@echo 'make image   bootable disks, in $(BUILD)/images: nginx-lite.img and httpd.img'
 	@echo 'make bench   Motor beside a Linux guest; ROWS=boot,calls a part, ROUNDS=5 pairs of runs'
 	@echo 'make debug   as run, but waits for gdb'
 	@echo 'make sdk     the SDK, also as an archive'

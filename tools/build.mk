@@ -67,6 +67,8 @@ $(BUNDLE_NGINX): $(BUILD)/host/mkbundle $(BUNDLE_BASE) $(BUILD)/system/nginx $(B
 	  -f $(BUILD)/www/1m.bin:/srv/www/1m.bin:644 -f $(BUILD)/www/1m.bin.sha256:/srv/www/1m.bin.sha256:644 \
 	  -1 $@ -- /sbin/init init
 
+include tools/image.mk
+
 # ---- targets ----------------------------------------------------------------------------------------------------
 
 all: $(KERNEL) $(BUNDLE_CORE) $(BUNDLE_BASE) $(BUNDLE_NGINX) sdk-system

@@ -11,7 +11,9 @@
 #   -C CPU      CPU model (max; host with kvm)     -A WORDS   kernel command line
 #   -p H:G      TCP port H of 127.0.0.1 reaches port G of the guest; repeatable
 #   -n NETDEV   network backend: user (default), none, or a whole -netdev argument with id=net0
-#   -d DISK     raw image as virtio-blk; repeatable
+#   -d DISK     disk image as virtio-blk, raw or *.qcow2; repeatable
+#   -F WAY      boot the first disk, a bootable one: bios, uefi (then -M is q35 unless given), or pvh, which takes
+#               kernel and bundle from its EFI partition
 #   -I          count instructions: one of the guest's takes 1 ns of its time, on all clocks; tcg, one processor
 #   -S          the serial port is no one's: leave it to the QEMU arguments after --
 #   -g          wait for gdb on port 1234
@@ -21,10 +23,10 @@
 # left alone. Ends with QEMU's exit status: 0 is a clean power-off, 2v+1 is v written to isa-debug-exit.
 set -eu
 
-kernel=build/kernel/motor.elf bundle='' machine=microvm cpus=1 mem=128M accel=auto cpu='' append=''
-forwards='' netdev=user disks='' serial=yes gdb='' icount='' probe_only=''
+kernel=build/kernel/motor.elf bundle='' machine='' cpus=1 mem=128M accel=auto cpu='' append=''
+forwards='' netdev=user disks='' firmware='' serial=yes gdb='' icount='' probe_only=''
 
-while getopts k:b:M:c:m:a:C:A:p:n:d:ISgP option; do
+while getopts k:b:M:c:m:a:C:A:p:n:d:F:ISgP option; do
     case $option in
     k) kernel=$OPTARG ;;
     b) bundle=$OPTARG ;;
@@ -37,6 +39,7 @@ while getopts k:b:M:c:m:a:C:A:p:n:d:ISgP option; do
     p) forwards="$forwards,hostfwd=tcp:127.0.0.1:${OPTARG%:*}-:${OPTARG#*:}" ;;
     n) netdev=$OPTARG ;;
     d) disks="$disks $OPTARG" ;;
+    F) firmware=$OPTARG ;;
     I) icount='-icount shift=0,sleep=off' ;;
     S) serial='' ;;
     g) gdb=yes ;;
@@ -102,6 +105,12 @@ tcg) : "${cpu:=max}" ;;
 *) echo "qemu.sh: no accelerator is called $accel: auto, tcg, kvm" >&2; exit 2 ;;
 esac
 
+case $firmware in
+'' | pvh) : "${machine:=microvm}" ;;
+bios | uefi) : "${machine:=q35}" ;;
+*) echo "qemu.sh: no way to boot is called $firmware: bios, uefi, pvh" >&2; exit 2 ;;
+esac
+
 # transport: the last part of virtio device names. Network cards on PCI bring no option ROM along.
 case $machine in
 microvm)
@@ -116,6 +125,48 @@ q35 | pc)
     net_options=,romfile=
     ;;
 *) echo "qemu.sh: no machine is called $machine: microvm, q35, pc" >&2; exit 2 ;;
+esac
+
+# from_disk NAME FILE: a file of a disk's EFI partition
+from_disk()
+{
+    mcopy -n -i "$first@@$esp" "::/motor/$1" "$2" || exit 2
+}
+
+# Files that are taken from the disk have no name any more when QEMU reads them.
+if [ "$firmware" ]; then
+    first=${disks# }
+    first=${first%% *}
+    [ "$first" ] || { echo 'qemu.sh: -F boots a disk: -d names it' >&2; exit 2; }
+fi
+case $firmware in
+bios) boot=no ;;
+uefi)
+    boot=no
+    ovmf=${OVMF:-}
+    for code in /usr/share/OVMF/OVMF_CODE_4M.fd /usr/share/OVMF/OVMF_CODE.fd; do
+        [ "$ovmf" ] || [ ! -f $code ] || ovmf=$code
+    done
+    [ "$ovmf" ] || { echo 'qemu.sh: the UEFI firmware is missing: package ovmf, or its file in $OVMF' >&2; exit 2; }
+    ;;
+pvh)
+    PATH=$PATH:/usr/sbin:/sbin
+    esp=$(sfdisk -d "$first" | sed -n 's/.*start= *\([0-9]*\),.*type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B.*/\1/p')
+    [ "$esp" ] || { echo "qemu.sh: $first has no EFI partition, or is not raw" >&2; exit 2; }
+    esp=$((esp * 512))
+    taken=$(mktemp -d)
+    trap 'rm -rf "$taken"' EXIT
+    from_disk kernel "$taken/kernel"
+    from_disk bundle "$taken/bundle"
+    from_disk cmdline "$taken/cmdline"
+    exec 3<"$taken/kernel" 4<"$taken/bundle"
+    kernel=/proc/self/fd/3 bundle=/proc/self/fd/4
+    append="$(cat "$taken/cmdline") $append"
+    rm -rf "$taken"
+    trap - EXIT
+    boot=yes
+    ;;
+*) boot=yes ;;
 esac
 
 # QEMU puts the bundle at the end of memory, over the kernel if there is no other place.
@@ -142,11 +193,17 @@ on_terminal()
     [ "$3" = "$6" ]
 }
 
-set -- -no-user-config -nodefaults -no-reboot -display none \
+set -- -no-user-config -nodefaults -display none \
     -M "$machine" -accel "$accel" -cpu "$cpu" -smp "$cpus" -m "$mem" $icount $quirks \
     -device isa-debug-exit,iobase=0xf4,iosize=4 \
     -object rng-builtin,id=rng0 -device "virtio-rng-$transport,rng=rng0" \
-    -kernel "$kernel" ${bundle:+-initrd "$bundle"} ${append:+-append "$append"} "$@"
+    "$@"
+if [ $boot = yes ]; then
+    set -- -kernel "$kernel" ${bundle:+-initrd "$bundle"} ${append:+-append "$append"} "$@"
+elif [ $firmware = uefi ]; then
+    set -- -drive "if=pflash,format=raw,readonly=on,file=$ovmf" "$@"
+fi
+[ "$firmware" ] || set -- -no-reboot "$@"
 
 case $netdev in
 none) ;;
@@ -155,7 +212,11 @@ user) set -- "$@" -netdev "user,id=net0$forwards" -device "virtio-net-$transport
 esac
 n=0
 for disk in $disks; do
-    set -- "$@" -drive "if=none,id=disk$n,format=raw,file=$disk" -device "virtio-blk-$transport,drive=disk$n"
+    case $disk in
+    *.qcow2) format=qcow2 ;;
+    *) format=raw ;;
+    esac
+    set -- "$@" -drive "if=none,id=disk$n,format=$format,file=$disk" -device "virtio-blk-$transport,drive=disk$n"
     n=$((n + 1))
 done
 [ ! "$gdb" ] || set -- "$@" -s -S
