@@ -10,4 +10,10 @@ $(BUILD)/tests/host/boot_fuzz: $(BOOT_FUZZ_SRC) $(wildcard boot/*.h kernel/*.h k
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(BOOT_FUZZ_FLAGS) -o $@ $(BOOT_FUZZ_SRC)
 
-HOST_TESTS += $(BUILD)/tests/host/boot_fuzz
+# what the loaders read
+$(BUILD)/tests/host/kernel_file_fuzz: $(addprefix $(BUILD)/tests/obj/san/,tests/host/boot/kernel_file_fuzz.o boot/load/kernel_file.o)
+	$(call say,HOSTLD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(FS_TEST_FLAGS) -o $@ $^
+
+HOST_TESTS += $(BUILD)/tests/host/boot_fuzz $(BUILD)/tests/host/kernel_file_fuzz
