@@ -8,7 +8,15 @@ HOST_TESTS :=
 -include $(wildcard tests/host/build.mk tests/host/*/build.mk)
 include tests/kernel/build.mk
 
-POSIX_TESTS := $(patsubst tests/posix/%.c,$(BUILD)/tests/posix/%,$(wildcard tests/posix/*.c))
+# What TESTS names; everything without it, and for patterns that make's own filter cannot match.
+test_names := $(patsubst %-1cpu,%,$(patsubst %-2cpu,%,$(TESTS)))
+wanted_sources := $(if $(TESTS),$(wildcard $(if $(filter-out posix/% linux/% host/% system/%,$(TESTS)),tests/posix/*.c,\
+  $(patsubst tests/linux/%,tests/posix/%,$(addprefix tests/,$(addsuffix .c,$(filter posix/% linux/%,$(test_names))))))),\
+  $(wildcard tests/posix/*.c))
+wanted_host = $(if $(or $(if $(TESTS),,all),$(filter-out posix/% linux/% host/% system/%,$(TESTS)),$(findstring ?,$(TESTS)),$(findstring [,$(TESTS))),\
+  $(1),$(filter $(addprefix $(BUILD)/tests/,$(subst *,%,$(filter host/%,$(TESTS)))),$(1)))
+
+POSIX_TESTS := $(patsubst tests/posix/%.c,$(BUILD)/tests/posix/%,$(wanted_sources))
 
 $(BUILD)/tests/posix/%: tests/posix/%.c $(wildcard tests/posix/*.h) $(SDK)/.motor-key
 	$(call say,MOTORCC,$<)
@@ -16,7 +24,7 @@ $(BUILD)/tests/posix/%: tests/posix/%.c $(wildcard tests/posix/*.h) $(SDK)/.moto
 	$(Q)$(SDK)/bin/motor-cc -std=gnu17 -D_GNU_SOURCE -O1 -g -Wall -Wextra -Werror -pthread -o $@ $<
 
 # The same on the host's Linux and libc, which keeps them honest.
-LINUX_TESTS := $(patsubst tests/posix/%.c,$(BUILD)/tests/linux/%,$(filter-out tests/posix/queue.c,$(wildcard tests/posix/*.c))) # queue.c tests a header of ours
+LINUX_TESTS := $(patsubst tests/posix/%.c,$(BUILD)/tests/linux/%,$(filter-out tests/posix/queue.c,$(wanted_sources))) # queue.c tests a header of ours
 
 $(BUILD)/tests/linux/%: tests/posix/%.c $(wildcard tests/posix/*.h)
 	$(call say,HOSTCC,$<)
@@ -25,7 +33,7 @@ $(BUILD)/tests/linux/%: tests/posix/%.c $(wildcard tests/posix/*.h)
 
 $(call host_tool,httpload,tools/httpload/httpload.c)
 
-test: all $(call port_stamp,beanstalkd) $(call port_stamp,lighttpd) $(call port_stamp,dash) $(call port_stamp,toybox) $(call port_stamp,redis) $(KTEST).bundle $(HOST_TESTS) $(POSIX_TESTS) $(LINUX_TESTS) $(BUILD)/host/httpload
+test: all $(call port_stamp,beanstalkd) $(call port_stamp,lighttpd) $(call port_stamp,dash) $(call port_stamp,toybox) $(call port_stamp,redis) $(KTEST).bundle $(call wanted_host,$(HOST_TESTS)) $(POSIX_TESTS) $(LINUX_TESTS) $(BUILD)/host/httpload
 	$(Q)set -f; tests/run $(TESTS)
 
 # What has to pass many times in a row: hours.

@@ -226,7 +226,7 @@ void test_call_gives_up(void)
 {
     struct server s;
     server_start(&s, 3);
-    struct motor_msg m = {.op = OP_STUCK, .deadline = now() + 10 * MS};
+    struct motor_msg m = {.op = OP_STUCK, .deadline = now() + 200 * MS};
     CHECK_EQ(motor_call(s.gate, &m), -MOTOR_ETIMEOUT);
     for (int i = 0; i < 1000 && !s.cancels; i++) {
         pause_ns(MS);
@@ -235,7 +235,9 @@ void test_call_gives_up(void)
     CHECK_EQ(s.cancelled_token, s.stuck_token);
     struct worker w;
     worker_start(&w, stuck_caller, &s);
-    pause_ns(20 * MS);
+    while (*(volatile uint64_t *)&s.stuck_token == s.cancelled_token) {
+        pause_ns(MS);
+    }
     CHECK_EQ(motor_thread_control(w.handle, MOTOR_THREAD_INTERRUPT, 0), 0);
     worker_join(&w);
     struct motor_msg add = {.op = OP_ADD, .deadline = NEVER};

@@ -86,9 +86,26 @@ static void wait_on_word(void *argument)
     __atomic_fetch_add(&counter, 1, __ATOMIC_SEQ_CST);
 }
 
+/* How many threads sleep on a word; counted by moving them to another one and back. */
+static int64_t sleepers(uint32_t *on, uint32_t flags)
+{
+    static uint32_t aside;
+    int64_t n = motor_futex_requeue(on, 0, &aside, 1000, flags);
+    CHECK_EQ(motor_futex_requeue(&aside, 0, on, 1000, flags), n);
+    return n;
+}
+
+static void await_sleepers(uint32_t *on, uint32_t flags, int64_t expected)
+{
+    for (uint64_t limit = now() + 30000 * MS; sleepers(on, flags) != expected && now() < limit;) {
+        pause_ns(MS);
+    }
+    CHECK_EQ(sleepers(on, flags), expected);
+}
+
 static void await_count(uint32_t expected)
 {
-    for (int i = 0; i < 4000 && __atomic_load_n(&counter, __ATOMIC_SEQ_CST) != expected; i++) {
+    for (int i = 0; i < 30000 && __atomic_load_n(&counter, __ATOMIC_SEQ_CST) != expected; i++) {
         pause_ns(MS);
     }
     CHECK_EQ(counter, expected);
@@ -111,7 +128,7 @@ void test_futex(void)
     for (int i = 0; i < 8; i++) {
         worker_start(&w[i], wait_on_word, &result[i]);
     }
-    pause_ns(20 * MS);
+    await_sleepers(&word, 0, 8);
     CHECK_EQ(motor_futex_wake(&word, 3, 0), 3);
     await_count(3);
     uint32_t *list[2] = {&counter, &word};
@@ -132,7 +149,7 @@ void test_futex_requeue(void)
     for (int i = 0; i < 6; i++) {
         worker_start(&w[i], wait_on_word, &result[i]);
     }
-    pause_ns(20 * MS);
+    await_sleepers(&word, 0, 6);
     CHECK_EQ(motor_futex_requeue(&word, 1, &target, 3, 0), 4);
     await_count(1);
     CHECK_EQ(motor_futex_wake(&word, 100, 0), 2);
@@ -161,7 +178,7 @@ void test_futex_shared(void)
     struct shared_pair p = {(void *)CHECK_OK(motor_map(0, v, 0, 0, PAGE, prot)),
                             (void *)CHECK_OK(motor_map(0, v, 0, 0, PAGE, prot))};
     worker_start(&w, wait_shared, &p);
-    pause_ns(20 * MS);
+    await_sleepers(p.b, MOTOR_FUTEX_SHARED, 1);
     *p.b = 1;
     CHECK_EQ(motor_futex_wake(p.b, 1, 0), 0); /* private: another key */
     CHECK_EQ(motor_futex_wake(p.b, 1, MOTOR_FUTEX_SHARED), 1);
