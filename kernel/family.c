@@ -6,6 +6,7 @@
 #include "family.h"
 #include "frame.h"
 #include "log.h"
+#include "main.h"
 #include "pid.h"
 #include "sched.h"
 #include "signal.h"
@@ -282,6 +283,7 @@ static bool hand_over_one(struct process *p, uint32_t *group)
         *group = c->pgid;
         c->parent = to;
         __atomic_store_n(&c->ppid, to->pid ? to->pid : 1, __ATOMIC_RELAXED);
+        __atomic_store_n(&kinfo->adoptions, kinfo->adoptions + 1, __ATOMIC_RELEASE);
         list_append(&to->children, &c->sibling);
         if (zombie) {
             gone = becomes_zombie(to, c, &entry);

@@ -53,6 +53,7 @@ static void forked(struct px_thread *t)
     motor_process_info(0, MOTOR_PINFO_BASIC, &info, sizeof(info));
     px_heap_unlock();
     p->pid = info.pid;
+    p->parent = 0;
     t->tcb.pending = 0;
     px_process_forked(p);
     px_signals_forked(p, t);

@@ -16,9 +16,25 @@ static long label(uint32_t pid, uint32_t what, uint32_t value)
     return result == -MOTOR_ENOENT ? -ESRCH : px_errno(result);
 }
 
+/*
+ * Asked once, and again when some process has got another parent. `parent` is the answer and, above
+ * it, how many adoptions there had been before the question; 0: not asked yet.
+ */
+#define PARENT_BITS 24u
+
 long px_sys_getppid(void)
 {
-    return label(0, MOTOR_LABEL_PPID, 0);
+    struct px_process *p = px_proc();
+    uint64_t adoptions = __atomic_load_n(&px_kinfo()->adoptions, __ATOMIC_ACQUIRE);
+    uint64_t known = __atomic_load_n(&p->parent, __ATOMIC_RELAXED);
+    if (known && known >> PARENT_BITS == (adoptions & UINT64_MAX >> PARENT_BITS)) {
+        return (long)(known & ((1u << PARENT_BITS) - 1));
+    }
+    long parent = label(0, MOTOR_LABEL_PPID, 0);
+    if (parent > 0 && parent < 1l << PARENT_BITS) {
+        __atomic_store_n(&p->parent, adoptions << PARENT_BITS | (uint64_t)parent, __ATOMIC_RELAXED);
+    }
+    return parent;
 }
 
 long px_sys_getpgrp(void)

@@ -168,6 +168,7 @@ struct px_process {
     /* a child between vfork and exec: it runs on its parent's thread, in its parent's memory */
     struct px_vfork *vfork;
     uint32_t pid;
+    uint64_t parent; /* [atomic] see px_sys_getppid() */
     uint32_t uid, euid, suid, gid, egid, sgid;
     uint32_t umask;             /* [atomic] */
     char name[16];              /* PR_SET_NAME of the main thread */

@@ -138,6 +138,7 @@ long px_vfork(uint64_t stack)
     }
     v->embryo = (motor_handle)embryo;
     v->process.pid = info.pid;
+    v->process.parent = 0;
     leave_parent(t, v);
     px_child_registers(t, t, stack);
     px_leave_to_context();

@@ -296,6 +296,31 @@ static void test_orphan(void)
     munmap((void *)shared, 4096);
 }
 
+/* Whoever has waited for a parent finds its children with another, also those that have asked. */
+static void test_orphan_knows(void)
+{
+    int go[2], answer[2];
+    char byte = 0;
+    CHECK0(pipe(go));
+    CHECK0(pipe(answer));
+    IN_CHILD({
+        pid_t middle = getpid();
+        if (fork() == 0) {
+            byte = getppid() == middle;
+            CHECK(write(answer[1], &byte, 1) == 1 && read(go[0], &byte, 1) == 1);
+            byte = getppid() != middle && getppid() == getppid();
+            _exit(write(answer[1], &byte, 1) == 1 ? 0 : 1);
+        }
+        CHECK(read(answer[0], &byte, 1) == 1 && byte == 1);
+    });
+    CHECK(write(go[1], "", 1) == 1);
+    CHECK(read(answer[0], &byte, 1) == 1 && byte == 1);
+    for (int i = 0; i < 2; i++) {
+        close(go[i]);
+        close(answer[i]);
+    }
+}
+
 static void test_limit(void)
 {
     /* as a user with few processes: EAGAIN, and no harm */
@@ -394,6 +419,7 @@ int main(void)
     test_forking_threads();
     test_atfork();
     test_orphan();
+    test_orphan_knows();
     test_limit();
     test_leaks();
     return 0;

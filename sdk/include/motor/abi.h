@@ -504,6 +504,11 @@ struct motor_kinfo {
     uint64_t xsave_size;   /* bytes of the XSAVE area in use; 512 when only FXSAVE */
     uint64_t xsave_mask;   /* XCR0, 0 when only FXSAVE */
     uint64_t memory_total; /* bytes of RAM managed */
+    /*
+     * +1 whenever a process has got another parent, before anybody can know that the old one is
+     * dead: while it stays the same, MOTOR_LABEL_PPID of every living process does
+     */
+    uint64_t adoptions;
 };
 #define MOTOR_KINFO_FSGSBASE (1u << 0)             /* rdfsbase and wrfsbase work in user mode */
 #define MOTOR_KINFO_ADDRESS  0x00007fffffffe000ull /* where it is mapped in every process */
