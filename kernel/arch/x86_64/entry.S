@@ -5,7 +5,8 @@
  * Every entry from user mode builds a whole struct trap_frame at the top of the thread's kernel stack. Leaving looks at
  * thread.return_work and cpu.resched with interrupts off, so nothing posted before is missed. `sysret` is used only for
  * frames that `syscall` made, whose rip is a user address: with a non-canonical rip it would fault in kernel mode on
- * the user's stack (Intel SDM, SYSRET). Offsets are asserted in cpu.c.
+ * the user's stack (Intel SDM, SYSRET). The kernel's state is the same after each way in, SS included: the emulator
+ * translates code once for each state that it has met it in. Offsets are asserted in cpu.c.
  */
 #define CPU_KERNEL_RSP 8
 #define CPU_USER_RSP 16
@@ -21,6 +22,7 @@
 #define VECTOR_SYSCALL 0x100
 #define USER_CODE 0x2b
 #define USER_DATA 0x23
+#define KERNEL_DATA 0x10
 
 .macro PUSH_REGISTERS
     pushq %rax
@@ -119,6 +121,8 @@ trap_common: /* vector and error code are on the stack */
     testb $3, FRAME_CS(%rsp)
     jz 1f
     swapgs
+    movl $KERNEL_DATA, %eax /* as after `syscall`: an interrupt has made it null */
+    movl %eax, %ss
     cmpb $0, cpu_has_smap(%rip)
     je 2f
     clac

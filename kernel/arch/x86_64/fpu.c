@@ -25,6 +25,11 @@
 
 #define STREAK      3u /* turns with a trap in a row, until a thread is given its registers at once */
 #define EAGER_TURNS 32u /* for so many turns */
+/*
+ * How a thread begins. The emulator translates code once for CR0.TS set and once for it clear,
+ * which a program that has just started pays for most.
+ */
+#define FIRST_TURNS 255u
 
 struct fpu_area {        /* struct thread.fpu */
     void *block;         /* what was allocated */
@@ -111,7 +116,7 @@ void arch_fpu_init_thread(struct thread *t)
         return;
     }
     struct fpu_area *a = (struct fpu_area *)(((uint64_t)block + 63) & ~63ull);
-    *a = (struct fpu_area){.block = block};
+    *a = (struct fpu_area){.block = block, .eager_turns = FIRST_TURNS};
     t->fpu = a;
     state_init(t);
 }
