@@ -17,6 +17,7 @@ struct slot {
 
 static struct slot *leaves[PIDS / LEAF]; /* made as needed, kept for ever */
 static uint64_t used[PIDS / 64];
+static uint64_t busy[PIDS / 64 / 64]; /* words of `used` that are not 0 */
 static uint32_t next_pid = 1;
 
 static struct slot *slot_of(uint32_t pid)
@@ -52,6 +53,7 @@ bool pid_assign(struct process *p, uint32_t wanted)
         return false;
     }
     used[pid / 64] |= 1ull << (pid % 64);
+    busy[pid / 64 / 64] |= 1ull << (pid / 64 % 64);
     (*leaf)[pid % LEAF].process = p;
     p->pid = pid;
     if (!wanted) {
@@ -64,6 +66,9 @@ static void slot_changed(struct slot *s, uint32_t pid)
 {
     if (!s->process && !s->members) {
         used[pid / 64] &= ~(1ull << (pid % 64));
+        if (!used[pid / 64]) {
+            busy[pid / 64 / 64] &= ~(1ull << (pid / 64 % 64));
+        }
     }
 }
 
@@ -81,15 +86,35 @@ struct process *pid_find(uint32_t pid)
     return s ? s->process : NULL;
 }
 
+/* The first bit from `from` on; `bits` if there is none. */
+static uint32_t next_bit(const uint64_t *map, uint32_t bits, uint32_t from)
+{
+    while (from < bits) {
+        uint64_t word = map[from / 64] >> (from % 64);
+        if (word) {
+            return from + (uint32_t)__builtin_ctzll(word);
+        }
+        from = (from / 64 + 1) * 64;
+    }
+    return bits;
+}
+
+static uint32_t next_used(uint32_t from)
+{
+    uint32_t end = (from / 64 + 1) * 64, pid = from < PIDS ? next_bit(used, end, from) : PIDS;
+    if (pid < end) {
+        return pid;
+    }
+    uint32_t word = next_bit(busy, PIDS / 64, end / 64);
+    return word < PIDS / 64 ? next_bit(used, PIDS, word * 64) : PIDS;
+}
+
 struct process *pid_next(uint32_t from)
 {
-    for (uint32_t word = from / 64; word < PIDS / 64; word++) {
-        uint64_t bits = used[word] & (word == from / 64 ? ~0ull << (from % 64) : ~0ull);
-        for (; bits; bits &= bits - 1) {
-            struct process *p = pid_find(word * 64 + (uint32_t)__builtin_ctzll(bits));
-            if (p) {
-                return p;
-            }
+    for (uint32_t pid = next_used(from); pid < PIDS; pid = next_used(pid + 1)) {
+        struct process *p = pid_find(pid);
+        if (p) {
+            return p;
         }
     }
     return NULL;
