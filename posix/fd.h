@@ -100,6 +100,7 @@ struct px_file {
             uint32_t mode;    /* st_mode: the type is what matters */
             uint64_t rdev;
             bool own_fds;       /* the directory /proc/self/fd */
+            bool in_memory;     /* IO_FILE_IN_MEMORY */
             uint32_t uses;      /* calls that a hot file would not have needed (hot.c) */
             struct px_hot *hot; /* [atomic] */
         } file;

@@ -118,6 +118,8 @@ static long write_piece(struct px_file *f, const void *from, size_t size, struct
     long n = px_call(f->handle, &msg);
     if (n >= 0 && !shared)
         at->offset = at->append ? msg.word[0] : at->offset + (uint64_t)n;
+    if (n > 0 && !shared && at->offset < msg.word[1])
+        px_hot_written(f);
     return n;
 }
 
@@ -137,7 +139,13 @@ static long write_gathered(struct px_file *f, struct px_io *io, struct place *at
 
 static long transfer_out(struct px_file *f, struct px_io *io, struct place *at)
 {
-    long done = write_gathered(f, io, at);
+    bool placed = !at->append && at->offset != IO_AT_SHARED;
+    long done = placed ? px_hot_write(f, io, at->offset) : -1;
+    if (done >= 0) {
+        at->offset += (uint64_t)done;
+        return done;
+    }
+    done = write_gathered(f, io, at);
     if (done)
         return done;
     while (io->left) {
@@ -199,7 +207,7 @@ static long write_at(struct px_file *f, struct px_io *io, struct place *at, uint
     long n = obey_limit(f, io, at);
     if (n == 0 && io->left)
         n = transfer_out(f, io, at);
-    if (n > 0 && (status & O_DSYNC || flags & PX_IO_SYNC)) {
+    if (n > 0 && !f->file.in_memory && (status & O_DSYNC || flags & PX_IO_SYNC)) {
         long error = call_file(f, IO_SYNC, (status & O_SYNC) != O_SYNC, 0, 0);
         if (error < 0)
             return error;
@@ -210,7 +218,10 @@ static long write_at(struct px_file *f, struct px_io *io, struct place *at, uint
 static long file_write_at(struct px_file *f, struct px_io *io, uint64_t offset, uint32_t flags)
 {
     struct place at = {.offset = offset};
-    return write_at(f, io, &at, flags);
+    px_desc_lock(f->desc);
+    long n = write_at(f, io, &at, flags);
+    px_desc_unlock(f->desc);
+    return n;
 }
 
 static long file_write(struct px_file *f, struct px_io *io, uint32_t flags)
@@ -413,9 +424,10 @@ static long sync_file(int fd, bool data_only)
     struct px_file *f = px_fd_get_io(fd);
     if (!f)
         return -EBADF;
-    long result = f->kind == PX_FILE || f->kind == PX_DIRECTORY
-                      ? PX_MIN(call_file(f, IO_SYNC, data_only, 0, 0), 0L)
-                      : -EINVAL;
+    bool file = f->kind == PX_FILE || f->kind == PX_DIRECTORY;
+    long result = !file               ? -EINVAL
+                  : f->file.in_memory ? 0
+                                      : PX_MIN(call_file(f, IO_SYNC, data_only, 0, 0), 0L);
     px_file_put(f);
     return result;
 }
@@ -555,6 +567,7 @@ struct px_file *px_file_from_handle(motor_handle h, uint32_t protocol, uint32_t 
     if (!tty) {
         f->file.mode = st->mode;
         f->file.rdev = st->rdev;
+        f->file.in_memory = st->flags & IO_FILE_IN_MEMORY;
     }
     return f;
 }

@@ -32,6 +32,9 @@ bool px_hot_stat(struct px_file *f, struct io_stat *out); /* false: make the cal
 bool px_hot_attributes(const volatile struct io_hot *page, struct io_stat *out);
 /* Bytes read, 0 at the end; -1: make the call. */
 long px_hot_read(struct px_file *f, struct px_io *io, uint64_t offset);
+/* Bytes written, all of them; -1: make the call. [desc lock] */
+long px_hot_write(struct px_file *f, struct px_io *io, uint64_t offset);
+void px_hot_written(struct px_file *f); /* a call has written before the end */
 void px_hot_release(struct px_file *f);
 
 /*

@@ -80,7 +80,7 @@ static bool stat_known(struct px_names *c, const struct px_path *p, struct io_st
     struct name *n = &c->entry[hash % NAMES];
     if (!n->page || !is_of(n, p, hash) || n->changes != px_names_changes())
         return false;
-    return px_hot_attributes(n->page, out);
+    return !n->page->writer && px_hot_attributes(n->page, out) && !n->page->writer;
 }
 
 bool px_name_stat(const struct px_path *p, struct io_stat *out)

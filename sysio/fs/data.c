@@ -90,7 +90,7 @@ static int zero_bytes(struct data *d, uint64_t offset, uint64_t count)
 static int clean_tail(struct data *d, uint64_t size)
 {
     uint64_t in_page = size & (PAGE - 1);
-    if (!d->shared || !in_page || !d->vmo)
+    if (!d->dirty || !in_page || !d->vmo)
         return 0;
     return zero_bytes(d, size, PAGE - in_page);
 }

@@ -22,7 +22,8 @@ struct data {
     bool exact;
     bool dense;  /* every page of [0, size) counts as committed */
     bool cloned; /* the object is a clone of the bundle's: pages lie there until they are written */
-    bool shared; /* somebody may write through a mapping: the bytes behind the end may be dirty */
+    bool shared; /* somebody may write through a mapping, and nobody tells */
+    bool dirty;  /* a mapping may have written behind the end, in the last page */
     uint64_t offset;   /* in the bundle */
     uint64_t vmo_size; /* bytes the object spans */
 };

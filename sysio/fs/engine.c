@@ -33,16 +33,6 @@ struct request {
 
 static char path_buffer[2 * IO_PATH_MAX];
 
-static bool readable(const struct file *f)
-{
-    return !(f->flags & O_PATH) && (f->flags & O_ACCMODE) != O_WRONLY;
-}
-
-static bool writable(const struct file *f)
-{
-    return !(f->flags & (O_PATH | FILE_EXEC)) && (f->flags & O_ACCMODE) != O_RDONLY;
-}
-
 /* Reads the message's bytes as one path. */
 static int take_path(struct request *q)
 {
@@ -171,6 +161,7 @@ static int64_t call_stat(struct request *q)
     int error = take_inode(q, q->ev->word[0] & AT_SYMLINK_NOFOLLOW, &inode);
     if (error)
         return error;
+    hot_others(inode, q->size ? NULL : q->file);
     inode_stat(inode, &st);
     inode_put(inode);
     engine_reply_data(engine_reply(&fs_engine, q->ev->token, 0), &fs_engine, &st, sizeof st);
@@ -189,7 +180,7 @@ static int64_t call_read(struct request *q)
     bool shared = offset == IO_AT_SHARED && S_ISREG(f->inode->mode);
     if (shared)
         offset = f->offset;
-    if (!readable(f))
+    if (!file_is_readable(f))
         return -EBADF;
     if (S_ISDIR(f->inode->mode))
         return -EISDIR;
@@ -197,6 +188,7 @@ static int64_t call_read(struct request *q)
         return -EINVAL;
     if (S_ISREG(f->inode->mode) && offset > INT64_MAX)
         return -EINVAL;
+    hot_others(f->inode, f);
     struct transfer t = {.token = q->ev->token, .left = piece(q->ev->out_size)};
     int64_t n = f->inode->ops->read(f, &t, offset);
     if (shared && n > 0)
@@ -228,7 +220,7 @@ static int64_t call_write(struct request *q)
     struct file *f = q->file;
     struct inode *inode = f->inode;
     uint64_t offset = q->ev->word[0];
-    if (!writable(f))
+    if (!file_is_writable(f))
         return -EBADF;
     if (!inode->ops->write)
         return -EINVAL;
@@ -268,7 +260,7 @@ static int64_t call_truncate(struct request *q)
                                         : vfs_permission(inode, &q->who, MAY_WRITE);
     else if (q->file->flags & O_PATH)
         error = -EBADF;
-    else if (!writable(q->file))
+    else if (!file_is_writable(q->file))
         error = -EINVAL;
     if (!error)
         error = S_ISREG(inode->mode) && inode->ops->truncate ? inode->ops->truncate(inode, size)
@@ -282,7 +274,8 @@ static int64_t call_truncate(struct request *q)
 static int64_t call_readdir(struct request *q)
 {
     uint64_t next = q->ev->word[0];
-    int64_t n = readable(q->file) ? file_readdir(q->file, &q->who, next, q->ev, &next) : -EBADF;
+    int64_t n =
+        file_is_readable(q->file) ? file_readdir(q->file, &q->who, next, q->ev, &next) : -EBADF;
     if (n <= 0 || n >= (int64_t)IO_OWN_FD)
         return n;
     engine_reply(&fs_engine, q->ev->token, n)->word[0] = next;
@@ -480,6 +473,7 @@ static int64_t call_utimens(struct request *q)
     int error = take_inode(q, w[4] & AT_SYMLINK_NOFOLLOW, &inode);
     if (error)
         return error;
+    hot_collect(inode);
     struct timespec atime = inode->atime, mtime = inode->mtime;
     if (!set_time(&atime, w[0], w[1]) || !set_time(&mtime, w[2], w[3])) {
         error = -EINVAL;
@@ -566,7 +560,7 @@ static int64_t call_map(struct request *q)
     motor_handle vmo;
     if (q->file->flags & O_PATH)
         return -EBADF;
-    if (!readable(q->file) || ((prot & MOTOR_PROT_WRITE) && !writable(q->file)))
+    if (!file_is_readable(q->file) || ((prot & MOTOR_PROT_WRITE) && !file_is_writable(q->file)))
         return -EACCES;
     if (!S_ISREG(inode->mode) || !inode->ops->map)
         return -ENODEV;
@@ -589,14 +583,14 @@ static int64_t call_map(struct request *q)
 }
 
 /* Duplicates: the objects stay ours. */
-static int64_t reply_hot(struct request *q, motor_handle page, motor_handle other, uint64_t w0,
-                         uint64_t w1)
+static int64_t reply_hot(struct request *q, uint32_t rights, motor_handle page, motor_handle other,
+                         uint64_t w0, uint64_t w1)
 {
     struct motor_reply *r = engine_reply(&fs_engine, q->ev->token, 0);
     r->nhandles = 2;
     r->handle[0] = page;
     r->handle[1] = other;
-    r->rights[0] = r->rights[1] = MOTOR_RIGHT_READ;
+    r->rights[0] = r->rights[1] = rights;
     r->word[0] = w0;
     r->word[1] = w1;
     return NO_REPLY;
@@ -608,14 +602,18 @@ static int64_t hot_file(struct request *q)
     uint64_t offset;
     motor_handle page, bytes;
     bool private = false;
-    if (!readable(q->file))
+    if (!file_is_readable(q->file))
         return -EBADF;
     if (!S_ISREG(inode->mode) || !inode->ops->hot)
         return -EOPNOTSUPP;
+    bool write = q->ev->word[0] & IO_HOT_WRITE;
     int error = inode->ops->hot(inode, &bytes, &offset, &private);
     if (!error)
-        error = hot_begin(inode, &page);
-    return error ? error : reply_hot(q, page, bytes, offset, private ? MOTOR_MAP_PRIVATE : 0);
+        error = write ? hot_write_begin(q->file, &page) : hot_begin(inode, &page);
+    return error   ? error
+           : write ? reply_hot(q, MOTOR_RIGHT_READ | MOTOR_RIGHT_WRITE, page, bytes, offset, 0)
+                   : reply_hot(q, MOTOR_RIGHT_READ, page, bytes, offset,
+                               private ? MOTOR_MAP_PRIVATE : 0);
 }
 
 static int64_t hot_name(struct request *q)
@@ -634,7 +632,7 @@ static int64_t hot_name(struct request *q)
     if (!error)
         error = hot_begin(w.inode, &page);
     inode_put(w.inode);
-    return error ? error : reply_hot(q, page, names, changes, 0);
+    return error ? error : reply_hot(q, MOTOR_RIGHT_READ, page, names, changes, 0);
 }
 
 static int64_t call_hot(struct request *q)
@@ -654,7 +652,7 @@ static int64_t call_allocate(struct request *q)
         return -EINVAL;
     if ((w[2] & ~(punch | keep | zero)) || ((w[2] & punch) && w[2] != (punch | keep)))
         return -EOPNOTSUPP;
-    if (!writable(q->file))
+    if (!file_is_writable(q->file))
         return -EBADF;
     if (w[0] + w[1] > INT64_MAX)
         return -EFBIG;
@@ -698,7 +696,7 @@ static int64_t call_copy(struct request *q)
     const uint64_t *w = q->ev->word;
     if (!to)
         return -EXDEV;
-    if (!readable(q->file) || !writable(to))
+    if (!file_is_readable(q->file) || !file_is_writable(to))
         return -EBADF;
     if (S_ISDIR(q->file->inode->mode) || S_ISDIR(to->inode->mode))
         return -EISDIR;
@@ -761,8 +759,10 @@ static void fs_message(struct motor_event *ev)
     }
     if (finished)
         return;
-    if (ev->kind == MOTOR_EVENT_CLOSED && file)
+    if (ev->kind == MOTOR_EVENT_CLOSED && file) {
         file_free(file);
+        hot_publish();
+    }
     if (ev->kind != MOTOR_EVENT_CALL)
         return;
     int64_t status = -ENOSYS;

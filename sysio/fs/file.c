@@ -53,6 +53,16 @@ int64_t transfer_to_buffer(struct transfer *t, void *buffer, uint64_t size)
 
 /* ---- objects ---- */
 
+bool file_is_readable(const struct file *f)
+{
+    return !(f->flags & O_PATH) && (f->flags & O_ACCMODE) != O_WRONLY;
+}
+
+bool file_is_writable(const struct file *f)
+{
+    return !(f->flags & (O_PATH | FILE_EXEC)) && (f->flags & O_ACCMODE) != O_RDONLY;
+}
+
 struct file *file_new(struct inode *inode, uint32_t flags)
 {
     struct file *f = memory_low() ? NULL : calloc(1, sizeof *f);
@@ -65,6 +75,10 @@ struct file *file_new(struct inode *inode, uint32_t flags)
     }
     f->inode = inode;
     f->flags = flags;
+    if (file_is_writable(f)) {
+        inode->writers++;
+        hot_others(inode, f);
+    }
     return f;
 }
 
@@ -73,6 +87,10 @@ void file_free(struct file *file)
     if (file->inode->ops->close)
         file->inode->ops->close(file);
     badge_remove(&fs_engine.badges, file->badge);
+    if (file_is_writable(file)) {
+        hot_write_end(file);
+        file->inode->writers--;
+    }
     inode_put(file->inode);
     free(file);
 }

@@ -114,6 +114,11 @@ struct inode_ops {
      * byte of it changes. 0, or an error: not now
      */
     int (*hot)(struct inode *inode, motor_handle *vmo, uint64_t *offset, bool *private);
+    /*
+     * for hot.c, after hot: whether its bytes may be written through a mapping, as long as it is
+     * steady; then they may be from now on, also in the page behind the end. NULL: not
+     */
+    bool (*hot_write)(struct inode *inode);
     int64_t (*copy)(struct inode *from, uint64_t offset, struct inode *to, uint64_t to_offset,
                     uint64_t length);
     int64_t (*control)(struct file *file, struct motor_event *ev);
@@ -146,7 +151,8 @@ struct inode {
     uint32_t mode, nlink, uid, gid;
     struct timespec atime, mtime, ctime, btime;
     struct mount *mounted_here;
-    struct hot *hot; /* NULL: nobody reads its attributes from memory */
+    struct hot *hot;  /* NULL: nobody reads its attributes from memory */
+    uint32_t writers; /* struct files that may write it */
     /*
      * A name of it, for paths: kept by file systems that can. A directory's only name. Removed:
      * name stays, linked is false.
@@ -177,6 +183,8 @@ struct file {
     void *private_data; /* of the file system; freed by its close */
 };
 #define FILE_EXEC (1u << 31) /* opened by IO_EXEC: may be read and mapped for execution */
+bool file_is_readable(const struct file *f);
+bool file_is_writable(const struct file *f);
 
 /*
  * An error of walks and opens that is none: the path led to descriptor n of the caller itself; see
@@ -301,6 +309,16 @@ int64_t file_readdir(struct file *file, const struct cred *who, uint64_t cookie,
 /* The page of attributes of an inode, made if need be; the handle stays here. Negative: errno. */
 int hot_begin(struct inode *inode, motor_handle *page);
 void hot_changed(struct inode *inode); /* an attribute has changed, or will before hot_publish() */
+/*
+ * A file that may write without calls, with the page for its times, whose handle stays here.
+ * -EOPNOTSUPP: not now.
+ */
+int hot_write_begin(struct file *file, motor_handle *written);
+/* It may no more: it goes, or somebody else (NULL: anybody) opens, reads or looks at the inode. */
+void hot_write_end(struct file *file);
+void hot_others(struct inode *inode, const struct file *file);
+/* Times of writes without calls become the inode's: before anybody sees or sets its times. */
+void hot_collect(struct inode *inode);
 void hot_publish(void); /* after each message: what has changed, before its sender hears of it */
 /* A name, or who may use a directory, has changed. */
 void names_changed(void);

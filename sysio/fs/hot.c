@@ -7,23 +7,42 @@
  * Whatever changes an inode calls hot_changed(), directly or by inode_touch(); the page is written
  * once at the end of the message. There are at most HOT_MAX; the list is by age, newest first. A
  * page that is given up says so before it is left to those who still have it mapped.
+ *
+ * The only open file that may write an inode may do so without calls (`writer`), until somebody
+ * else wants to read or look. When it did so last is in a page that it writes, and becomes the
+ * inode's time before anybody sees that: hot_collect().
  */
 #include "fs.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 struct hot {
     struct inode *inode;
     struct io_hot *page;
     motor_handle vmo;
     bool changed;
+    const struct file *writer;      /* may write without calls; NULL: nobody */
+    struct io_hot_written *written; /* whenever there was a writer; not trusted */
+    motor_handle written_vmo;
+    uint64_t collected; /* the time in it that the inode has */
     struct hot *newer, *older;
 };
 
 static struct hot *newest, *oldest;
 static unsigned count;
 static bool any_changed;
+
+static uint64_t ns_of(struct timespec t)
+{
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static struct timespec to_timespec(uint64_t ns)
+{
+    return (struct timespec){(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+}
 
 static void unlist(struct hot *h)
 {
@@ -39,16 +58,44 @@ static void list_newest(struct hot *h)
     newest = h;
 }
 
+static void mark(struct hot *h)
+{
+    any_changed = h->changed = true;
+}
+
+void hot_collect(struct inode *inode)
+{
+    struct hot *h = inode->hot;
+    uint64_t time = h && h->written ? __atomic_load_n(&h->written->time, __ATOMIC_SEQ_CST) : 0;
+    if (!time || time == h->collected)
+        return;
+    uint64_t now = clock_realtime_ns(), before = ns_of(inode->ctime);
+    h->collected = time;
+    inode->mtime = inode->ctime = to_timespec(time > now || time < before ? now : time);
+    mark(h);
+}
+
+/* Set-id bits have to go with a write. */
+static bool may_write(const struct hot *h)
+{
+    struct inode *i = h->inode;
+    return h->writer && i->writers == 1 && !(i->mode & (S_ISUID | S_ISGID)) && i->ops->steady(i);
+}
+
 static void publish(struct hot *h)
 {
     struct io_stat st;
     struct inode *i = h->inode;
-    uint32_t seq = h->page->seq;
+    uint32_t seq = h->page->seq, writer = may_write(h);
+    if (!writer)
+        __atomic_store_n(&h->page->writer, 0, __ATOMIC_SEQ_CST); /* before its time is looked at */
     inode_stat(i, &st);
     __atomic_store_n(&h->page->seq, seq + 1, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     h->page->stat = st;
     h->page->read_calls = !inode_access_is_noted(i);
+    h->page->writer = writer;
+    h->page->written = h->collected;
     __atomic_store_n(&h->page->seq, seq + 2, __ATOMIC_RELEASE);
     h->changed = false;
 }
@@ -106,7 +153,41 @@ void hot_changed(struct inode *inode)
     if (inode->ops->changed)
         inode->ops->changed(inode);
     if (inode->hot)
-        any_changed = inode->hot->changed = true;
+        mark(inode->hot);
+}
+
+int hot_write_begin(struct file *file, motor_handle *written)
+{
+    struct inode *inode = file->inode;
+    struct hot *h = inode->hot;
+    if (!h || !file_is_writable(file) || !inode->ops->hot_write || !inode->ops->hot_write(inode))
+        return -EOPNOTSUPP;
+    if (!h->written && !(h->written = shared_page(&h->written_vmo)))
+        return -ENOMEM;
+    h->writer = file;
+    if (!may_write(h)) {
+        h->writer = NULL;
+        return -EOPNOTSUPP;
+    }
+    mark(h);
+    *written = h->written_vmo;
+    return 0;
+}
+
+void hot_others(struct inode *inode, const struct file *file)
+{
+    struct hot *h = inode->hot;
+    if (!h || !h->writer || h->writer == file)
+        return;
+    h->writer = NULL;
+    mark(h);
+}
+
+void hot_write_end(struct file *file)
+{
+    struct hot *h = file->inode->hot;
+    if (h && h->writer == file)
+        hot_others(file->inode, NULL);
 }
 
 void hot_publish(void)
@@ -124,8 +205,13 @@ void hot_end(struct inode *inode)
     struct hot *h = inode->hot;
     if (!h)
         return;
-    inode->hot = NULL;
     __atomic_store_n(&h->page->valid, 0, __ATOMIC_SEQ_CST);
+    hot_collect(inode);
+    inode->hot = NULL;
+    if (h->written) {
+        motor_unmap(0, (uint64_t)h->written, MOTOR_PAGE_SIZE);
+        motor_handle_close(h->written_vmo);
+    }
     motor_unmap(0, (uint64_t)h->page, MOTOR_PAGE_SIZE);
     motor_handle_close(h->vmo);
     unlist(h);

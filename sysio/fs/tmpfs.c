@@ -439,7 +439,7 @@ static int64_t tmpfs_write(struct file *file, struct transfer *t, uint64_t offse
     if (written > 0 && offset + (uint64_t)written > n->inode.size)
         n->inode.size = offset + (uint64_t)written;
     else if (written < 0)
-        n->data.shared = true; /* something may have reached the page behind the end */
+        n->data.dirty = true; /* something may have reached the page behind the end */
     recharge(n);
     if (written > 0)
         inode_touch(&n->inode, true);
@@ -509,7 +509,7 @@ static int tmpfs_map(struct inode *inode, bool writable, motor_handle *vmo, uint
     }
     n->data.exact = true;
     if (writable) {
-        n->data.shared = true;
+        n->data.shared = n->data.dirty = true;
         hot_end(inode);
     }
     if (writable || before)
@@ -542,6 +542,16 @@ static int tmpfs_hot(struct inode *inode, motor_handle *vmo, uint64_t *offset, b
     *offset = 0;
     *private = n->data.cloned;
     return 0;
+}
+
+/* Its pages are all there and paid for. */
+static bool tmpfs_hot_write(struct inode *inode)
+{
+    struct tmpfs_inode *n = of(inode);
+    if (n->data.cloned)
+        return false;
+    n->changed = n->data.dirty = true;
+    return true;
 }
 
 static int64_t tmpfs_copy(struct inode *from, uint64_t offset, struct inode *to, uint64_t to_offset,
@@ -612,6 +622,7 @@ static const struct inode_ops tmpfs_ops = {
     .map = tmpfs_map,
     .steady = tmpfs_steady,
     .hot = tmpfs_hot,
+    .hot_write = tmpfs_hot_write,
     .copy = tmpfs_copy,
     .blocks = tmpfs_blocks,
     .statfs = tmpfs_statfs,

@@ -30,6 +30,7 @@ struct timespec fs_now(void)
 
 void inode_touch(struct inode *inode, bool data)
 {
+    hot_collect(inode);
     inode->ctime = fs_now();
     if (data)
         inode->mtime = inode->ctime;
@@ -50,6 +51,7 @@ void inode_accessed(struct inode *inode, uint32_t flags)
 {
     if (flags & O_NOATIME)
         return;
+    hot_collect(inode);
     struct timespec now = fs_now();
     if (!inode_access_is_noted(inode) || now.tv_sec - inode->atime.tv_sec >= 86400) {
         inode->atime = now;
@@ -59,6 +61,7 @@ void inode_accessed(struct inode *inode, uint32_t flags)
 
 void inode_stat(struct inode *i, struct io_stat *out)
 {
+    hot_collect(i);
     *out = (struct io_stat){
         .dev = i->mount->id,
         .ino = i->ino,
@@ -69,6 +72,7 @@ void inode_stat(struct inode *i, struct io_stat *out)
         .rdev = i->rdev,
         .size = (int64_t)i->size,
         .blksize = MOTOR_PAGE_SIZE,
+        .flags = (S_ISREG(i->mode) || S_ISDIR(i->mode)) && !i->ops->sync ? IO_FILE_IN_MEMORY : 0,
         .blocks = i->ops->blocks ? (int64_t)i->ops->blocks(i) : 0,
         .atime = i->atime.tv_sec,
         .mtime = i->mtime.tv_sec,

@@ -121,10 +121,13 @@
  * vmo of the file's bytes; w0: offset of byte 0 in it, w1: MOTOR_MAP_PRIVATE or 0, how handle[1]
  * must be mapped. path (the last symlink is followed) -> handle[0]: the same; handle[1]: vmo with
  * one page, struct io_names; w0: its `changes` when the path was looked up. Needs what IO_STAT
- * needs. All are to be mapped read-only. -EOPNOTSUPP: not for this file, or not now. See "Hot
- * files" below.
+ * needs. All are to be mapped read-only. w0 IO_HOT_WRITE, empty path, on a file open for reading
+ * and writing that is hot already -> handle[0]: vmo with one page, struct io_hot_written, and
+ * handle[1]: vmo of the bytes, both to be mapped for writing; w0 as before. -EOPNOTSUPP: not for
+ * this file, or not now. See "Hot files" below.
  */
 #define IO_HOT       29u
+#define IO_HOT_WRITE 1u
 
 /*
  * A status of IO_OWN_FD + n, from any call with a path: the path led to /proc/self/fd/n (also by
@@ -151,12 +154,13 @@ struct io_stat {
     uint32_t mode, nlink, uid, gid;
     uint64_t rdev;
     int64_t size;
-    int64_t blocks; /* of 512 bytes */
-    uint32_t blksize, reserved;
+    int64_t blocks;                     /* of 512 bytes */
+    uint32_t blksize, flags;            /* IO_FILE_* */
     int64_t atime, mtime, ctime, btime; /* seconds */
     uint32_t atime_ns, mtime_ns, ctime_ns, btime_ns;
 };
 _Static_assert(sizeof(struct io_stat) == 112, "protocol");
+#define IO_FILE_IN_MEMORY 1u /* there is no device: IO_SYNC of it has nothing to do */
 
 /*
  * Hot files. A file that a process reads again and again is read from a mapping of its pages, and
@@ -168,12 +172,23 @@ _Static_assert(sizeof(struct io_stat) == 112, "protocol");
  * call, because it changes the access time (which is kept as relatime does, but not renewed daily).
  * Bytes are those of [0, stat.size); a page that is gone because the file was cut is a fault: make
  * the call.
+ *
+ * Writing. writer not 0: one open file, whoever has it, may write bytes of [0, stat.size) without a
+ * call. It first stores the time in its struct io_hot_written, then looks whether writer still is
+ * not 0, then writes; so the engine, which clears writer before it looks at the time, misses none.
+ * `written` is the time that stat knows of already: another one is the file's mtime and ctime, and
+ * to be noted by a read as above. All others have to make calls while writer is not 0.
  */
 struct io_hot {
-    uint32_t seq, valid, read_calls, reserved;
+    uint32_t seq, valid, read_calls, writer;
     struct io_stat stat;
+    uint64_t written;
 };
-_Static_assert(sizeof(struct io_hot) == 128, "protocol");
+_Static_assert(sizeof(struct io_hot) == 136, "protocol");
+
+struct io_hot_written {
+    uint64_t time; /* CLOCK_REALTIME, ns */
+};
 
 /*
  * Names. While `changes` stays the same, every absolute path that IO_HOT took leads where it led,
