@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The descriptor table, and the life of files and descriptions. See fd.h. */
 #include "fd.h"
-#include "file.h"
+#include "names.h"
 #include "stream.h"
 #include "watch.h"
 
@@ -585,6 +585,7 @@ void px_files_forked(struct px_process *p)
     struct px_files *t = p->files;
     uint32_t mark_now = ++fork_count;
     t->lock.word = t->pool->lock.word = t->pool->bounce_lock.word = 0;
+    px_names_forked(p);
     if (t->cwd)
         file_forked(t->cwd, mark_now);
     for (uint32_t fd = 0; fd < t->end; fd++) {

@@ -99,8 +99,10 @@ struct px_file {
         struct px_file_file { /* PX_FILE, PX_DIRECTORY */
             uint32_t mode;    /* st_mode: the type is what matters */
             uint64_t rdev;
-            bool own_fds;       /* the directory /proc/self/fd */
-            bool in_memory;     /* IO_FILE_IN_MEMORY */
+            bool own_fds;   /* the directory /proc/self/fd */
+            bool in_memory; /* IO_FILE_IN_MEMORY */
+            /* of the name that it was opened by; stamp 0: none is known (names.c) */
+            uint32_t place, stamp;
             uint32_t uses;      /* calls that a hot file would not have needed (hot.c) */
             struct px_hot *hot; /* [atomic] */
         } file;

@@ -8,6 +8,7 @@
  */
 #include "file.h"
 #include "fd.h"
+#include "names.h"
 
 static long call_file(struct px_file *f, uint32_t op, uint64_t w0, uint64_t w1, uint64_t w2)
 {
@@ -520,6 +521,13 @@ long px_file_object(int fd, int prot, int flags, uint64_t *base, uint64_t *size)
 
 /* ---- kinds ---- */
 
+static void file_release(struct px_file *f)
+{
+    if (!px_name_keep(f))
+        px_hot_free(f->file.hot);
+    f->file.hot = NULL;
+}
+
 const struct px_ops px_file_ops = {
     .name = "file",
     .read = file_read,
@@ -527,7 +535,7 @@ const struct px_ops px_file_ops = {
     .read_at = file_read_at,
     .write_at = file_write_at,
     .control = file_control,
-    .release = px_hot_release,
+    .release = file_release,
 };
 
 static long is_directory(struct px_file *f, struct px_io *io, uint32_t flags)

@@ -35,7 +35,7 @@ long px_hot_read(struct px_file *f, struct px_io *io, uint64_t offset);
 /* Bytes written, all of them; -1: make the call. [desc lock] */
 long px_hot_write(struct px_file *f, struct px_io *io, uint64_t offset);
 void px_hot_written(struct px_file *f); /* a call has written before the end */
-void px_hot_release(struct px_file *f);
+void px_hot_free(struct px_hot *hot);   /* NULL: nothing */
 
 /*
  * A path of the program, and the directory it starts from. px_path_get() copies it; px_path_put()
@@ -47,6 +47,7 @@ struct px_path {
     motor_handle base;
     char *text;
     size_t length;
+    uint32_t hash; /* of the text, when names.c has needed it; else 0 */
     char small[256];
 };
 long px_path_get(struct px_path *p, int directory, const char *user, bool empty_ok);

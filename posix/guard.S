@@ -111,16 +111,42 @@ function px_zero_out
 /* long px_copy_string(char *to, const char *user, size_t size) */
 function px_copy_string
 	xorl %eax, %eax
+	movabsq $0x0101010101010101, %r8
+	movq %r8, %r9
+	shlq $7, %r9
 1:	cmpq %rdx, %rax
-	jae 2f
-	movb (%rsi, %rax), %cl
+	jae 5f
+	leal (%rsi, %rax), %ecx
+	testl $7, %ecx
+	jz 3f                            /* an aligned word is readable if its first byte is */
+2:	movb (%rsi, %rax), %cl
 	movb %cl, (%rdi, %rax)
 	testb %cl, %cl
-	jz 3f
+	jz 6f
 	incq %rax
 	jmp 1b
-2:	movq $-36, %rax
-3:	ret
+3:	leaq 8(%rax), %rcx
+	cmpq %rdx, %rcx
+	ja 2b
+	movq (%rsi, %rax), %r10
+	movq %r10, %r11
+	subq %r8, %r11
+	movq %r10, %rcx
+	notq %rcx
+	andq %rcx, %r11
+	testq %r9, %r11                  /* has it a zero byte? */
+	jnz 4f
+	movq %r10, (%rdi, %rax)
+	addq $8, %rax
+	jmp 3b
+4:	movb (%rsi, %rax), %cl
+	movb %cl, (%rdi, %rax)
+	testb %cl, %cl
+	jz 6f
+	incq %rax
+	jmp 4b
+5:	movq $-36, %rax
+6:	ret
 
 /* long px_store_pair(void *user, uint64_t a, uint64_t b) */
 function px_store_pair

@@ -60,8 +60,10 @@ static struct px_hot *hot_map(const struct motor_msg *msg)
     return hot;
 }
 
-static void hot_unmap(struct px_hot *hot)
+void px_hot_free(struct px_hot *hot)
 {
+    if (!hot)
+        return;
     if (hot->written) {
         motor_unmap(0, (uint64_t)hot->written, 4096);
         motor_unmap(0, (uint64_t)hot->to, hot->mapped);
@@ -84,7 +86,7 @@ static void hot_begin(struct px_file *f)
         motor_handle_close(msg.handle[i]);
     if (hot && !__atomic_compare_exchange_n(&f->file.hot, &none, hot, false, __ATOMIC_RELEASE,
                                             __ATOMIC_RELAXED))
-        hot_unmap(hot);
+        px_hot_free(hot);
 }
 
 /* NULL: make the call. */
@@ -200,11 +202,4 @@ long px_hot_write(struct px_file *f, struct px_io *io, uint64_t offset)
 void px_hot_written(struct px_file *f)
 {
     hot_get(f);
-}
-
-void px_hot_release(struct px_file *f)
-{
-    if (f->file.hot)
-        hot_unmap(f->file.hot);
-    f->file.hot = NULL;
 }

@@ -198,10 +198,6 @@ uint64_t px_thread_cpu_time(struct px_thread *t);
 long px_timespec_in(const void *user, struct px_timespec *t); /* -EFAULT, -EINVAL if not normal */
 long px_timespec_out(void *user, uint64_t ns);
 uint64_t px_timespec_ns(const struct px_timespec *t); /* saturates below MOTOR_NEVER */
-static inline const volatile struct motor_kinfo *px_kinfo(void)
-{
-    return (const volatile struct motor_kinfo *)MOTOR_KINFO_ADDRESS;
-}
 
 /* memory.c */
 struct px_memory {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* open, and the working directory. */
-#include "file.h"
+#include "names.h"
 
 #define KNOWN_FLAGS \
     (O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_DSYNC | \
@@ -26,13 +26,33 @@ static long reopen_own(int fd, uint32_t status, struct px_file **out)
     return *out ? 0 : -ENFILE;
 }
 
-static long open_at(int directory, const char *path, unsigned flags, unsigned mode)
+/* plain: nothing but O_RDONLY, as far as the server is concerned */
+static long open_by_call(struct px_path *p, unsigned flags, unsigned mode, uint32_t status,
+                         bool plain, struct px_file **out)
 {
-    struct px_path p;
     struct io_stat st;
     struct motor_msg msg = {
         .op = IO_OPEN, .out = &st, .out_size = sizeof st, .deadline = MOTOR_NEVER};
     int own = -1;
+    uint64_t changes = px_names_changes();
+    msg.word[0] = flags & ~(O_CLOEXEC | O_NONBLOCK | O_LARGEFILE);
+    msg.word[1] = mode & 07777 & ~__atomic_load_n(&px_proc()->umask, __ATOMIC_RELAXED);
+    long result = px_path_call(p, &msg, &own);
+    if (result == -PX_OWN_FD_ONLY)
+        return reopen_own(own, status, out);
+    if (result < 0)
+        return result;
+    if (msg.nhandles != 1)
+        return -EIO;
+    *out = px_file_from_handle(msg.handle[0], (uint32_t)msg.word[0], status, &st);
+    if (*out && plain)
+        px_name_opened(*out, p, &st, changes);
+    return *out ? 0 : -ENFILE;
+}
+
+static long open_at(int directory, const char *path, unsigned flags, unsigned mode)
+{
+    struct px_path p;
     if (flags & O_PATH)
         flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     long fd = px_path_get(&p, directory, path, false);
@@ -43,21 +63,14 @@ static long open_at(int directory, const char *path, unsigned flags, unsigned mo
         px_path_put(&p);
         return fd;
     }
-    msg.word[0] = flags & ~(O_CLOEXEC | O_NONBLOCK | O_LARGEFILE);
-    msg.word[1] = mode & 07777 & ~__atomic_load_n(&px_proc()->umask, __ATOMIC_RELAXED);
-    long result = px_path_call(&p, &msg, &own);
-    px_path_put(&p);
-    struct px_file *f = NULL;
     uint32_t status = (flags & ~(O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)) |
                       (flags & O_PATH ? 0 : O_LARGEFILE);
-    if (result == -PX_OWN_FD_ONLY) {
-        result = reopen_own(own, status, &f);
-    } else if (result >= 0 && msg.nhandles == 1) {
-        f = px_file_from_handle(msg.handle[0], (uint32_t)msg.word[0], status, &st);
-        result = f ? 0 : -ENFILE;
-    } else if (result >= 0) {
-        result = -EIO;
-    }
+    bool plain = !(flags & ~(O_CLOEXEC | O_NONBLOCK | O_LARGEFILE | O_NOCTTY));
+    struct px_file *f = plain ? px_name_open(&p, status) : NULL;
+    long result = 0;
+    if (!f)
+        result = open_by_call(&p, flags, mode, status, plain, &f);
+    px_path_put(&p);
     if (!f) {
         px_fd_unreserve((int)fd);
         return result;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Paths of the program, and calls on them. The fs engine resolves them; see <motor/io.h>. */
-#include "file.h"
+#include "names.h"
 
 static long choose_base(struct px_path *p, int directory, bool relative)
 {
@@ -22,6 +22,7 @@ long px_path_get(struct px_path *p, int directory, const char *user, bool empty_
 {
     p->text = p->small;
     p->small[0] = 0;
+    p->hash = 0;
     long length = user || !empty_ok ? px_copy_string(p->small, user, sizeof p->small) : 0;
     if (length == -ENAMETOOLONG) {
         p->text = px_alloc(IO_PATH_MAX);
@@ -52,7 +53,9 @@ long px_path_call(struct px_path *p, struct motor_msg *msg, int *own)
     struct motor_msg again = *msg;
     msg->in = p->text;
     msg->in_size = p->length;
+    px_names_settle();
     long result = px_call(p->base, msg);
+    px_names_settle();
     if (result < (long)IO_OWN_FD)
         return result;
     int fd = (int)(result - (long)IO_OWN_FD);

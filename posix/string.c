@@ -59,6 +59,14 @@ void *memset(void *to, int c, size_t n)
 int memcmp(const void *a, const void *b, size_t n)
 {
     const unsigned char *x = a, *y = b;
+    uint64_t v, w;
+    for (; n >= sizeof(v); n -= sizeof(v), x += sizeof(v), y += sizeof(v)) {
+        __builtin_memcpy(&v, x, sizeof(v));
+        __builtin_memcpy(&w, y, sizeof(w));
+        if (v != w) {
+            break;
+        }
+    }
     for (; n; n--, x++, y++) {
         if (*x != *y) {
             return *x - *y;

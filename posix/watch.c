@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Waiters, watches, and the leader. See watch.h. */
 #include "watch.h"
+#include "names.h"
 
 void px_watch_start(struct px_process *p)
 {
@@ -229,6 +230,7 @@ static long lead(struct px_net *n, struct px_waiter *w, uint64_t deadline)
             continue;
         w->asleep = true;
         px_unlock(&n->lock);
+        px_names_settle();
         long r = px_wait(&bell->word, word, PX_WAIT_SHARED, PX_MIN(deadline, timer));
         px_lock(&n->lock);
         w->asleep = false;
@@ -250,6 +252,7 @@ static long follow(struct px_net *n, struct px_waiter *w, uint64_t deadline)
         w->next->prev = w;
     n->followers = w;
     px_unlock(&n->lock);
+    px_names_settle();
     long result = px_wait(&w->word, 0, 0, deadline);
     px_lock(&n->lock);
     w->follows = w->asleep = false;
