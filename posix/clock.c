@@ -15,7 +15,7 @@ static inline uint64_t tsc(void)
     return (uint64_t)high << 32 | low;
 }
 
-static uint64_t read_clock(bool real)
+__attribute__((always_inline)) static inline uint64_t read_clock(bool real)
 {
     const volatile struct motor_kinfo *k = px_kinfo();
     for (;;) {
@@ -43,6 +43,12 @@ uint64_t px_realtime(void)
     return read_clock(true);
 }
 
+/* Out of line, so that the others need no frame. */
+__attribute__((noinline)) static int ask_for_clock(int clock, struct px_timespec *time)
+{
+    return (int)px_entry(SYS_CLOCK_GETTIME, clock, time);
+}
+
 /*
  * For programs, by vdso.S: on the program's stack, outside of the runtime as it counts calls and
  * signals, and with the program's own fault if `time` is wrong. Other clocks are a call like any
@@ -58,7 +64,7 @@ int px_vdso_clock_gettime(int clock, struct px_timespec *time)
     };
     uint32_t bit = (unsigned)clock < 32 ? 1u << clock : 0;
     if (!(bit & (REAL | MONOTONIC))) {
-        return (int)px_entry(SYS_CLOCK_GETTIME, clock, time);
+        return ask_for_clock(clock, time);
     }
     uint64_t ns = read_clock(bit & REAL), sec = ns / NS;
     time->sec = (int64_t)sec;
