@@ -7,6 +7,7 @@
  */
 #include "aspace_impl.h"
 #include "frame.h"
+#include "hot.h"
 #include "main.h"
 #include "random.h"
 #include "sched.h"
@@ -15,7 +16,9 @@
 
 /* ---- lives ---- */
 
-struct aspace *aspace_create(void)
+uint64_t aspace_kinfo_tables;
+
+struct aspace *aspace_create_empty(void)
 {
     struct aspace *as = kzalloc(sizeof(*as));
     if (!as || !(as->root = pagetable_create())) {
@@ -24,14 +27,40 @@ struct aspace *aspace_create(void)
     }
     as->refs = 1;
     as->limit = MOTOR_NEVER;
-    as->top = MOTOR_KINFO_ADDRESS - PAGE_SIZE - (random_u64() % ENTROPY_PAGES) * PAGE_SIZE;
+    return as;
+}
+
+/* The first address space, which nobody shares yet, makes the tables that the others adopt. */
+static bool map_kinfo(struct aspace *as)
+{
+    if (aspace_kinfo_tables) {
+        return pagetable_adopt(as, MOTOR_KINFO_ADDRESS, 2, aspace_kinfo_tables);
+    }
+    uint64_t *page = pagetable_make(as, MOTOR_KINFO_ADDRESS, 0);
+    if (!page) {
+        return false;
+    }
+    pagetable_set(page, kinfo_frame | page_flags(MOTOR_PROT_READ));
+    uint64_t *tables = pagetable_make(as, MOTOR_KINFO_ADDRESS, 2);
+    *tables &= ~PTE_WRITE;
+    aspace_kinfo_tables = pte_page(*tables);
+    frame_ref(aspace_kinfo_tables);
+    as->private_bytes -= 2 * PAGE_SIZE; /* they are nobody's */
+    return true;
+}
+
+struct aspace *aspace_create(void)
+{
+    struct aspace *as = aspace_create_empty();
+    if (!as) {
+        return NULL;
+    }
+    as->top = ASPACE_END - (random_u64() % ENTROPY_PAGES) * PAGE_SIZE;
     as->cursor = as->top;
-    uint64_t *entry = pagetable_make(as, MOTOR_KINFO_ADDRESS, 0);
-    if (!entry) {
+    if (!map_kinfo(as)) {
         aspace_put(as);
         return NULL;
     }
-    pagetable_set(entry, kinfo_frame | page_flags(MOTOR_PROT_READ));
     return as;
 }
 
@@ -62,6 +91,7 @@ void aspace_put(struct aspace *as)
         region_free(r);
         sched_preempt_point();
     }
+    hot_put(as->hot);
     kfree(as);
 }
 

@@ -20,6 +20,7 @@
 #include "tree.h"
 
 struct vmo;
+struct hot;
 
 struct aspace {
     struct spinlock lock;   /* regions and page tables */
@@ -37,9 +38,12 @@ struct aspace {
     struct region *hint;    /* [lock] last region found */
     uint64_t top;           /* mappings without an address are placed below */
     uint64_t cursor;        /* [lock] first tried: below the last one placed */
+    struct hot *hot;     /* [lock to set, once] pages written right after forks; NULL: none yet */
+    uint32_t hot_faults; /* [lock] so many more of its faults are noted there */
 };
 
 struct aspace *aspace_create(void); /* kernel half shared; kinfo page mapped. NULL: no memory */
+struct aspace *aspace_create_empty(void); /* with nothing in it: for aspace_fork() */
 void aspace_get(struct aspace *as);
 void aspace_put(struct aspace *as);      /* the last one frees everything, in pieces */
 void aspace_activate(struct aspace *as); /* load on this CPU (arch context switch calls it) */
@@ -51,7 +55,7 @@ int64_t aspace_protect(struct aspace *as, uint64_t address, uint64_t length, uin
 int64_t aspace_remap(struct aspace *as, uint64_t old, uint64_t old_length, uint64_t to,
                      uint64_t length, uint32_t flags);
 /*
- * `child`, fresh from aspace_create() and not yet known to anyone else, gets what `parent` has:
+ * `child`, fresh from aspace_create_empty() and not yet run in by anyone, gets what `parent` has:
  * private memory copy-on-write, shared mappings shared, nothing where MOTOR_MAP_NOFORK, empty
  * memory where MOTOR_MAP_WIPEFORK; the limit and the random layout too. The work grows with the
  * mappings, is done in pieces, and the parent's other threads run meanwhile: what they write may

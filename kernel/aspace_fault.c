@@ -9,6 +9,7 @@
  */
 #include "aspace_impl.h"
 #include "frame.h"
+#include "hot.h"
 #include "process.h"
 #include "vmo_impl.h"
 
@@ -171,6 +172,7 @@ static int64_t owned_write(struct aspace *as, struct region *r, uint64_t address
         entry = pagetable_find(as, address, &level, &skip); /* the small page's, in the new table */
     }
     uint64_t page = pte_page(*entry);
+    hot_fault(as, address);
     if (__atomic_load_n(&frame_of(page)->refs, __ATOMIC_ACQUIRE) == 1) {
         __atomic_store_n(entry, *entry | PTE_WRITE, __ATOMIC_RELAXED);
         return 0;

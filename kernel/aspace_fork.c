@@ -4,7 +4,8 @@
  * page tables are shared at the root, so that nothing is done for pages. Either side makes its own
  * copies of tables where it first changes something, and copies of private pages where it first
  * writes (pagetable_own(), aspace_fault.c); what is not touched again costs nothing, and a side
- * that is alone again goes on with the tables it has.
+ * that is alone again goes on with the tables it has. A few pages that both are known to write at
+ * once are copied at once (hot.h).
  *
  * The order matters for objects that remove pages meanwhile. A removal visits all mappings in the
  * object's list. The child's are put there after the tables are shared, and the child's tables do
@@ -12,19 +13,61 @@
  * child's mappings has found or will find the entries through the parent.
  */
 #include "aspace_impl.h"
+#include "hot.h"
 #include "log.h"
 #include "sched.h"
 #include "vmo_impl.h"
 
 #define BATCH 32u /* regions copied or linked with the lock held */
 
+/* ---- what is left out from the beginning ---- */
+
+#define SLOT_SIZE (1ull << 39)
+
+static bool in_slots(const struct root_slots *s, const struct region *r)
+{
+    for (uint64_t i = region_start(r) / SLOT_SIZE; i <= (r->end - 1) / SLOT_SIZE; i++) {
+        if (s->bits[i / 64] >> i % 64 & 1) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool stays_behind(const struct region *r)
+{
+    return (r->flags & MOTOR_MAP_NOFORK) && r->vmo && !(r->flags & MOTOR_MAP_PRIVATE);
+}
+
+/*
+ * The slots of the root that hold anything for the child. Where a process puts what a child shall
+ * not share into a slot of its own, nothing needs to be undone there.
+ */
+static void find_slots(struct aspace *parent, struct root_slots *s)
+{
+    *s = (struct root_slots){0};
+    uint64_t kinfo = MOTOR_KINFO_ADDRESS / SLOT_SIZE;
+    s->bits[kinfo / 64] |= 1ull << kinfo % 64;
+    for (struct region *r = region_first_in(parent, 0, USER_END); r; r = region_next(r)) {
+        if (stays_behind(r)) {
+            continue;
+        }
+        for (uint64_t i = region_start(r) / SLOT_SIZE; i <= (r->end - 1) / SLOT_SIZE; i++) {
+            s->bits[i / 64] |= 1ull << i % 64;
+        }
+    }
+}
+
+/* ---- copying ---- */
+
 /* Into the child's tree, not yet in the object's list of mappings. */
-static bool copy_region(struct aspace *child, const struct region *r)
+static struct region *copy_region(struct aspace *child, const struct region *r,
+                                  struct region *before)
 {
     struct region *copy = region_alloc(child, r->vmo, r->offset, r->end, r->flags, r->max_prot);
     if (copy) {
         spin_lock(&child->lock);
-        tree_insert(&child->regions, &copy->node, region_start(r));
+        tree_append(&child->regions, before ? &before->node : NULL, &copy->node, region_start(r));
         child->region_count++;
         spin_unlock(&child->lock);
     }
@@ -32,11 +75,18 @@ static bool copy_region(struct aspace *child, const struct region *r)
 }
 
 /* The parent's regions stand still: its lock is not needed. */
-static int64_t copy_regions(struct aspace *parent, struct aspace *child)
+static int64_t copy_regions(struct aspace *parent, struct aspace *child,
+                            const struct root_slots *slots)
 {
+    struct region *last = NULL;
     unsigned n = 0;
     for (struct region *r = region_first_in(parent, 0, USER_END); r; r = region_next(r)) {
-        if (!copy_region(child, r)) {
+        if (stays_behind(r) && !in_slots(slots, r)) {
+            child->virtual_bytes -= r->end - region_start(r);
+            continue;
+        }
+        last = copy_region(child, r, last);
+        if (!last) {
             return -MOTOR_ENOMEM;
         }
         if (++n % BATCH == 0) {
@@ -46,13 +96,15 @@ static int64_t copy_regions(struct aspace *parent, struct aspace *child)
     return 0;
 }
 
-static void share_tables(struct aspace *parent, struct aspace *child)
+static void share_tables(struct aspace *parent, struct aspace *child,
+                         const struct root_slots *slots)
 {
     spin_lock(&parent->lock);
+    parent->hot = parent->hot ? parent->hot : hot_create();
     parent->forked = child->forked = true;
-    pagetable_share(parent->root, child->root);
-    child->private_bytes = parent->private_bytes;
-    child->virtual_bytes = parent->virtual_bytes;
+    uint64_t left_out = pagetable_share(parent->root, child->root, slots);
+    child->private_bytes = parent->private_bytes - left_out;
+    child->virtual_bytes += parent->virtual_bytes;
     child->limit = parent->limit;
     child->top = parent->top;
     child->cursor = parent->cursor;
@@ -73,18 +125,31 @@ static void link_regions(struct aspace *child)
     }
 }
 
-/* What the child does not get. */
+/* The next region from an address on that the child does not get as it is; NULL: none. */
+static struct region *find_unwanted(struct aspace *child, uint64_t at)
+{
+    unsigned n = 0;
+    struct region *r = region_first_in(child, at, USER_END);
+    while (r && !(r->flags & (MOTOR_MAP_NOFORK | MOTOR_MAP_WIPEFORK))) {
+        if (++n % BATCH == 0) {
+            sched_preempt_point();
+        }
+        r = region_next(r);
+    }
+    return r;
+}
+
 static int64_t drop_unwanted(struct aspace *child)
 {
     int64_t status = 0;
     uint64_t at = 0;
     struct region *r;
-    while (status == 0 && (r = region_first_in(child, at, USER_END))) {
+    while (status == 0 && (r = find_unwanted(child, at))) {
         uint64_t start = region_start(r), length = r->end - start;
         at = r->end;
         if (r->flags & MOTOR_MAP_NOFORK) {
             status = aspace_unmap(child, start, length);
-        } else if (r->flags & MOTOR_MAP_WIPEFORK) {
+        } else {
             status = aspace_advise(child, start, length, MOTOR_ADVISE_DONTNEED);
         }
         sched_preempt_point();
@@ -94,16 +159,23 @@ static int64_t drop_unwanted(struct aspace *child)
 
 int64_t aspace_fork(struct aspace *parent, struct aspace *child)
 {
+    struct root_slots slots;
     KASSERT(!child->region_count && !child->cpus);
     layout_begin(parent);
     spin_unlock(&parent->lock);
-    pagetable_empty(child->root);
-    int64_t status = copy_regions(parent, child);
+    find_slots(parent, &slots);
+    int64_t status = copy_regions(parent, child, &slots);
     if (status == 0) {
-        share_tables(parent, child);
+        share_tables(parent, child, &slots);
         link_regions(child);
     }
     spin_lock(&parent->lock);
     layout_end(parent);
-    return status < 0 ? status : drop_unwanted(child);
+    if (status == 0) {
+        status = drop_unwanted(child);
+    }
+    if (status == 0) {
+        hot_fork(parent, child);
+    }
+    return status;
 }

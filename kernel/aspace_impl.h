@@ -11,11 +11,13 @@
 #include "region.h"
 
 #define ASPACE_LOWEST 0x10000ull /* null pointers with offsets stay faults */
+/* the last GiB has the page of the kernel's, by tables that all address spaces share */
+#define ASPACE_END    (MOTOR_KINFO_ADDRESS & ~((1ull << 30) - 1))
 
 static inline bool range_ok(uint64_t address, uint64_t length)
 {
-    return address % PAGE_SIZE == 0 && length && address >= ASPACE_LOWEST &&
-           length <= MOTOR_KINFO_ADDRESS && address <= MOTOR_KINFO_ADDRESS - length;
+    return address % PAGE_SIZE == 0 && length && address >= ASPACE_LOWEST && length <= ASPACE_END &&
+           address <= ASPACE_END - length;
 }
 
 static inline uint64_t page_round_up(uint64_t length)
@@ -82,6 +84,9 @@ int64_t discard(struct aspace *as, uint64_t start, uint64_t end);
 /* The address, or a status: then r is still the caller's. MOTOR_MAP_* flags say where. */
 int64_t insert_mapping(struct aspace *as, struct region *r, uint64_t address, uint64_t length,
                        uint32_t flags);
+
+/* physical address of the directory behind ASPACE_END, which has a reference of its own */
+extern uint64_t aspace_kinfo_tables;
 
 bool aspace_try_get(struct aspace *as); /* false: it is being torn down */
 /* byte range of v: take object pages out of all mappings, which are then visited in this epoch */

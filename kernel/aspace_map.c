@@ -32,7 +32,7 @@ static int64_t check_map(const struct vmo *v, uint64_t offset, uint64_t address,
 {
     uint32_t prot = flags & MOTOR_PROT_MASK;
     bool fixed = flags & (MOTOR_MAP_FIXED | MOTOR_MAP_NOREPLACE);
-    if (!length || length > MOTOR_KINFO_ADDRESS || offset % PAGE_SIZE || offset + length < offset ||
+    if (!length || length > ASPACE_END || offset % PAGE_SIZE || offset + length < offset ||
         (flags & ~(REGION_FLAGS | MOTOR_MAP_FIXED | MOTOR_MAP_NOREPLACE | MOTOR_MAP_STACK |
                    MOTOR_MAP_POPULATE)) ||
         (v && (flags & MOTOR_MAP_WIPEFORK)) || (fixed && !range_ok(address, length))) {
@@ -52,7 +52,7 @@ int64_t insert_mapping(struct aspace *as, struct region *r, uint64_t address, ui
                        uint32_t flags)
 {
     bool fixed = flags & (MOTOR_MAP_FIXED | MOTOR_MAP_NOREPLACE);
-    if (as->virtual_bytes + length > MOTOR_KINFO_ADDRESS) {
+    if (as->virtual_bytes + length > ASPACE_END) {
         return -MOTOR_ENOMEM;
     }
     if (fixed && !region_range_free(as, address, length)) {

@@ -153,7 +153,7 @@ int64_t aspace_remap(struct aspace *as, uint64_t old, uint64_t old_length, uint6
 {
     old_length = page_round_up(old_length);
     length = page_round_up(length);
-    if (!range_ok(old, old_length) || !length || length > MOTOR_KINFO_ADDRESS ||
+    if (!range_ok(old, old_length) || !length || length > ASPACE_END ||
         (flags & ~(MOTOR_REMAP_MAYMOVE | MOTOR_REMAP_FIXED)) ||
         ((flags & MOTOR_REMAP_FIXED) && (!(flags & MOTOR_REMAP_MAYMOVE) || !range_ok(to, length) ||
                                          (to < old + old_length && old < to + length)))) {

@@ -55,7 +55,7 @@ int64_t sys_process_fork(const struct motor_thread_start *start, const motor_han
     }
     int64_t status = copy_from_user(&s, start, sizeof(s));
     if (status < 0 || (status = thread_check_start(&s)) < 0 ||
-        (status = process_create(self, MOTOR_PROCESS_CHILD, &child)) < 0) {
+        (status = process_create(self, MOTOR_PROCESS_CHILD, aspace_create_empty(), &child)) < 0) {
         return status;
     }
     inherit(child, self);

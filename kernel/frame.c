@@ -23,15 +23,17 @@
 #define NONE        0xffffffffu
 #define CACHE_MAX   64u
 #define CACHE_BATCH 32u
+#define ZEROED_MAX  32u
 #define CHUNK       2048u /* frames whose descriptors come into use together: 8 MiB */
 #define RESERVE_MIN 64u
 #define RESERVE_MAX 1024u
 
 enum { STATE_RESERVED = 0, STATE_FREE, STATE_ALLOCATED, STATE_CACHED };
 
-struct frame_cache {
-    uint32_t count;
-    uint32_t frame[CACHE_MAX]; /* frame numbers */
+struct frame_cache { /* frame numbers */
+    uint32_t count, zeroed_count;
+    uint32_t frame[CACHE_MAX];
+    uint32_t zeroed[ZEROED_MAX]; /* whose bytes are zero */
 };
 
 static struct spinlock lock;
@@ -205,7 +207,7 @@ static struct frame_cache *cache_make(void)
         return NULL;
     }
     struct frame_cache *c = phys_to_virt((uint64_t)n * PAGE_SIZE);
-    c->count = 0;
+    c->count = c->zeroed_count = 0;
     return c;
 }
 
@@ -243,6 +245,16 @@ static void cache_drain(struct frame_cache *c)
     __atomic_fetch_sub(&free_in_caches, CACHE_BATCH, __ATOMIC_RELAXED);
 }
 
+static uint64_t cache_take(uint32_t *count, const uint32_t *from)
+{
+    uint32_t n = from[--*count];
+    __atomic_fetch_sub(&free_in_caches, 1, __ATOMIC_RELAXED);
+    frames[n].state = STATE_ALLOCATED;
+    frames[n].order = 0;
+    frames[n].refs = 1;
+    return (uint64_t)n * PAGE_SIZE;
+}
+
 uint64_t frame_alloc(void)
 {
     struct frame_cache *c = cache_of_cpu();
@@ -251,20 +263,19 @@ uint64_t frame_alloc(void)
     }
     if (!c->count) {
         cache_fill(c);
-        if (!c->count) {
-            return 0;
-        }
     }
-    uint32_t n = c->frame[--c->count];
-    __atomic_fetch_sub(&free_in_caches, 1, __ATOMIC_RELAXED);
-    frames[n].state = STATE_ALLOCATED;
-    frames[n].order = 0;
-    frames[n].refs = 1;
-    return (uint64_t)n * PAGE_SIZE;
+    if (c->count) {
+        return cache_take(&c->count, c->frame);
+    }
+    return c->zeroed_count ? cache_take(&c->zeroed_count, c->zeroed) : 0;
 }
 
 uint64_t frame_alloc_zeroed(void)
 {
+    struct frame_cache *c = cache_of_cpu();
+    if (c && c->zeroed_count) {
+        return cache_take(&c->zeroed_count, c->zeroed);
+    }
     uint64_t paddr = frame_alloc();
     if (paddr) {
         CPU_COUNT(frames_zeroed);
@@ -308,6 +319,19 @@ void frame_free(uint64_t paddr)
     }
     f->state = STATE_CACHED;
     c->frame[c->count++] = n;
+    __atomic_fetch_add(&free_in_caches, 1, __ATOMIC_RELAXED);
+}
+
+void frame_free_zeroed(uint64_t paddr)
+{
+    struct frame_cache *c = cache_of_cpu();
+    if (!c || c->zeroed_count == ZEROED_MAX) {
+        frame_free(paddr);
+        return;
+    }
+    uint32_t n = (uint32_t)(paddr / PAGE_SIZE);
+    frames[n].state = STATE_CACHED;
+    c->zeroed[c->zeroed_count++] = n;
     __atomic_fetch_add(&free_in_caches, 1, __ATOMIC_RELAXED);
 }
 

@@ -24,9 +24,10 @@ struct frame {     /* 16 bytes for each 4 KiB; the buddy links live here too */
 void frame_init(void);
 /* 0 when there is none. Physical addresses. Contents undefined unless zeroed. One reference. */
 uint64_t frame_alloc(void);
-uint64_t frame_alloc_zeroed(void); /* prefers frames that idle CPUs zeroed ahead (later) */
+uint64_t frame_alloc_zeroed(void); /* one that was given back as such, if there is any */
 uint64_t frame_alloc_order(unsigned order);
 void frame_free(uint64_t paddr);        /* any order: the head's */
+void frame_free_zeroed(uint64_t paddr); /* a single frame whose bytes are all zero */
 struct frame *frame_of(uint64_t paddr); /* NULL for addresses that are not managed RAM */
 void frame_ref(uint64_t paddr);
 bool frame_unref(uint64_t paddr); /* frees at zero; true if it did */

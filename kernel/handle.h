@@ -12,7 +12,7 @@
 struct process;
 
 #define HANDLE_KEEP (1u << 30) /* exec leaves it open */
-#define HANDLE_LEAF 128u       /* entries in a leaf: 2 KiB, the largest slab */
+#define HANDLE_LEAF 32u        /* entries in a leaf: 512 bytes */
 
 struct handle_entry {
     struct object *object; /* NULL: free */

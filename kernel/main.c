@@ -134,7 +134,7 @@ static void make_first(void)
     }
     struct vmo *v = vmo_create_fixed(boot_params.bundle_start, bundle_size(), false, 0);
     struct process *p = NULL;
-    if (!v || process_create(NULL, 0, &p) < 0) {
+    if (!v || process_create(NULL, 0, aspace_create(), &p) < 0) {
         fail("memory", "too little to start");
     }
     first_process = p;

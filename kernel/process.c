@@ -67,17 +67,13 @@ static void timer_fired(struct timer *timer)
     process_interrupt(container_of(timer, struct process, timer), MOTOR_UPCALL_TIMER);
 }
 
-static struct process *process_alloc(void)
+static struct process *process_alloc(struct aspace *as)
 {
     struct process *p = kzalloc(sizeof(*p));
     if (!p) {
         return NULL;
     }
-    p->aspace = aspace_create();
-    if (!p->aspace) {
-        kfree(p);
-        return NULL;
-    }
+    p->aspace = as;
     list_init(&p->threads);
     list_init(&p->serving);
     list_init(&p->stopped);
@@ -117,10 +113,14 @@ static void inherit(struct process *p, struct process *from)
     spin_unlock(&from->lock);
 }
 
-int64_t process_create(struct process *creator, uint32_t flags, struct process **out)
+int64_t process_create(struct process *creator, uint32_t flags, struct aspace *as,
+                       struct process **out)
 {
-    struct process *p = process_alloc();
+    struct process *p = as ? process_alloc(as) : NULL;
     if (!p) {
+        if (as) {
+            aspace_put(as);
+        }
         return -MOTOR_ENOMEM;
     }
     p->process_limit = UINT32_MAX;
@@ -167,7 +167,7 @@ int64_t sys_process_create(uint32_t flags)
     if ((flags & MOTOR_PROCESS_INIT) && !self->first) {
         return -MOTOR_EACCESS;
     }
-    int64_t h = process_create(self, flags, &p);
+    int64_t h = process_create(self, flags, aspace_create(), &p);
     if (h < 0) {
         return h;
     }

@@ -91,10 +91,12 @@ struct process {
 };
 
 /*
- * Embryo, one reference. flags: MOTOR_PROCESS_*. creator NULL: the first process. ENOMEM: no memory
- * or pids; ELIMIT: the user's limit.
+ * Embryo, one reference. flags: MOTOR_PROCESS_*. creator NULL: the first process. as becomes the
+ * process's, or is put; NULL: there was no memory for it. ENOMEM: no memory or pids; ELIMIT: the
+ * user's limit.
  */
-int64_t process_create(struct process *creator, uint32_t flags, struct process **out);
+int64_t process_create(struct process *creator, uint32_t flags, struct aspace *as,
+                       struct process **out);
 struct aspace *process_aspace_get(struct process *p); /* referenced, NULL when dead */
 /* every thread dies, soon; no lock held. An embryo just becomes dead */
 void process_kill(struct process *p, uint32_t status);

@@ -58,8 +58,8 @@ struct region *region_first_in(struct aspace *as, uint64_t start, uint64_t end)
 
 bool region_range_free(struct aspace *as, uint64_t start, uint64_t length)
 {
-    return start >= ASPACE_LOWEST && start + length > start &&
-           start + length <= MOTOR_KINFO_ADDRESS && !region_first_in(as, start, start + length);
+    return start >= ASPACE_LOWEST && start + length > start && start + length <= ASPACE_END &&
+           !region_first_in(as, start, start + length);
 }
 
 /* ---- lives ---- */
@@ -67,18 +67,18 @@ bool region_range_free(struct aspace *as, uint64_t start, uint64_t length)
 struct region *region_alloc(struct aspace *as, struct vmo *v, uint64_t offset, uint64_t end,
                             uint32_t flags, uint32_t max_prot)
 {
-    struct region *r = kzalloc(sizeof(*r));
+    struct region *r = kmalloc(sizeof(*r));
     if (!r) {
         return NULL;
     }
-    r->as = as;
-    r->vmo = v;
-    r->offset = offset;
-    r->end = end;
-    r->flags = flags;
-    r->max_prot = max_prot;
-    r->batch = 1;
-    list_init(&r->vmo_link);
+    *r = (struct region){.end = end,
+                         .as = as,
+                         .vmo = v,
+                         .offset = offset,
+                         .flags = flags,
+                         .max_prot = max_prot,
+                         .vmo_link = LIST_INIT(r->vmo_link),
+                         .batch = 1};
     if (v) {
         object_get(&v->object);
     }

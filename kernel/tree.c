@@ -49,6 +49,25 @@ static void rotate_up(struct tree *t, struct tree_node *n)
     p->parent = n;
 }
 
+static void link_at(struct tree *t, struct tree_node *parent, struct tree_node **link,
+                    struct tree_node *n, uint64_t key)
+{
+    *n = (struct tree_node){.parent = parent, .key = key, .rank = next_rank(), .linked = true};
+    *link = n;
+    t->count++;
+    while (n->parent && n->rank < n->parent->rank) {
+        rotate_up(t, n);
+    }
+}
+
+void tree_append(struct tree *t, struct tree_node *last, struct tree_node *n, uint64_t key)
+{
+    link_at(t, last, last ? &last->right : &t->root, n, key);
+    if (!last) {
+        t->first = n;
+    }
+}
+
 void tree_insert(struct tree *t, struct tree_node *n, uint64_t key)
 {
     struct tree_node *parent = NULL, **link = &t->root;
@@ -62,15 +81,10 @@ void tree_insert(struct tree *t, struct tree_node *n, uint64_t key)
             leftmost = false;
         }
     }
-    *n = (struct tree_node){.parent = parent, .key = key, .rank = next_rank(), .linked = true};
-    *link = n;
-    t->count++;
     if (leftmost) {
         t->first = n;
     }
-    while (n->parent && n->rank < n->parent->rank) {
-        rotate_up(t, n);
-    }
+    link_at(t, parent, link, n, key);
 }
 
 void tree_remove(struct tree *t, struct tree_node *n)

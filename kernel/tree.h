@@ -25,7 +25,9 @@ struct tree {
 };
 
 void tree_insert(struct tree *t, struct tree_node *n, uint64_t key); /* n must not be linked */
-void tree_remove(struct tree *t, struct tree_node *n);               /* n must be linked in t */
-struct tree_node *tree_next(struct tree_node *n);                    /* NULL after the last */
+/* the same for a key that is not below that of `last`, the tree's last node (NULL: it is empty) */
+void tree_append(struct tree *t, struct tree_node *last, struct tree_node *n, uint64_t key);
+void tree_remove(struct tree *t, struct tree_node *n); /* n must be linked in t */
+struct tree_node *tree_next(struct tree_node *n);      /* NULL after the last */
 
 #endif

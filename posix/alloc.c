@@ -28,6 +28,21 @@ void *px_map(size_t size)
     return address < 0 ? NULL : (void *)address;
 }
 
+/*
+ * Apart from everything else, so that fork has nothing to undo for it: 512 GiB that hold nothing
+ * for a child are left out at the root of the page tables.
+ */
+#define UNFORKED_BASE  0x0000600000000000ull
+#define UNFORKED_PAGES (1ull << 26)
+
+int64_t px_map_unforked(motor_handle vmo, size_t size)
+{
+    uint64_t random = 0;
+    motor_random(&random, sizeof(random), 0);
+    return motor_map(0, vmo, 0, UNFORKED_BASE + random % UNFORKED_PAGES * MOTOR_PAGE_SIZE, size,
+                     MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_NOFORK);
+}
+
 void px_unmap(void *p, size_t size)
 {
     motor_unmap(0, (uint64_t)p, size);

@@ -115,6 +115,8 @@ long px_cas32(uint32_t *user, uint32_t *expected, uint32_t desired);
 void *px_alloc(size_t size);
 void px_free(void *p);     /* NULL is fine */
 void *px_map(size_t size); /* zeroed pages */
+/* shared, readable and writable memory that a forked child does not get: address or status */
+int64_t px_map_unforked(motor_handle vmo, size_t size);
 void px_unmap(void *p, size_t size);
 
 /* ---- time (clock.c): nanoseconds, without a kernel entry ---- */

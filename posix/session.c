@@ -34,8 +34,7 @@ static struct px_session *open_session(struct px_net *n, motor_handle connector,
     if (msg.nhandles != 2)
         goto fail;
     s->gate = msg.handle[0];
-    int64_t at = motor_map(0, msg.handle[1], 0, 0, IO_ARENA_SIZE,
-                           MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_NOFORK);
+    int64_t at = px_map_unforked(msg.handle[1], IO_ARENA_SIZE);
     motor_handle_close(msg.handle[1]);
     if (at < 0) {
         motor_handle_close(s->gate);

@@ -53,9 +53,7 @@ long px_doorbell_need(struct px_net *n)
     px_lock(&n->open_lock);
     if (!n->doorbell) {
         int64_t vmo = motor_vmo_create(4096, 0);
-        int64_t at = vmo < 0 ? vmo
-                             : motor_map(0, (motor_handle)vmo, 0, 0, 4096,
-                                         MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_NOFORK);
+        int64_t at = vmo < 0 ? vmo : px_map_unforked((motor_handle)vmo, 4096);
         if (at < 0) {
             if (vmo > 0)
                 motor_handle_close((motor_handle)vmo);

@@ -52,19 +52,42 @@ static uint64_t table_alloc(void)
 {
     uint64_t page = frame_current_may() ? frame_alloc_zeroed() : 0;
     if (page) {
-        frame_of(page)->next = frame_of(page)->prev = 0;
+        struct frame *f = frame_of(page);
+        f->next = f->prev = 0;
     }
     return page;
 }
 
+/* A table whose entries have all been cleared: most are again wanted as such. */
+static void table_free(uint64_t page)
+{
+    frame_free_zeroed(page);
+}
+
+/* A root that is free keeps the kernel's half, for the next process on its CPU. */
+uint64_t pagetable_spare_root[CPUS_MAX];
+
 uint64_t pagetable_create(void)
 {
-    uint64_t root = table_alloc();
+    uint64_t root = pagetable_spare_root[this_cpu()->id];
     if (root) {
+        pagetable_spare_root[this_cpu()->id] = 0;
+        struct frame *f = frame_of(root);
+        f->next = f->prev = 0;
+    } else if ((root = table_alloc())) {
         __builtin_memcpy((uint64_t *)phys_to_virt(root) + 256,
                          (uint64_t *)phys_to_virt(arch_kernel_root) + 256, PAGE_SIZE / 2);
     }
     return root;
+}
+
+static void root_free(uint64_t root)
+{
+    if (pagetable_spare_root[this_cpu()->id]) {
+        frame_free(root);
+    } else {
+        pagetable_spare_root[this_cpu()->id] = root;
+    }
 }
 
 /* ---- release ---- */
@@ -83,21 +106,22 @@ static void leaf_put(uint64_t entry, unsigned level)
 
 void pagetable_put(uint64_t pages)
 {
-    const uint64_t *t = phys_to_virt(pages);
+    uint64_t *t = phys_to_virt(pages);
     if (!frame_drop(pages)) {
         return;
     }
     FOR_EACH_ENTRY(i, t)
     {
         leaf_put(t[i], 0);
+        t[i] = 0;
     }
-    frame_free(pages);
+    table_free(pages);
 }
 
 /* destroys: nobody else has seen these tables for long, no lock is held */
 static void directory_put(uint64_t directory, bool destroys)
 {
-    const uint64_t *t = phys_to_virt(directory);
+    uint64_t *t = phys_to_virt(directory);
     if (!frame_drop(directory)) {
         return;
     }
@@ -111,13 +135,14 @@ static void directory_put(uint64_t directory, bool destroys)
         if (t[i] && destroys) {
             sched_preempt_point();
         }
+        t[i] = 0;
     }
-    frame_free(directory);
+    table_free(directory);
 }
 
 static void directory_pointers_put(uint64_t pointers, bool destroys)
 {
-    const uint64_t *t = phys_to_virt(pointers);
+    uint64_t *t = phys_to_virt(pointers);
     if (!frame_drop(pointers)) {
         return;
     }
@@ -126,8 +151,9 @@ static void directory_pointers_put(uint64_t pointers, bool destroys)
         if (t[i]) {
             directory_put(pte_page(t[i]), destroys);
         }
+        t[i] = 0;
     }
-    frame_free(pointers);
+    table_free(pointers);
 }
 
 static void table_put(uint64_t page, unsigned level)
@@ -141,50 +167,63 @@ static void table_put(uint64_t page, unsigned level)
     }
 }
 
-void pagetable_empty(uint64_t root)
+void pagetable_destroy(uint64_t root)
 {
     uint64_t *pml4 = phys_to_virt(root);
     FOR_EACH_ENTRY(i, pml4)
     {
         if (pml4[i]) {
             directory_pointers_put(pte_page(pml4[i]), true);
-            pml4[i] = 0;
         }
+        pml4[i] = 0;
     }
-}
-
-void pagetable_destroy(uint64_t root)
-{
-    pagetable_empty(root);
-    frame_free(root);
+    root_free(root);
 }
 
 /* ---- sharing ---- */
 
-void pagetable_share(uint64_t from, uint64_t to)
+/* Of a table of directories, without large pages below. */
+static uint64_t count_tables(uint64_t pointers)
 {
-    uint64_t *a = phys_to_virt(from), *b = phys_to_virt(to);
+    const uint64_t *t = phys_to_virt(pointers);
+    uint64_t n = 1;
+    FOR_EACH_ENTRY(i, t)
+    {
+        n += t[i] ? 1 + *used_count(table(t[i])) : 0;
+    }
+    return n;
+}
+
+uint64_t pagetable_share(uint64_t from, uint64_t to, const struct root_slots *slots)
+{
+    uint64_t *a = phys_to_virt(from), *b = phys_to_virt(to), left_out = 0;
     FOR_EACH_ENTRY(i, a)
     {
-        if (a[i]) {
-            frame_ref(pte_page(a[i]));
-            a[i] &= ~PTE_WRITE;
-            b[i] = a[i];
+        if (!a[i]) {
+            continue;
         }
+        if (!(slots->bits[i / 64] >> i % 64 & 1)) {
+            left_out += count_tables(pte_page(a[i])) * PAGE_SIZE;
+            continue;
+        }
+        frame_ref(pte_page(a[i]));
+        a[i] &= ~PTE_WRITE;
+        b[i] = a[i];
+        *used_count(b) += 1;
     }
-    *used_count(b) = *used_count(a);
     *groups(b) = *groups(a);
+    return left_out;
 }
 
 /*
  * An entry of a table that gets a copy: what it points to has one more user. Private pages and
  * tables become read-only in both; an object's page keeps its rights.
  */
-static uint64_t entry_copy(uint64_t *from, unsigned level)
+static inline uint64_t entry_copy(uint64_t *from, unsigned level)
 {
     uint64_t e = __atomic_load_n(from, __ATOMIC_RELAXED);
     bool table = level && !(e & PTE_LARGE);
-    if (!e || (!table && !(e & PTE_OWNED))) {
+    if (!table && !(e & PTE_OWNED)) {
         return e;
     }
     if (level && !table) {
@@ -208,8 +247,9 @@ static uint64_t table_copy(uint64_t from, unsigned level)
     }
     FOR_EACH_ENTRY(i, old)
     {
-        new[i] = entry_copy(&old[i], level);
-        used += new[i] != 0;
+        if (old[i] && (new[i] = entry_copy(&old[i], level))) {
+            used++;
+        }
     }
     *used_count(new) = used;
     *groups(new) = *groups(old);
@@ -263,6 +303,31 @@ bool pagetable_own(struct aspace *as, uint64_t va, unsigned level)
     return ok;
 }
 
+uint64_t *pagetable_reclaim(struct aspace *as, uint64_t va)
+{
+    uint64_t *t = phys_to_virt(as->root);
+    for (unsigned l = 3; l > 0; l--) {
+        uint64_t *entry = &t[index_of(va, l)];
+        if (!*entry || (*entry & PTE_LARGE) ||
+            __atomic_load_n(&frame_of(pte_page(*entry))->refs, __ATOMIC_ACQUIRE) != 1) {
+            return NULL;
+        }
+        __atomic_fetch_or(entry, PTE_WRITE, __ATOMIC_RELEASE);
+        t = table(*entry);
+    }
+    return &t[index_of(va, 0)];
+}
+
+bool pagetable_adopt(struct aspace *as, uint64_t va, unsigned level, uint64_t table)
+{
+    uint64_t *entry = pagetable_make(as, va, level);
+    if (entry) {
+        frame_ref(table);
+        pagetable_set(entry, table | PTE_PRESENT | PTE_USER);
+    }
+    return entry;
+}
+
 uint64_t *pagetable_shared(struct aspace *as, uint64_t va)
 {
     uint64_t *t = phys_to_virt(as->root);
@@ -291,6 +356,20 @@ uint64_t pagetable_owned_pages(uint64_t pages)
 
 /* ---- entries ---- */
 
+/* After an empty entry of this level: the first address that is not empty, as far as the table
+ * goes. */
+static uint64_t hole_end(const uint64_t *entry, uint64_t va, unsigned level)
+{
+    const uint64_t *t = (const uint64_t *)((uint64_t)entry & ~(PAGE_SIZE - 1));
+    uint32_t set = *groups(entry);
+    unsigned i = index_of(va, level) + 1;
+    while (i < 512 && !((set >> i / GROUP & 1) && t[i])) {
+        i = set >> i / GROUP & 1 ? i + 1 : (i / GROUP + 1) * GROUP;
+    }
+    uint64_t size = 1ull << (12 + 9 * level);
+    return (va & ~(size * 512 - 1)) + i * size;
+}
+
 uint64_t *pagetable_find(struct aspace *as, uint64_t va, unsigned *level, uint64_t *skip)
 {
     uint64_t *t = phys_to_virt(as->root);
@@ -301,8 +380,7 @@ uint64_t *pagetable_find(struct aspace *as, uint64_t va, unsigned *level, uint64
             return entry;
         }
         if (!*entry) {
-            uint64_t size = 1ull << (12 + 9 * l);
-            *skip = (va & ~(size - 1)) + size;
+            *skip = hole_end(entry, va, l);
             return NULL;
         }
         t = table(*entry);

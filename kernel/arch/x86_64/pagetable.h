@@ -51,17 +51,33 @@ uint64_t pagetable_create(void);
  * lock held.
  */
 void pagetable_destroy(uint64_t root);
-void pagetable_empty(uint64_t root); /* the same, but the root stays */
+/* one for each CPU that has one, 0: none; what it needs memory for, and what tests count */
+extern uint64_t pagetable_spare_root[CPUS_MAX];
+/* entries of a root: 512 GiB of addresses each */
+struct root_slots {
+    uint64_t bits[4];
+};
 /*
- * Both roots point to the same tables from now on; `to` is empty. The caller flushes
+ * Both roots point to the same tables from now on in the slots named; `to` is empty. The other
+ * slots have no private memory, and stay empty; result: bytes of their tables. The caller flushes
  * what CPUs know of `from`. No CPU uses `to`.
  */
-void pagetable_share(uint64_t from, uint64_t to);
+uint64_t pagetable_share(uint64_t from, uint64_t to, const struct root_slots *slots);
 /*
  * Make the tables on the path to va this address space's own, down to the one that holds the entry
  * of this level; missing ones stay missing. CPUs are told. false: no memory, nothing is different.
  */
 bool pagetable_own(struct aspace *as, uint64_t va, unsigned level);
+/*
+ * The entry of the page for va, if no table on the path to it is used by anybody else (any more):
+ * they are the address space's own then. Nothing is copied. NULL: some are, or are missing.
+ */
+uint64_t *pagetable_reclaim(struct aspace *as, uint64_t va);
+/*
+ * An empty entry of this level comes to point to a table that all address spaces share, which
+ * thereby has one more reference. false: no memory.
+ */
+bool pagetable_adopt(struct aspace *as, uint64_t va, unsigned level, uint64_t table);
 /*
  * The entry of the page table for va, if that is shared. The tables above are the address space's
  * own. NULL: none, or not shared.
@@ -71,8 +87,8 @@ uint64_t pagetable_owned_pages(uint64_t table); /* of a table of pages: entries 
 void pagetable_put(uint64_t table);             /* a reference to a table of pages */
 
 /*
- * The entry that maps va, and at which level; NULL if a table above is missing, then *skip is the
- * first address past the hole.
+ * The entry that maps va, and at which level; NULL if a table above is missing, then *skip is an
+ * address past the hole, before which there is nothing.
  */
 uint64_t *pagetable_find(struct aspace *as, uint64_t va, unsigned *level, uint64_t *skip);
 /*

@@ -217,13 +217,19 @@ memset:
     addq $32, %rdi
     subq $32, %rdx
     jae 1b
-2:  addq $32, %rdx
-    jz 4f
-3:  movb %al, (%rdi)
+2:  addq $24, %rdx /* 32 - 8 */
+    js 4f
+3:  movq %rax, (%rdi)
+    addq $8, %rdi
+    subq $8, %rdx
+    jns 3b
+4:  addq $8, %rdx
+    jz 6f
+5:  movb %al, (%rdi)
     incq %rdi
     decq %rdx
-    jnz 3b
-4:  movq %r8, %rax
+    jnz 5b
+6:  movq %r8, %rax
     ret
 memcmp:
     xorl %eax, %eax

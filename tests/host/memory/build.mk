@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The kernel's memory code on the host, under sanitizers, against models: with the host's heap, and the kernel's heap itself.
 
-MEMORY_TEST_KERNEL := $(wildcard kernel/aspace*.c kernel/region*.c kernel/vmo*.c) kernel/frame.c kernel/account.c kernel/tree.c \
+MEMORY_TEST_KERNEL := $(wildcard kernel/aspace*.c kernel/region*.c kernel/vmo*.c) kernel/hot.c kernel/frame.c kernel/account.c kernel/tree.c \
   kernel/arch/x86_64/pagetable.c
 MEMORY_TEST_HOST := $(addprefix tests/host/memory/,host.c mmu.c)
 MEMORY_TEST_FLAGS := $(CFLAGS_BASE) -O1 -g -Ikernel -Iboot -Itests/host/memory -DPHYSMAP_BASE=0x200000000000ull \

@@ -31,7 +31,7 @@ static const uint64_t window[WINDOWS] = {
     (1ull << 39) - (3ull << 20), /* tables of all levels end here */
     (5ull << 30) - (3ull << 20), /* a directory ends */
     (7ull << 30) + (64ull << 20) + PAGE_SIZE,
-    MOTOR_KINFO_ADDRESS - WINDOW_PAGES *PAGE_SIZE, /* shares tables with the kernel's page */
+    ASPACE_END - WINDOW_PAGES *PAGE_SIZE, /* beside the tables of the kernel's page */
 };
 static const uint64_t word_at[WORDS] = {0, 8, 2048, PAGE_SIZE - 8};
 
@@ -655,7 +655,7 @@ static void leave(struct space *s)
 
 static int64_t try_fork(struct aspace *parent, struct aspace **child)
 {
-    *child = aspace_create();
+    *child = aspace_create_empty();
     int64_t status = *child ? aspace_fork(parent, *child) : -MOTOR_ENOMEM;
     if (status < 0 && *child) {
         aspace_put(*child);

@@ -123,6 +123,11 @@ void *px_map(size_t size)
     return p == (void *)-1 ? NULL : p;
 }
 
+int64_t px_map_unforked(motor_handle vmo, size_t size)
+{
+    return motor_map(0, vmo, 0, 0, size, MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_NOFORK);
+}
+
 void px_unmap(void *p, size_t size)
 {
     munmap(p, size);

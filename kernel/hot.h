@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Hot pages: private pages that a process or its child writes as soon as one has forked the other:
+ * its stack, its C library's and its runtime's variables. Copying on write would cost both of them
+ * a fault for each, and those that fork do it again and again. So relatives keep a list of the
+ * pages that the first faults after forks were for, and the next fork gives the child copies of
+ * these at once and leaves the parent's as they are.
+ *
+ * The list is a guess: a page on it that nobody writes costs a copy, one that is missing a fault.
+ */
+#ifndef KERNEL_HOT_H
+#define KERNEL_HOT_H
+
+#include "aspace.h"
+
+struct hot *hot_create(void); /* one reference; NULL: no memory */
+void hot_put(struct hot *h);  /* NULL: nothing */
+
+/* [as->lock] A page of an address space that has forked or was forked is written first. */
+void hot_fault(struct aspace *as, uint64_t address);
+/*
+ * At the end of a fork: the child, which does not run yet, comes to share the parent's list, and
+ * gets pages of its own; the parent's may be written again. No lock held. Nothing can fail: what
+ * memory does not suffice for stays to be copied on write.
+ */
+void hot_fork(struct aspace *parent, struct aspace *child);
+
+#endif
