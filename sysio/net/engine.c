@@ -226,8 +226,10 @@ static void tick_tcp(uint64_t now)
     tcp_at = !tcp_at || now - tcp_at > 10 * TCP_TICK ? now + TCP_TICK : tcp_at + TCP_TICK;
     tcp_tmr();
     slow_tick = !slow_tick;
-    if (slow_tick)
+    if (slow_tick) {
+        net_pcb_keep_alive();
         net_pcb_park_idle();
+    }
 }
 
 static void tick_second(uint64_t now)

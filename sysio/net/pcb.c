@@ -265,6 +265,32 @@ void net_pcb_park_idle(void)
     }
 }
 
+/* Keepalive in FIN-WAIT-2, where lwIP has none. true: the peer is given up. */
+static bool keep_alive(struct tcp_pcb *pcb)
+{
+    uint32_t idle = (tcp_ticks - pcb->tmr) * TCP_SLOW_INTERVAL;
+    if (idle > pcb->keep_idle + pcb->keep_cnt * pcb->keep_intvl)
+        return true;
+    if (idle > pcb->keep_idle + pcb->keep_cnt_sent * pcb->keep_intvl &&
+        tcp_keepalive(pcb) == ERR_OK)
+        pcb->keep_cnt_sent++;
+    return false;
+}
+
+void net_pcb_keep_alive(void)
+{
+    for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb;) {
+        bool asks = pcb->state == FIN_WAIT_2 && pcb->so_options & SOF_KEEPALIVE &&
+                    !(pcb->flags & TF_RXCLOSED);
+        struct tcp_pcb *next = pcb->next;
+        if (asks && keep_alive(pcb)) {
+            tcp_abort(pcb); /* others may go with it */
+            next = tcp_active_pcbs;
+        }
+        pcb = next;
+    }
+}
+
 bool net_pcb_timer_needed(void)
 {
     return tcp_active_pcbs;
@@ -329,6 +355,8 @@ void net_pcb_match(const struct tcp_hdr *header, struct pbuf *p, struct net_pcb_
         pcb = NULL;
     if (pcb && pcb->state != TIME_WAIT) {
         net_pcb_touch(pcb);
+        if (pcb->state == FIN_WAIT_1) /* FIN-WAIT-2 is limited from when it begins */
+            pcb->tmr = tcp_ticks;
         match->active = pcb;
         return;
     }

@@ -45,6 +45,7 @@ void net_pcb_touch(struct tcp_pcb *pcb);
 void net_pcb_reap(uint64_t now);
 /* After each slow tick: parks what is idle. */
 void net_pcb_park_idle(void);
+void net_pcb_keep_alive(void); /* at each slow tick: what lwIP leaves out */
 bool net_pcb_timer_needed(void);
 /* Is there such a connection? (A TIME-WAIT record that may be reused is removed instead.) */
 bool net_pcb_tuple_used(const struct net_tuple *tuple);

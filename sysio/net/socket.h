@@ -84,6 +84,7 @@ struct socket {
     uint32_t tx_seen;          /* head as last read and checked */
     uint32_t tx_dropped;       /* acknowledged, but not yet told by lwIP: see tcp_out.c */
     bool tx_shut, fin_sent;
+    uint64_t stuck_since;  /* nothing of what is to be sent has been acknowledged; 0: not so */
     uint64_t corked_since; /* bytes wait for the end of TCP_CORK; 0: none */
     bool started;          /* the first byte has been handed to lwIP */
     uint32_t small_end;    /* where the last segment ends that was sent less than full (Nagle) */

@@ -20,7 +20,9 @@
 #define LARGE          65000u /* the largest segment: less than 64 KiB with all headers */
 #define CHUNK          (LARGE - LWIP_TCP_OPT_LEN_TS_OUT) /* one tcp_write */
 #define INITIAL_WINDOW 10u
-#define CORK_MOST      200000000ull /* ns that a cork keeps bytes back, as on Linux */
+#define CORK_MOST      200000000ull    /* ns that a cork keeps bytes back, as on Linux */
+#define ORPHAN_MOST    100000000000ull /* ns that a closed one may try to send in vain */
+#define POLL_TICKS     10u             /* of lwIP's slow timer: a second */
 
 static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err);
 /*
@@ -41,6 +43,7 @@ void tcp_socket_dropped(struct socket *s, uint32_t n)
 }
 
 static err_t on_sent(void *arg, struct tcp_pcb *pcb, uint16_t size);
+static err_t on_poll(void *arg, struct tcp_pcb *pcb);
 static void on_error(void *arg, err_t err);
 static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err);
 static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err);
@@ -66,6 +69,7 @@ static struct tcp_pcb *detach(struct socket *s)
     tcp_recv(pcb, NULL);
     tcp_sent(pcb, NULL);
     tcp_err(pcb, NULL);
+    tcp_poll(pcb, NULL, 0);
     net_pcb_touch(pcb);
     return pcb;
 }
@@ -103,6 +107,10 @@ void tcp_socket_options(struct socket *s)
     pcb->keep_idle = s->keep_idle * 1000;
     pcb->keep_intvl = s->keep_interval * 1000;
     pcb->keep_cnt = s->keep_count;
+    if (s->user_timeout) { /* decides instead of the count */
+        pcb->keep_cnt = s->user_timeout / pcb->keep_intvl + 2;
+        tcp_poll(pcb, on_poll, POLL_TICKS);
+    }
     if (s->max_segment && s->max_segment < pcb->mss)
         pcb->mss = (uint16_t)s->max_segment;
 }
@@ -414,6 +422,7 @@ static void offer_space(struct socket *s, uint32_t size)
 static void advance_tail(struct socket *s, uint32_t n)
 {
     s->tx_tail += n;
+    s->stuck_since = 0;
     if (s->tx_shared)
         __atomic_store_n(&s->tx_shared->tx_tail, s->tx_tail, __ATOMIC_SEQ_CST);
     if (s->closed)
@@ -456,6 +465,37 @@ void tcp_socket_pump(struct socket *s)
     send_fin(s);
     if (s->tcp && (s->tcp->unsent || s->tcp->flags & TF_ACK_NOW))
         tcp_output(s->tcp);
+}
+
+/* ns that nothing may come back from the peer while there is something to be sent; 0: for ever */
+static uint64_t patience(const struct socket *s)
+{
+    uint64_t user = s->user_timeout * 1000000ull;
+    return s->closed && (!user || user > ORPHAN_MOST) ? ORPHAN_MOST : user;
+}
+
+static bool has_waited(struct socket *s, const struct tcp_pcb *pcb)
+{
+    uint64_t now = port_now(), most = patience(s);
+    if (most && s->keepalive && pcb->keep_cnt_sent &&
+        (uint64_t)(tcp_ticks - pcb->tmr) * TCP_SLOW_INTERVAL * 1000000 >= most)
+        return true;
+    if (s->tx_seen == s->tx_tail && s->state != SOCKET_CONNECTING)
+        s->stuck_since = 0;
+    else if (!s->stuck_since)
+        s->stuck_since = now;
+    return most && s->stuck_since && now - s->stuck_since >= most;
+}
+
+/* Once a second, of sockets that are closed or have TCP_USER_TIMEOUT. */
+static err_t on_poll(void *arg, struct tcp_pcb *pcb)
+{
+    struct socket *s = arg;
+    if (!s || !has_waited(s, pcb))
+        return ERR_OK;
+    net_counters.resets_sent++;
+    tcp_abort(pcb); /* on_error() tells: timed out */
+    return ERR_ABRT;
 }
 
 static bool is_through(const struct socket *s)
@@ -959,7 +999,9 @@ void tcp_socket_close(struct socket *s)
         s->rx_unacknowledged = 0;
     }
     s->tx_shut = true;
+    s->stuck_since = 0;
     tcp_set_flags(s->tcp, TF_RXCLOSED);
+    tcp_poll(s->tcp, on_poll, POLL_TICKS);
     tcp_socket_pump(s);
     if (!s->tcp || (s->fin_sent && s->tx_tail == s->tx_seen))
         finish_closed(s);

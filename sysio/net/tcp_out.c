@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lwIP's tcp_out.c, with two changes.
+ * lwIP's tcp_out.c, with three changes.
  *
  * Segments may be larger than the MSS, when the device cuts them (tcp.c, net_eth_large()). lwIP
  * would never send one again once the congestion window is smaller than it, so before lwIP looks at
  * the head of the unsent queue a head that does not fit is split here, without a copy, and what has
  * been acknowledged of it is dropped. To ip_output_if() the MTU is as large as the segment.
+ *
+ * Several losses in one window are repaired one after the other (RFC 6582), where lwIP repairs the
+ * first and waits for its timer with the others: an acknowledgement of less than what had been sent
+ * when recovery began means that the next one is lost, too.
  *
  * And another TCPH_SET_FLAG. When a window smaller than a segment makes
  * tcp_split_unsent_seg() split it, the flags that the first part keeps are meant to replace the old
@@ -40,9 +44,11 @@ static err_t output_if(struct pbuf *p, const ip_addr_t *from, const ip_addr_t *t
 #define ip_output_if          output_if
 #define tcp_output            lwip_tcp_output
 #define tcp_rexmit_rto_commit lwip_tcp_rexmit_rto_commit
+#define tcp_rexmit_fast       lwip_tcp_rexmit_fast
 
 err_t lwip_tcp_output(struct tcp_pcb *pcb);
 void lwip_tcp_rexmit_rto_commit(struct tcp_pcb *pcb);
+void lwip_tcp_rexmit_fast(struct tcp_pcb *pcb);
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"
@@ -50,6 +56,13 @@ void lwip_tcp_rexmit_rto_commit(struct tcp_pcb *pcb);
 #pragma GCC diagnostic pop
 #undef tcp_output
 #undef tcp_rexmit_rto_commit
+#undef tcp_rexmit_fast
+
+/*
+ * A flag that lwIP does not have: recovery goes on until rto_end is acknowledged. (lwIP uses
+ * rto_end only with TF_RTO, which ends this.)
+ */
+#define TF_RECOVERY 0x4000u
 
 /*
  * The first `n` bytes of payload, which lies in the pbufs after the first, are dropped. lwIP would
@@ -149,10 +162,33 @@ static void fit_head(struct tcp_pcb *pcb)
         split_head(pcb, room);
 }
 
+void tcp_rexmit_fast(struct tcp_pcb *pcb)
+{
+    bool before = pcb->flags & TF_INFR;
+    lwip_tcp_rexmit_fast(pcb);
+    if (before || !(pcb->flags & TF_INFR) || pcb->flags & TF_RTO)
+        return; /* after a timeout everything is sent again anyway */
+    tcp_set_flags(pcb, TF_RECOVERY);
+    pcb->rto_end = pcb->snd_nxt;
+}
+
+/* lwIP takes any acknowledgement of something new for the end of recovery, and clears TF_INFR. */
+static void go_on_recovering(struct tcp_pcb *pcb)
+{
+    if (!(pcb->flags & TF_RECOVERY) || pcb->flags & TF_INFR)
+        return;
+    if (pcb->flags & TF_RTO || TCP_SEQ_GEQ(pcb->lastack, pcb->rto_end))
+        tcp_clear_flags(pcb, TF_RECOVERY);
+    else if (tcp_rexmit(pcb) == ERR_OK)
+        tcp_set_flags(pcb, TF_INFR);
+}
+
 err_t tcp_output(struct tcp_pcb *pcb)
 {
-    if (tcp_input_pcb != pcb)
+    if (tcp_input_pcb != pcb) {
+        go_on_recovering(pcb);
         fit_head(pcb);
+    }
     return lwip_tcp_output(pcb);
 }
 

@@ -120,17 +120,21 @@ extern uint32_t net_tcp_window, net_tcp_sndbuf;
 #define TCP_LISTEN_BACKLOG        0 /* accept.c counts; lwIP's is limited to 255 */
 #define LWIP_TCP_PCB_NUM_EXT_ARGS 5 /* see pcb.c */
 #define SO_REUSE                  0 /* ports.c decides who may bind what */
-/* so that retransmission times out after 0.6 s and ACKs are delayed 0.1 s */
-#define TCP_TMR_INTERVAL          100
+/* so that retransmission times out after 0.3 s and ACKs are delayed 50 ms */
+#define TCP_TMR_INTERVAL          50
 #define LWIP_TCP_RTO_TIME         1000
-#define TCP_MSL                   15000u
+/*
+ * Of this lwIP makes the end of LAST-ACK, however much is still to be sent. That ends when it is
+ * sent or given up, like FIN-WAIT-1. (TIME-WAIT is time_wait.c's.)
+ */
+#define TCP_MSL                   0x3fffffffu
 #ifdef NET_LWIP_CHECKS
 #define TCP_SYNMAXRTX 12
 #define TCP_MAXRTX    12
-#else /* the table of back-offs has 13 entries, and lwIP stops at the last */
+#else                    /* the table of back-offs has 13 entries, and lwIP stops at the last */
 #define TCP_SYNMAXRTX 60 /* once a second */
 /* lwIP applies it to a PCB in SYN_SENT as well */
-#define TCP_MAXRTX    (pcb->state == SYN_SENT ? TCP_SYNMAXRTX : 15)
+#define TCP_MAXRTX    (pcb->state == SYN_SENT ? TCP_SYNMAXRTX : 22)
 #endif
 #define TCP_TTL        64
 #define UDP_TTL        64

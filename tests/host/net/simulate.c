@@ -19,7 +19,8 @@
 #define CHECK(x) \
     ((x) ? (void)0 \
          : (fprintf(stderr, "simulate.c:%d: %s (seed %u)\n", __LINE__, #x, seed), abort()))
-#define MS 1000000ull
+#define MS    1000000ull
+#define STALL (30000 * MS) /* as long nothing moves on no connection, whatever is lost */
 
 static uint32_t seed;
 static uint64_t rng, now = 1000 * MS;
@@ -168,14 +169,22 @@ struct flow {
     uint8_t *echo;
     uint32_t echo_size, echo_sent;
     bool open, connecting, shut, want_reset, drop_early;
+    uint64_t moved; /* when */
 };
+
+static void must_move(uint64_t *moved, bool now_moved)
+{
+    if (now_moved || !*moved)
+        *moved = now;
+    CHECK(now - *moved < STALL);
+}
 
 static void flow_step(struct flow *f)
 {
     static uint8_t buffer[65536];
     if (!f->open)
         return;
-    uint32_t state = f->s.s->state;
+    uint32_t state = f->s.s->state, before = f->sent + f->received;
     if (state & IO_STATE_ERROR)
         CHECK(f->want_reset || f->drop_early);
     if (state & IO_STATE_CONNECTING)
@@ -196,6 +205,7 @@ static void flow_step(struct flow *f)
             CHECK(buffer[i] == pattern(f->id, f->received + i));
         f->received += n;
     }
+    must_move(&f->moved, before != f->sent + f->received);
 }
 
 static bool flow_done(struct flow *f)
@@ -352,7 +362,8 @@ static void verify(uint32_t bytes, uint32_t order, bool loopback)
     struct client client, server;
     struct csock listener, a, b = {0};
     static uint8_t buffer[100000];
-    uint32_t sent = 0, received = 0;
+    uint32_t sent = 0, received = 0, before = 0;
+    uint64_t moved = now;
     bool shut = false;
     client_open(&client, machines[0].api, order);
     client_open(&server, machines[!loopback].api, order);
@@ -383,6 +394,8 @@ static void verify(uint32_t bytes, uint32_t order, bool loopback)
                 CHECK(buffer[i] == pattern(seed, received + i));
             received += n;
         }
+        must_move(&moved, before != received);
+        before = received;
         run();
         advance(5 * MS);
         CHECK(!(a.s->state & IO_STATE_ERROR));
@@ -518,7 +531,7 @@ int main(int argc, char **argv)
         loss = rnd(60);
         duplication = rnd(60);
         reordering = rnd(200);
-        verify(400000, 12 + rnd(6), false);
+        verify(1500000, 12 + rnd(6), false);
         datagrams();
         transfer(20, 40000, false, true);
         printf("round %u: %llu frames, %llu s simulated, server heap %llu\n", r,
