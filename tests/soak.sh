@@ -31,7 +31,7 @@ for cpus in 1 2 4; do
     for program in thread_torture net_torture; do
         part "$program with $cpus CPUs" "$MOTOR_SDK/bin/motor-run" -t 120 -c $cpus -m 256M "$MOTOR_BUILD/tests/posix/$program"
     done
-    part "the wire with $cpus CPUs" env MOTOR_TEST_CPUS=$cpus timeout 600 bash tests/system/net-torture.sh
+    part "the wire with $cpus CPUs" env MOTOR_TEST_CPUS=$cpus MOTOR_TEST_ROUNDS=3 MOTOR_TEST_IDLE=10000 timeout 600 tests/system/net-torture.sh
 done
 rounds=1
 part "hostile programs" tests/system/hostile.sh

@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: MIT
 # TCP tortured across the wire (tests/programs/wire): the host drives a server in the VM, and that VM the host, at the same time.
 # First over a TAP beside many idle connections, then over a wire that loses, duplicates and reorders frames.
-# MOTOR_TEST_ROUNDS scales the rounds (default 1), MOTOR_TEST_SEED starts them, MOTOR_TEST_IDLE is the number of idle connections,
-# MOTOR_TEST_CPUS that of CPUs (default: 1 and 2 by turns).
+# MOTOR_TEST_ROUNDS scales the rounds (default 1), MOTOR_TEST_SEED starts them, MOTOR_TEST_IDLE is the number of idle connections
+# (default 1,000), MOTOR_TEST_CPUS that of CPUs (default: 1 and 2 by turns). make soak asks for more of each.
 . "$(dirname "$0")/lib.sh"
 in_namespace "$@"
 
-rounds=${MOTOR_TEST_ROUNDS:-1} seed=${MOTOR_TEST_SEED:-$RANDOM} idle=${MOTOR_TEST_IDLE:-10000} cpus=${MOTOR_TEST_CPUS:-}
+rounds=${MOTOR_TEST_ROUNDS:-1} seed=${MOTOR_TEST_SEED:-$RANDOM} idle=${MOTOR_TEST_IDLE:-1000} cpus=${MOTOR_TEST_CPUS:-}
 port=7600
 sources=$MOTOR_TOP/tests/programs
 flags='-std=gnu17 -D_GNU_SOURCE -O1 -g -pthread'
@@ -50,12 +50,12 @@ run() {
 }
 
 network=${tap_args#-n }
-run "${cpus:-$((1 + seed % 2))}" "$seed" 24 $((rounds * 60)) "$idle"
+run "${cpus:-$((1 + seed % 2))}" "$seed" 24 $((rounds * 20)) "$idle"
 
 ip link set tap0 down && ip tuntap del dev tap0 mode tap && in_namespace "$@"
 "$scratch/badwire" tap0 7701 7702 "$seed" 15 20 60 &
 pids="$pids $!"
 network=socket,id=net0,udp=127.0.0.1:7701,localaddr=127.0.0.1:7702
-run "${cpus:-$((2 - seed % 2))}" "$seed" 24 $((rounds * 8)) 100 lossy
+run "${cpus:-$((2 - seed % 2))}" "$seed" 24 $((rounds * 4)) 100 lossy
 echo "seed $seed"
 finish
