@@ -251,7 +251,7 @@ static int64_t info(const struct motor_event *ev)
 {
     static char text[65536];
     uint64_t room = ev->out_size < sizeof text ? ev->out_size : sizeof text;
-    if (ev->word[0] > 3)
+    if (ev->word[0] > IO_NETINFO_LAST)
         return -EINVAL;
     uint32_t size = net_info((uint32_t)ev->word[0], text, (uint32_t)room);
     return size ? port_call_write(ev, 0, text, size) : 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* IO_NETINFO: interfaces, resolv.conf, sockets, counters. */
+/* IO_NETINFO: interfaces, resolv.conf, sockets, counters; /proc/net's other texts are proc_net.c's.
+ */
 #include "config.h"
 #include "engine.h"
 #include "heap.h"
@@ -7,6 +8,7 @@
 #include "netif.h"
 #include "pcb.h"
 #include "ports.h"
+#include "proc_net.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -128,7 +130,9 @@ uint32_t net_info(uint32_t what, char *buffer, uint32_t size)
         ports_each(put_bound, &o);
         net_pcb_each(put_connection, &o);
         return o.used;
-    default:
+    case 3:
         return counters(buffer, size);
+    default:
+        return net_proc_text(what - IO_NETINFO_DEV, buffer, size);
     }
 }

@@ -73,6 +73,7 @@ static err_t loop_output(struct pbuf *p)
     queue_last = &packet->next;
     queued++;
     net_counters.loop_packets++;
+    net_counters.loop_bytes += p->tot_len;
     return ERR_OK;
 }
 

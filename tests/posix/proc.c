@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* /proc: what ps, top, free and servers read there, of the process itself and of others. */
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -8,6 +9,7 @@
 #include <stdbool.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -353,6 +355,58 @@ static void every_process(void)
     end_child(child);
 }
 
+/* Of the two lines "Name: ..." of /proc/net/snmp: the number below a title. */
+static long snmp(const char *protocol, const char *name)
+{
+    char *titles, *values, *title, *value, *in_titles, *in_values;
+    read_text("/proc/net/snmp");
+    titles = strstr(text, protocol);
+    CHECK(titles && (values = strchr(titles, '\n')) && !strncmp(values + 1, protocol, 4));
+    *values++ = 0;
+    values[strcspn(values, "\n")] = 0;
+    title = strtok_r(titles, " ", &in_titles);
+    value = strtok_r(values, " ", &in_values);
+    while (title && value && strcmp(title, name)) {
+        title = strtok_r(NULL, " ", &in_titles);
+        value = strtok_r(NULL, " ", &in_values);
+    }
+    if (!title || !value)
+        FAILED("/proc/net/snmp: %s has no %s", protocol, name);
+    return atol(value);
+}
+
+static unsigned long long loopback_bytes(void)
+{
+    read_text("/proc/net/dev");
+    char *line = strstr(text, "lo:");
+    CHECK(line);
+    return strtoull(line + 3, NULL, 10);
+}
+
+/* What a connection over the loopback with bytes in it leaves in the counters. */
+static void network_counters(void)
+{
+    static char bytes[20000], back[sizeof bytes];
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t length = sizeof a;
+    long active = snmp("Tcp:", "ActiveOpens"), passive = snmp("Tcp:", "PassiveOpens"),
+         in = snmp("Ip:", "InReceives");
+    unsigned long long before = loopback_bytes();
+    int listener = socket(AF_INET, SOCK_STREAM, 0), to = socket(AF_INET, SOCK_STREAM, 0), from;
+    CHECK(bind(listener, (struct sockaddr *)&a, sizeof a) == 0 && listen(listener, 1) == 0);
+    CHECK(getsockname(listener, (struct sockaddr *)&a, &length) == 0);
+    CHECK(connect(to, (struct sockaddr *)&a, sizeof a) == 0);
+    CHECK((from = accept(listener, NULL, NULL)) >= 0);
+    CHECK(write(to, bytes, sizeof bytes) == sizeof bytes);
+    CHECK(recv(from, back, sizeof back, MSG_WAITALL) == sizeof back);
+    CHECK(snmp("Tcp:", "ActiveOpens") > active && snmp("Tcp:", "PassiveOpens") > passive);
+    CHECK(snmp("Ip:", "InReceives") > in && snmp("Tcp:", "CurrEstab") >= 2);
+    CHECK(loopback_bytes() >= before + sizeof bytes);
+    close(to);
+    close(from);
+    close(listener);
+}
+
 static void system_texts(void)
 {
     static const char *const names[] = {"cpuinfo",
@@ -374,6 +428,8 @@ static void system_texts(void)
                                         "net/unix",
                                         "net/dev",
                                         "net/route",
+                                        "net/arp",
+                                        "net/snmp",
                                         "self/oom_score_adj"};
     double load[3], up, idle;
     int running, total, last;
@@ -453,6 +509,7 @@ int main(int argc, char **argv)
     threads();
     every_process();
     system_texts();
+    network_counters();
     others();
     limits();
     return 0;

@@ -212,16 +212,16 @@ struct io_statfs {
  * on a connector gate; handle[0]: the caller's process with INSTALL; handle[1]: its doorbell vmo
  * (one page, struct io_doorbell) -> handle[0]: session gate, handle[1]: arena vmo; w0 arena size
  */
-#define IO_SESSION_OPEN  64u
+#define IO_SESSION_OPEN     64u
 /* on a session gate: w0 family, w1 type, w2 protocol -> handle[0]: socket; w0: slot */
-#define IO_SOCKET        65u
-#define IO_BIND          66u /* in: address */
-#define IO_LISTEN        67u /* w0 backlog. The slot becomes an accept queue */
-#define IO_CONNECT       68u /* in: address -> 0 done (datagram), -EINPROGRESS: watch the slot */
-#define IO_SHUTDOWN      69u /* w0 SHUT_RD|SHUT_WR|SHUT_RDWR. Pending tx bytes go out before the FIN */
-#define IO_GETNAME       70u /* w0 0: own, 1: peer -> out: address; status: its length */
-#define IO_SETSOCKOPT    71u /* w0 level, w1 name; in: value */
-#define IO_GETSOCKOPT    72u /* w0 level, w1 name -> out: value; status: length */
+#define IO_SOCKET           65u
+#define IO_BIND             66u /* in: address */
+#define IO_LISTEN           67u /* w0 backlog. The slot becomes an accept queue */
+#define IO_CONNECT          68u /* in: address -> 0 done (datagram), -EINPROGRESS: watch the slot */
+#define IO_SHUTDOWN         69u /* w0 SHUT_RD|SHUT_WR|SHUT_RDWR. Pending tx bytes go out before the FIN */
+#define IO_GETNAME          70u /* w0 0: own, 1: peer -> out: address; status: its length */
+#define IO_SETSOCKOPT       71u /* w0 level, w1 name; in: value */
+#define IO_GETSOCKOPT       72u /* w0 level, w1 name -> out: value; status: length */
 /*
  * on a socket; handle[0]: a session gate; w0 IO_ATTACH_HOME or 0 -> w0: slot in that session, w1:
  * IO_ATTACHED_*. For sockets that came by fork, exec or a message. A socket's bytes flow through
@@ -229,21 +229,27 @@ struct io_statfs {
  * IO_ATTACH_HOME makes this one the home: unread bytes come along. EOPNOTSUPP: a listener that was
  * not shared.
  */
-#define IO_ATTACH        73u
-#define IO_ATTACH_HOME   1u
-#define IO_ATTACHED_HOME 1u
+#define IO_ATTACH           73u
+#define IO_ATTACH_HOME      1u
+#define IO_ATTACHED_HOME    1u
 /* the tx side goes on as it was; else all indices of a slot that became home are 0 */
-#define IO_ATTACHED_TX   2u
+#define IO_ATTACHED_TX      2u
 /*
  * on a socket; handle[0]: file object (fs engine, resolved inside sysio); w0 offset, w1 length ->
  * status: bytes queued (0 < n <= length) or -EAGAIN
  */
-#define IO_SENDFILE      74u
+#define IO_SENDFILE         74u
 /*
  * on a connector: w0 0: interfaces (struct io_ifaddr[]), 1: resolv.conf text, 2: sockets (struct
- * io_sockinfo[]), 3: counters text
+ * io_sockinfo[]), 3: counters text, IO_NETINFO_*: a text of /proc/net
  */
-#define IO_NETINFO       75u
+#define IO_NETINFO          75u
+#define IO_NETINFO_DEV      4u
+#define IO_NETINFO_ROUTE    5u
+#define IO_NETINFO_SNMP     6u
+#define IO_NETINFO_ARP      7u
+#define IO_NETINFO_IF_INET6 8u
+#define IO_NETINFO_LAST     8u
 
 /*
  * on a listener; handle[0]: a session gate -> handle[0]: the oldest connection that waits, in that

@@ -5,7 +5,6 @@
  */
 #include "proc.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define ANSWER_MAX  65536u
@@ -94,60 +93,34 @@ void text_unix(struct text *t)
     put(t, "Num       RefCount Protocol Flags    Type St Inode Path\n");
 }
 
-/* Value of a line "name value" of the engine's counters. */
-static unsigned long long counter(const char *text, size_t size, const char *name)
+static void put_text(struct text *t, uint32_t what)
 {
-    size_t length = strlen(name);
-    for (const char *at = text, *end = text + size; at && (size_t)(end - at) > length;) {
-        if (!memcmp(at, name, length) && at[length] == ' ')
-            return strtoull(at + length, NULL, 10);
-        at = memchr(at, '\n', (size_t)(end - at));
-        at = at ? at + 1 : NULL;
-    }
-    return 0;
+    void *answer;
+    size_t n = ask(what, &answer);
+    put_bytes(t, answer, n);
 }
 
 void text_dev(struct text *t)
 {
-    void *answer;
-    unsigned long long rx, tx, rx_bytes, tx_bytes, dropped;
-    struct io_ifaddr each[8];
-    size_t n = ask(3, &answer);
-    n = n < ANSWER_MAX ? n : ANSWER_MAX - 1;
-    ((char *)answer)[n] = 0;
-    rx = counter(answer, n, "rx_frames");
-    tx = counter(answer, n, "tx_frames");
-    rx_bytes = counter(answer, n, "rx_bytes");
-    tx_bytes = counter(answer, n, "tx_bytes");
-    dropped = counter(answer, n, "rx_dropped");
-    n = ask(0, &answer) / sizeof *each;
-    n = n < 8 ? n : 8;
-    memcpy(each, answer, n * sizeof *each);
-    put(t,
-        "Inter-|   Receive                                                |  Transmit\n"
-        " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs "
-        "drop fifo colls carrier compressed\n");
-    for (size_t i = 0; i < n; i++) {
-        bool wire = strncmp(each[i].name, "lo", 3) != 0; /* what is counted is the device's */
-        put(t, "%6.15s: %llu %llu 0 %llu 0 0 0 0 %llu %llu 0 0 0 0 0 0\n", each[i].name,
-            wire ? rx_bytes : 0, wire ? rx : 0, wire ? dropped : 0, wire ? tx_bytes : 0,
-            wire ? tx : 0);
-    }
+    put_text(t, IO_NETINFO_DEV);
 }
 
 void text_route(struct text *t)
 {
-    void *answer;
-    size_t n = ask(0, &answer) / sizeof(struct io_ifaddr);
-    const struct io_ifaddr *a = answer;
-    put(t, "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n");
-    for (size_t i = 0; i < n; i++, a++)
-        if (a->address && strncmp(a->name, "lo", 3))
-            put(t, "%.15s\t%08X\t00000000\t0001\t0\t0\t0\t%08X\t0\t0\t0\n", a->name,
-                a->address & a->netmask, a->netmask);
+    put_text(t, IO_NETINFO_ROUTE);
+}
+
+void text_snmp(struct text *t)
+{
+    put_text(t, IO_NETINFO_SNMP);
+}
+
+void text_arp(struct text *t)
+{
+    put_text(t, IO_NETINFO_ARP);
 }
 
 void text_if_inet6(struct text *t)
 {
-    (void)t;
+    put_text(t, IO_NETINFO_IF_INET6);
 }

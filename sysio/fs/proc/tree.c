@@ -101,6 +101,8 @@ static const struct row rows[] = {
     TEXT(NET, "unix", text_unix),
     TEXT(NET, "dev", text_dev),
     TEXT(NET, "route", text_route),
+    TEXT(NET, "snmp", text_snmp),
+    TEXT(NET, "arp", text_arp),
     TEXT(NET, "if_inet6", text_if_inet6),
     DIR_(SYS, "kernel", KERNEL),
     DIR_(SYS, "vm", VM),

@@ -23,6 +23,7 @@
 #define MEM_STATS                      0
 #define MEMP_STATS                     0
 #define LWIP_STATS_LARGE               1
+#define MIB2_STATS                     1 /* what /proc/net/snmp shows */
 
 /* Memory */
 void *net_heap_alloc(size_t size);

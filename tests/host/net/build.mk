@@ -3,7 +3,7 @@
 # The net engine on the host, under sanitizers: a simulator of two machines, and fuzzers.
 
 NET_HOST := $(BUILD)/tests/host/net
-NET_HOST_SOURCES := $(addprefix sysio/net/,address attach calls config datagram direct engine heap info loopback netif options pcb ports receive socket segments support tcp tcp_in tcp_out time_wait transmit) \
+NET_HOST_SOURCES := $(addprefix sysio/net/,address attach calls config datagram direct engine heap info loopback netif options pcb ports proc_net receive socket segments support tcp tcp_in tcp_out time_wait transmit) \
   sysio/stream/session sysio/stream/ring tests/host/net/port_host
 NET_HOST_FLAGS := -std=gnu17 -O1 -g -fPIC -fno-omit-frame-pointer -Isdk/include -Isysio/net -Itests/host/net \
   -fsanitize=address,undefined -fno-sanitize=alignment,shift -fno-sanitize-recover=undefined
