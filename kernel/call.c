@@ -157,6 +157,7 @@ static int64_t perform(struct thread *t, struct call *c)
         CPU_COUNT(calls);
         c->token = ++call_sequence << TOKEN_ID_BITS | t->id;
         t->call = c;
+        c->queued = e->sequence++;
         wait_begin(WAIT_CALL, c->interruptible, &e->callers);
         status = wait_block(c->msg.deadline, endpoint_wake_handoff(e));
         t->call = NULL;

@@ -152,6 +152,7 @@ static bool mark(struct gate *g, uint32_t bit)
     __atomic_store_n(&g->pending, g->pending | bit, __ATOMIC_RELAXED);
     if (queue) {
         object_get(&g->object);
+        g->queued = g->endpoint->sequence++;
         list_append(&g->endpoint->gates, &g->link);
     }
     return queue;

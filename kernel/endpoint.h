@@ -28,8 +28,8 @@ struct endpoint {
     struct list callers; /* [sched_lock] threads with calls not yet delivered */
     struct list gates;   /* [sched_lock] pending, each referenced */
     struct list cancels; /* [sched_lock] struct cancel */
-    /* [sched_lock] whose turn it is, so that notifications cannot starve calls */
-    bool callers_next;
+    /* [sched_lock] counts what is queued: the server gets gates and callers in that order */
+    uint64_t sequence;
 };
 
 struct gate {
@@ -39,6 +39,7 @@ struct gate {
     uint32_t pending; /* [sched_lock; atomic to read] GATE_* */
     bool dead;        /* [sched_lock] CLOSED is queued or delivered: no more notifications */
     struct list link; /* [sched_lock] on endpoint.gates while pending */
+    uint64_t queued;  /* [sched_lock] its place in the sequence */
 };
 
 struct cancel {
@@ -61,6 +62,7 @@ struct call {
     struct motor_msg msg; /* in: as the caller gave it; out: status and words of the reply */
     struct gate *gate;
     uint64_t token;
+    uint64_t queued;        /* [sched_lock] its place in the endpoint's sequence */
     struct process *server; /* [sched_lock] when delivered */
     uint8_t stage;          /* [sched_lock] enum call_stage */
     bool interruptible;     /* not MOTOR_CALL_NOINTR */

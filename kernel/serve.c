@@ -261,9 +261,18 @@ static void take_call(struct endpoint *e, struct taken *out)
     out->event.sid = t->process->sid;
 }
 
+/* Of a gate and a caller that wait, was the gate there first? [sched_lock held] */
+static bool gate_is_older(struct endpoint *e)
+{
+    struct gate *g = container_of(e->gates.next, struct gate, link);
+    struct thread *t = container_of(e->callers.next, struct thread, wait_link);
+    return g->queued < t->call->queued;
+}
+
 /*
- * The next thing for the server; false: nothing. Cancellations first, then gates and callers in
- * turn. [sched_lock held]
+ * The next thing for the server; false: nothing. Cancellations first, then gates and callers in the
+ * order of their coming: who has closed something and then calls finds it closed, and nobody is
+ * starved. [sched_lock held]
  */
 static bool take(struct endpoint *e, struct taken *out)
 {
@@ -282,11 +291,9 @@ static bool take(struct endpoint *e, struct taken *out)
         out->event.kind = MOTOR_EVENT_CANCEL;
         out->event.badge = out->cancel->badge;
         out->event.token = out->cancel->token;
-    } else if (callers && (!gates || e->callers_next)) {
-        e->callers_next = false;
+    } else if (callers && (!gates || !gate_is_older(e))) {
         take_call(e, out);
     } else {
-        e->callers_next = true;
         take_gate(e, out);
     }
     return true;

@@ -4,6 +4,7 @@
  * of this process when they are first used (IO_ATTACH in <motor/io.h>). Their bytes flow through
  * one process's slot at a time; who is told of readiness elsewhere asks for them.
  */
+#include "socket.h"
 #include "stream.h"
 
 /* ---- arriving ---- */
@@ -27,7 +28,8 @@ const struct px_ops px_remote_ops = {.name = "socket",
                                      .ready = never_ready,
                                      .stat = px_socket_stat,
                                      .release = px_socket_release,
-                                     .pass = px_socket_pass};
+                                     .pass = px_socket_pass,
+                                     .socket = &px_inet_ops};
 
 static const struct px_ops *ops_of(const struct px_file *f)
 {
@@ -127,9 +129,11 @@ static void give_back(struct px_stream *t)
     PX_SET(t->rx_tail, head);
 }
 
-static void share(struct px_file *f)
+void px_listener_share(struct px_file *f)
 {
     struct px_stream *t = &f->stream;
+    if (f->kind != PX_STREAM || !px_is_stream_file(f) || !f->stream.listening || f->remote)
+        return;
     px_lock(&t->rx_lock);
     if (!t->shared && !t->broken) {
         struct motor_msg msg = {.op = IO_SHARE, .word = {t->rx_tail}, .deadline = MOTOR_NEVER};
@@ -145,10 +149,10 @@ void px_listeners_share(bool exec)
 {
     for (int fd = 0; (fd = px_fd_next(fd)) >= 0; fd++) {
         struct px_file *f = exec && px_fd_cloexec_get(fd) ? NULL : px_fd_get(fd);
-        if (f && f->kind == PX_STREAM && px_is_stream_file(f) && f->stream.listening && !f->remote)
-            share(f);
-        if (f)
-            px_file_put(f);
+        if (!f)
+            continue;
+        px_listener_share(f);
+        px_file_put(f);
     }
 }
 

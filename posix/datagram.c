@@ -3,6 +3,7 @@
  * Datagram sockets: records in the rings of a slot (struct io_datagram and the bytes, padded to
  * 16).
  */
+#include "socket.h"
 #include "stream.h"
 
 static uint32_t record_size(uint32_t length)
@@ -262,4 +263,5 @@ const struct px_ops px_datagram_ops = {
     .stat = px_socket_stat,
     .release = px_socket_release,
     .pass = px_socket_pass,
+    .socket = &px_inet_ops,
 };

@@ -160,9 +160,9 @@ static long own_fd_path(int fd, char *text, size_t size)
     struct motor_msg msg = {.op = IO_PATH, .out = text, .out_size = size, .deadline = MOTOR_NEVER};
     msg.word[0] = 1;
     long length;
-    if (px_is_fs(f) || f->kind == PX_TTY)
+    if (px_is_fs(f) || px_is_of_tty_engine(f))
         length = px_call(f->handle, &msg);
-    else if (px_is_stream_kind(f))
+    else if (f->ops->socket)
         length = (long)px_format(text, size, "socket:[%lu]",
                                  1 + (unsigned long)(f->desc - px_file_pool()->descs));
     else

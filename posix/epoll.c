@@ -276,7 +276,7 @@ long px_sys_epoll_ctl(int epoll_fd, int operation, int fd, const void *user)
     if (result == 0 && operation == EPOLL_CTL_ADD) {
         new = px_alloc(sizeof *new);
         result = new ? px_doorbell_need(n) : -ENOMEM;
-        if (result == 0 && f->kind == PX_TTY)
+        if (result == 0 && px_is_of_tty_engine(f))
             px_session_get(PX_SESSION_TTY, &result);
     }
     if (result == 0) {

@@ -2,18 +2,29 @@
 /* fcntl and locks. */
 #include "file.h"
 
-#define CHANGEABLE (O_APPEND | O_NONBLOCK | O_NOATIME | O_DIRECT)
+#define CHANGEABLE (O_APPEND | O_ASYNC | O_NONBLOCK | O_NOATIME | O_DIRECT)
 
 static long set_flags(struct px_file *f, unsigned flags)
 {
-    if (flags & O_ASYNC) /* no SIGIO is ever sent */
+    if (flags & O_ASYNC && !f->ops->async)
         return -EINVAL;
     uint32_t old = px_flags(f);
     while (!__atomic_compare_exchange_n(&f->desc->flags, &old,
                                         (old & ~CHANGEABLE) | (flags & CHANGEABLE), true,
                                         __ATOMIC_RELAXED, __ATOMIC_RELAXED))
         ;
-    return 0;
+    return (old ^ flags) & O_ASYNC && f->ops->async ? f->ops->async(f) : 0;
+}
+
+static long changed_async(struct px_file *f)
+{
+    return f->ops->async && px_flags(f) & O_ASYNC ? f->ops->async(f) : 0;
+}
+
+static long pipe_size(struct px_file *f, unsigned long size)
+{
+    struct motor_msg msg = {.op = IO_PIPE_SIZE, .word = {size}, .deadline = MOTOR_NEVER};
+    return f->kind == PX_PIPE ? px_call(f->handle, &msg) : -EBADF;
 }
 
 /*
@@ -57,21 +68,26 @@ static long control(struct px_file *f, int command, unsigned long argument)
     case F_OFD_SETLK:
     case F_OFD_SETLKW:
         return -ENOLCK;
-    case F_SETOWN: /* who gets SIGIO and SIGURG, which are never sent: it is remembered */
+    case F_SETOWN: /* who gets SIGIO; remembered where none is ever sent */
         __atomic_store_n(&f->desc->owner, (int)argument, __ATOMIC_RELAXED);
-        return 0;
+        return changed_async(f);
     case F_GETOWN:
         return __atomic_load_n(&f->desc->owner, __ATOMIC_RELAXED);
     case F_GETSIG:
-        return 0;
+        return __atomic_load_n(&f->desc->signal, __ATOMIC_RELAXED);
     case F_SETSIG:
-        return argument ? -EINVAL : 0;
+        if (argument > 64)
+            return -EINVAL;
+        __atomic_store_n(&f->desc->signal, (int)argument, __ATOMIC_RELAXED);
+        return changed_async(f);
+    case F_SETPIPE_SZ:
+        return argument > INT32_MAX ? -EINVAL : pipe_size(f, PX_MAX((uint32_t)argument, 1u));
+    case F_GETPIPE_SZ:
+        return pipe_size(f, 0);
     case F_SETLEASE:
     case F_GETLEASE:
     case F_ADD_SEALS:
     case F_GET_SEALS:
-    case F_SETPIPE_SZ:
-    case F_GETPIPE_SZ:
     default:
         return -EINVAL;
     }

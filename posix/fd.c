@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The descriptor table, and the life of files and descriptions. See fd.h. */
 #include "fd.h"
+#include "file.h"
 #include "names.h"
+#include "socket.h"
 #include "stream.h"
 #include "watch.h"
 
@@ -33,7 +35,7 @@ static struct px_desc *desc_new(uint32_t flags)
         d->offset = d->value = 0;
         d->at_server = 0;
         d->lock = 0;
-        d->owner = 0;
+        d->owner = d->signal = 0;
         return d;
     }
     return NULL;
@@ -272,6 +274,22 @@ long px_fd_install(struct px_file *f, bool cloexec)
     return fd;
 }
 
+long px_fd_install_pair(struct px_file *files[2], bool cloexec, void *user)
+{
+    long a = px_fd_reserve(), b = a < 0 ? a : px_fd_reserve();
+    int32_t fds[2] = {(int32_t)a, (int32_t)b};
+    long error = b < 0 ? b : files[0] && files[1] ? px_copy_out(user, fds, sizeof fds) : -ENFILE;
+    for (int i = 0; i < 2; i++) {
+        if (error == 0)
+            px_fd_fill(fds[i], files[i], cloexec);
+        else if (files[i])
+            px_file_put(files[i]);
+        if (error < 0 && fds[i] >= 0)
+            px_fd_unreserve(fds[i]);
+    }
+    return error;
+}
+
 static long close_entry(unsigned fd)
 {
     struct px_files *t = px_files();
@@ -435,6 +453,8 @@ struct px_file *px_file_from_record(const struct motor_start_fd *record)
 {
     if (record->protocol == MOTOR_FD_SOCKET)
         return px_socket_from_record(record);
+    if (record->protocol == MOTOR_FD_UNIX)
+        return px_unix_from_record(record);
     struct io_stat st = {.mode = record->protocol == MOTOR_FD_FILE ? S_IFREG : S_IFCHR};
     if (record->protocol == MOTOR_FD_FILE) {
         struct motor_msg msg = {
@@ -450,7 +470,7 @@ struct px_file *px_file_from_record(const struct motor_start_fd *record)
     return f;
 }
 
-static bool fill_record(struct px_file *f, struct motor_start_fd *record)
+bool px_file_record(struct px_file *f, struct motor_start_fd *record)
 {
     px_position_share(f);
     *record =
@@ -460,7 +480,7 @@ static bool fill_record(struct px_file *f, struct motor_start_fd *record)
                                 .offset = f->desc->at_server ? IO_AT_SHARED : f->desc->offset};
     if (f->ops->pass)
         return f->ops->pass(f, record) == 0;
-    return f->protocol == MOTOR_FD_FILE || f->protocol == MOTOR_FD_TTY;
+    return f->protocol == MOTOR_FD_FILE || px_is_of_tty_engine(f);
 }
 
 uint32_t px_fd_records(struct motor_start_fd *to, uint32_t max)
@@ -471,7 +491,7 @@ uint32_t px_fd_records(struct motor_start_fd *to, uint32_t max)
         struct px_file *f = px_fd_cloexec_get(fd) == 0 ? px_fd_get(fd) : NULL;
         if (!f)
             continue;
-        if (fill_record(f, &record)) {
+        if (px_file_record(f, &record)) {
             record.fd = fd;
             if (n < max)
                 to[n] = record;
@@ -578,6 +598,8 @@ static void file_forked(struct px_file *f, uint32_t mark_now)
         px_stream_forked(f);
     else if (f->kind == PX_TTY)
         f->tty.bit = 0;
+    else if (f->kind == PX_PIPE || f->kind == PX_UNIX)
+        f->local.bit = 0;
 }
 
 void px_files_forked(struct px_process *p)

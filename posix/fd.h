@@ -26,6 +26,8 @@ enum px_kind {
     PX_FILE = 1,
     PX_DIRECTORY,
     PX_TTY,
+    PX_PIPE,
+    PX_UNIX,
     PX_STREAM,
     PX_DATAGRAM,
     PX_EVENTFD,
@@ -34,15 +36,17 @@ enum px_kind {
     PX_EPOLL
 };
 
+struct px_socket_ops; /* socket.h */
+
 struct px_desc {
     uint32_t refs;      /* processes that have it; 0: free [atomic] */
     uint32_t flags;     /* O_* status flags and access mode [atomic] */
     uint64_t offset;    /* files: position; directories: cookie [lock] */
     uint32_t lock;      /* a mutex between processes */
-    int32_t owner;      /* F_SETOWN */
+    int32_t owner;      /* F_SETOWN [atomic] */
     uint64_t value;     /* eventfd: counter [atomic] */
     uint32_t at_server; /* [lock] the position is in the server's open file: IO_AT_SHARED */
-    uint32_t reserved;
+    int32_t signal;     /* F_SETSIG [atomic] */
     uint64_t spare[3];
 };
 _Static_assert(sizeof(struct px_desc) == 64, "a line each");
@@ -72,6 +76,12 @@ struct px_ops {
      * and offset are all.
      */
     long (*pass)(struct px_file *f, struct motor_start_fd *record);
+    /*
+     * Who gets SIGIO, which signal instead, or whether (O_ASYNC) is another now: of the
+     * description. NULL: none is ever sent.
+     */
+    long (*async)(struct px_file *f);
+    const struct px_socket_ops *socket; /* of sockets */
 };
 
 #define PX_IO_NONBLOCK (1u << 0) /* as if O_NONBLOCK */
@@ -109,6 +119,12 @@ struct px_file {
         struct px_file_tty {
             uint32_t bit; /* 1 + its bit in the session; 0: never armed */
         } tty;
+        struct px_file_local { /* PX_PIPE, PX_UNIX */
+            uint32_t bit;      /* as of tty */
+            uint8_t type;      /* SOCK_* */
+            uint32_t low_water;
+            uint64_t receive_timeout, send_timeout; /* ns; 0: none */
+        } local;
         struct px_stream stream;
         struct px_file_eventfd {
             bool semaphore;
@@ -206,6 +222,11 @@ struct px_file *px_file_new(const struct px_ops *ops, enum px_kind kind, uint32_
  */
 long px_fd_install(struct px_file *f, bool cloexec);
 /*
+ * Two new files get descriptors, which are stored for the program at `user`. NULL among them: no
+ * memory (-ENFILE). The references go over, also on failure.
+ */
+long px_fd_install_pair(struct px_file *files[2], bool cloexec, void *user);
+/*
  * In two steps, for those who must know before they change anything: an entry, then what it leads
  * to (or px_fd_unreserve).
  */
@@ -223,6 +244,12 @@ int px_fd_next(int first);
 
 void px_desc_lock(struct px_desc *d);
 void px_desc_unlock(struct px_desc *d);
+
+/* Served by calls; watched through bits that IO_POLL arms. */
+static inline bool px_is_of_tty_engine(const struct px_file *f)
+{
+    return f->kind == PX_TTY || f->kind == PX_PIPE || f->kind == PX_UNIX;
+}
 
 static inline uint32_t px_flags(const struct px_file *f)
 {
@@ -254,9 +281,16 @@ struct px_file *px_socket_from_record(const struct motor_start_fd *record);
  * in the engine.
  */
 void px_listeners_share(bool exec);
-/* The other side of ops->pass; takes the handles, also on failure. */
+void px_listener_share(struct px_file *f); /* of one; of other files nothing */
+/*
+ * The record of a file that goes to another program or process; its handle stays ours. false: it
+ * cannot go.
+ */
+bool px_file_record(struct px_file *f, struct motor_start_fd *record);
+/* The other side; takes the handles, also on failure. */
 struct px_file *px_file_from_record(const struct motor_start_fd *record);
 extern const struct px_ops px_file_ops, px_directory_ops, px_device_ops, px_path_ops, px_tty_ops,
-    px_stream_ops, px_listener_ops, px_datagram_ops, px_eventfd_ops, px_timerfd_ops, px_epoll_ops;
+    px_pipe_ops, px_unix_ops, px_stream_ops, px_listener_ops, px_datagram_ops, px_eventfd_ops,
+    px_timerfd_ops, px_epoll_ops;
 
 #endif

@@ -414,7 +414,7 @@ long px_sys_fallocate(int fd, int mode, long offset, long length)
 bool px_file_is_pipe(int fd)
 {
     struct px_file *f = px_fd_get(fd);
-    bool pipe = f && (f->kind == PX_STREAM || f->kind == PX_DATAGRAM);
+    bool pipe = f && px_is_stream_kind(f);
     if (f)
         px_file_put(f);
     return pipe;
@@ -559,11 +559,14 @@ const struct px_ops px_directory_ops = {
 struct px_file *px_file_from_handle(motor_handle h, uint32_t protocol, uint32_t flags,
                                     const struct io_stat *st)
 {
-    bool directory = (st->mode & S_IFMT) == S_IFDIR, tty = protocol == MOTOR_FD_TTY;
+    bool directory = (st->mode & S_IFMT) == S_IFDIR, tty = protocol == MOTOR_FD_TTY,
+         pipe = protocol == MOTOR_FD_PIPE;
     struct px_file *f = px_file_new(tty         ? &px_tty_ops
+                                    : pipe      ? &px_pipe_ops
                                     : directory ? &px_directory_ops
                                                 : &px_file_ops,
                                     tty         ? PX_TTY
+                                    : pipe      ? PX_PIPE
                                     : directory ? PX_DIRECTORY
                                                 : PX_FILE,
                                     flags, h);
@@ -572,7 +575,7 @@ struct px_file *px_file_from_handle(motor_handle h, uint32_t protocol, uint32_t 
         return NULL;
     }
     f->protocol = (uint8_t)protocol;
-    if (!tty) {
+    if (!tty && !pipe) {
         f->file.mode = st->mode;
         f->file.rdev = st->rdev;
         f->file.in_memory = st->flags & IO_FILE_IN_MEMORY;

@@ -17,9 +17,17 @@ long px_server_control(struct px_file *f, unsigned request, unsigned long argume
 /* An ioctl as the server gets it. */
 void px_control_message(struct motor_msg *msg, unsigned request, unsigned long argument);
 bool px_file_is_pipe(int fd);
+/* pipe.c: opens the FIFO of a rendezvous, handle[0], and file, handle[1]; takes both. */
+long px_fifo_open(const motor_handle handle[2], uint32_t flags, struct px_file **out);
+/*
+ * A call about the inode of an open file: of a FIFO, that which it has in the file system. -EINVAL:
+ * no server has any.
+ */
+long px_inode_call(struct px_file *f, struct motor_msg *msg);
+/* Neither a position nor a size: ESPIPE. */
 static inline bool px_is_stream_kind(const struct px_file *f)
 {
-    return f->kind == PX_STREAM || f->kind == PX_DATAGRAM;
+    return f->ops->socket || f->kind == PX_PIPE;
 }
 static inline bool px_is_fs(const struct px_file *f)
 {

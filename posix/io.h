@@ -45,6 +45,7 @@ static inline void px_vectors_put(struct px_vectors *v)
 /* Copy n <= left bytes and advance. 0 or -EFAULT (then nothing has advanced as a whole). */
 long px_io_put(struct px_io *io, const void *from, size_t n); /* into the program */
 long px_io_take(struct px_io *io, void *to, size_t n);        /* out of it */
+long px_io_look(const struct px_io *io, void *to, size_t n);  /* px_io_take() without advancing */
 void px_io_skip(struct px_io *io, size_t n);
 
 /* ---- streams ---- */

@@ -14,12 +14,18 @@ static long set_nonblock(struct px_file *f, const void *user)
     return 0;
 }
 
-static long set_async(const void *user)
+static long set_async(struct px_file *f, const void *user)
 {
     uint32_t on;
     if (px_load32(user, &on) < 0)
         return -EFAULT;
-    return on ? -ENOTTY : 0; /* no SIGIO is ever sent */
+    if (!f->ops->async)
+        return on ? -ENOTTY : 0;
+    if (on)
+        __atomic_fetch_or(&f->desc->flags, O_ASYNC, __ATOMIC_RELAXED);
+    else
+        __atomic_fetch_and(&f->desc->flags, ~O_ASYNC, __ATOMIC_RELAXED);
+    return f->ops->async(f);
 }
 
 static long control(struct px_file *f, unsigned request, unsigned long argument)
@@ -29,19 +35,18 @@ static long control(struct px_file *f, unsigned request, unsigned long argument)
     case FIONBIO:
         return set_nonblock(f, (const void *)argument);
     case FIOASYNC:
-        return set_async((const void *)argument);
+        return set_async(f, (const void *)argument);
     case FIOSETOWN:
     case SIOCSPGRP:
-        if (!px_is_stream_kind(f))
+        if (!f->ops->socket)
             return -ENOTTY;
         if (px_load32((const void *)argument, &owner) < 0)
             return -EFAULT;
         __atomic_store_n(&f->desc->owner, (int32_t)owner, __ATOMIC_RELAXED);
-        return 0;
+        return f->ops->async && px_flags(f) & O_ASYNC ? f->ops->async(f) : 0;
     case FIOGETOWN:
     case SIOCGPGRP:
-        return px_is_stream_kind(f) ? px_store32((void *)argument, (uint32_t)f->desc->owner)
-                                    : -ENOTTY;
+        return f->ops->socket ? px_store32((void *)argument, (uint32_t)f->desc->owner) : -ENOTTY;
     default:
         return f->ops->control ? f->ops->control(f, request, argument) : -ENOTTY;
     }

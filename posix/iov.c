@@ -49,7 +49,7 @@ void px_io_skip(struct px_io *io, size_t n)
 }
 
 /* Walks the vector without changing it: a fault must leave the caller's view as it was. */
-static long copy(struct px_io *io, uint8_t *ours, size_t n, bool put)
+static long copy(const struct px_io *io, uint8_t *ours, size_t n, bool put)
 {
     const struct px_vec *vec = io->vec;
     for (size_t done = 0; done < n; vec++) {
@@ -60,16 +60,26 @@ static long copy(struct px_io *io, uint8_t *ours, size_t n, bool put)
             return error;
         done += step;
     }
-    px_io_skip(io, n);
     return 0;
 }
 
 long px_io_put(struct px_io *io, const void *from, size_t n)
 {
-    return copy(io, (uint8_t *)from, n, true);
+    long error = copy(io, (uint8_t *)from, n, true);
+    if (error == 0)
+        px_io_skip(io, n);
+    return error;
 }
 
 long px_io_take(struct px_io *io, void *to, size_t n)
+{
+    long error = copy(io, to, n, false);
+    if (error == 0)
+        px_io_skip(io, n);
+    return error;
+}
+
+long px_io_look(const struct px_io *io, void *to, size_t n)
 {
     return copy(io, to, n, false);
 }

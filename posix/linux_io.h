@@ -235,6 +235,7 @@ struct linux_itimerspec {
 #define SOL_SOCKET       1
 #define SO_TYPE          3
 #define SO_ERROR         4
+#define SO_PASSCRED      16
 #define SO_RCVLOWAT      18
 #define SO_RCVTIMEO      20
 #define SO_SNDTIMEO      21

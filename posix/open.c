@@ -8,8 +8,8 @@
      O_SYNC | O_PATH | O_TMPFILE_BIT)
 
 /*
- * Opened through /proc/self/fd or /dev/fd: a terminal is opened anew; what has no file behind it
- * cannot be.
+ * Opened through /proc/self/fd or /dev/fd: a terminal or pipe is opened anew; what has no file
+ * behind it cannot be.
  */
 static long reopen_own(int fd, uint32_t status, struct px_file **out)
 {
@@ -17,12 +17,15 @@ static long reopen_own(int fd, uint32_t status, struct px_file **out)
     struct px_file *f = px_fd_get(fd);
     if (!f)
         return -ENOENT;
-    int64_t h = f->kind == PX_TTY ? motor_handle_dup(f->handle, MOTOR_RIGHT_CALL | MOTOR_RIGHT_DUP)
-                                  : -MOTOR_ETYPE;
+    bool pipe = f->kind == PX_PIPE && (px_flags(f) & O_ACCMODE) == (status & O_ACCMODE);
+    uint32_t protocol = f->protocol;
+    int64_t h = f->kind == PX_TTY || pipe
+                    ? motor_handle_dup(f->handle, MOTOR_RIGHT_CALL | MOTOR_RIGHT_DUP)
+                    : -MOTOR_ETYPE;
     px_file_put(f);
     if (h < 0)
         return h == -MOTOR_ETYPE ? -ENXIO : px_errno(h);
-    *out = px_file_from_handle((motor_handle)h, MOTOR_FD_TTY, status, &st);
+    *out = px_file_from_handle((motor_handle)h, protocol, status, &st);
     return *out ? 0 : -ENFILE;
 }
 
@@ -42,6 +45,8 @@ static long open_by_call(struct px_path *p, unsigned flags, unsigned mode, uint3
         return reopen_own(own, status, out);
     if (result < 0)
         return result;
+    if (msg.nhandles == 2 && msg.word[0] == MOTOR_FD_FIFO)
+        return px_fifo_open(msg.handle, status, out);
     if (msg.nhandles != 1)
         return -EIO;
     *out = px_file_from_handle(msg.handle[0], (uint32_t)msg.word[0], status, &st);

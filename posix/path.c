@@ -62,10 +62,10 @@ long px_path_call(struct px_path *p, struct motor_msg *msg, int *own)
     struct px_file *f = px_fd_get(fd);
     if (!f)
         return -ENOENT;
-    if (px_is_fs(f) || (f->protocol == MOTOR_FD_TTY && msg->op != IO_OPEN)) {
+    if (px_is_fs(f) || (px_is_of_tty_engine(f) && msg->op != IO_OPEN)) {
         *msg = again;
         msg->in_size = 0;
-        result = px_call(f->handle, msg);
+        result = px_inode_call(f, msg);
     } else if (own) {
         *own = fd;
         result = -PX_OWN_FD_ONLY;
@@ -88,7 +88,7 @@ long px_path_simple(int directory, const char *user, bool empty_ok, uint32_t op,
     msg.word[1] = w1;
     msg.word[2] = w2;
     if (p.from && !p.length && !px_is_fs(p.from))
-        result = p.from->protocol == MOTOR_FD_TTY ? px_call(p.base, &msg) : -EINVAL;
+        result = px_inode_call(p.from, &msg);
     else
         result = px_path_call(&p, &msg, NULL);
     px_path_put(&p);

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Pipes: two files of the tty engine, which serves them as it does terminals (tty.c). */
+/* Pipes and FIFOs: files of the tty engine (sysio/local/pipe.c), a call for each transfer. */
 #include "file.h"
+#include "watch.h"
 
 static struct px_file *end(motor_handle h, uint32_t flags)
 {
-    struct io_stat st = {.mode = S_IFIFO | 0600};
-    return px_file_from_handle(h, MOTOR_FD_TTY, flags, &st);
+    struct io_stat st = {0};
+    return px_file_from_handle(h, MOTOR_FD_PIPE, flags, &st);
 }
 
 static long make(uint32_t flags, struct px_file *ends[2])
 {
-    struct motor_msg msg = {.op = IO_PIPE, .deadline = MOTOR_NEVER};
+    struct motor_msg msg = {.op = IO_PIPE, .word = {flags & O_DIRECT}, .deadline = MOTOR_NEVER};
     long error = px_proc()->tty ? px_call(px_proc()->tty, &msg) : -ENFILE;
     if (error < 0)
         return error;
@@ -19,43 +20,144 @@ static long make(uint32_t flags, struct px_file *ends[2])
     uint32_t status = flags & (O_NONBLOCK | O_DIRECT);
     ends[0] = end(msg.handle[0], O_RDONLY | status);
     ends[1] = end(msg.handle[1], O_WRONLY | status);
-    if (ends[0] && ends[1])
-        return 0;
-    for (int i = 0; i < 2; i++)
-        if (ends[i])
-            px_file_put(ends[i]);
-    return -ENFILE;
+    return 0;
 }
 
 long px_sys_pipe2(void *user, int flags)
 {
     struct px_file *ends[2];
-    int32_t fds[2];
     if (flags & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT))
         return -EINVAL;
-    long a = px_fd_reserve();
-    if (a < 0)
-        return a;
-    long b = px_fd_reserve(), error = b < 0 ? b : make((uint32_t)flags, ends);
-    if (error == 0) {
-        fds[0] = (int32_t)a;
-        fds[1] = (int32_t)b;
-        error = px_copy_out(user, fds, sizeof fds);
-        for (int i = 0; error < 0 && i < 2; i++)
-            px_file_put(ends[i]);
-    }
-    if (error < 0) {
-        px_fd_unreserve((int)a);
-        if (b >= 0)
-            px_fd_unreserve((int)b);
-        return error;
-    }
-    px_fd_fill(fds[0], ends[0], flags & O_CLOEXEC);
-    px_fd_fill(fds[1], ends[1], flags & O_CLOEXEC);
-    return 0;
+    long error = make((uint32_t)flags, ends);
+    return error < 0 ? error : px_fd_install_pair(ends, flags & O_CLOEXEC, user);
 }
 
 long px_sys_pipe(void *fds)
 {
     return px_sys_pipe2(fds, 0);
 }
+
+long px_fifo_open(const motor_handle handle[2], uint32_t flags, struct px_file **out)
+{
+    struct motor_msg msg = {
+        .op = IO_FIFO_OPEN, .nhandles = 1, .handle = {handle[1]}, .deadline = MOTOR_NEVER};
+    msg.word[0] = flags & (O_ACCMODE | O_NONBLOCK);
+    long result = px_call_intr(handle[0], &msg);
+    motor_handle_close(handle[0]);
+    motor_handle_close(handle[1]);
+    if (result < 0)
+        return result;
+    *out = msg.nhandles == 1 ? end(msg.handle[0], flags) : NULL;
+    return *out ? 0 : -ENFILE;
+}
+
+long px_inode_call(struct px_file *f, struct motor_msg *msg)
+{
+    struct motor_msg ask = {.op = IO_NAMED_FILE, .deadline = MOTOR_NEVER};
+    if (px_is_fs(f) || f->kind == PX_TTY)
+        return px_call(f->handle, msg);
+    if (f->kind != PX_PIPE)
+        return -EINVAL;
+    if (px_call(f->handle, &ask) < 0)
+        return px_call(f->handle, msg);
+    long result = px_call(ask.handle[0], msg);
+    motor_handle_close(ask.handle[0]);
+    return result;
+}
+
+/* ---- reading and writing ---- */
+
+static long pipe_read(struct px_file *f, struct px_io *io, uint32_t flags)
+{
+    long done = 0;
+    while (io->left) {
+        size_t size = io->vec->length;
+        struct motor_msg msg = {
+            .op = IO_READ, .out = io->vec->base, .out_size = size, .deadline = MOTOR_NEVER};
+        msg.word[0] = ~0ull;
+        msg.word[1] = px_nonblock(f, flags) || done ? O_NONBLOCK : 0;
+        long n = px_call_intr(f->handle, &msg);
+        if (n <= 0)
+            return done ? done : n;
+        px_io_skip(io, PX_MIN((size_t)n, size));
+        done += n;
+        if ((size_t)n < size || px_flags(f) & O_DIRECT)
+            break;
+    }
+    return done;
+}
+
+static long write_piece(struct px_file *f, const void *from, size_t size, uint32_t flags)
+{
+    struct motor_msg msg = {.op = IO_WRITE, .in = from, .in_size = size, .deadline = MOTOR_NEVER};
+    msg.word[0] = ~0ull;
+    msg.word[1] = px_nonblock(f, flags) ? O_NONBLOCK : 0;
+    return px_call_intr(f->handle, &msg);
+}
+
+#define PIPE_BUF 4096u
+
+/* Several vectors of at most PIPE_BUF bytes are one write: not mixed with another's. */
+static long write_gathered(struct px_file *f, const struct px_io *io, uint32_t flags)
+{
+    size_t size = io->left;
+    uint8_t *bytes = px_alloc(size);
+    if (!bytes)
+        return -ENOMEM;
+    long n = px_io_look(io, bytes, size);
+    if (n == 0)
+        n = write_piece(f, bytes, size, flags);
+    px_free(bytes);
+    return n;
+}
+
+static long pipe_write(struct px_file *f, struct px_io *io, uint32_t flags)
+{
+    long done = 0;
+    while (io->left) {
+        bool gather = io->count > 1 && io->left <= PIPE_BUF;
+        long n = gather ? write_gathered(f, io, flags)
+                        : write_piece(f, io->vec->base, io->vec->length, flags);
+        if (n == -EPIPE && !done && !(flags & PX_IO_NOSIGNAL))
+            px_signal_self(SIGPIPE, SI_KERNEL);
+        if (n <= 0)
+            return done ? done : n;
+        px_io_skip(io, PX_MIN((size_t)n, io->left));
+        done += n;
+    }
+    return done;
+}
+
+/* ---- the rest ---- */
+
+static uint32_t pipe_ready(struct px_file *f, uint32_t events, bool arm)
+{
+    return px_session_poll(f, &f->local.bit, events, arm);
+}
+
+static long pipe_control(struct px_file *f, unsigned request, unsigned long argument)
+{
+    return request == FIONREAD ? px_server_control(f, request, argument) : -ENOTTY;
+}
+
+static void pipe_release(struct px_file *f)
+{
+    px_session_unpoll(f->local.bit);
+}
+
+static long pipe_stat(struct px_file *f, struct io_stat *out)
+{
+    struct motor_msg msg = {
+        .op = IO_STAT, .out = out, .out_size = sizeof *out, .deadline = MOTOR_NEVER};
+    return PX_MIN(px_inode_call(f, &msg), 0L);
+}
+
+const struct px_ops px_pipe_ops = {
+    .name = "pipe",
+    .read = pipe_read,
+    .write = pipe_write,
+    .ready = pipe_ready,
+    .control = pipe_control,
+    .stat = pipe_stat,
+    .release = pipe_release,
+};

@@ -61,11 +61,11 @@ static long scan(struct linux_pollfd *fds, size_t count)
     return ready;
 }
 
-static bool any_terminal(const struct linux_pollfd *fds, size_t count)
+static bool any_of_tty_engine(const struct linux_pollfd *fds, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         struct px_file *f = fds[i].fd < 0 ? NULL : px_fd_get(fds[i].fd);
-        bool tty = f && f->kind == PX_TTY;
+        bool tty = f && px_is_of_tty_engine(f);
         if (f)
             px_file_put(f);
         if (tty)
@@ -81,7 +81,7 @@ static long wait(struct linux_pollfd *fds, size_t count, struct px_watch *watche
     struct px_net *n = px_net();
     struct px_waiter waiter = {0};
     long error;
-    if (any_terminal(fds, count) && !px_session_get(PX_SESSION_TTY, &error))
+    if (any_of_tty_engine(fds, count) && !px_session_get(PX_SESSION_TTY, &error))
         return error;
     if ((error = px_doorbell_need(n)) < 0)
         return error;

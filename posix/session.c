@@ -182,3 +182,29 @@ void px_session_bit_free(struct px_session *s, uint32_t bit)
     s->bit_hint = bit;
     px_unlock(&n->lock);
 }
+
+uint32_t px_session_poll(struct px_file *f, uint32_t *bit, uint32_t events, bool arm)
+{
+    struct px_net *n = px_net();
+    struct px_session *s = __atomic_load_n(&n->session[PX_SESSION_TTY], __ATOMIC_ACQUIRE);
+    struct motor_msg msg = {.op = IO_POLL, .deadline = MOTOR_NEVER};
+    msg.word[0] = events | POLLERR | POLLHUP;
+    if (arm && s) {
+        if (!*bit) {
+            long free = px_session_bit(s, f);
+            *bit = free < 0 ? 0 : (uint32_t)free + 1;
+        }
+        msg.word[1] = *bit != 0;
+        msg.word[2] = *bit - 1;
+        msg.nhandles = *bit != 0;
+        msg.handle[0] = s->gate;
+    }
+    long ready = px_call(f->handle, &msg);
+    return ready < 0 ? POLLERR : (uint32_t)ready;
+}
+
+void px_session_unpoll(uint32_t bit)
+{
+    if (bit)
+        px_session_bit_free(px_net()->session[PX_SESSION_TTY], bit - 1);
+}

@@ -256,7 +256,7 @@ static long on_fd(int fd, uint32_t op, uint64_t w0, uint64_t w1)
     struct px_file *f = px_fd_get_io(fd);
     if (!f)
         return -EBADF;
-    long result = px_is_fs(f) || f->protocol == MOTOR_FD_TTY ? px_call(f->handle, &msg) : -EINVAL;
+    long result = px_inode_call(f, &msg);
     px_file_put(f);
     return PX_MIN(result, 0L);
 }
@@ -341,7 +341,7 @@ static long set_times(int directory, const char *path, const struct px_timespec 
     if (result < 0)
         return result;
     if (p.from && !p.length && !px_is_fs(p.from))
-        result = p.from->protocol == MOTOR_FD_TTY ? px_call(p.base, &msg) : 0;
+        result = px_is_of_tty_engine(p.from) ? px_inode_call(p.from, &msg) : 0;
     else
         result = px_path_call(&p, &msg, NULL);
     px_path_put(&p);

@@ -6,6 +6,7 @@
  * makes no sense is broken, and gives EIO for ever.
  */
 #include "stream.h"
+#include "socket.h"
 
 /* As the engine says, and as it will say when it has seen that sending was ended here. */
 static uint32_t slot_state(const struct px_stream *t)
@@ -698,6 +699,7 @@ const struct px_ops px_stream_ops = {
     .stat = px_socket_stat,
     .release = px_socket_release,
     .pass = px_socket_pass,
+    .socket = &px_inet_ops,
 };
 
 const struct px_ops px_listener_ops = {
@@ -709,4 +711,5 @@ const struct px_ops px_listener_ops = {
     .stat = px_socket_stat,
     .release = px_socket_release,
     .pass = px_socket_pass,
+    .socket = &px_inet_ops,
 };

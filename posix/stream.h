@@ -5,11 +5,6 @@
 
 #include "watch.h"
 
-static inline bool px_is_socket(const struct px_file *f)
-{
-    return f->kind == PX_STREAM || f->kind == PX_DATAGRAM;
-}
-
 /* A file for a slot of the net session; takes the handle, also on failure (NULL). */
 struct px_file *px_socket_file(struct px_session *s, uint32_t slot, motor_handle h, uint32_t family,
                                uint32_t type, uint32_t protocol, uint32_t flags);
@@ -17,7 +12,7 @@ void px_socket_release(struct px_file *f);
 
 static inline bool px_is_stream_file(const struct px_file *f)
 {
-    return px_is_socket(f) && f->protocol == MOTOR_FD_SOCKET;
+    return f->protocol == MOTOR_FD_SOCKET;
 }
 /* ---- attach.c: sockets of several processes ---- */
 

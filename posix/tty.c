@@ -113,28 +113,12 @@ static long tty_stat(struct px_file *f, struct io_stat *out)
 
 static uint32_t tty_ready(struct px_file *f, uint32_t events, bool arm)
 {
-    struct px_net *n = px_net();
-    struct px_session *s = __atomic_load_n(&n->session[PX_SESSION_TTY], __ATOMIC_ACQUIRE);
-    struct motor_msg msg = {.op = IO_POLL, .deadline = MOTOR_NEVER};
-    msg.word[0] = events | POLLERR | POLLHUP;
-    if (arm && s) {
-        if (!f->tty.bit) {
-            long bit = px_session_bit(s, f);
-            f->tty.bit = bit < 0 ? 0 : (uint32_t)bit + 1;
-        }
-        msg.word[1] = f->tty.bit != 0;
-        msg.word[2] = f->tty.bit - 1;
-        msg.nhandles = f->tty.bit != 0;
-        msg.handle[0] = s->gate;
-    }
-    long ready = px_call(f->handle, &msg);
-    return ready < 0 ? POLLERR : (uint32_t)ready;
+    return px_session_poll(f, &f->tty.bit, events, arm);
 }
 
 static void tty_release(struct px_file *f)
 {
-    if (f->tty.bit)
-        px_session_bit_free(px_net()->session[PX_SESSION_TTY], f->tty.bit - 1);
+    px_session_unpoll(f->tty.bit);
 }
 
 const struct px_ops px_tty_ops = {

@@ -135,7 +135,10 @@ void px_session_attach(struct px_session *s, uint32_t slot, struct px_file *f);
 void px_session_detach(struct px_session *s, uint32_t slot, uint32_t ring_page, uint32_t ring_order,
                        bool listener);
 void px_session_slot_signalled_locked(struct px_session *s, uint32_t slot);
-/* A free bit of a session without slots (terminals). [px_net.lock] */
+/* ops->ready of a file of the tty engine, whose bit is *bit; and when it is released. */
+uint32_t px_session_poll(struct px_file *f, uint32_t *bit, uint32_t events, bool arm);
+void px_session_unpoll(uint32_t bit);
+/* A free bit of a session without slots. [px_net.lock] */
 long px_session_bit(struct px_session *s, struct px_file *f);
 void px_session_bit_free(struct px_session *s, uint32_t bit);
 

@@ -4,6 +4,7 @@
  * vfs.c or by the inode's file system. All calls are answered at once: nothing in memory waits.
  */
 #include "../base/fiber.h"
+#include "../local/local.h"
 #include "data.h"
 #include "devices.h"
 
@@ -322,6 +323,40 @@ static int64_t call_mknod(struct request *q)
         return -EINVAL;
     }
     return create_named(q, &args);
+}
+
+/* Where a socket is bound, or found. */
+static int64_t call_rendezvous(struct request *q)
+{
+    struct create_args args = {.mode = S_IFSOCK | (q->ev->word[1] & 07777)};
+    bool bind = q->ev->word[0];
+    struct inode *inode;
+    int error = take_path(q);
+    if (!error && !q->size)
+        error = -ENOENT;
+    if (error)
+        return error;
+    if (bind) {
+        error = vfs_create(q->file->inode, &q->who, q->path, q->size, &args, &inode);
+        if (error)
+            return error == -EEXIST ? -EADDRINUSE : error;
+    } else {
+        static struct walk w;
+        error = vfs_walk(&w, q->file->inode, &q->who, q->path, q->size, 0);
+        if (error)
+            return error;
+        inode = w.inode;
+        error = vfs_permission(inode, &q->who, MAY_WRITE);
+        if (!error && !S_ISSOCK(inode->mode))
+            error = -ECONNREFUSED;
+        if (error) {
+            inode_put(inode);
+            return error;
+        }
+    }
+    file_rendezvous_reply(&fs_engine, q->ev, inode, bind ? RENDEZVOUS_BIND : RENDEZVOUS_WRITE,
+                          bind);
+    return NO_REPLY;
 }
 
 static int64_t call_symlink(struct request *q)
@@ -741,6 +776,7 @@ static int64_t (*const calls[])(struct request *) = {
     [IO_CHECK_DIR] = call_check_dir,
     [IO_EXEC] = call_exec,
     [IO_SEEK] = call_seek,
+    [IO_RENDEZVOUS] = call_rendezvous,
 };
 
 /* Not an index of the table of badges: see badge_add(). */

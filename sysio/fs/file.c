@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Open-file objects: a gate each, and what reading, writing and listing needs. */
+#include "../local/local.h"
 #include "fs.h"
 
 #include <dirent.h>
@@ -106,9 +107,55 @@ static int truncate_for_open(struct inode *inode, const struct cred *who, uint32
     return error;
 }
 
+/* The number lasts as long as the inode is in memory, which who meets there sees to. */
+static int64_t rendezvous_gate(struct inode *inode, uint64_t rights)
+{
+    static uint64_t last;
+    if (!inode->rendezvous)
+        inode->rendezvous = ++last;
+    return engine_gate(&tty_engine, RENDEZVOUS | rights | inode->rendezvous);
+}
+
+void file_rendezvous_reply(struct engine *e, struct motor_event *ev, struct inode *inode,
+                           uint64_t rights, bool file)
+{
+    struct io_stat st;
+    inode_stat(inode, &st);
+    int64_t meet = rendezvous_gate(inode, rights), itself = 0;
+    struct file *f = meet >= 0 && file ? file_new(inode, O_RDONLY) : NULL;
+    if (!f)
+        inode_put(inode);
+    if (meet >= 0 && file)
+        itself = f ? engine_gate(e, f->badge) : -ENFILE;
+    int64_t error = meet < 0 ? meet : itself < 0 ? itself : 0;
+    struct motor_reply *r = engine_reply(e, ev->token, error);
+    if (error) {
+        if (f)
+            file_free(f);
+        if (meet >= 0)
+            motor_handle_close((motor_handle)meet);
+        return;
+    }
+    engine_reply_handle(r, (motor_handle)meet, MOTOR_RIGHT_CALL | MOTOR_RIGHT_DUP);
+    if (file)
+        engine_reply_handle(r, (motor_handle)itself, MOTOR_RIGHT_CALL | MOTOR_RIGHT_DUP);
+    r->word[0] = MOTOR_FD_FIFO;
+    engine_reply_data(r, e, &st, sizeof st);
+}
+
+static uint64_t fifo_rights(uint32_t flags)
+{
+    uint32_t access = flags & O_ACCMODE;
+    return (access == O_WRONLY ? 0 : RENDEZVOUS_READ) | (access == O_RDONLY ? 0 : RENDEZVOUS_WRITE);
+}
+
 void file_open_reply(struct engine *e, struct motor_event *ev, const struct cred *who,
                      struct inode *inode, uint32_t flags, bool created)
 {
+    if (S_ISFIFO(inode->mode) && !(flags & O_PATH)) {
+        file_rendezvous_reply(e, ev, inode, fifo_rights(flags), true);
+        return;
+    }
     struct file *f = file_new(inode, flags);
     if (!f) {
         inode_put(inode);

@@ -151,8 +151,9 @@ struct inode {
     uint32_t mode, nlink, uid, gid;
     struct timespec atime, mtime, ctime, btime;
     struct mount *mounted_here;
-    struct hot *hot;  /* NULL: nobody reads its attributes from memory */
-    uint32_t writers; /* struct files that may write it */
+    uint64_t rendezvous; /* the number of it as a FIFO or socket; 0: it has none yet */
+    struct hot *hot;     /* NULL: nobody reads its attributes from memory */
+    uint32_t writers;    /* struct files that may write it */
     /*
      * A name of it, for paths: kept by file systems that can. A directory's only name. Removed:
      * name stays, linked is false.
@@ -296,6 +297,12 @@ const struct motor_bundle_entry *bundle_find(const void *bundle, uint64_t size, 
  */
 void file_open_reply(struct engine *e, struct motor_event *ev, const struct cred *who,
                      struct inode *inode, uint32_t flags, bool created);
+/*
+ * Answers with the rendezvous of a FIFO or socket, for `rights`, and with the file itself when
+ * `file`; takes the reference over.
+ */
+void file_rendezvous_reply(struct engine *e, struct motor_event *ev, struct inode *inode,
+                           uint64_t rights, bool file);
 /* takes the reference over when it succeeds */
 struct file *file_new(struct inode *inode, uint32_t flags);
 void file_free(struct file *file);

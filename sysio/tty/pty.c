@@ -91,11 +91,21 @@ static void slave_closed(struct tty_object *o)
         pty_free(p);
 }
 
+static void master_opened(struct tty_object *o)
+{
+    pty_of(o)->masters++;
+}
+
+static void slave_opened(struct tty_object *o)
+{
+    pty_of(o)->slaves++;
+}
+
 static int64_t open_end(struct pty *p, struct tty_object *o)
 {
     int64_t h = engine_gate(&tty_engine, o == &p->master ? p->master_badge : p->slave_badge);
     if (h >= 0)
-        ++*(o == &p->master ? &p->masters : &p->slaves);
+        o->opened(o);
     return h;
 }
 
@@ -263,6 +273,7 @@ static struct pty *pty_new(uint32_t number)
     p->terminal.rdev = 136 << 8 | number;
     p->master = (struct tty_object){.badge_kind = BADGE_OBJECT,
                                     .ops = &master_ops,
+                                    .opened = master_opened,
                                     .closed = master_closed,
                                     .number = number,
                                     .mode = S_IFCHR | 0666,
@@ -271,6 +282,7 @@ static struct pty *pty_new(uint32_t number)
     p->slave = (struct tty_object){.badge_kind = BADGE_OBJECT,
                                    .ops = &terminal_ops,
                                    .terminal = &p->terminal,
+                                   .opened = slave_opened,
                                    .closed = slave_closed,
                                    .number = number,
                                    .mode = S_IFCHR | 0620,

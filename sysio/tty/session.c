@@ -25,6 +25,7 @@ struct armed {
     struct session *session;
     struct tty_object *object;
     uint32_t mask, bit;
+    uint32_t seen; /* news of an object that was ready; 0: it was not */
 };
 
 static struct armed *armed;
@@ -130,16 +131,18 @@ int64_t session_arm(uint64_t badge, uint64_t bit, struct tty_object *object, uin
     struct session *s = session_find(badge);
     if (!s || bit >= IO_SLOTS)
         return -EINVAL;
+    uint32_t seen = object->ops->ready(object) & mask ? object->news : 0;
     for (struct armed *a = armed; a; a = a->next)
         if (a->session == s && a->bit == bit) { /* armed anew */
             a->object = object;
             a->mask = mask;
+            a->seen = seen;
             return 0;
         }
     struct armed *a = s->armed < ARMED_MAX ? malloc(sizeof *a) : NULL;
     if (!a)
         return -ENOMEM;
-    *a = (struct armed){armed, s, object, mask, (uint32_t)bit};
+    *a = (struct armed){armed, s, object, mask, (uint32_t)bit, seen};
     armed = a;
     s->armed++;
     return 0;
@@ -171,7 +174,8 @@ void session_forget(const struct tty_object *object)
 void session_turn_end(void)
 {
     for (struct armed **link = &armed, *a; (a = *link);) {
-        if (!(a->object->ops->ready(a->object) & a->mask)) {
+        bool nothing_new = a->seen && a->seen == a->object->news;
+        if (nothing_new || !(a->object->ops->ready(a->object) & a->mask)) {
             link = &a->next;
             continue;
         }

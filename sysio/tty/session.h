@@ -14,8 +14,8 @@ void session_open(struct motor_event *ev);
 /* The gate of a session was closed; false: the badge is no session's. */
 bool session_closed(uint64_t badge);
 /*
- * Sets `bit` of the session when one of `mask` becomes ready at an object; once. 0 or a negated
- * errno.
+ * Sets `bit` of the session when one of `mask` becomes ready at an object, or, if it is ready now,
+ * there is something new; once. 0 or a negated errno.
  */
 int64_t session_arm(uint64_t badge, uint64_t bit, struct tty_object *object, uint32_t mask);
 /* The object goes: nobody is told of it any more. */

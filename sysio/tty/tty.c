@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The tty engine's messages: reads and writes that may have to wait, and the end of the program. */
+#include "../local/local.h"
 #include "session.h"
 #include "terminal.h"
 
@@ -20,10 +21,11 @@ struct engine tty_engine;
 struct waiting {
     struct waiting *next;
     struct tty_object *object;
-    struct motor_event *event; /* of IO_CONTROL: all of it */
+    struct motor_event *event; /* but for IO_READ and IO_WRITE: all of it */
     uint64_t token, size;
     uint64_t since, again; /* ns: when it came; when to try it again at the latest, 0: never */
     uint32_t op;
+    void *state; /* of the object's call() */
 };
 
 static struct tty_object objects[TTY_OBJECTS];
@@ -51,19 +53,23 @@ int64_t tty_open(uint32_t kind)
     return kind < TTY_OBJECTS ? engine_gate(&tty_engine, kind + 1) : -EINVAL;
 }
 
-int64_t tty_of_session(uint32_t session, struct tty_session *out)
+int64_t tty_ask(struct motor_msg *m)
 {
-    struct motor_msg m = {.op = TTY_SESSION, .word = {session}, .deadline = MOTOR_NEVER};
     int64_t gate = engine_gate(&tty_engine, TTY_CONTROL + 1);
     if (gate < 0)
         return gate;
-    int64_t status = motor_call((motor_handle)gate, &m);
+    int64_t status = motor_call((motor_handle)gate, m);
     motor_handle_close((motor_handle)gate);
-    if (status < 0)
-        return to_errno(status);
+    return status < 0 ? to_errno(status) : m->status;
+}
+
+int64_t tty_of_session(uint32_t session, struct tty_session *out)
+{
+    struct motor_msg m = {.op = TTY_SESSION, .word = {session}, .deadline = MOTOR_NEVER};
+    int64_t status = tty_ask(&m);
     out->rdev = m.word[0];
     out->foreground = (uint32_t)m.word[1];
-    return m.status;
+    return status;
 }
 
 int64_t tty_open_device(uint32_t op, uint32_t number, const struct tty_opener *who,
@@ -71,19 +77,13 @@ int64_t tty_open_device(uint32_t op, uint32_t number, const struct tty_opener *w
 {
     struct motor_msg m = {
         .op = op, .word = {number, who->pid, who->session, who->no_ctty}, .deadline = MOTOR_NEVER};
-    int64_t gate = engine_gate(&tty_engine, TTY_CONTROL + 1);
-    if (gate < 0)
-        return gate;
-    int64_t status = motor_call((motor_handle)gate, &m);
-    motor_handle_close((motor_handle)gate);
-    if (status < 0)
-        return to_errno(status);
+    int64_t status = tty_ask(&m);
     word[0] = m.word[0];
     word[1] = m.word[1];
-    return m.status < 0 ? m.status : m.handle[0];
+    return status < 0 ? status : m.handle[0];
 }
 
-static struct tty_object *object_of(uint64_t badge)
+struct tty_object *object_of(uint64_t badge)
 {
     if (badge - 1 < TTY_OBJECTS)
         return &objects[badge - 1];
@@ -124,6 +124,12 @@ static bool attempt(struct waiting *w, bool waited)
         engine_reply(&tty_engine, w->token, n);
         return true;
     }
+    if (w->op != IO_READ && w->op != IO_WRITE) {
+        n = o->ops->call(o, w->event, &w->state);
+        if (n != CALL_WAIT && n != CALL_ANSWERED)
+            engine_reply(&tty_engine, w->token, n);
+        return n != CALL_WAIT;
+    }
     n = w->op == IO_READ ? o->ops->read(o, w->token, w->size, w->since, &eof, &w->again)
                          : o->ops->write(o, w->token, w->size);
     if (n == 0 && !eof && w->size)
@@ -147,6 +153,8 @@ static void put_aside(const struct waiting *call, const struct motor_event *ev)
     struct motor_event *copy = w && ev ? malloc(sizeof *copy) : NULL;
     if (!w || (ev && !copy)) {
         free(w);
+        if (call->state)
+            call->object->ops->cancel(call->object, call->event, call->state);
         engine_reply(&tty_engine, call->token, -ENOMEM);
         return;
     }
@@ -187,6 +195,13 @@ static void control(struct motor_event *ev, struct tty_object *o)
         put_aside(&call, ev);
 }
 
+void tty_call(struct motor_event *ev, struct tty_object *o)
+{
+    struct waiting call = {.object = o, .event = ev, .token = ev->token, .op = ev->op};
+    if (!attempt(&call, false))
+        put_aside(&call, ev);
+}
+
 static bool drained(const struct tty_object *o)
 {
     return !o->terminal || o->terminal->hung_up || !bytes_used(&o->terminal->out);
@@ -201,9 +216,10 @@ static void retry_waiting(void)
     pass++;
     for (struct waiting **link = &waiting, *w; (w = *link);) {
         uint64_t *passed = &w->object->passed[w->op == IO_WRITE];
-        bool ready = w->op == IO_CONTROL ? drained(w->object) : *passed != pass;
+        bool moves = w->op == IO_READ || w->op == IO_WRITE;
+        bool ready = w->op == IO_CONTROL ? drained(w->object) : !moves || *passed != pass;
         if (!ready || !attempt(w, true)) {
-            if (w->op != IO_CONTROL)
+            if (moves)
                 *passed = pass;
             if (w->again && (!soonest || w->again < soonest))
                 soonest = w->again;
@@ -231,6 +247,8 @@ static void cancel(uint64_t token)
         if (w->token != token)
             continue;
         *link = w->next;
+        if (w->state)
+            w->object->ops->cancel(w->object, w->event, w->state);
         free(w->event);
         free(w);
         /* MOTOR_CALL_CONFIRM: it wants to know that nothing happened */
@@ -314,21 +332,12 @@ static void give_gate(struct motor_event *ev, int64_t h, uint64_t word0, uint64_
     }
 }
 
-static void give_pipe(struct motor_event *ev)
-{
-    motor_handle ends[2];
-    int64_t status = pipe_open(ends);
-    struct motor_reply *r = engine_reply(&tty_engine, ev->token, status);
-    for (int i = 0; status == 0 && i < 2; i++)
-        engine_reply_handle(r, ends[i], MOTOR_RIGHT_CALL | MOTOR_RIGHT_DUP);
-}
-
 static void call_connector(struct motor_event *ev)
 {
     if (ev->op == IO_SESSION_OPEN)
         session_open(ev);
-    else if (ev->op == IO_PIPE)
-        give_pipe(ev);
+    else if (local_connector_call(ev))
+        return;
     else if (ev->op == IO_POWER)
         power_begin(ev);
     else
@@ -339,11 +348,12 @@ static void call_connector(struct motor_event *ev)
 static int64_t poll_object(struct motor_event *ev, struct tty_object *o)
 {
     uint32_t mask = (uint32_t)ev->word[0] | POLLERR | POLLHUP, ready = o->ops->ready(o) & mask;
-    if (ready || !ev->word[1])
+    if ((ready && !o->news) || !ev->word[1])
         return ready;
     if (!ev->nhandles || ev->handle[0] != MOTOR_HANDLE_OWN)
         return -EINVAL;
-    return session_arm(ev->own_badge[0], ev->word[2], o, mask);
+    int64_t error = session_arm(ev->own_badge[0], ev->word[2], o, mask);
+    return error ? error : ready;
 }
 
 static int64_t path_of(struct motor_event *ev, const struct tty_object *o)
@@ -351,13 +361,18 @@ static int64_t path_of(struct motor_event *ev, const struct tty_object *o)
     char path[32];
     if (o->path)
         return event_write(ev, 0, o->path, strlen(o->path));
-    int n = snprintf(path, sizeof path, S_ISFIFO(o->mode) ? "pipe:[%u]" : "/dev/pts/%u", o->number);
+    int n = o->label ? snprintf(path, sizeof path, "%s:[%u]", o->label, o->number)
+                     : snprintf(path, sizeof path, "/dev/pts/%u", o->number);
     return event_write(ev, 0, path, (uint64_t)n);
 }
 
 static void call_object(struct motor_event *ev, struct tty_object *o)
 {
     int64_t status = -ENOSYS;
+    if (o->ops->call && ev->op >= IO_SESSION_OPEN) {
+        tty_call(ev, o);
+        return;
+    }
     switch (ev->op) {
     case IO_READ:
     case IO_WRITE:
@@ -436,6 +451,9 @@ static void call_control(struct motor_event *ev)
     case TTY_SESSION:
         tell_session(ev);
         return;
+    case TTY_UNIX_SOCKETS:
+        engine_reply(&tty_engine, ev->token, unix_list(ev));
+        return;
     case TTY_OPEN_MASTER:
         h = pty_open_master(&number);
         give_gate(ev, h, number, h < 0 ? 0 : pty_generation(number));
@@ -458,8 +476,8 @@ static void closed(uint64_t badge)
     struct tty_object *o = object_of(badge);
     if (o && o->closed)
         o->closed(o);
-    else if (!o)
-        session_closed(badge);
+    else if (!o && !session_closed(badge))
+        parcel_closed(badge);
 }
 
 static void notified(uint64_t badge)
@@ -481,7 +499,9 @@ static void called(struct motor_event *ev)
         call_connector(ev);
     else if (ev->badge == TTY_CONTROL + 1)
         call_control(ev);
-    else
+    else if (ev->badge & RENDEZVOUS)
+        rendezvous_call(ev);
+    else if (!parcel_call(ev))
         engine_reply(&tty_engine, ev->token, -ENOSYS);
 }
 
@@ -513,6 +533,7 @@ static void tty_turn_end(struct engine *e)
         retry_waiting();
     if (channel)
         channel_turn_end();
+    garbage_collect();
     session_turn_end();
     finish_try();
 }
@@ -561,7 +582,7 @@ bool tty_init(bool channel_wanted)
     again.fire = again_fire;
     struct motor_memory_info memory = {0};
     motor_system_info(MOTOR_SINFO_MEMORY, &memory, sizeof memory);
-    pipes_init(memory.total);
+    local_init(memory.total);
     channel = channel_wanted && channel_init();
     objects_set();
     return true;

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The tty engine: streams that are read and written by calls. The serial console, pseudoterminals,
- * pipes, and the channel to motor-run.
+ * the channel to motor-run; pipes and UNIX sockets, which are in sysio/local/.
  *
  *   tty.c       messages, waiting calls, the end of the program
  *   terminal.h  what a terminal is: line discipline, output, ioctl, jobs
  *   console.c   16550: interrupt-driven output and input
  *   pty.c       masters and slaves
- *   pipe.c      pipes
  *   channel.c   frames of <motor/channel.h>
  *   port.c      the port of a virtio-console that they go over
  *   session.c   readiness, told to clients
@@ -68,7 +67,7 @@ static inline uint8_t bytes_take(struct bytes *b)
 }
 
 /* What a badge of the engine's table leads to begins with one of these. */
-enum badge_kind { BADGE_SESSION, BADGE_OBJECT, BADGE_LEADER };
+enum badge_kind { BADGE_SESSION, BADGE_OBJECT, BADGE_LEADER, BADGE_PARCEL };
 
 /*
  * An object. read and write move what they can now: bytes moved, 0: must wait (read: or end of file
@@ -85,7 +84,15 @@ struct tty_ops {
     /* waited: it was put aside (CONTROL_DRAIN), and nothing is left in the ring. NULL: ENOTTY */
     int64_t (*control)(struct tty_object *o, struct motor_event *ev, bool waited);
     uint32_t (*ready)(struct tty_object *o);
+    /*
+     * Any other call (NULL: there are none): its status, CALL_WAIT or CALL_ANSWERED. *state: NULL
+     * when it comes; kept while it waits. cancel: it waits no more; what *state stands for goes.
+     */
+    int64_t (*call)(struct tty_object *o, struct motor_event *ev, void **state);
+    void (*cancel)(struct tty_object *o, struct motor_event *ev, void *state);
 };
+#define CALL_WAIT     INT64_MIN
+#define CALL_ANSWERED (INT64_MIN + 1)
 
 struct tty_object {
     enum badge_kind badge_kind;
@@ -96,10 +103,17 @@ struct tty_object {
     uint64_t rdev;
     uint32_t channel_frame; /* MOTOR_FRAME_* of what is written */
     bool no_read, no_write;
-    const char *path;
+    const char *path, *label; /* its path, or the word before its number in one */
+    void (*opened)(
+        struct tty_object *o); /* another gate, or who counts as one. NULL: it is fixed */
+    /* +1 with all that comes, also to what is ready already (EPOLLET); 0: it is not counted */
+    uint32_t news;
     void (*closed)(struct tty_object *o); /* a gate has gone; may free it. NULL: it is fixed */
     uint64_t passed[2]; /* the last pass in which a reader, a writer had to go on waiting */
 };
+
+/* The object that a badge leads to; NULL: none. */
+struct tty_object *object_of(uint64_t badge);
 
 /* Sends bytes of a ring to a waiting caller; bytes moved (and taken), or a negated errno. */
 int64_t bytes_to_caller(struct bytes *b, uint64_t token, uint64_t size);
@@ -121,12 +135,6 @@ bool channel_drained(void);
 bool channel_frame(uint32_t type, const void *data, uint32_t size);
 extern const struct tty_ops channel_ops;
 
-/* ---- pipes ---- */
-
-void pipes_init(uint64_t memory); /* bytes that the machine has */
-/* Gates to a new pipe's reader and writer; 0 or a negated errno. */
-int64_t pipe_open(motor_handle ends[2]);
-
 /* ---- ptys ---- */
 
 /*
@@ -145,10 +153,15 @@ int64_t pipe_open(motor_handle ends[2]);
 /* w0: a session -> w0: the device number of its terminal, w1: its foreground group; -ENXIO: none */
 #define TTY_SESSION 0x1005u
 
+/* -> out: text, the lines of /proc/net/unix; status: its length */
+#define TTY_UNIX_SOCKETS 0x1006u
+
 struct tty_session {
     uint64_t rdev;
     uint32_t foreground;
 };
+/* A call on a TTY_CONTROL gate: its status, or an errno. Any thread but the engine's own. */
+int64_t tty_ask(struct motor_msg *m);
 /* Asks so; any thread but the engine's own. */
 int64_t tty_of_session(uint32_t session, struct tty_session *out);
 

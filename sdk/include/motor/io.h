@@ -279,8 +279,7 @@ struct io_statfs {
 #define IO_TTY_STDERR  3u
 #define IO_TTY_TRACE   4u
 #define IO_TTY_MISSING 5u
-/* On the tty connector -> handle[0]: reader, handle[1]: writer of a new pipe, like channel objects
- */
+/* On the tty connector: w0 O_DIRECT or 0 -> handle[0]: reader, handle[1]: writer of a new pipe */
 #define IO_PIPE        81u
 /*
  * On the tty connector, for root only (-EPERM): ends the machine when all output has reached the
@@ -296,6 +295,79 @@ struct io_statfs {
  * or blocked, repeats the call with w2 1 (but for reads, which then fail with EIO).
  */
 #define IO_EBACKGROUND 4001
+
+/* ---- calls: pipes, FIFOs and UNIX sockets (tty engine) ---- */
+
+/*
+ * What meets by a name of the file system meets at a *rendezvous*: a gate of the tty engine that the
+ * fs engine gives out for a FIFO (IO_OPEN, w0: MOTOR_FD_FIFO, handle[0]: the rendezvous, handle[1]:
+ * the file itself, as with O_PATH) or a socket (IO_RENDEZVOUS), to those who may use it.
+ */
+
+/*
+ * fs engine: path; w0 1: make a socket of mode w1 there (-EADDRINUSE), 0: the one that is there, for
+ * who may write it -> handle[0]: rendezvous; handle[1], when made: the file
+ */
+#define IO_RENDEZVOUS   31u
+/*
+ * on a FIFO's rendezvous: w0 O_* flags, handle[0]: the file -> handle[0]: an end, as of a pipe.
+ * Waits for the other end, as open(2)
+ */
+#define IO_FIFO_OPEN    90u
+/* on a pipe or socket -> handle[0]: the file that it has in the file system; -ENOENT: none */
+#define IO_NAMED_FILE   91u
+/* on a pipe: w0 its new capacity, 0: look -> status: the capacity */
+#define IO_PIPE_SIZE    92u
+/*
+ * on a reader; handle[0]: a writer of another pipe; w0 bytes, w1 O_NONBLOCK, w2 1: they stay here,
+ * too (tee) -> status: bytes moved
+ */
+#define IO_PIPE_SPLICE  93u
+/* on the tty connector: w0 SOCK_* type; w1 1: a connected pair -> handle[0] (and handle[1]) */
+#define IO_LOCAL_SOCKET 94u
+/*
+ * On a UNIX socket. Names are what follows sun_family in a sockaddr_un; a path has no NUL at its
+ * end.
+ *   IO_BIND        in: name (none: any abstract one); of a path: handle[0]: its rendezvous, new,
+ *                  handle[1]: the file
+ *   IO_LISTEN      w0 backlog
+ *   IO_CONNECT     in: abstract name, or handle[0]: rendezvous; w0 O_NONBLOCK; w1 1: disconnect
+ *   IO_SHUTDOWN, IO_GETNAME (out: name), IO_SETSOCKOPT, IO_GETSOCKOPT
+ *   IO_SOCKET_ACCEPT  w0 O_NONBLOCK -> handle[0]: socket; out: name of the peer; w0: its length
+ *   IO_SEND        w0 MSG_* flags; in: abstract name of w1 bytes (to whom; 0: the peer), then data;
+ *                  handle[0]: parcel or rendezvous, handle[1]: rendezvous -> status: bytes
+ *   IO_RECEIVE     w0 MSG_* flags; w1 1: out begins with a struct io_sender, 2: descriptors are
+ *                  wanted -> out: data; status: bytes; w0: MSG_* flags; w1: the message's whole
+ *                  length; w2, w3: pid, and uid | gid << 32 of the sender; w4: descriptors that
+ *                  came along, if wanted in handle[0], a parcel; w5: 1 if SO_PASSCRED is set
+ */
+#define IO_SOCKET_ACCEPT 95u
+#define IO_SEND          96u
+#define IO_RECEIVE       97u
+/*
+ * A parcel carries descriptors. IO_PARCEL on the tty connector -> handle[0]: an empty one. On it:
+ *   IO_PARCEL_PUT   in: struct motor_start_fd[n], n <= 4; handle[i]: of record i
+ *   IO_PARCEL_TAKE  w0 from which on -> out: struct motor_start_fd[n], handle[i]; status: n, 0: no
+ *                   more. Once it was received
+ *   IO_PARCEL_SIGN  w0 pid, w1 uid | gid << 32: the sender of what it goes with (SCM_CREDENTIALS)
+ */
+#define IO_PARCEL        98u
+#define IO_PARCEL_PUT    99u
+#define IO_PARCEL_TAKE   100u
+#define IO_PARCEL_SIGN   101u
+/*
+ * On a pipe or socket: who gets SIGIO (F_SETOWN; w0: pid, or negated group), w1: which signal
+ * instead (0: SIGIO), w2 1: on
+ */
+#define IO_ASYNC         102u
+#define IO_PARCEL_MAX    253u
+#define IO_NAME_MAX      108u
+
+struct io_sender { /* 112 bytes */
+    uint32_t length; /* 0: it has no name */
+    uint8_t name[IO_NAME_MAX];
+};
+_Static_assert(sizeof(struct io_sender) == 112, "protocol");
 
 struct io_ifaddr {
     char name[16];

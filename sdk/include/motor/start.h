@@ -22,7 +22,9 @@
 #define MOTOR_FD_FILE   1u /* fs engine: regular file, directory, device */
 #define MOTOR_FD_TTY    2u /* tty engine: terminal, pipe or motor-run channel; call mode, see io.h */
 #define MOTOR_FD_SOCKET 3u /* net engine */
-#define MOTOR_FD_OTHER  4u /* reserved for pipes and UNIX sockets */
+#define MOTOR_FD_PIPE   4u /* tty engine: an end of a pipe or FIFO */
+#define MOTOR_FD_UNIX   5u /* tty engine: UNIX socket; word[0]: its SOCK_* type */
+#define MOTOR_FD_FIFO   6u /* of no descriptor: a rendezvous (<motor/io.h>), from IO_OPEN */
 
 /*
  * A descriptor on its way to another program: in a start block, or in a message. Two with the same

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /proc/net: the net engine's sockets and interfaces, in Linux's columns. Asked for by a call,
- * which the engine answers at once; it never waits for this one.
+ * /proc/net: the engines' sockets and interfaces, in Linux's columns. Asked for by a call, which
+ * an engine answers at once; it never waits for this one.
  */
+#include "../../tty/tty.h"
 #include "proc.h"
 
 #include <string.h>
@@ -90,7 +91,15 @@ void text_udp6(struct text *t)
 
 void text_unix(struct text *t)
 {
+    static char bytes[ANSWER_MAX];
+    struct motor_msg m = {.op = TTY_UNIX_SOCKETS,
+                          .out = bytes,
+                          .out_size = sizeof bytes,
+                          .deadline = clock_monotonic_ns() + DEADLINE_NS};
     put(t, "Num       RefCount Protocol Flags    Type St Inode Path\n");
+    int64_t n = tty_ask(&m);
+    if (n > 0)
+        put(t, "%.*s", (int)n, bytes);
 }
 
 static void put_text(struct text *t, uint32_t what)
