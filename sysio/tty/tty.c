@@ -25,6 +25,7 @@ struct waiting {
     uint64_t token, size;
     uint64_t since, again; /* ns: when it came; when to try it again at the latest, 0: never */
     uint32_t op;
+    bool peek;
     void *state; /* of the object's call() */
 };
 
@@ -134,7 +135,7 @@ static bool attempt(struct waiting *w, bool waited)
                          : o->ops->write(o, w->token, w->size);
     if (n == 0 && !eof && w->size)
         return false;
-    if (!engine_reply_now(&tty_engine, w->token, n) && n >= 0 && w->size)
+    if ((!engine_reply_now(&tty_engine, w->token, n) || w->peek) && n >= 0 && w->size)
         o->ops->undo(o, w->op == IO_WRITE);
     return true;
 }
@@ -172,11 +173,12 @@ static void read_or_write(struct motor_event *ev, struct tty_object *o)
                            .token = ev->token,
                            .size = ev->op == IO_READ ? ev->out_size : ev->in_size,
                            .since = tty_engine.now,
-                           .op = ev->op};
+                           .op = ev->op,
+                           .peek = ev->op == IO_READ && ev->word[2] == IO_READ_PEEK};
     bool asks = o->terminal && (ev->op == IO_READ || o->terminal->termios.lflag & TOSTOP);
     if (ev->op == IO_READ ? o->no_read : o->no_write)
         engine_reply(&tty_engine, ev->token, -EBADF);
-    else if (asks && !ev->word[2] && job_background(o->terminal, ev))
+    else if (asks && ev->word[2] != 1 && job_background(o->terminal, ev))
         engine_reply(&tty_engine, ev->token, -IO_EBACKGROUND);
     else if (others_wait(&call) || !attempt(&call, false)) {
         if (ev->word[1] & O_NONBLOCK)

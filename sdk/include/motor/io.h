@@ -36,9 +36,11 @@
 /* path; w0: AT_SYMLINK_NOFOLLOW or 0; empty path: the object itself -> out: struct io_stat */
 #define IO_STAT      2u
 /*
- * w0 offset (~0: a stream) -> out: bytes; status: count. Terminals: blocks unless w1 has O_NONBLOCK
+ * w0 offset (~0: a stream) -> out: bytes; status: count. Streams: blocks unless w1 has O_NONBLOCK;
+ * w2 IO_READ_PEEK: the bytes stay
  */
 #define IO_READ      3u
+#define IO_READ_PEEK 2u
 /*
  * w0 offset (~0: append at the end, or a stream), w1 O_APPEND|O_NONBLOCK; in: bytes -> status:
  * count, w0: offset after it, w1: size of the file
