@@ -361,7 +361,8 @@ static long snmp(const char *protocol, const char *name)
     char *titles, *values, *title, *value, *in_titles, *in_values;
     read_text("/proc/net/snmp");
     titles = strstr(text, protocol);
-    CHECK(titles && (values = strchr(titles, '\n')) && !strncmp(values + 1, protocol, 4));
+    CHECK(titles && (values = strchr(titles, '\n')) &&
+          !strncmp(values + 1, protocol, strlen(protocol)));
     *values++ = 0;
     values[strcspn(values, "\n")] = 0;
     title = strtok_r(titles, " ", &in_titles);
