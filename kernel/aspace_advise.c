@@ -3,7 +3,9 @@
  * What programs say about their memory: it is not needed, it will be, a fork is to leave it out.
  */
 #include "aspace_impl.h"
+#include "pager.h"
 #include "sched.h"
+#include "vmo_impl.h"
 
 /* What a fork does with a range from now on. [as->lock; as->changing] */
 static int64_t set_fork(struct aspace *as, uint64_t start, uint64_t end, uint32_t clear,
@@ -29,11 +31,12 @@ static int64_t populate(struct aspace *as, uint64_t start, uint64_t end)
     for (uint64_t at = start; at < end; at += PAGE_SIZE) {
         spin_lock(&as->lock);
         struct region *r = region_find(as, at);
-        int64_t status =
-            r ? fault_locked(as, at,
-                             r->flags & MOTOR_PROT_WRITE ? MOTOR_PROT_WRITE : MOTOR_PROT_READ)
-              : -MOTOR_ENOENT;
+        uint32_t access = r && (r->flags & MOTOR_PROT_WRITE) ? MOTOR_PROT_WRITE : MOTOR_PROT_READ;
         spin_unlock(&as->lock);
+        int64_t status;
+        do {
+            status = aspace_fault(as, at, access);
+        } while (status > 0);
         if (status < 0) {
             return status;
         }
@@ -64,10 +67,34 @@ static int64_t advise_range(struct aspace *as, uint64_t start, uint64_t end, uin
     case MOTOR_ADVISE_KEEPFORK:
         return set_fork(as, start, end, MOTOR_MAP_WIPEFORK, 0);
     case MOTOR_ADVISE_POPULATE:
+    case MOTOR_ADVISE_SYNC:
         return 0;
     default:
         return -MOTOR_EINVAL;
     }
+}
+
+/* Each object once for each mapping of it in the range. */
+static int64_t sync(struct aspace *as, uint64_t start, uint64_t end)
+{
+    int64_t status = 0;
+    while (start < end && status == 0) {
+        struct vmo *v = NULL;
+        spin_lock(&as->lock);
+        struct region *r = region_first_in(as, start, end);
+        start = r ? r->end : end;
+        if (r && r->vmo && r->vmo->kind == VMO_PAGED && !(r->flags & MOTOR_MAP_PRIVATE)) {
+            v = r->vmo;
+            object_get(&v->object);
+        }
+        spin_unlock(&as->lock);
+        if (v) {
+            status = pager_sync(v);
+            object_put(&v->object);
+        }
+        sched_preempt_point();
+    }
+    return status;
 }
 
 int64_t aspace_advise(struct aspace *as, uint64_t address, uint64_t length, uint32_t advice)
@@ -79,6 +106,9 @@ int64_t aspace_advise(struct aspace *as, uint64_t address, uint64_t length, uint
     layout_begin(as);
     int64_t status = advise_range(as, address, address + length, advice);
     layout_end(as);
-    return status == 0 && advice == MOTOR_ADVISE_POPULATE ? populate(as, address, address + length)
-                                                          : status;
+    if (status == 0 && advice == MOTOR_ADVISE_POPULATE) {
+        return populate(as, address, address + length);
+    }
+    return status == 0 && advice == MOTOR_ADVISE_SYNC ? sync(as, address, address + length)
+                                                      : status;
 }

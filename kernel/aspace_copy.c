@@ -59,7 +59,9 @@ static uint64_t page_hold(struct aspace *as, uint64_t address, bool write, struc
         *status = tries < 2 ? fault_locked(as, address, write ? MOTOR_PROT_WRITE : MOTOR_PROT_READ)
                             : -MOTOR_EFAULT;
         if (*status < 0) {
-            *status = *status == -MOTOR_ENOMEM ? -MOTOR_ENOMEM : -MOTOR_EFAULT;
+            if (*status != -MOTOR_ENOMEM && *status != -MOTOR_EABSENT) {
+                *status = -MOTOR_EFAULT;
+            }
             break;
         }
     }

@@ -10,6 +10,7 @@
 #include "aspace_impl.h"
 #include "frame.h"
 #include "hot.h"
+#include "pager.h"
 #include "process.h"
 #include "vmo_impl.h"
 
@@ -134,9 +135,10 @@ static int64_t object_fault(struct aspace *as, struct region *r, uint64_t addres
      * seen here.
      */
     bool own_page = !private && (write || v->kind == VMO_CLONE);
-    uint64_t page = vmo_page(v, offset, own_page, &status);
+    bool pager = r->flags & MOTOR_MAP_PAGER;
+    uint64_t page = pager ? vmo_present(v, offset) : vmo_page(v, offset, own_page, &status);
     if (!page) {
-        return status;
+        return pager ? -MOTOR_EGONE : status;
     }
     if (private && write) {
         return private_copy(as, r, page, entry, address, PAGE_SIZE);
@@ -223,10 +225,35 @@ int64_t fault_locked(struct aspace *as, uint64_t address, uint32_t access)
                   : anonymous_fault(as, r, address, entry);
 }
 
+/* [as->lock] The object of a page that its pager has to bring, with a reference; NULL. */
+static struct vmo *wanted(struct aspace *as, uint64_t address, uint64_t *offset, bool *write)
+{
+    struct region *r = region_find(as, address);
+    if (!r || !r->vmo) {
+        return NULL;
+    }
+    *offset = r->offset + ((address & ~(PAGE_SIZE - 1)) - region_start(r));
+    *write = *write && !(r->flags & MOTOR_MAP_PRIVATE);
+    object_get(&r->vmo->object);
+    return r->vmo;
+}
+
 int64_t aspace_fault(struct aspace *as, uint64_t address, uint32_t access)
 {
+    bool write = access & MOTOR_PROT_WRITE;
+    uint64_t offset = 0;
     spin_lock(&as->lock);
     int64_t status = fault_locked(as, address, access);
+    struct vmo *v = status == -MOTOR_EABSENT ? wanted(as, address, &offset, &write) : NULL;
     spin_unlock(&as->lock);
+    if (v) {
+        status = pager_ask(v, offset, write);
+        status = status ? status : 1;
+        object_put(&v->object);
+    } else if (status == -MOTOR_ENOMEM) {
+        status = pager_reclaim();
+        status = status ? status : 1;
+    }
+    pager_check_memory();
     return status;
 }

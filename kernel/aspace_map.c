@@ -4,7 +4,8 @@
  */
 #include "aspace_impl.h"
 
-#define REGION_FLAGS (MOTOR_PROT_MASK | MOTOR_MAP_PRIVATE | MOTOR_MAP_NOFORK | MOTOR_MAP_WIPEFORK)
+#define REGION_FLAGS \
+    (MOTOR_PROT_MASK | MOTOR_MAP_PRIVATE | MOTOR_MAP_NOFORK | MOTOR_MAP_WIPEFORK | MOTOR_MAP_PAGER)
 
 /*
  * Below the cursor, else the highest gap anywhere. Large mappings are aligned for large pages. 0:

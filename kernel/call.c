@@ -209,6 +209,13 @@ static int64_t finish(struct process *p, struct call *c, struct motor_msg *user)
     return status;
 }
 
+int64_t call_perform(struct call *c)
+{
+    struct thread *t = this_cpu()->current;
+    int64_t status = prepare(t, c);
+    return status == 0 ? perform(t, c) : status;
+}
+
 int64_t sys_call(motor_handle gate, struct motor_msg *msg)
 {
     struct thread *t = this_cpu()->current;
@@ -224,10 +231,7 @@ int64_t sys_call(motor_handle gate, struct motor_msg *msg)
     if (status < 0) {
         return status;
     }
-    status = prepare(t, &c);
-    if (status == 0) {
-        status = perform(t, &c);
-    }
+    status = call_perform(&c);
     if (status == 0) {
         status = finish(t->process, &c, msg);
     }

@@ -95,6 +95,11 @@ struct thread *call_find(uint64_t token);
 void call_unpin(struct thread *t);
 
 /* No lock held. */
+/*
+ * The current thread's call, with msg and gate set; 0: answered. The handles in it are the caller's
+ * to drop in any case.
+ */
+int64_t call_perform(struct call *c);
 /* EGONE: no such call; EBUSY: another thread copies */
 int64_t call_pin(uint64_t token, struct thread **out);
 void call_drop_handles(struct call *c);

@@ -99,10 +99,17 @@ static int64_t futex_wait(const uint32_t *word, uint32_t expected, uint32_t flag
     if (status < 0) {
         return status;
     }
-    struct thread *handoff = enter(&key, flags, g);
-    status = user_load32(word, &value);
-    return sleep_if(status == 0 && value == expected, status < 0 ? status : -MOTOR_EAGAIN, deadline,
-                    handoff);
+    for (;;) {
+        struct thread *handoff = enter(&key, flags, g);
+        int64_t loaded = user_load32(word, &value);
+        status = sleep_if(loaded == 0 && value == expected, loaded < 0 ? loaded : -MOTOR_EAGAIN,
+                          deadline, handoff);
+        /* a page that is not in memory is not fetched between wait_begin() and the sleep */
+        if (loaded == 0 || status == 0 || user_load32(word, &value) < 0) {
+            return status;
+        }
+        g = NULL;
+    }
 }
 
 int64_t sys_futex_wait(uint32_t *word, uint32_t expected, uint32_t flags, uint64_t deadline,

@@ -11,6 +11,7 @@
 #include "process.h"
 #include "sched.h"
 #include "syscall.h"
+#include "vmo.h"
 
 #define VECTORS 256u
 
@@ -137,6 +138,9 @@ int64_t sys_bind(motor_handle object, motor_handle gate)
     switch (o->kind) {
     case OBJECT_PROCESS:
         status = process_bind((struct process *)o, (struct gate *)g);
+        break;
+    case OBJECT_VMO:
+        status = vmo_bind((struct vmo *)o, (struct gate *)g);
         break;
     case OBJECT_IRQ:
         status = bind_irq((struct irq *)o, (struct gate *)g);

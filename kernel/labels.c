@@ -5,6 +5,8 @@
  * memory limit.
  */
 #include "frame.h"
+#include "handle.h"
+#include "pager.h"
 #include "pid.h"
 #include "process.h"
 #include "sched.h"
@@ -198,6 +200,20 @@ static int64_t set_name(struct process *p, const char *user)
     return 0;
 }
 
+static int64_t set_reclaim(struct process *p, uint64_t gate)
+{
+    struct object *g;
+    if (!p->first || p != this_cpu()->current->process) {
+        return -MOTOR_EPERM;
+    }
+    int64_t status = handle_lookup((motor_handle)gate, OBJECT_GATE, MOTOR_RIGHT_CALL, &g, NULL);
+    if (status == 0) {
+        status = pager_set_reclaim((struct gate *)g);
+        object_put(g);
+    }
+    return status;
+}
+
 static int64_t set(struct process *p, uint32_t what, uint64_t value)
 {
     switch (what) {
@@ -227,6 +243,8 @@ static int64_t set(struct process *p, uint32_t what, uint64_t value)
         return set_word(&p->signal_limit, value, UINT32_MAX);
     case MOTOR_PSET_MEMORY_LIMIT:
         return set_limit(p, value);
+    case MOTOR_PSET_RECLAIM:
+        return set_reclaim(p, value);
     case MOTOR_PSET_NAME:
         return set_name(p, (const char *)value);
     default:

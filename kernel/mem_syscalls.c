@@ -32,7 +32,7 @@ static int64_t publish(struct vmo *v, uint32_t rights)
 
 int64_t sys_vmo_create(uint64_t size, uint32_t flags)
 {
-    if (flags & ~MOTOR_VMO_CONTIGUOUS) {
+    if (flags & ~(MOTOR_VMO_CONTIGUOUS | MOTOR_VMO_PAGED)) {
         return -MOTOR_EINVAL;
     }
     return publish(vmo_create(size, flags), MOTOR_RIGHTS_ALL);
@@ -132,6 +132,10 @@ static uint32_t right_for(uint32_t op)
     switch (op) {
     case MOTOR_VMO_RESIZE:
     case MOTOR_VMO_DECOMMIT:
+    case MOTOR_VMO_SUPPLY:
+    case MOTOR_VMO_ALLOW:
+    case MOTOR_VMO_CLEAN:
+    case MOTOR_VMO_USERS:
         return MOTOR_RIGHT_MANAGE;
     case MOTOR_VMO_COMMIT:
     case MOTOR_VMO_WRITE:
@@ -169,6 +173,14 @@ static int64_t control(struct vmo *v, uint32_t op, uint64_t offset, uint64_t len
         return control_physical(v, offset, length, buffer);
     case MOTOR_VMO_COMMITTED:
         return (int64_t)vmo_committed(v);
+    case MOTOR_VMO_SUPPLY:
+        return vmo_supply(v, offset, length, buffer);
+    case MOTOR_VMO_ALLOW:
+        return vmo_allow(v, offset);
+    case MOTOR_VMO_CLEAN:
+        return vmo_clean(v, offset, length);
+    case MOTOR_VMO_USERS:
+        return vmo_users(v);
     default:
         return -MOTOR_EINVAL;
     }
@@ -230,7 +242,8 @@ int64_t sys_map(motor_handle process, motor_handle vmo, uint64_t offset, uint64_
         return status;
     }
     if (vmo) {
-        status = handle_lookup(vmo, OBJECT_VMO, MOTOR_RIGHT_READ, &v, &rights);
+        uint32_t manage = flags & MOTOR_MAP_PAGER ? MOTOR_RIGHT_MANAGE : 0;
+        status = handle_lookup(vmo, OBJECT_VMO, MOTOR_RIGHT_READ | manage, &v, &rights);
     }
     if (status >= 0) {
         status = aspace_map(as, (struct vmo *)v, offset, address, length, flags, prot_of(rights));

@@ -88,6 +88,9 @@ struct region *region_alloc(struct aspace *as, struct vmo *v, uint64_t offset, u
 void region_free(struct region *r)
 {
     if (r->vmo) {
+        if (r->vmo->kind == VMO_PAGED) {
+            vmo_paged_unused(r->vmo);
+        }
         object_put(&r->vmo->object);
     }
     kfree(r);
@@ -98,6 +101,7 @@ void region_link(struct region *r)
     if (r->vmo) {
         spin_lock(&r->vmo->lock);
         list_append(r->vmo->mappings.next, &r->vmo_link);
+        vmo_paged_use(r->vmo, r, true);
         spin_unlock(&r->vmo->lock);
     }
 }
@@ -118,7 +122,10 @@ void region_remove(struct aspace *as, struct region *r)
     as->region_count--;
     if (r->vmo) {
         spin_lock(&r->vmo->lock);
-        list_remove(&r->vmo_link);
+        if (!list_empty(&r->vmo_link)) { /* else a fork has not come to it yet */
+            list_remove(&r->vmo_link);
+            vmo_paged_use(r->vmo, r, false);
+        }
         spin_unlock(&r->vmo->lock);
     }
 }

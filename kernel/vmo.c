@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory objects: which page is where. Pages hang in a radix tree of 64-way nodes that is as high
- * as the largest page number needs; height 0 is the single page 0.
+ * Memory objects: which page is where. Where pages hang: vmo_tree.c; objects whose pages a server
+ * brings: vmo_paged.c.
  *
  * Removing pages: they leave the tree first, then every mapping is visited under its address
  * space's lock, and only then are they freed. A page fault holds the address space's lock from
@@ -17,120 +17,18 @@
 #include "sched.h"
 #include "vmo_impl.h"
 
-#define BITS           6u
-#define FANOUT         (1u << BITS)
 #define DEPTH_MAX      8u
 #define SIZE_MAX_BYTES (1ull << 47)
 #define REMOVE_BATCH   64u
-
-struct node {
-    uint64_t entry[FANOUT]; /* height 1: physical address; above: struct node * */
-};
 
 static uint64_t pages_of(uint64_t size)
 {
     return (size + PAGE_SIZE - 1) / PAGE_SIZE;
 }
 
-/* ---- the radix tree [vmo.lock] ---- */
-
-static unsigned height_for(uint64_t page)
+static bool has_tree(const struct vmo *v)
 {
-    unsigned h = 0;
-    for (; page; page >>= BITS) {
-        h++;
-    }
-    return h;
-}
-
-static uint64_t tree_get(const struct vmo *v, uint64_t page)
-{
-    if (height_for(page) > v->height) {
-        return 0;
-    }
-    uint64_t entry = (uint64_t)v->tree;
-    for (unsigned h = v->height; h && entry; h--) {
-        entry = ((struct node *)entry)->entry[page >> (h - 1) * BITS & (FANOUT - 1)];
-    }
-    return entry;
-}
-
-/* The place of a page's entry; NULL: no memory for nodes. */
-static uint64_t *tree_slot(struct vmo *v, uint64_t page)
-{
-    while (v->height < height_for(page)) {
-        if (v->tree) {
-            struct node *n = kzalloc(sizeof(*n));
-            if (!n) {
-                return NULL;
-            }
-            n->entry[0] = (uint64_t)v->tree;
-            v->tree = n;
-        }
-        v->height++;
-    }
-    uint64_t *slot = (uint64_t *)&v->tree;
-    for (unsigned h = v->height; h; h--) {
-        if (!*slot) {
-            *slot = (uint64_t)kzalloc(sizeof(struct node));
-            if (!*slot) {
-                return NULL;
-            }
-        }
-        slot = &((struct node *)*slot)->entry[page >> (h - 1) * BITS & (FANOUT - 1)];
-    }
-    return slot;
-}
-
-/*
- * Take the first page of [page, end) out of the tree: its address and number, or 0. Skips empty
- * subtrees.
- */
-static uint64_t tree_take_next(struct vmo *v, uint64_t *page, uint64_t end)
-{
-    while (*page < end && height_for(*page) <= v->height && v->tree) {
-        uint64_t *slot = (uint64_t *)&v->tree;
-        unsigned h = v->height;
-        for (; h && *slot; h--) {
-            slot = &((struct node *)*slot)->entry[*page >> (h - 1) * BITS & (FANOUT - 1)];
-        }
-        if (*slot) {
-            uint64_t found = *slot;
-            *slot = 0;
-            return found;
-        }
-        uint64_t step = 1ull << h * BITS;
-        *page = (*page | (step - 1)) + 1;
-    }
-    *page = end;
-    return 0;
-}
-
-static void tree_free_nodes(struct vmo *v)
-{
-    struct node *stack[12];
-    unsigned at[12], depth = 0;
-    if (!v->height || !v->tree) {
-        return;
-    }
-    stack[0] = v->tree;
-    at[0] = 0;
-    for (;;) {
-        unsigned level = v->height - depth;
-        if (level > 1 && at[depth] < FANOUT) {
-            struct node *child = (struct node *)stack[depth]->entry[at[depth]++];
-            if (child) {
-                stack[++depth] = child;
-                at[depth] = 0;
-            }
-            continue;
-        }
-        kfree(stack[depth]);
-        if (!depth--) {
-            break;
-        }
-    }
-    v->tree = NULL;
+    return v->kind == VMO_ANONYMOUS || v->kind == VMO_CLONE || v->kind == VMO_PAGED;
 }
 
 /* ---- creation ---- */
@@ -161,7 +59,7 @@ static bool commit_contiguous(struct vmo *v)
     }
     frame_split(paddr);
     for (uint64_t i = 0; i < 1ull << order; i++) {
-        uint64_t *slot = i < n ? tree_slot(v, i) : NULL;
+        uint64_t *slot = i < n ? vmo_tree_slot(v, i) : NULL;
         if (slot) {
             page_zero(phys_to_virt(paddr + i * PAGE_SIZE));
             *slot = paddr + i * PAGE_SIZE;
@@ -175,11 +73,11 @@ static bool commit_contiguous(struct vmo *v)
 
 struct vmo *vmo_create(uint64_t size, uint32_t flags)
 {
-    if (size > SIZE_MAX_BYTES ||
+    if (size > SIZE_MAX_BYTES || ((flags & MOTOR_VMO_CONTIGUOUS) && (flags & MOTOR_VMO_PAGED)) ||
         ((flags & MOTOR_VMO_CONTIGUOUS) && (!size || size > PAGE_SIZE << FRAME_ORDER_MAX))) {
         return NULL;
     }
-    struct vmo *v = make(VMO_ANONYMOUS, size);
+    struct vmo *v = make(flags & MOTOR_VMO_PAGED ? VMO_PAGED : VMO_ANONYMOUS, size);
     if (v && (flags & MOTOR_VMO_CONTIGUOUS)) {
         v->contiguous = true;
         if (!commit_contiguous(v)) {
@@ -202,8 +100,8 @@ struct vmo *vmo_create_fixed(uint64_t paddr, uint64_t size, bool device, uint32_
 
 int64_t vmo_clone(struct vmo *parent, uint64_t offset, uint64_t size, struct vmo **child)
 {
-    if (offset % PAGE_SIZE || parent->kind == VMO_DEVICE || parent->depth + 1u >= DEPTH_MAX ||
-        offset > SIZE_MAX_BYTES || size > SIZE_MAX_BYTES) {
+    if (offset % PAGE_SIZE || parent->kind == VMO_DEVICE || parent->kind == VMO_PAGED ||
+        parent->depth + 1u >= DEPTH_MAX || offset > SIZE_MAX_BYTES || size > SIZE_MAX_BYTES) {
         return -MOTOR_EINVAL;
     }
     struct vmo *v = make(VMO_CLONE, size);
@@ -251,7 +149,8 @@ static uint64_t inherited(const struct vmo *v, uint64_t offset)
         if (offset >= vmo_size((struct vmo *)v)) {
             return 0;
         }
-        uint64_t page = v->kind == VMO_FIXED ? v->fixed + offset : tree_get(v, offset / PAGE_SIZE);
+        uint64_t page =
+            v->kind == VMO_FIXED ? v->fixed + offset : vmo_tree_get(v, offset / PAGE_SIZE);
         if (page) {
             return page;
         }
@@ -259,11 +158,11 @@ static uint64_t inherited(const struct vmo *v, uint64_t offset)
     return 0;
 }
 
-/* A page of its own for an absent one: a copy of what it showed. [lock] */
-static uint64_t commit_page(struct vmo *v, uint64_t offset, uint64_t shown, int64_t *status)
+/* shown: what it becomes a copy of; 0: zeros */
+uint64_t vmo_commit_page(struct vmo *v, uint64_t offset, uint64_t shown, int64_t *status)
 {
     bool may = frame_plenty() && (!v->account || account_take(v->account, PAGE_SIZE));
-    uint64_t *slot = may ? tree_slot(v, offset / PAGE_SIZE) : NULL,
+    uint64_t *slot = may ? vmo_tree_slot(v, offset / PAGE_SIZE) : NULL,
              page = slot ? (shown ? frame_alloc() : frame_alloc_zeroed()) : 0;
     if (!page) {
         if (may && v->account) {
@@ -294,12 +193,15 @@ static uint64_t page_locked(struct vmo *v, uint64_t offset, bool write, int64_t 
         *status = -MOTOR_EACCESS;
         return 0;
     }
-    uint64_t page = tree_get(v, offset / PAGE_SIZE);
+    if (v->kind == VMO_PAGED) {
+        return vmo_paged_page(v, offset, write, status);
+    }
+    uint64_t page = vmo_tree_get(v, offset / PAGE_SIZE);
     if (page) {
         return page;
     }
     uint64_t shown = inherited(v, offset);
-    return shown && !write ? shown : commit_page(v, offset, shown, status);
+    return shown && !write ? shown : vmo_commit_page(v, offset, shown, status);
 }
 
 uint64_t vmo_page(struct vmo *v, uint64_t offset, bool write, int64_t *status)
@@ -315,7 +217,8 @@ uint64_t vmo_present(struct vmo *v, uint64_t offset)
     uint64_t page = 0;
     spin_lock(&v->lock);
     if (offset < v->size && v->kind != VMO_DEVICE) {
-        page = v->kind == VMO_FIXED ? v->fixed + offset : tree_get(v, offset / PAGE_SIZE);
+        page = v->kind == VMO_FIXED ? v->fixed + offset
+                                    : vmo_tree_get(v, offset / PAGE_SIZE) & VMO_ENTRY_PAGE;
         if (!page && v->kind == VMO_CLONE) {
             page = inherited(v, offset);
         }
@@ -374,10 +277,10 @@ void vmo_mapping_visited(struct vmo *v, struct region *r, uint64_t epoch)
 }
 
 /*
- * Take pages [first, last) out of every mapping: of one address space after the other, under its
- * lock, so that it does not matter what becomes of its regions before and after. No lock held.
+ * Of one address space after the other, under its lock, so that it does not matter what becomes of
+ * its regions before and after.
  */
-static void unmap_everywhere(struct vmo *v, uint64_t first, uint64_t last)
+void vmo_unmap_everywhere(struct vmo *v, uint64_t first, uint64_t last)
 {
     spin_lock(&v->lock);
     while (v->removing) { /* who has visited what is known of one removal only */
@@ -418,9 +321,9 @@ static void remove_pages(struct vmo *v, uint64_t first, uint64_t end)
         uint64_t from = page;
         spin_lock(&v->lock);
         while (n < REMOVE_BATCH && page < end) {
-            uint64_t taken = tree_take_next(v, &page, end);
+            uint64_t taken = vmo_tree_take_next(v, &page, end);
             if (taken) {
-                batch[n++] = taken;
+                batch[n++] = taken & VMO_ENTRY_PAGE;
                 v->committed--;
                 page++;
             }
@@ -428,7 +331,7 @@ static void remove_pages(struct vmo *v, uint64_t first, uint64_t end)
         bool mapped = !list_empty(&v->mappings);
         spin_unlock(&v->lock);
         if (n && mapped) {
-            unmap_everywhere(v, from, page);
+            vmo_unmap_everywhere(v, from, page);
         }
         for (unsigned i = 0; i < n; i++) {
             frame_unref(batch[i]);
@@ -442,7 +345,7 @@ static void remove_pages(struct vmo *v, uint64_t first, uint64_t end)
 
 int64_t vmo_decommit(struct vmo *v, uint64_t offset, uint64_t length)
 {
-    if (v->kind != VMO_ANONYMOUS && v->kind != VMO_CLONE) {
+    if (!has_tree(v)) {
         return -MOTOR_EINVAL;
     }
     uint64_t size = vmo_size(v);
@@ -457,8 +360,7 @@ int64_t vmo_decommit(struct vmo *v, uint64_t offset, uint64_t length)
 
 int64_t vmo_resize(struct vmo *v, uint64_t size)
 {
-    if ((v->kind != VMO_ANONYMOUS && v->kind != VMO_CLONE) || v->contiguous ||
-        size > SIZE_MAX_BYTES) {
+    if (!has_tree(v) || v->contiguous || size > SIZE_MAX_BYTES) {
         return -MOTOR_EINVAL;
     }
     spin_lock(&v->lock);
@@ -480,7 +382,7 @@ int64_t vmo_resize(struct vmo *v, uint64_t size)
     }
     remove_pages(v, pages_of(size), pages_of(old));
     if (v->kind == VMO_CLONE) { /* pages of the parent are mapped, too */
-        unmap_everywhere(v, pages_of(size), pages_of(old));
+        vmo_unmap_everywhere(v, pages_of(size), pages_of(old));
     }
     return 0;
 }
@@ -489,14 +391,18 @@ void vmo_destroy(struct object *o)
 {
     struct vmo *v = (struct vmo *)o;
     KASSERT(list_empty(&v->mappings));
-    if (v->kind == VMO_ANONYMOUS || v->kind == VMO_CLONE) {
+    if (has_tree(v)) {
         remove_pages(v, 0,
-                     pages_of(v->size) > 1ull << v->height * BITS ? 1ull << v->height * BITS
-                                                                  : pages_of(v->size));
-        tree_free_nodes(v);
+                     pages_of(v->size) > 1ull << v->height * VMO_TREE_BITS
+                         ? 1ull << v->height * VMO_TREE_BITS
+                         : pages_of(v->size));
+        vmo_tree_free_nodes(v);
     }
     if (v->parent) {
         object_put(&v->parent->object);
+    }
+    if (v->pager) {
+        object_handle_put((struct object *)v->pager);
     }
     account_put(v->account);
     kfree(v);
@@ -511,7 +417,7 @@ static int64_t read_page(struct vmo *v, uint64_t offset, void *to, uint64_t n)
     if (v->kind == VMO_DEVICE) {
         return -MOTOR_EINVAL;
     }
-    if (!vmo_present(v, offset & ~(PAGE_SIZE - 1))) {
+    if (v->kind != VMO_PAGED && !vmo_present(v, offset & ~(PAGE_SIZE - 1))) {
         __builtin_memset(to, 0, n);
         return 0;
     }
@@ -580,7 +486,7 @@ int64_t vmo_physical(struct vmo *v, uint64_t offset, uint64_t length, uint64_t *
         return -MOTOR_EINVAL;
     }
     for (uint64_t at = offset; at < offset + length && n < max; at += PAGE_SIZE) {
-        pages[n] = vmo_page(v, at, v->kind == VMO_ANONYMOUS || v->kind == VMO_CLONE, &status);
+        pages[n] = vmo_page(v, at, has_tree(v), &status);
         if (!pages[n++]) {
             return status;
         }

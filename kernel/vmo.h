@@ -26,9 +26,16 @@ int64_t vmo_resize(struct vmo *v, uint64_t size);
 int64_t vmo_decommit(struct vmo *v, uint64_t offset, uint64_t length);
 int64_t vmo_commit(struct vmo *v, uint64_t offset, uint64_t length);
 uint64_t vmo_committed(struct vmo *v);
+/* Of paged objects: see vmo_paged.c and MOTOR_VMO_*. */
+struct gate;
+int64_t vmo_bind(struct vmo *v, struct gate *g);
+int64_t vmo_supply(struct vmo *v, uint64_t offset, uint64_t length, const void *user);
+int64_t vmo_allow(struct vmo *v, uint64_t offset);
+int64_t vmo_clean(struct vmo *v, uint64_t offset, uint64_t length);
+int64_t vmo_users(struct vmo *v);
 /*
  * The page at a byte offset. write: a page of its own (clones copy), committed. 0: status in
- * *status (EGONE beyond the end, ENOMEM). The vmo keeps it while mapped by its rules.
+ * *status (EGONE beyond the end, ENOMEM, EABSENT). The vmo keeps it while mapped by its rules.
  */
 uint64_t vmo_page(struct vmo *v, uint64_t offset, bool write, int64_t *status);
 /* bytes, short at the end */

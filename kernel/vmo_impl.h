@@ -8,11 +8,15 @@
 #include "spinlock.h"
 #include "vmo.h"
 
+struct gate;
+struct region;
+
 enum vmo_kind {
     VMO_ANONYMOUS, /* absent pages are zero */
     VMO_CLONE,     /* absent pages are the parent's */
     VMO_FIXED,     /* a physical range of RAM that is never written: the bundle */
     VMO_DEVICE,    /* a physical range that is not RAM to us */
+    VMO_PAGED,     /* absent pages are its pager's to bring: see vmo_paged.c */
 };
 
 struct vmo {
@@ -35,11 +39,40 @@ struct vmo {
         *account; /* pays for them; immutable once others know the object; NULL: nobody */
     /* [lock] struct region.vmo_link; those that the last removal has visited at the end */
     struct list mappings;
-    uint64_t epoch; /* [lock] of removals, see region.visited */
+    uint64_t epoch;     /* [lock] of removals, see region.visited */
+    struct gate *pager; /* of VMO_PAGED: who is asked, with a handle count; immutable once bound */
+    uint64_t used_by;   /* [lock] of VMO_PAGED: mappings, but for the pager's own */
 };
 
+/* ---- vmo_tree.c [vmo.lock] ---- */
+
+#define VMO_TREE_BITS  6u
+#define VMO_ENTRY_PAGE (~(uint64_t)(PAGE_SIZE - 1)) /* the page that an entry names */
+
+uint64_t vmo_tree_get(const struct vmo *v, uint64_t page); /* the entry, 0: absent */
+/* the place of a page's entry; NULL: no memory for nodes */
+uint64_t *vmo_tree_slot(struct vmo *v, uint64_t page);
+/* take the first page of [page, end) out of the tree: its entry and number, or 0 */
+uint64_t vmo_tree_take_next(struct vmo *v, uint64_t *page, uint64_t end);
+void vmo_tree_free_nodes(struct vmo *v);
+
+/* ---- vmo_paged.c ---- */
+
+/* [vmo.lock] As vmo_page(). EABSENT: the pager must bring it, or allow writing it, first. */
+uint64_t vmo_paged_page(struct vmo *v, uint64_t offset, bool write, int64_t *status);
+/* A mapping of v comes, or goes. [vmo.lock] */
+void vmo_paged_use(struct vmo *v, const struct region *r, bool comes);
+/* [no lock held] a mapping has gone: the pager hears of it when it was the last */
+void vmo_paged_unused(struct vmo *v);
+
+/* ---- vmo.c ---- */
+
+/* A page for an absent one, in its place; 0: no memory, or over the limit. [lock] */
+uint64_t vmo_commit_page(struct vmo *v, uint64_t offset, uint64_t shown, int64_t *status);
+/* Pages [first, last) leave every mapping. No lock held. */
+void vmo_unmap_everywhere(struct vmo *v, uint64_t first, uint64_t last);
+
 /* A removal has come by a mapping. [its address space's lock] */
-struct region;
 void vmo_mapping_visited(struct vmo *v, struct region *r, uint64_t epoch);
 /*
  * As vmo_page(), with a frame reference taken for RAM that the object owns: the page stays while it

@@ -89,10 +89,42 @@ long px_errno(int64_t status)
     return n < sizeof(errno_of) && errno_of[n] ? -(long)errno_of[n] : -EIO;
 }
 
+#define TOUCHES_MAX 1000u /* of one call: memory is so short that pages go before they are used */
+
+static void touch(const void *start, uint64_t size)
+{
+    uint64_t from = (uint64_t)start & ~(uint64_t)(MOTOR_PAGE_SIZE - 1);
+    if (size) {
+        motor_advise(from, (uint64_t)start + size - from, MOTOR_ADVISE_POPULATE);
+    }
+}
+
+/*
+ * motor_call(). The server cannot wait for pages of ours that a pager has to bring: when it finds
+ * such it has done nothing, and we bring them and ask again.
+ */
+static int64_t call(motor_handle gate, struct motor_msg *msg)
+{
+    struct motor_msg before = *msg; /* a reply overwrites what another try must send */
+    for (uint32_t touches = 0;; touches++) {
+        int64_t status = motor_call(gate, msg);
+        bool absent = status == -MOTOR_EABSENT || (status >= 0 && msg->status == -IO_EABSENT);
+        if (!absent) {
+            return status < 0 ? status : 0;
+        }
+        if (touches == TOUCHES_MAX) {
+            return -MOTOR_ENOMEM;
+        }
+        *msg = before;
+        touch(msg->in, msg->in_size);
+        touch(msg->out, msg->out_size);
+    }
+}
+
 long px_call(motor_handle gate, struct motor_msg *msg)
 {
     msg->nhandles |= MOTOR_CALL_NOINTR;
-    int64_t status = motor_call(gate, msg);
+    int64_t status = call(gate, msg);
     return status < 0 ? px_errno(status) : msg->status;
 }
 
@@ -105,7 +137,7 @@ long px_call_intr(motor_handle gate, struct motor_msg *msg)
         }
         *msg = before;
         msg->nhandles |= MOTOR_CALL_CONFIRM;
-        int64_t status = motor_call(gate, msg);
+        int64_t status = call(gate, msg);
         if (status != -MOTOR_EINTR && !(status >= 0 && msg->status == -EINTR)) {
             return status < 0 ? px_errno(status) : msg->status;
         }

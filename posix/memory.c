@@ -13,6 +13,9 @@
 #define MAP_HUGETLB         0x40000
 #define MAP_FIXED_NOREPLACE 0x100000
 
+#define MS_ASYNC 1
+#define MS_SYNC  4
+
 #define MREMAP_MAYMOVE   1
 #define MREMAP_FIXED     2
 #define MREMAP_DONTUNMAP 4
@@ -249,17 +252,22 @@ long px_sys_madvise(void *where, size_t size, int advice)
     }
 }
 
-/*
- * Shared file mappings are the page cache itself, so others see every store at once; flushing is
- * fsync's.
- */
+/* Shared file mappings are the page cache itself: what is left is to make it durable. */
 long px_sys_msync(void *where, size_t size, int flags)
 {
     uint64_t length = size;
-    if ((flags & ~7) || (flags & 5) == 5 || ((uint64_t)where & PAGE_MASK)) {
+    if ((flags & ~7) || (flags & (MS_ASYNC | MS_SYNC)) == (MS_ASYNC | MS_SYNC) ||
+        ((uint64_t)where & PAGE_MASK)) {
         return -EINVAL;
     }
-    return range_ok((uint64_t)where, &length) ? 0 : -ENOMEM;
+    if (!range_ok((uint64_t)where, &length)) {
+        return -ENOMEM;
+    }
+    if (!length || !(flags & MS_SYNC)) { /* it is written back by itself */
+        return 0;
+    }
+    int64_t status = motor_advise((uint64_t)where, length, MOTOR_ADVISE_SYNC);
+    return status == -MOTOR_EGONE ? -EIO : memory_errno(status);
 }
 
 /* Every page of a mapping counts as resident: nothing is ever paged out. */

@@ -102,6 +102,8 @@ int64_t to_errno(int64_t status)
         return -EACCES;
     case MOTOR_EPERM:
         return -EPERM;
+    case MOTOR_EABSENT:
+        return -IO_EABSENT;
     case MOTOR_ENOSYS:
         return -ENOSYS;
     }

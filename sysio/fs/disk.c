@@ -6,10 +6,10 @@
  * Mode, owner and times are changed in struct inode by the VFS, which calls disk_changed(); they
  * reach the node at the end of the message. All else is changed by ext4 and read back at once.
  */
+#include "disk.h"
 #include "../base/fiber.h"
 #include "devices.h"
-#include "ext4/ext4.h"
-#include "fs.h"
+#include "pager.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -32,13 +32,6 @@ struct disk {
     char path[16];
     struct engine_timer timer;
     bool writing;
-};
-
-struct disk_inode {
-    struct inode inode; /* first */
-    struct ext4_node *node;
-    bool changed;
-    struct disk_inode *next_changed;
 };
 
 static struct disk disks[DISKS_MAX];
@@ -75,6 +68,15 @@ static void refresh(struct inode *inode)
     inode->atime = a.atime;
     inode->mtime = a.mtime;
     inode->ctime = a.ctime;
+}
+
+void disk_refresh_node(struct ext4_node *n)
+{
+    struct disk_inode *i = *ext4_owner(n);
+    if (!i)
+        return;
+    refresh(&i->inode);
+    hot_touched(&i->inode);
 }
 
 static void set_name(struct inode *inode, struct inode *parent, const char *name, size_t length)
@@ -323,6 +325,26 @@ static int disk_truncate(struct inode *inode, uint64_t size)
     return error;
 }
 
+/* The pages themselves. */
+static int disk_map(struct inode *inode, bool writable, motor_handle *vmo, uint64_t *offset)
+{
+    *offset = 0;
+    return writable && ext4_read_only(disk_of(inode)->fs) ? -EROFS
+                                                          : pager_object(of(inode)->node, vmo);
+}
+
+static int disk_hot(struct inode *inode, motor_handle *vmo, uint64_t *offset, bool *private)
+{
+    (void)private;
+    return disk_map(inode, false, vmo, offset);
+}
+
+static bool disk_steady(struct inode *inode)
+{
+    (void)inode;
+    return true;
+}
+
 static int disk_allocate(struct inode *inode, uint64_t offset, uint64_t length, uint32_t flags)
 {
     int error;
@@ -377,6 +399,9 @@ static const struct inode_ops disk_ops = {
     .write = disk_write,
     .truncate = disk_truncate,
     .allocate = disk_allocate,
+    .map = disk_map,
+    .hot = disk_hot,
+    .steady = disk_steady,
     .blocks = disk_blocks,
     .setattr = disk_setattr,
     .changed = disk_changed,
@@ -400,6 +425,15 @@ int disks_sync(void)
         error = error ? error : status;
     }
     return error;
+}
+
+uint32_t disks_reclaim(uint32_t count)
+{
+    uint32_t got = 0;
+    for (uint32_t i = 0; i < disk_count && got < count; i++)
+        if (disks[i].fs)
+            got += ext4_reclaim(disks[i].fs, count - got);
+    return got;
 }
 
 void disks_finish(void)
@@ -427,6 +461,7 @@ static void write_back(void *arg)
     struct disk *d = arg;
     if (d->fs)
         ext4_sync(d->fs);
+    pagers_sweep();
     d->writing = false;
 }
 
@@ -494,7 +529,12 @@ static void mount_disk(void *arg)
     struct disk *d = arg;
     struct motor_memory_info memory = {0};
     motor_system_info(MOTOR_SINFO_MEMORY, &memory, sizeof memory);
-    struct ext4_options options = {.cache_bytes = memory.total / 8, .now = now, .log = disk_log};
+    struct ext4_options options = {.cache_bytes = memory.total / 16,
+                                   .page_bytes = memory.total / 2,
+                                   .memory = &page_pool,
+                                   .now = now,
+                                   .log = disk_log};
+    page_pool_init(options.page_bytes);
     int error = ext4_mount(d->device, &options, &d->fs);
     if (!error)
         error = attach(d);
@@ -513,6 +553,7 @@ static bool disk_mount(struct block_device *device, const char *path)
     uint32_t before = mounted;
     if (disk_count == DISKS_MAX)
         return false;
+    pagers_init();
     struct disk *d = &disks[disk_count++];
     d->device = device;
     snprintf(d->path, sizeof d->path, "%s", path);

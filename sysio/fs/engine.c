@@ -7,6 +7,7 @@
 #include "../local/local.h"
 #include "data.h"
 #include "devices.h"
+#include "pager.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -820,6 +821,8 @@ static void fs_event(struct engine *e, struct motor_event *ev)
 {
     (void)e;
     if (ev->kind == MOTOR_EVENT_NOTIFY && devices_interrupt(ev->badge))
+        return;
+    if (pager_event(ev))
         return;
     if (disks_mounted())
         work_add(ev, fs_message);

@@ -326,6 +326,7 @@ void hot_write_end(struct file *file);
 void hot_others(struct inode *inode, const struct file *file);
 /* Times of writes without calls become the inode's: before anybody sees or sets its times. */
 void hot_collect(struct inode *inode);
+void hot_touched(struct inode *inode); /* the same, of what the file system did itself */
 void hot_publish(void); /* after each message: what has changed, before its sender hears of it */
 /* A name, or who may use a directory, has changed. */
 void names_changed(void);

@@ -148,12 +148,17 @@ int hot_begin(struct inode *inode, motor_handle *page)
     return 0;
 }
 
+void hot_touched(struct inode *inode)
+{
+    if (inode->hot)
+        mark(inode->hot);
+}
+
 void hot_changed(struct inode *inode)
 {
     if (inode->ops->changed)
         inode->ops->changed(inode);
-    if (inode->hot)
-        mark(inode->hot);
+    hot_touched(inode);
 }
 
 int hot_write_begin(struct file *file, motor_handle *written)

@@ -181,6 +181,10 @@ void sched_timer_interrupt(void);    /* the one-shot timer fired on this CPU */
 void irq_interrupt(uint32_t vector); /* a device's; end of interrupt and masking are done */
 
 /* access: MOTOR_PROT_* wanted. 0: resolved. Interrupts off, no lock held. */
+/*
+ * 0: the page is there; 1: it may be now, touch it again; EINTR: the thread is dying. No lock is
+ * held: it may wait.
+ */
 int64_t aspace_fault(struct aspace *as, uint64_t address, uint32_t access);
 
 #endif

@@ -69,6 +69,9 @@ static void page_fault(struct trap_frame *f)
     if (status >= 0) {
         return;
     }
+    if (user && status == -MOTOR_EINTR) {
+        return; /* it ends on its way out */
+    }
     if (user) {
         thread_fault(f, 14, address, (uint32_t)f->error, (uint32_t)-status);
     } else {

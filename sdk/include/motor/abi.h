@@ -64,6 +64,8 @@ enum motor_error {
 #define MOTOR_MAP_POPULATE  (1u << 7) /* commit now */
 #define MOTOR_MAP_NOFORK    (1u << 8) /* a forked child does not get it */
 #define MOTOR_MAP_WIPEFORK  (1u << 9) /* a forked child gets zeros; anonymous memory only */
+/* a pager's own mapping of its object: its faults ask nobody; needs the right to manage it */
+#define MOTOR_MAP_PAGER     (1u << 10)
 /*
  * W^X: WRITE and EXEC together are refused with MOTOR_EACCESS. Without FIXED or NOREPLACE, a
  * non-zero address is a hint.
@@ -83,10 +85,15 @@ enum motor_error {
 #define MOTOR_ADVISE_FORK     5u
 #define MOTOR_ADVISE_WIPEFORK 6u
 #define MOTOR_ADVISE_KEEPFORK 7u
+/* shared mappings of paged objects: their pagers keep what was written (MOTOR_PAGER_SYNC); EGONE:
+ * they could not */
+#define MOTOR_ADVISE_SYNC     8u
 
 /* vmo_create() flags */
 /* committed at once, physically contiguous (queues of devices); at most 2 MiB */
 #define MOTOR_VMO_CONTIGUOUS (1u << 0)
+/* its pages are brought by a pager: bind() it to the pager's gate. See "Pagers" below */
+#define MOTOR_VMO_PAGED      (1u << 1)
 /* vmo_create_physical() flags */
 #define MOTOR_VMO_UNCACHED   (1u << 0)
 
@@ -103,6 +110,27 @@ enum motor_error {
  */
 #define MOTOR_VMO_PHYSICAL  6u
 #define MOTOR_VMO_COMMITTED 7u /* result: bytes committed */
+/* of paged objects, for their pager: */
+#define MOTOR_VMO_SUPPLY    8u /* whole pages from buffer take the place of absent ones */
+#define MOTOR_VMO_ALLOW     9u /* mappings may write the page at offset, until it is cleaned */
+/* nobody writes the pages of a range any more (at most 64) without asking again */
+#define MOTOR_VMO_CLEAN     10u
+#define MOTOR_VMO_USERS     11u /* result: mappings and handles, but for the pager's own */
+
+/*
+ * Pagers. Whoever touches an absent page of a paged object calls its gate, and touches it again
+ * after the answer: MOTOR_PAGER_FETCH, word 0: the page's offset, word 1: 1 when it is to be
+ * written. The status is 0, -MOTOR_EGONE (it cannot be had: the thread gets SIGBUS) or
+ * -MOTOR_ENOMEM. The gate is notified when the last mapping but the pager's own has gone.
+ *
+ * MOTOR_PAGER_RECLAIM comes through the gate that MOTOR_PSET_RECLAIM names, when a program finds no
+ * memory: word 0 pages are wanted; the status is how many were given back. The same gate is
+ * notified now and then while memory is short.
+ */
+#define MOTOR_PAGER_FETCH   0x50000001u
+#define MOTOR_PAGER_RECLAIM 0x50000002u
+/* MOTOR_ADVISE_SYNC: what was written to the object is to be durable; -MOTOR_EGONE: it is not */
+#define MOTOR_PAGER_SYNC    0x50000003u
 
 /* ---- threads ---- */
 
@@ -242,6 +270,8 @@ _Static_assert(sizeof(struct motor_tcb) == 232, "ABI");
  * nothing; fork inherits it, exec sets 0. Kept as it is: who reads it trusts nothing there
  */
 #define MOTOR_PSET_ABOUT         16u
+/* value: a gate, see "Pagers"; once, by the first process for itself */
+#define MOTOR_PSET_RECLAIM       17u
 #define MOTOR_CHILD_AUTO_REAP    (1u << 0) /* no zombies: SIGCHLD ignored, or SA_NOCLDWAIT */
 #define MOTOR_CHILD_NO_STOP      (1u << 1) /* no SIGCHLD for stop and continue: SA_NOCLDSTOP */
 
@@ -531,6 +561,7 @@ struct motor_counters {
         timer_interrupts;
     uint64_t calls, direct_switches, notifies, futex_waits, futex_wakes, upcalls, copied_bytes,
         frames_zeroed, busy_ns; /* busy_ns: CPU time of all threads, up to their last charge */
+    uint64_t pager_calls;
 };
 
 struct motor_boot_info {

@@ -139,6 +139,11 @@
  */
 #define IO_OWN_FD       (1u << 24)
 #define IO_TRANSFER_MAX (1u << 20)
+/*
+ * A status -IO_EABSENT, of any call: the caller's buffer is in pages that are not in memory
+ * (MOTOR_EABSENT), and nothing has been done. The runtime touches them and repeats the call.
+ */
+#define IO_EABSENT      4002
 
 /*
  * Rules for the details. IO_READ and IO_WRITE on files give as many bytes as the file has or may

@@ -11,15 +11,14 @@
 
 #define CHUNK         (256u << 10) /* bytes written in one transaction */
 #define CHUNK_EXTENTS 3u           /* new extents in one: what its credits allow */
-#define CHUNK_CREDITS TX_CREDITS_MAX
-#define READ_AHEAD    32u /* pages */
+#define READ_AHEAD    32u          /* pages */
 
 static uint64_t block_up(const struct ext4 *fs, uint64_t offset)
 {
     return (offset + fs->block_size - 1) >> fs->block_bits;
 }
 
-static int writable(const struct ext4_node *n)
+int data_writable(const struct ext4_node *n)
 {
     if (!(n->raw.i_flags & INODE_EXTENTS))
         return -EOPNOTSUPP;
@@ -36,21 +35,19 @@ static uint64_t largest(const struct ext4_node *n)
 /* ---- read ---- */
 
 /* Inline data: in i_block, and in the attribute "system.data" behind the inode. */
-static int64_t read_inline(struct ext4_node *n, uint64_t offset, uint64_t size, ext4_mover *move,
-                           void *context)
+int data_read_inline(struct ext4_node *n, uint8_t *page)
 {
     struct ext4 *fs = n->fs;
     struct buf *b;
     uint64_t block;
     uint32_t at;
-    uint8_t bytes[PAGE_BYTES + sizeof n->raw.i_block];
     uint32_t have = sizeof n->raw.i_block;
     int error = inode_place(fs, n->ino, &block, &at);
     if (!error)
         error = buf_read(fs, block, &b);
     if (error)
         return error;
-    memcpy(bytes, n->raw.i_block, have);
+    memcpy(page, n->raw.i_block, have);
     /* struct ext4_xattr_ibody_header, then entries of 16 bytes and a name, until four zeros */
     uint32_t head = EXT4_OLD_INODE + n->raw.i_extra_isize, magic = 0;
     const uint8_t *raw = b->data + at;
@@ -66,18 +63,15 @@ static int64_t read_inline(struct ext4_node *n, uint64_t offset, uint64_t size, 
             memcmp(raw + e + 16, "data", 4))
             continue;
         uint32_t room = fs->inode_size - head - 4;
-        if (value <= room && bytes_in_value <= room - value) {
-            memcpy(bytes + have, raw + head + 4 + value, bytes_in_value);
+        if (value <= room && bytes_in_value <= room - value &&
+            bytes_in_value <= PAGE_BYTES - have) {
+            memcpy(page + have, raw + head + 4 + value, bytes_in_value);
             have += bytes_in_value;
         }
         break;
     }
     buf_put(b);
-    if (n->size > have)
-        return ext4_damage(fs, "the size of inline data", n->ino);
-    if (offset >= n->size)
-        return 0;
-    return move(context, bytes + offset, size < n->size - offset ? size : n->size - offset);
+    return n->size > have ? ext4_damage(fs, "the size of inline data", n->ino) : 0;
 }
 
 static int64_t read_pages(struct ext4_node *n, uint64_t offset, uint64_t size, ext4_mover *move,
@@ -97,7 +91,7 @@ static int64_t read_pages(struct ext4_node *n, uint64_t offset, uint64_t size, e
         }
         int64_t moved = page_get(n, index, &p);
         if (!moved) {
-            moved = move(context, p->data + into, part);
+            moved = move(context, page_bytes(p) + into, part);
             page_put(p);
         }
         if (moved < 0)
@@ -115,9 +109,7 @@ int64_t ext4_read(struct ext4_node *n, uint64_t offset, uint64_t size, ext4_move
 {
     int64_t result = 0;
     fiber_lock(&n->fs->lock);
-    if (n->raw.i_flags & INODE_INLINE_DATA) {
-        result = read_inline(n, offset, size, move, context);
-    } else if (offset < n->size && size) {
+    if (offset < n->size && size) {
         size = size < n->size - offset ? size : n->size - offset;
         result = read_pages(n, offset, size, move, context);
     }
@@ -183,7 +175,10 @@ static int zero_tail(struct ext4_node *n)
     error = page_get(n, n->size >> PAGE_SIZE_LOG, &p);
     if (error)
         return error;
-    page_dirty(p, n->size & (PAGE_BYTES - 1), 1);
+    into = n->size & (PAGE_BYTES - 1);
+    if (p->shared) /* users may have written there */
+        memset(page_bytes(p) + into, 0, PAGE_BYTES - into);
+    page_dirty(p, into, 1);
     n->ordered = fs->tx_number;
     page_put(p);
     return 0;
@@ -191,8 +186,7 @@ static int zero_tail(struct ext4_node *n)
 
 /* ---- write ---- */
 
-/* Bytes of [offset, offset + size) that have a place on the disk after this. */
-static int64_t write_ensure(struct ext4_node *n, uint64_t offset, uint64_t size)
+int64_t data_ensure(struct ext4_node *n, uint64_t offset, uint64_t size)
 {
     struct ext4 *fs = n->fs;
     uint64_t first = offset >> fs->block_bits, end = block_up(fs, offset + size), at = first;
@@ -236,7 +230,7 @@ static int64_t fill_pages(struct ext4_node *n, uint64_t offset, uint64_t size, s
     for (uint32_t i = 0; done < size; i++) {
         uint32_t into = (offset + done) & (PAGE_BYTES - 1);
         uint64_t part = PAGE_BYTES - into < size - done ? PAGE_BYTES - into : size - done;
-        moved = move(context, pages[i]->data + into, part);
+        moved = move(context, page_bytes(pages[i]) + into, part);
         if (moved > 0)
             done += (uint64_t)moved;
         if (moved < (int64_t)part)
@@ -266,7 +260,7 @@ static int64_t write_chunk(struct ext4_node *n, uint64_t offset, uint64_t size, 
     if (offset + size > n->size)
         result = zero_tail(n);
     if (!result)
-        result = write_ensure(n, offset, size);
+        result = data_ensure(n, offset, size);
     if (result > 0) {
         uint64_t placed = offset + (uint64_t)result;
         result = fill_pages(n, offset, (uint64_t)result, pages, move, context);
@@ -301,7 +295,7 @@ int data_store(struct ext4_node *n, const void *bytes, uint32_t size)
         return error;
     error = block_ensure(n, 0, 1, false, &got, &new);
     if (!error) {
-        memcpy(p->data, bytes, size);
+        memcpy(page_bytes(p), bytes, size);
         page_dirty(p, 0, size);
         n->ordered = n->fs->tx_number;
         node_set_size(n, size);
@@ -323,9 +317,21 @@ static int cut_before(struct ext4_node *n)
 static int limit_dirty(struct ext4 *fs)
 {
     int error = 0;
-    while (fs->page_dirty > fs->page_max / 2 && !error)
+    while (fs->page_dirty > fs->page_dirty_max && !error)
         error = pages_write(fs->dirty_nodes);
     return error;
+}
+
+int data_prepare(struct ext4_node *n)
+{
+    int error = limit_dirty(n->fs);
+    return error ? error : cut_before(n);
+}
+
+/* A store has to be able to take the size that a file shall get. */
+static int reserve(struct ext4_node *n, uint64_t size)
+{
+    return n->store ? n->store->ops->reserve(n->store, size) : 0;
 }
 
 int64_t ext4_write(struct ext4_node *n, uint64_t offset, uint64_t size, ext4_mover *move,
@@ -334,7 +340,7 @@ int64_t ext4_write(struct ext4_node *n, uint64_t offset, uint64_t size, ext4_mov
     struct ext4 *fs = n->fs;
     uint64_t done = 0;
     fiber_lock(&fs->lock);
-    int64_t result = writable(n);
+    int64_t result = data_writable(n);
     if (!result && size && offset >= largest(n))
         result = -EFBIG;
     if (!result && size > largest(n) - offset)
@@ -343,11 +349,11 @@ int64_t ext4_write(struct ext4_node *n, uint64_t offset, uint64_t size, ext4_mov
         uint64_t at = offset + done;
         uint64_t part = CHUNK - (at & (PAGE_BYTES - 1));
         part = part < size - done ? part : size - done;
-        result = limit_dirty(fs);
+        result = data_prepare(n);
         if (!result)
-            result = cut_before(n);
+            result = reserve(n, at + part);
         if (!result)
-            result = tx_begin(fs, CHUNK_CREDITS);
+            result = tx_begin(fs, DATA_CREDITS);
         if (result)
             break;
         result = write_chunk(n, at, part, move, context);
@@ -385,6 +391,8 @@ static int grow(struct ext4_node *n, uint64_t size)
 {
     struct ext4 *fs = n->fs;
     int error = cut_before(n);
+    if (!error)
+        error = reserve(n, size);
     if (!error)
         error = tx_begin(fs, 4);
     if (error)
@@ -439,7 +447,7 @@ static int shrink(struct ext4_node *n, uint64_t size)
 int ext4_truncate(struct ext4_node *n, uint64_t size)
 {
     fiber_lock(&n->fs->lock);
-    int error = writable(n);
+    int error = data_writable(n);
     if (!error && size > largest(n))
         error = -EFBIG;
     if (!error && size >= n->size)
@@ -455,7 +463,7 @@ int ext4_truncate(struct ext4_node *n, uint64_t size)
 static int allocate_some(struct ext4_node *n, uint64_t *at, uint64_t end)
 {
     struct ext4 *fs = n->fs;
-    int error = tx_begin(fs, CHUNK_CREDITS);
+    int error = tx_begin(fs, DATA_CREDITS);
     if (error)
         return error;
     for (uint32_t i = 0; i < CHUNK_EXTENTS && *at < end && !error; i++) {
@@ -472,7 +480,7 @@ int ext4_allocate(struct ext4_node *n, uint64_t offset, uint64_t size, bool keep
 {
     struct ext4 *fs = n->fs;
     fiber_lock(&fs->lock);
-    int error = writable(n);
+    int error = data_writable(n);
     if (!error && (offset > largest(n) || size > largest(n) - offset))
         error = -EFBIG;
     uint64_t at = offset >> fs->block_bits, end = error ? 0 : block_up(fs, offset + size);
@@ -500,7 +508,7 @@ static int zero_part(struct ext4_node *n, uint64_t from, uint64_t end)
     if (error)
         return error;
     uint32_t into = from & (PAGE_BYTES - 1);
-    memset(p->data + into, 0, end - from);
+    memset(page_bytes(p) + into, 0, end - from);
     page_dirty(p, into, (uint32_t)(end - from));
     page_put(p);
     return 0;
@@ -510,7 +518,7 @@ static int punch(struct ext4_node *n, uint64_t offset, uint64_t end)
 {
     struct ext4 *fs = n->fs;
     uint64_t first = block_up(fs, offset), last = end >> fs->block_bits;
-    int error = tx_begin(fs, CHUNK_CREDITS);
+    int error = tx_begin(fs, DATA_CREDITS);
     if (error)
         return error;
     if (first > last) { /* inside of one block */
@@ -532,7 +540,7 @@ static int punch(struct ext4_node *n, uint64_t offset, uint64_t end)
 int ext4_punch(struct ext4_node *n, uint64_t offset, uint64_t size)
 {
     fiber_lock(&n->fs->lock);
-    int error = writable(n);
+    int error = data_writable(n);
     uint64_t end = size < largest(n) - offset ? offset + size : largest(n);
     if (!error && offset < largest(n))
         error = punch(n, offset, end);

@@ -23,9 +23,18 @@ struct ext4_node;
 
 struct ext4_options {
     bool read_only;
-    uint64_t cache_bytes; /* of metadata and of pages, each; dirty ones may exceed it */
+    uint64_t cache_bytes;             /* of metadata; what is dirty may exceed it */
+    uint64_t page_bytes;              /* of the pages of files; 0: as much */
+    const struct ext4_memory *memory; /* NULL: malloc, never short */
     struct timespec (*now)(void);
     void (*log)(const char *format, ...) __attribute__((format(printf, 1, 2)));
+};
+
+/* Memory for pages. */
+struct ext4_memory {
+    void *(*page)(void); /* 4 KiB; NULL: there is none */
+    void (*page_free)(void *page);
+    bool (*low)(void); /* others need memory: the cache shall not grow */
 };
 
 struct ext4_attributes {
@@ -119,6 +128,38 @@ int ext4_allocate(struct ext4_node *n, uint64_t offset, uint64_t size, bool keep
 int ext4_punch(struct ext4_node *n, uint64_t offset, uint64_t size);
 /* first byte at or after offset that is data (or a hole); ENXIO: none */
 int64_t ext4_seek(struct ext4_node *n, uint64_t offset, bool hole);
+
+/* ---- pages that others map ---- */
+
+/*
+ * Where the pages of a mapped file are kept: an object that its users map. A page is supplied whole
+ * and filled; what is not there is asked for by ext4_fault(). Its maker puts this first into its
+ * own structure.
+ */
+struct ext4_store {
+    const struct ext4_store_ops *ops;
+};
+struct ext4_store_ops {
+    /* a copy of the page is there from now on; ENOMEM */
+    int (*supply)(struct ext4_store *s, uint64_t index, const void *page);
+    void (*evict)(struct ext4_store *s, uint64_t index);
+    uint8_t *(*at)(struct ext4_store *s, uint64_t index); /* a page that is there */
+    void (*allow)(struct ext4_store *s, uint64_t index);  /* users may write it */
+    /* and not any more, without asking again; what they wrote is seen at at() */
+    void (*clean)(struct ext4_store *s, uint64_t index);
+    int (*reserve)(struct ext4_store *s, uint64_t size); /* the file may become as large; ENOMEM */
+    void (*resize)(struct ext4_store *s, uint64_t size); /* it is now: pages behind it are gone */
+    void (*destroy)(struct ext4_store *s);               /* all its pages have been evicted */
+};
+
+/* The file's pages are in s from now on, until the node is forgotten. An error: they are not. */
+int ext4_share(struct ext4_node *n, struct ext4_store *s);
+struct ext4_store *ext4_store(struct ext4_node *n); /* NULL: none */
+/* A user touches a page: 0: it is in the store, and may be written; ENXIO: it is behind the end */
+int ext4_fault(struct ext4_node *n, uint64_t index, bool write);
+/* Gives back up to `count` pages of the cache; how many. */
+uint32_t ext4_reclaim(struct ext4 *fs, uint32_t count);
+
 /* fsync; the error of an earlier write-back is told once */
 int ext4_fsync(struct ext4_node *n);
 

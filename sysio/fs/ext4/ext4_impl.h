@@ -11,6 +11,7 @@
  *   extent.c      the tree from file blocks to disk blocks; extent_change.c: its changes
  *   pages.c       the pages of files in memory, and write-back
  *   data.c        read, write, truncate, allocate, punch
+ *   share.c       files that others map
  *   dir.c         blocks of entries; htree.c: their index by hash; hash.c: the hash; list.c
  *   names.c       create, link, unlink, rename
  *
@@ -101,7 +102,8 @@ struct ext4 {
     struct ext4_node *orphans;
 
     struct page *page_newest, *page_oldest;
-    uint32_t page_count, page_max, page_dirty;
+    uint32_t page_count, page_max, page_dirty, page_dirty_max;
+    uint32_t page_buckets; /* a power of two */
     struct page **page_hash;
     struct ext4_node *dirty_nodes;
 
@@ -124,7 +126,9 @@ struct ext4_node {
     struct ext4_node *newer, *older; /* idle list */
     struct ext4_node *orphan_next;   /* a list as on the disk */
     bool orphan;
-    struct page *pages; /* all of it */
+    struct page *pages;       /* all of it */
+    struct ext4_store *store; /* NULL: they are in memory of our own */
+    uint64_t fault_next;      /* page after those that the last fault brought */
     uint32_t page_count, page_dirty;
     struct ext4_node *dirty_next, **dirty_link; /* dirty_link: in fs->dirty_nodes */
     uint64_t ordered;   /* transaction before which its data must be written (invariant 4) */
@@ -311,14 +315,20 @@ int extent_convert(struct ext4_node *n, uint64_t block, uint32_t count);
 struct page {
     struct ext4_node *node;
     uint64_t index;
-    uint8_t *data;
+    uint8_t *data; /* NULL: it is in the node's store */
     uint8_t dirty; /* a bit for each block */
     bool valid;
+    bool shared; /* users of the store may write it */
     uint32_t pins;
     struct page *hash_next;
     struct page *newer, *older;
     struct page *node_next, **node_link;
 };
+
+static inline uint8_t *page_bytes(struct page *p)
+{
+    return p->data ? p->data : p->node->store->ops->at(p->node->store, p->index);
+}
 
 int pages_init(struct ext4 *fs);
 void pages_free(struct ext4 *fs);
@@ -336,9 +346,25 @@ void pages_drop(struct ext4_node *n, uint64_t from, uint64_t end);
 int pages_write(struct ext4_node *n);
 /* the same at once: for the commit itself */
 int pages_write_now(struct ext4_node *n);
-void pages_trim(struct ext4 *fs);
+/* Drops up to `count` clean pages, oldest first; how many. */
+uint32_t pages_evict(struct ext4 *fs, uint32_t count);
+/* a valid page into its node's store */
+int page_to_store(struct page *p);
 
 /* ---- data.c ---- */
+
+/* what can be said against changing its bytes */
+int data_writable(const struct ext4_node *n);
+/* What goes before each transaction that writes bytes. */
+int data_prepare(struct ext4_node *n);
+/*
+ * In a transaction: bytes of [offset, offset + size) that have a place on the disk after this;
+ * whoever calls fills their pages.
+ */
+int64_t data_ensure(struct ext4_node *n, uint64_t offset, uint64_t size);
+#define DATA_CREDITS TX_CREDITS_MAX
+/* Inline data of a file into its first page. */
+int data_read_inline(struct ext4_node *n, uint8_t *page);
 
 int data_cut(struct ext4_node *n, uint64_t size); /* truncate, in a transaction of its own */
 /* the contents of a new file, at most one block; in a transaction, with node_write() after */

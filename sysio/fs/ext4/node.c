@@ -54,6 +54,8 @@ static void node_destroy(struct ext4_node *n)
         *link = n->orphan_next;
     }
     pages_drop(n, 0, UINT64_MAX);
+    if (n->store)
+        n->store->ops->destroy(n->store);
     free(n);
 }
 
@@ -206,9 +208,12 @@ uint64_t node_xattr_block(const struct ext4_node *n)
 
 void node_set_size(struct ext4_node *n, uint64_t size)
 {
+    bool grows = size > n->size; /* what shrinks goes with its pages: pages_drop() */
     n->size = size;
     n->raw.i_size_lo = (uint32_t)size;
     n->raw.i_size_hi = (uint32_t)(size >> 32);
+    if (n->store && grows)
+        n->store->ops->resize(n->store, size);
 }
 
 uint64_t node_blocks(const struct ext4_node *n)

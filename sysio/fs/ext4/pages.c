@@ -11,10 +11,12 @@
 #include <string.h>
 
 #define READ_AHEAD_MAX 32u
+#define PAGES_MIN      64u
+#define EVICT_LOOK     256u /* pages looked at for each that is evicted, at most */
 
 static uint32_t buckets(const struct ext4 *fs)
 {
-    return fs->page_max; /* a power of two */
+    return fs->page_buckets;
 }
 
 static struct page **bucket(struct ext4_node *n, uint64_t index)
@@ -25,10 +27,13 @@ static struct page **bucket(struct ext4_node *n, uint64_t index)
 
 int pages_init(struct ext4 *fs)
 {
-    uint64_t max = fs->options.cache_bytes / PAGE_BYTES;
-    fs->page_max = 64;
-    while (fs->page_max < max && fs->page_max < 1u << 24)
-        fs->page_max *= 2;
+    const struct ext4_options *o = &fs->options;
+    uint64_t max = (o->page_bytes ? o->page_bytes : o->cache_bytes) / PAGE_BYTES;
+    fs->page_max = max < PAGES_MIN ? PAGES_MIN : max > 1u << 24 ? 1u << 24 : (uint32_t)max;
+    fs->page_dirty_max = fs->page_max / 4;
+    fs->page_buckets = PAGES_MIN;
+    while (fs->page_buckets < fs->page_max / 2)
+        fs->page_buckets *= 2;
     fs->page_hash = calloc(buckets(fs), sizeof(struct page *));
     return fs->page_hash ? 0 : -ENOMEM;
 }
@@ -66,6 +71,19 @@ static void page_clean(struct page *p)
         node_clean(n);
 }
 
+static void *bytes_new(struct ext4 *fs)
+{
+    return fs->options.memory ? fs->options.memory->page() : malloc(PAGE_BYTES);
+}
+
+static void bytes_free(struct ext4 *fs, uint8_t *data)
+{
+    if (data && fs->options.memory)
+        fs->options.memory->page_free(data);
+    else
+        free(data);
+}
+
 static void page_destroy(struct page *p)
 {
     struct ext4_node *n = p->node;
@@ -80,7 +98,9 @@ static void page_destroy(struct page *p)
     list_remove(n->fs, p);
     n->page_count--;
     n->fs->page_count--;
-    free(p->data);
+    if (!p->data)
+        n->store->ops->evict(n->store, p->index);
+    bytes_free(n->fs, p->data);
     free(p);
 }
 
@@ -91,14 +111,44 @@ void pages_free(struct ext4 *fs)
     free(fs->page_hash);
 }
 
-void pages_trim(struct ext4 *fs)
+uint32_t pages_evict(struct ext4 *fs, uint32_t count)
 {
+    uint32_t evicted = 0, looks = EVICT_LOOK + count;
     struct page *next;
-    for (struct page *p = fs->page_oldest; p && fs->page_count > fs->page_max; p = next) {
+    for (struct page *p = fs->page_oldest; p && evicted < count && looks; p = next, looks--) {
         next = p->newer;
-        if (!p->pins && !p->dirty)
-            page_destroy(p);
+        if (p->pins || p->dirty) { /* not looked at again soon */
+            list_remove(fs, p);
+            list_add(fs, p);
+            continue;
+        }
+        page_destroy(p);
+        evicted++;
     }
+    return evicted;
+}
+
+/* Room for one page more. */
+static void pages_trim(struct ext4 *fs)
+{
+    const struct ext4_memory *m = fs->options.memory;
+    if (fs->page_count >= fs->page_max)
+        pages_evict(fs, fs->page_count - fs->page_max + 1);
+    else if (fs->page_count > PAGES_MIN && m && m->low())
+        pages_evict(fs, 2);
+}
+
+int page_to_store(struct page *p)
+{
+    struct ext4_store *s = p->node->store;
+    int error = p->data ? s->ops->supply(s, p->index, p->data) : 0;
+    if (error == -ENOMEM && pages_evict(p->node->fs, PAGES_MIN))
+        error = s->ops->supply(s, p->index, p->data);
+    if (error || !p->data)
+        return error;
+    bytes_free(p->node->fs, p->data);
+    p->data = NULL;
+    return 0;
 }
 
 static struct page *page_lookup(struct ext4_node *n, uint64_t index)
@@ -121,7 +171,9 @@ static struct page *page_new(struct ext4_node *n, uint64_t index)
     pages_trim(fs);
     struct page *p = calloc(1, sizeof *p);
     if (p)
-        p->data = malloc(PAGE_BYTES);
+        p->data = bytes_new(fs);
+    if (p && !p->data && pages_evict(fs, PAGES_MIN))
+        p->data = bytes_new(fs);
     if (!p || !p->data) {
         free(p);
         return NULL;
@@ -145,6 +197,8 @@ static struct page *page_new(struct ext4_node *n, uint64_t index)
 static int page_read_blocks(struct page *p, struct block_batch *batch)
 {
     struct ext4_node *n = p->node;
+    if (n->raw.i_flags & INODE_INLINE_DATA)
+        return p->index ? 0 : data_read_inline(n, p->data);
     uint32_t bits = n->fs->block_bits, count = PAGE_BYTES >> bits;
     uint64_t first = p->index << (PAGE_SIZE_LOG - bits);
     for (uint32_t i = 0; i < count;) {
@@ -166,7 +220,7 @@ static int page_read_blocks(struct page *p, struct block_batch *batch)
 }
 
 /* After the reads of a page: what is behind the end is nobody's. */
-static void page_read_done(struct page *p)
+static int page_read_done(struct page *p)
 {
     uint64_t start = p->index << PAGE_SIZE_LOG, size = p->node->size;
     if (size <= start)
@@ -174,6 +228,7 @@ static void page_read_done(struct page *p)
     else if (size - start < PAGE_BYTES)
         memset(p->data + (size - start), 0, PAGE_BYTES - (size - start));
     p->valid = true;
+    return p->node->store ? page_to_store(p) : 0;
 }
 
 int page_get(struct ext4_node *n, uint64_t index, struct page **out)
@@ -196,10 +251,10 @@ int page_get(struct ext4_node *n, uint64_t index, struct page **out)
     int error = page_read_blocks(p, &batch);
     int status = block_batch_wait(&batch);
     error = error ? error : status;
-    if (!error) {
-        page_read_done(p);
+    if (!error)
+        error = page_read_done(p);
+    if (!error)
         return 0;
-    }
     p->pins--;
     if (!p->pins)
         page_destroy(p);
@@ -231,11 +286,12 @@ void page_read_ahead(struct ext4_node *n, uint64_t index, uint32_t count)
     int status = block_batch_wait(&batch);
     error = error ? error : status;
     for (uint32_t i = 0; i < got; i++) {
-        pages[i]->pins--;
-        if (error)
+        if (error || page_read_done(pages[i])) {
+            pages[i]->pins--;
             page_destroy(pages[i]); /* whoever needs it will hear of the error */
-        else
-            page_read_done(pages[i]);
+        } else {
+            pages[i]->pins--;
+        }
     }
 }
 
@@ -268,7 +324,7 @@ static void page_drop_part(struct page *p, uint64_t from, uint64_t end)
     uint32_t a = from > start ? (uint32_t)(from - start) : 0;
     uint32_t b = end - start < PAGE_BYTES ? (uint32_t)(end - start) : PAGE_BYTES;
     uint8_t dirty = p->dirty;
-    memset(p->data + a, 0, b - a);
+    memset(page_bytes(p) + a, 0, b - a);
     for (uint32_t i = 0; i < PAGE_BYTES >> bits; i++)
         if (i << bits >= a && (i + 1) << bits <= b)
             dirty &= (uint8_t) ~(1u << i);
@@ -291,6 +347,8 @@ void pages_drop(struct ext4_node *n, uint64_t from, uint64_t end)
         else
             page_drop_part(p, from, end);
     }
+    if (n->store && end == UINT64_MAX)
+        n->store->ops->resize(n->store, n->size);
 }
 
 /* ---- write-back ---- */
@@ -315,9 +373,26 @@ static int page_write_blocks(struct page *p, struct block_batch *batch)
             return error;
         if (e.state != EXTENT_WRITTEN)
             return ext4_damage(n->fs, "a dirty page without a place", n->ino);
-        block_batch_add(batch, BLOCK_WRITE, e.disk << bits, p->data + (i << bits), 1u << bits);
+        block_batch_add(batch, BLOCK_WRITE, e.disk << bits, page_bytes(p) + (i << bits),
+                        1u << bits);
     }
     return 0;
+}
+
+/*
+ * Before a page is written: nobody changes it any more, and what users wrote behind the end is not
+ * kept.
+ */
+static void page_settle(struct page *p)
+{
+    struct ext4_node *n = p->node;
+    uint64_t start = p->index << PAGE_SIZE_LOG;
+    if (!p->shared)
+        return;
+    n->store->ops->clean(n->store, p->index);
+    p->shared = false;
+    if (n->size - start < PAGE_BYTES)
+        memset(page_bytes(p) + (n->size - start), 0, PAGE_BYTES - (n->size - start));
 }
 
 int pages_write_now(struct ext4_node *n)
@@ -336,6 +411,7 @@ int pages_write_now(struct ext4_node *n)
     block_batch_begin(&batch, n->fs->device);
     int error = 0;
     for (uint32_t i = 0; i < count; i++) {
+        page_settle(dirty[i]);
         if (!error)
             error = page_write_blocks(dirty[i], &batch);
     }

@@ -28,6 +28,7 @@ void text_counters(struct text *t)
     SHOW(c, futex_waits);
     SHOW(c, futex_wakes);
     SHOW(c, upcalls);
+    SHOW(c, pager_calls);
     SHOW(c, copied_bytes);
     SHOW(c, frames_zeroed);
     SHOW(c, busy_ns);

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Files that others map: their pages are in a store, and are brought there when a user touches
+ * them. A page that a user writes gets its place on the disk first, so that write-back cannot fail
+ * for want of space; it stays dirty until it is written, before which the user's permission ends.
+ */
+#include "ext4_impl.h"
+
+#include <errno.h>
+
+#define AHEAD  32u /* pages, of who goes through a file */
+#define AROUND 8u  /* of who does not: a power of two */
+
+struct ext4_store *ext4_store(struct ext4_node *n)
+{
+    return n->store;
+}
+
+static int move_all(struct ext4_node *n)
+{
+    for (struct page *p = n->pages; p; p = p->node_next) {
+        p->pins++; /* moving the others may have to evict some */
+        int error = p->valid ? page_to_store(p) : 0;
+        p->pins--;
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+int ext4_share(struct ext4_node *n, struct ext4_store *s)
+{
+    fiber_lock(&n->fs->lock);
+    int error = n->store ? -EBUSY : pages_write(n); /* so that every page may be dropped */
+    if (!error)
+        error = s->ops->reserve(s, n->size);
+    if (!error) {
+        n->store = s;
+        s->ops->resize(s, n->size);
+        error = move_all(n);
+        if (error) {
+            pages_drop(n, 0, UINT64_MAX);
+            n->store = NULL;
+        }
+    }
+    fiber_unlock(&n->fs->lock);
+    return error;
+}
+
+/* The page, and some that are likely to be wanted next. */
+static int fetch(struct ext4_node *n, uint64_t index, struct page **out)
+{
+    uint64_t pages = (n->size + PAGE_BYTES - 1) >> PAGE_SIZE_LOG;
+    if (!page_find(n, index)) {
+        bool on = index == n->fault_next || index == n->read_next;
+        uint64_t first = on ? index : index & ~(uint64_t)(AROUND - 1),
+                 end = first + (on ? AHEAD : AROUND);
+        end = end < pages ? end : pages;
+        page_read_ahead(n, first, (uint32_t)(end - first));
+        n->fault_next = end;
+    }
+    return page_get(n, index, out);
+}
+
+/* Space for all of the page that is in the file; the page is pinned. */
+static int make_room(struct ext4_node *n, struct page *p)
+{
+    struct ext4 *fs = n->fs;
+    uint64_t start = p->index << PAGE_SIZE_LOG;
+    uint64_t size = n->size - start < PAGE_BYTES ? n->size - start : PAGE_BYTES;
+    for (uint64_t done = 0; done < size;) {
+        int error = tx_begin(fs, DATA_CREDITS);
+        if (error)
+            return error;
+        int64_t got = data_ensure(n, start + done, size - done);
+        if (got > 0) {
+            page_dirty(p, (uint32_t)done, (uint32_t)got);
+            done += (uint64_t)got;
+        }
+        node_touch(n, true);
+        error = node_write(n);
+        error = tx_end(fs, error ? error : got < 0 ? (int)got : 0);
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+static int fault(struct ext4_node *n, uint64_t index, bool write)
+{
+    struct page *p;
+    if (!n->store || index >= (n->size + PAGE_BYTES - 1) >> PAGE_SIZE_LOG)
+        return -ENXIO;
+    int error = write ? data_writable(n) : 0;
+    if (!error && write)
+        error = data_prepare(n);
+    if (!error)
+        error = fetch(n, index, &p);
+    if (error)
+        return error;
+    if (write)
+        error = make_room(n, p);
+    if (write && !error) {
+        p->shared = true;
+        n->store->ops->allow(n->store, index);
+    }
+    page_put(p);
+    return error;
+}
+
+int ext4_fault(struct ext4_node *n, uint64_t index, bool write)
+{
+    fiber_lock(&n->fs->lock);
+    int error = fault(n, index, write);
+    fiber_unlock(&n->fs->lock);
+    return error;
+}
+
+uint32_t ext4_reclaim(struct ext4 *fs, uint32_t count)
+{
+    fiber_lock(&fs->lock);
+    uint32_t got = pages_evict(fs, count);
+    if (got < count && fs->dirty_nodes && !fs->broken) {
+        pages_write(fs->dirty_nodes);
+        got += pages_evict(fs, count - got);
+    }
+    fiber_unlock(&fs->lock);
+    return got;
+}
