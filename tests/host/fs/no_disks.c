@@ -2,6 +2,7 @@
 /* A machine without disks, for tests of the rest of the fs engine. */
 #include "../../../sysio/fs/devices.h"
 #include "../../../sysio/fs/fs.h"
+#include "../../../sysio/fs/pager.h"
 
 void disks_init(void) {}
 bool disks_mounted(void)
@@ -15,6 +16,11 @@ int disks_sync(void)
 }
 void disks_finish(void) {}
 void disks_finish_now(void) {}
+bool pager_event(struct motor_event *ev)
+{
+    (void)ev;
+    return false;
+}
 void devices_init(void) {}
 bool devices_interrupt(uint64_t badge)
 {
