@@ -6,6 +6,7 @@
  */
 #include "log.h"
 #include "process.h"
+#include "robust.h"
 #include "sched.h"
 #include "syscall.h"
 
@@ -101,6 +102,7 @@ int64_t sys_process_exec(motor_handle embryo, const struct motor_thread_start *s
         if (thread_killed()) {
             status = -MOTOR_EINTR;
         } else {
+            robust_owner_died(t);
             take_over(p, t, e, &s);
         }
         process_release(e);

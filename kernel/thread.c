@@ -10,6 +10,7 @@
 #include "handle.h"
 #include "log.h"
 #include "process.h"
+#include "robust.h"
 #include "sched.h"
 #include "signal.h"
 #include "syscall.h"
@@ -223,6 +224,7 @@ void thread_reap(struct thread *t)
 noreturn void thread_exit_current(void)
 {
     struct thread *t = this_cpu()->current;
+    robust_owner_died(t);
     sched_lock_acquire();
     uint32_t left = process_remove_thread(t->process, t);
     bool stopped = process_now_stopped(t->process);
@@ -250,11 +252,13 @@ bool thread_killed(void)
 int64_t sys_thread_exit(uint32_t *clear, void *unmap, size_t length)
 {
     struct thread *t = this_cpu()->current;
+    robust_owner_died(t);
     if (unmap && length) {
         aspace_unmap(t->aspace, (uint64_t)unmap, length);
     }
     if (t->tcb) {
         user_store32(&((struct motor_tcb *)t->tcb)->alive, 0);
+        t->tcb = 0;
     }
     if (clear && user_store32(clear, 0) == 0 && sys_futex_wake(clear, 1, 0) == 0) {
         sys_futex_wake(clear, 1, MOTOR_FUTEX_SHARED);

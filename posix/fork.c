@@ -69,7 +69,7 @@ static _Noreturn void child(void)
     struct px_fork_options options = child_options;
     forked(t);
     px_free(child_list);
-    t->robust_list = 0;
+    t->robust_list = t->tcb.robust_list = 0;
     t->clear_tid = options.clear_tid;
     if (options.child_tid) {
         px_store32(options.child_tid, t->tid);

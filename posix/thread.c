@@ -59,6 +59,7 @@ static void block_reset(struct px_thread *t)
     uint64_t end = ((uint64_t)t + 4095) & ~4095ull;
     memset(&t->work, 0, sizeof(*t) - offsetof(struct px_thread, work));
     t->tcb.pending = 0;
+    t->tcb.robust_list = 0;
     t->tcb.self = (uint64_t)t;
     t->tcb.busy = 1;
     t->tcb.alive = 1;
@@ -337,67 +338,6 @@ long px_sys_clone(unsigned long flags, void *stack, void *ptid, void *ctid, unsi
 
 /* ---- the end ---- */
 
-#define FUTEX_TID        0x3fffffffu
-#define FUTEX_OWNER_DIED 0x40000000u
-#define FUTEX_WAITERS    0x80000000u
-#define ROBUST_LIMIT     2048
-
-/* A mutex that this thread may hold: mark it as its dead owner's and wake a waiter. */
-static bool owner_died(const struct px_thread *t, uint64_t entry, int64_t offset, bool pending)
-{
-    uint32_t *word = (uint32_t *)((entry & ~1ull) + (uint64_t)offset), value;
-    if (((uint64_t)word & 3) || px_load32(word, &value) < 0) {
-        return false;
-    }
-    if (pending && !value) { /* it died between releasing the lock and waking */
-        px_wake(word, 1, PX_WAIT_SHARED);
-        px_wake(word, 1, 0);
-        return true;
-    }
-    while ((value & FUTEX_TID) == t->tid) {
-        uint32_t before = value;
-        long done = px_cas32(word, &value, (before & FUTEX_WAITERS) | FUTEX_OWNER_DIED);
-        if (done < 0) {
-            return false;
-        }
-        if (done) {
-            if (before & FUTEX_WAITERS) {
-                px_wake(word, 1, PX_WAIT_SHARED);
-                px_wake(word, 1, 0);
-            }
-            break;
-        }
-    }
-    return true;
-}
-
-static void walk_robust_list(struct px_thread *t)
-{
-    struct {
-        uint64_t next;
-        int64_t offset;
-        uint64_t pending;
-    } head;
-    if (!t->robust_list || px_copy_in(&head, (void *)t->robust_list, sizeof(head)) < 0) {
-        return;
-    }
-    uint64_t entry = head.next;
-    for (int i = 0; i < ROBUST_LIMIT && (entry & ~1ull) != t->robust_list; i++) {
-        uint64_t next;
-        bool readable = px_copy_in(&next, (void *)(entry & ~1ull), 8) == 0;
-        if (entry != head.pending && !owner_died(t, entry, head.offset, false)) {
-            break;
-        }
-        if (!readable) {
-            break;
-        }
-        entry = next;
-    }
-    if (head.pending) {
-        owner_died(t, head.pending, head.offset, true);
-    }
-}
-
 static _Noreturn void thread_end(int status, void *unmap, size_t length)
 {
     struct px_thread *t = px_self();
@@ -406,7 +346,6 @@ static _Noreturn void thread_end(int status, void *unmap, size_t length)
     if (p->vfork) {
         px_vfork_end((uint32_t)(status & 255) << 8);
     }
-    walk_robust_list(t);
     px_lock(&p->signals->lock);
     if (p->threads->count == 1) {
         px_unlock(&p->signals->lock);
@@ -464,7 +403,11 @@ long px_sys_set_robust_list(void *head, size_t length)
     if (length != 24) {
         return -EINVAL;
     }
-    px_self()->robust_list = (uint64_t)head;
+    struct px_thread *t = px_self();
+    t->robust_list = (uint64_t)head;
+    if (!t->process->vfork) { /* the thread's own goes on being its parent's */
+        t->tcb.robust_list = (uint64_t)head;
+    }
     return 0;
 }
 

@@ -164,6 +164,8 @@ int64_t copy_to_user(void *user_dst, const void *src, size_t n);
 int64_t copy_string_from_user(char *dst, const char *user_src, size_t size);
 int64_t user_load32(const uint32_t *user, uint32_t *value);
 int64_t user_store32(uint32_t *user, uint32_t value);
+/* *expected becomes what was there: the exchange was done if that is what it was before. */
+int64_t user_cas32(uint32_t *user, uint32_t *expected, uint32_t desired);
 
 /* ---- what arch/x86_64 calls ---- */
 

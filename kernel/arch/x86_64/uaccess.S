@@ -149,6 +149,23 @@ store_end:
     ret
     FIXUP store_begin, store_end, user_fault
 
+/* int64_t user_cas32(uint32_t *word, uint32_t *expected, uint32_t desired) */
+    .globl user_cas32
+user_cas32:
+    movq %rdx, %r8
+    movl $4, %edx
+    CHECK_RANGE %rdi, %rdx
+    movl (%rsi), %eax
+    OPEN_USER
+cas_begin:
+    lock cmpxchgl %r8d, (%rdi)
+cas_end:
+    CLOSE_USER
+    movl %eax, (%rsi)
+    xorl %eax, %eax
+    ret
+    FIXUP cas_begin, cas_end, user_fault
+
 /* void *memcpy(void *, const void *, size_t), memmove, memset, int memcmp, page_zero, page_copy */
     .globl memcpy, memmove, memset, memcmp, page_zero, page_copy
 memmove:

@@ -10,9 +10,9 @@
  * Endpoint and gate. A server receives on an endpoint. It mints gates, each with a 64-bit badge,
  * and gives gate handles to clients; each message arrives with the badge of the gate it was sent
  * through. When the last handle to a gate goes (closed, or its holder died), the server receives
- * MOTOR_EVENT_CLOSED with the badge. A gate also carries notifications: a post marks the gate
- * pending; the server receives one MOTOR_EVENT_NOTIFY with the badge however many posts there were.
- * Interrupts and exits notify a gate bound to them.
+ * MOTOR_EVENT_CLOSED with the badge, before any call that comes later. A gate also carries
+ * notifications: a post marks the gate pending; the server receives one MOTOR_EVENT_NOTIFY with the
+ * badge however many posts there were. Interrupts and exits notify a gate bound to them.
  */
 #ifndef MOTOR_ABI_H
 #define MOTOR_ABI_H
@@ -116,6 +116,12 @@ enum motor_error {
 /* nobody writes the pages of a range any more (at most 64) without asking again */
 #define MOTOR_VMO_CLEAN     10u
 #define MOTOR_VMO_USERS     11u /* result: mappings and handles, but for the pager's own */
+#define MOTOR_VMO_MAPPINGS  12u /* result: how many mappings there are, in all processes */
+/*
+ * for good: no call writes to it, and nobody maps it so that he could. length 0: who has it mapped
+ * goes on; 1: EBUSY if somebody has it mapped shared and may write
+ */
+#define MOTOR_VMO_SEAL      13u
 
 /*
  * Pagers. Whoever touches an absent page of a paged object calls its gate, and touches it again
@@ -216,12 +222,17 @@ struct motor_tcb {
      * free
      */
     uint32_t alive;
-    /* [U] what /proc shows of the thread; the kernel does not look */
+    /* [U] its name in the words of locks, and for /proc */
     uint32_t tid;
+    /* [U] what /proc shows of the thread; the kernel does not look */
     char name[16];
     int32_t nice;
     uint32_t reserved0;
-    uint64_t reserved;
+    /*
+     * [U] address of a list as of set_robust_list(2), 0: none. When the thread ends, or its process
+     * execs, the kernel marks the locks there whose word has its tid as their dead owner's
+     */
+    uint64_t robust_list;
     struct motor_context context; /* [K] where the upcall interrupted; at offset 64 */
     struct motor_fault fault;     /* [K] */
 };

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KERNEL_ROBUST_H
+#define KERNEL_ROBUST_H
+
+struct thread;
+
+/*
+ * This thread ends, or leaves its address space: its robust locks go to others. No lock held; its
+ * address space is still the current one.
+ */
+void robust_owner_died(struct thread *t);
+
+#endif
