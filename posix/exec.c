@@ -318,6 +318,7 @@ static long choose_handles(struct exec *x, motor_handle cwd)
     keep(x, p->net);
     keep(x, p->tty);
     keep(x, p->trace);
+    keep(x, p->presence);
     keep(x, p->start->runtime);
     keep(x, cwd);
     keep(x, x->file);
@@ -382,6 +383,7 @@ static long fill_start(struct exec *x, motor_handle cwd)
         .subreaper = p->attributes.subreaper,
         .death_signal = p->attributes.death_signal,
         .timer_slack = p->attributes.timer_slack,
+        .presence = p->presence,
     };
     memcpy(s.rlimit, p->limit, sizeof(s.rlimit));
     s.alarm[0] = px_alarm_left(p, &s.alarm[1]);
@@ -456,6 +458,7 @@ static long begin(struct exec *x)
     }
     motor_process_set((motor_handle)embryo, MOTOR_PSET_NAME,
                       (uint64_t)last_part((const char *)x->block + x->path));
+    px_fd_cloexec_unlock();
     return p->vfork ? start_child(x, &start) : replace(x, &start);
 }
 

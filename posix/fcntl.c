@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* fcntl and locks. */
-#include "file.h"
+/* fcntl. */
+#include "filelock.h"
 
 #define CHANGEABLE (O_APPEND | O_ASYNC | O_NONBLOCK | O_NOATIME | O_DIRECT)
 
@@ -27,33 +27,7 @@ static long pipe_size(struct px_file *f, unsigned long size)
     return f->kind == PX_PIPE ? px_call(f->handle, &msg) : -EBADF;
 }
 
-/*
- * Record locks belong to processes, and until there is a second one nobody can hold one that is in
- * our way. What is asked is checked as Linux does. The next issue's processes bring IO_LOCK.
- */
-static long record_lock(struct px_file *f, int command, void *user)
-{
-    struct linux_flock l;
-    if (px_copy_in(&l, user, sizeof l) < 0)
-        return -EFAULT;
-    if (l.whence < SEEK_SET || l.whence > SEEK_END || l.type < F_RDLCK || l.type > F_UNLCK)
-        return -EINVAL;
-    if (l.whence == SEEK_SET && (l.start < 0 || (l.length < 0 && l.start + l.length < 0)))
-        return -EINVAL;
-    if (f->kind != PX_FILE)
-        return -EINVAL;
-    if (command == F_GETLK || command == F_OFD_GETLK) {
-        if (l.type == F_UNLCK)
-            return -EINVAL;
-        l.type = F_UNLCK;
-        return px_copy_out(user, &l, sizeof l.type);
-    }
-    if ((l.type == F_RDLCK && !px_may_read(f)) || (l.type == F_WRLCK && !px_may_write(f)))
-        return -EBADF;
-    return 0;
-}
-
-static long control(struct px_file *f, int command, unsigned long argument)
+static long control(int fd, struct px_file *f, int command, unsigned long argument)
 {
     switch (command) {
     case F_GETFL:
@@ -63,11 +37,10 @@ static long control(struct px_file *f, int command, unsigned long argument)
     case F_GETLK:
     case F_SETLK:
     case F_SETLKW:
-        return record_lock(f, command, (void *)argument);
-    case F_OFD_GETLK: /* two descriptions of one process may collide: not without a lock table */
+    case F_OFD_GETLK:
     case F_OFD_SETLK:
     case F_OFD_SETLKW:
-        return -ENOLCK;
+        return px_record_lock(fd, f, command, (void *)argument);
     case F_SETOWN: /* who gets SIGIO; remembered where none is ever sent */
         __atomic_store_n(&f->desc->owner, (int)argument, __ATOMIC_RELAXED);
         return changed_async(f);
@@ -111,19 +84,7 @@ long px_sys_fcntl(int fd, int command, unsigned long argument)
     if (!f)
         return -EBADF;
     long result =
-        px_flags(f) & O_PATH && command != F_GETFL ? -EBADF : control(f, command, argument);
+        px_flags(f) & O_PATH && command != F_GETFL ? -EBADF : control(fd, f, command, argument);
     px_file_put(f);
     return result;
-}
-
-long px_sys_flock(int fd, int operation)
-{
-    int what = operation & ~LOCK_NB;
-    struct px_file *f = px_fd_get_io(fd);
-    if (!f)
-        return -EBADF;
-    px_file_put(f);
-    if (what != LOCK_SH && what != LOCK_EX && what != LOCK_UN)
-        return -EINVAL;
-    return what == LOCK_UN ? 0 : -ENOLCK;
 }

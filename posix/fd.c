@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The descriptor table, and the life of files and descriptions. See fd.h. */
 #include "fd.h"
-#include "file.h"
+#include "filelock.h"
 #include "names.h"
 #include "socket.h"
 #include "stream.h"
@@ -300,6 +300,7 @@ static long close_entry(unsigned fd)
     px_unlock(&t->lock);
     if (!f)
         return -EBADF;
+    px_record_locks_close(f);
     px_file_put(f);
     return 0;
 }
@@ -364,8 +365,10 @@ static long dup_to(int fd, int to, bool cloexec)
     mark(t, (uint32_t)to, true);
     __atomic_store_n(&t->table[to], (uint64_t)f | (cloexec ? CLOEXEC : 0), __ATOMIC_RELEASE);
     px_unlock(&t->lock);
-    if (old)
+    if (old) {
+        px_record_locks_close(old);
         px_file_put(old);
+    }
     return to;
 }
 
@@ -500,6 +503,17 @@ uint32_t px_fd_records(struct motor_start_fd *to, uint32_t max)
         px_file_put(f);
     }
     return n;
+}
+
+void px_fd_cloexec_unlock(void)
+{
+    for (int fd = 0; px_proc()->presence && (fd = px_fd_next(fd)) >= 0; fd++) {
+        struct px_file *f = px_fd_cloexec_get(fd) > 0 ? px_fd_get(fd) : NULL;
+        if (!f)
+            continue;
+        px_record_locks_close(f);
+        px_file_put(f);
+    }
 }
 
 static struct px_files *table_new(struct px_file_pool *pool)

@@ -192,6 +192,8 @@ static inline struct px_file_pool *px_file_pool(void)
  * others are missing. Records hold handles of this process, and no references.
  */
 uint32_t px_fd_records(struct motor_start_fd *to, uint32_t max);
+/* And of those that exec closes: the process's record locks go. */
+void px_fd_cloexec_unlock(void);
 
 /*
  * fork. [px_files.lock] The handles of all descriptors to `keep` (NULL: count only; at most max),

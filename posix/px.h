@@ -166,6 +166,7 @@ struct px_attributes { /* prctl() */
 
 struct px_process {
     motor_handle root, net, tty, exec, trace; /* root: fs "/" */
+    motor_handle presence;                    /* [atomic] 0: see px_presence() */
     const struct motor_start *start;
     /* a child between vfork and exec: it runs on its parent's thread, in its parent's memory */
     struct px_vfork *vfork;

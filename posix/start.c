@@ -300,6 +300,7 @@ static void take_block(struct px_process *p, const struct motor_start *s)
     p->tty = s->tty;
     p->exec = s->exec;
     p->trace = s->trace;
+    p->presence = s->presence;
     p->pid = s->pid;
     p->uid = s->uid;
     p->euid = p->suid = s->euid;

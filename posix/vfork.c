@@ -72,6 +72,7 @@ static struct px_vfork *child_new(struct px_process *parent)
     *c = *parent;
     c->limits.word = c->groups.lock.word = 0;
     c->attributes.subreaper = c->attributes.death_signal = 0;
+    c->presence = 0;
     c->vfork = v;
     v->parent = parent;
     c->files = px_files_copy(parent);
@@ -183,6 +184,8 @@ _Noreturn void px_vfork_return(void)
     back_to_parent(t, v);
     v->process.files = NULL;
     motor_handle_close(v->embryo);
+    if (v->process.presence)
+        motor_handle_close(v->process.presence);
     drop(v);
     t->work |= PX_WORK_SIGNAL;
     t->work &= ~PX_WORK_RESTORE;

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The fs engine's messages. Each IO_* call is decoded here (handle, path, words), then done by
- * vfs.c or by the inode's file system. All calls are answered at once: nothing in memory waits.
+ * vfs.c or by the inode's file system. All calls but those that wait for a lock are answered at
+ * once.
  */
 #include "../base/fiber.h"
 #include "../local/local.h"
 #include "data.h"
 #include "devices.h"
 #include "pager.h"
+#include "presence.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -92,8 +94,6 @@ static struct file *second_file(struct request *q)
 }
 
 /* ---- the calls; each returns its status, or NO_REPLY when it has answered ---- */
-
-#define NO_REPLY INT64_MIN
 
 static int64_t call_open(struct request *q)
 {
@@ -747,6 +747,16 @@ static int64_t call_copy(struct request *q)
     return length ? to->inode->ops->copy(q->file->inode, w[0], to->inode, w[1], length) : 0;
 }
 
+static int64_t call_lock(struct request *q)
+{
+    return lock_call(q->file, presence_of(second_file(q)), q->ev);
+}
+
+static int64_t call_presence(struct request *q)
+{
+    return presence_call(q->ev);
+}
+
 static int64_t (*const calls[])(struct request *) = {
     [IO_OPEN] = call_open,
     [IO_STAT] = call_stat,
@@ -778,6 +788,8 @@ static int64_t (*const calls[])(struct request *) = {
     [IO_EXEC] = call_exec,
     [IO_SEEK] = call_seek,
     [IO_RENDEZVOUS] = call_rendezvous,
+    [IO_LOCK] = call_lock,
+    [IO_PRESENCE] = call_presence,
 };
 
 /* Not an index of the table of badges: see badge_add(). */
@@ -800,6 +812,8 @@ static void fs_message(struct motor_event *ev)
         file_free(file);
         hot_publish();
     }
+    if (ev->kind == MOTOR_EVENT_CANCEL)
+        locks_cancel(ev->token);
     if (ev->kind != MOTOR_EVENT_CALL)
         return;
     int64_t status = -ENOSYS;
@@ -961,6 +975,7 @@ bool fs_init(const void *bundle, uint64_t bundle_size, motor_handle bundle_vmo)
     data_bundle = bundle_vmo;
     bundle_bytes = bundle;
     tmpfs_limits(memory.total / 2, memory.total / 8192 + 1024);
+    locks_init(memory.total);
     devices_init();
     if (!mount_root(bundle, bundle_size))
         return false;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Open-file objects: a gate each, and what reading, writing and listing needs. */
 #include "../local/local.h"
-#include "fs.h"
+#include "lock.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -87,6 +87,7 @@ void file_free(struct file *file)
 {
     if (file->inode->ops->close)
         file->inode->ops->close(file);
+    locks_file_closed(file);
     badge_remove(&fs_engine.badges, file->badge);
     if (file_is_writable(file)) {
         hot_write_end(file);

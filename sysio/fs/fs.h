@@ -151,9 +151,12 @@ struct inode {
     uint32_t mode, nlink, uid, gid;
     struct timespec atime, mtime, ctime, btime;
     struct mount *mounted_here;
-    uint64_t rendezvous; /* the number of it as a FIFO or socket; 0: it has none yet */
-    struct hot *hot;     /* NULL: nobody reads its attributes from memory */
-    uint32_t writers;    /* struct files that may write it */
+    uint64_t rendezvous;      /* the number of it as a FIFO or socket; 0: it has none yet */
+    struct hot *hot;          /* NULL: nobody reads its attributes from memory */
+    uint32_t writers;         /* struct files that may write it */
+    struct hot *hot;          /* NULL: nobody reads its attributes from memory */
+    uint32_t writers;         /* struct files that may write it */
+    struct file_locks *locks; /* NULL: there are none */
     /*
      * A name of it, for paths: kept by file systems that can. A directory's only name. Removed:
      * name stays, linked is false.
@@ -174,18 +177,30 @@ static inline void inode_put(struct inode *inode)
         inode->ops->release(inode);
 }
 
+/* What an owner of locks holds and waits for (lock.h); zero at first. */
+struct lock_set {
+    struct lock *held, *wanted;
+    uint32_t count;
+    uint32_t seen; /* by the search of this number, for a deadlock */
+    struct lock_set *to_see;
+};
+
 /* An open-file object: what a gate's badge leads to. */
 struct file {
     struct inode *inode;
     /* Linux O_*: access mode, O_APPEND, O_PATH, O_NOATIME, O_DIRECTORY; FILE_EXEC */
     uint32_t flags;
     uint64_t badge;
-    uint64_t offset;    /* of those who share it: see IO_AT_SHARED */
+    uint64_t offset; /* of those who share it: see IO_AT_SHARED */
+    struct lock_set locks;
     void *private_data; /* of the file system; freed by its close */
 };
 #define FILE_EXEC (1u << 31) /* opened by IO_EXEC: may be read and mapped for execution */
 bool file_is_readable(const struct file *f);
 bool file_is_writable(const struct file *f);
+
+/* A call's status when it has been answered, or will be later. */
+#define NO_REPLY INT64_MIN
 
 /*
  * An error of walks and opens that is none: the path led to descriptor n of the caller itself; see

@@ -98,7 +98,7 @@
  * absolute path of the object, no NUL; status: length
  */
 #define IO_PATH      24u
-#define IO_LOCK      25u /* reserved: flock and record locks */
+#define IO_LOCK      25u /* flock and record locks: see below */
 /*
  * copy_file_range: w0 offset here, w1 offset there, w2 length; handle[0]: the target -> status:
  * bytes
@@ -130,6 +130,31 @@
  */
 #define IO_HOT       29u
 #define IO_HOT_WRITE 1u
+
+/*
+ * IO_LOCK: flock and record locks. w0 IO_LOCK_* kind, | IO_LOCK_WAIT or IO_LOCK_TEST; w1 F_RDLCK,
+ * F_WRLCK or F_UNLCK; of records: w2 where l_start counts from (IO_LOCK_FROM_END: the file's end),
+ * w3 l_start, w4 l_len. IO_LOCK_PROCESS and IO_LOCK_CLOSE: handle[0]: the caller's presence
+ * (IO_PRESENCE). -EAGAIN: another has a lock there; with WAIT the answer comes when it can be had.
+ * TEST (records):
+ * -> w0: F_UNLCK, or the type of a lock that is in the way, w1 its start, w2 its length (0: to the
+ * end), w3: the owner's pid (~0: an open file)
+ */
+#define IO_LOCK_KIND      7u
+#define IO_LOCK_PROCESS   0u /* fcntl's record locks: they end with the process, or at CLOSE */
+#define IO_LOCK_OPEN_FILE 1u /* open-file-description locks: they end with the last handle */
+#define IO_LOCK_CLOSE     2u /* the process closes a descriptor: its locks of this file go */
+#define IO_LOCK_WHOLE     3u /* flock */
+#define IO_LOCK_WAIT      8u
+#define IO_LOCK_TEST      16u
+#define IO_LOCK_FROM_END  (~0ull)
+
+/*
+ * On any gate of the fs engine -> handle[0]: the presence of the caller, or of the process that
+ * handle[0] names (one between vfork and exec): what it asks to be kept for it with this gate ends
+ * when the last handle to it goes. It is kept over exec, and not given to a forked child.
+ */
+#define IO_PRESENCE 40u
 
 /*
  * A status of IO_OWN_FD + n, from any call with a path: the path led to /proc/self/fd/n (also by

@@ -7,7 +7,7 @@
  *   status.c       texts of a process or a thread
  *   memory.c       its mappings and strings
  *   descriptors.c  fd, fdinfo, and the links to files
- *   system.c counters.c net.c   texts of the system
+ *   system.c counters.c locks.c net.c   texts of the system
  *
  * Labels, times, threads, mappings and the objects behind handles come from the kernel, so a
  * process cannot forge them. Strings and tables come from the process's memory, by addresses that
@@ -88,7 +88,7 @@ void text_fdinfo(struct text *t, const struct process *p, uint32_t fd);
 typedef void system_text(struct text *t);
 system_text text_meminfo, text_cpuinfo, text_uptime, text_loadavg, text_system_stat, text_vmstat;
 system_text text_counters, text_resolv_conf, text_uuid, text_boot_id, text_kernel_cmdline;
-system_text text_mounts, text_mountinfo;
+system_text text_mounts, text_mountinfo, text_locks;
 system_text text_tcp, text_tcp6, text_udp, text_udp6, text_unix, text_dev, text_route, text_snmp,
     text_arp, text_if_inet6;
 

@@ -89,6 +89,7 @@ static const struct row rows[] = {
     TEXT(ROOT, "stat", text_system_stat),
     TEXT(ROOT, "vmstat", text_vmstat),
     TEXT(ROOT, "mounts", text_mounts),
+    TEXT(ROOT, "locks", text_locks),
     TEXT(ROOT, "cmdline", text_kernel_cmdline),
     FIXED(ROOT, "version", "Linux version 6.1.0-motor (Motor) #1 Motor\n"),
     FIXED(ROOT, "filesystems", "nodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tdevpts\nnodev\tproc\n"),
