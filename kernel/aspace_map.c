@@ -3,6 +3,7 @@
  * Mappings come into being: where they are placed, and with what rights.
  */
 #include "aspace_impl.h"
+#include "vmo_impl.h"
 
 #define REGION_FLAGS \
     (MOTOR_PROT_MASK | MOTOR_MAP_PRIVATE | MOTOR_MAP_NOFORK | MOTOR_MAP_WIPEFORK | MOTOR_MAP_PAGER)
@@ -80,6 +81,9 @@ int64_t aspace_map(struct aspace *as, struct vmo *v, uint64_t offset, uint64_t a
                    uint64_t length, uint32_t flags, uint32_t max_prot)
 {
     length = page_round_up(length);
+    if (v && v->seal && !(flags & MOTOR_MAP_PRIVATE)) {
+        max_prot &= ~MOTOR_PROT_WRITE;
+    }
     int64_t status = check_map(v, offset, address, length, flags, max_prot);
     if (status < 0) {
         return status;

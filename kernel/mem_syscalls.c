@@ -136,6 +136,7 @@ static uint32_t right_for(uint32_t op)
     case MOTOR_VMO_ALLOW:
     case MOTOR_VMO_CLEAN:
     case MOTOR_VMO_USERS:
+    case MOTOR_VMO_SEAL:
         return MOTOR_RIGHT_MANAGE;
     case MOTOR_VMO_COMMIT:
     case MOTOR_VMO_WRITE:
@@ -181,6 +182,10 @@ static int64_t control(struct vmo *v, uint32_t op, uint64_t offset, uint64_t len
         return vmo_clean(v, offset, length);
     case MOTOR_VMO_USERS:
         return vmo_users(v);
+    case MOTOR_VMO_MAPPINGS:
+        return (int64_t)vmo_mappings(v);
+    case MOTOR_VMO_SEAL:
+        return vmo_seal(v, length);
     default:
         return -MOTOR_EINVAL;
     }

@@ -87,6 +87,9 @@ struct region *region_alloc(struct aspace *as, struct vmo *v, uint64_t offset, u
 
 void region_free(struct region *r)
 {
+    if (r->vmo && r->last) {
+        vmo_unmapped(r->vmo);
+    }
     if (r->vmo) {
         if (r->vmo->kind == VMO_PAGED) {
             vmo_paged_unused(r->vmo);
@@ -99,10 +102,7 @@ void region_free(struct region *r)
 void region_link(struct region *r)
 {
     if (r->vmo) {
-        spin_lock(&r->vmo->lock);
-        list_append(r->vmo->mappings.next, &r->vmo_link);
-        vmo_paged_use(r->vmo, r, true);
-        spin_unlock(&r->vmo->lock);
+        vmo_mapping_add(r->vmo, r);
     }
 }
 
@@ -121,12 +121,7 @@ void region_remove(struct aspace *as, struct region *r)
     tree_remove(&as->regions, &r->node);
     as->region_count--;
     if (r->vmo) {
-        spin_lock(&r->vmo->lock);
-        if (!list_empty(&r->vmo_link)) { /* else a fork has not come to it yet */
-            list_remove(&r->vmo_link);
-            vmo_paged_use(r->vmo, r, false);
-        }
-        spin_unlock(&r->vmo->lock);
+        vmo_mapping_remove(r->vmo, r);
     }
 }
 

@@ -17,8 +17,9 @@ struct region {
     struct vmo *vmo;       /* immutable; NULL: anonymous. Referenced */
     uint64_t offset;       /* immutable: in vmo, of start */
     uint32_t flags;        /* [as->lock] MOTOR_PROT_*, MOTOR_MAP_PRIVATE, _NOFORK, _WIPEFORK */
-    uint32_t max_prot;     /* immutable */
+    uint32_t max_prot;     /* immutable once it is in its object's list */
     struct list vmo_link;  /* [vmo->lock] */
+    bool last;             /* it was its object's last mapping, when it was removed */
     uint64_t visited;      /* [vmo->lock] epoch of the last removal that came by */
     uint64_t fault_next;   /* [as->lock] where a sequential toucher faults next */
     uint8_t batch;         /* [as->lock] pages to populate then */

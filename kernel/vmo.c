@@ -12,6 +12,7 @@
  * and no longer change.
  */
 #include "aspace_impl.h"
+#include "endpoint.h"
 #include "frame.h"
 #include "log.h"
 #include "sched.h"
@@ -263,6 +264,59 @@ int64_t vmo_commit(struct vmo *v, uint64_t offset, uint64_t length)
     return 0;
 }
 
+/* ---- mappings ---- */
+
+static bool may_write(const struct region *r)
+{
+    return (r->max_prot & MOTOR_PROT_WRITE) && !(r->flags & MOTOR_MAP_PRIVATE);
+}
+
+void vmo_mapping_add(struct vmo *v, struct region *r)
+{
+    spin_lock(&v->lock);
+    if (v->seal == SEAL_ALL && may_write(r)) { /* sealed since it was asked for */
+        r->max_prot &= ~MOTOR_PROT_WRITE;
+        r->flags &= ~MOTOR_PROT_WRITE;
+    }
+    list_append(v->mappings.next, &r->vmo_link);
+    v->mapped++;
+    v->writable += may_write(r);
+    vmo_paged_use(v, r, true);
+    spin_unlock(&v->lock);
+}
+
+void vmo_mapping_remove(struct vmo *v, struct region *r)
+{
+    spin_lock(&v->lock);
+    if (!list_empty(&r->vmo_link)) { /* else a fork failed before it came to it */
+        list_remove(&r->vmo_link);
+        v->writable -= may_write(r);
+        vmo_paged_use(v, r, false);
+        r->last = --v->mapped == 0;
+    }
+    spin_unlock(&v->lock);
+}
+
+uint32_t vmo_mappings(struct vmo *v)
+{
+    return __atomic_load_n(&v->mapped, __ATOMIC_RELAXED);
+}
+
+int64_t vmo_seal(struct vmo *v, bool all)
+{
+    int64_t status = 0;
+    spin_lock(&v->lock);
+    if (all && v->writable) {
+        status = -MOTOR_EBUSY;
+    } else if (all) {
+        v->seal = SEAL_ALL;
+    } else if (v->seal == SEAL_NONE) {
+        v->seal = SEAL_NEW;
+    }
+    spin_unlock(&v->lock);
+    return status;
+}
+
 /* ---- removal ---- */
 
 void vmo_mapping_visited(struct vmo *v, struct region *r, uint64_t epoch)
@@ -373,7 +427,8 @@ int64_t vmo_resize(struct vmo *v, uint64_t size)
     /* what lies behind the end in its last page reads as zero if the object grows again */
     if (size % PAGE_SIZE) {
         int64_t status = 0;
-        uint64_t page = vmo_present(v, size) ? vmo_page_ref(v, size, true, &status) : 0;
+        uint64_t last = size & ~(PAGE_SIZE - 1);
+        uint64_t page = vmo_present(v, last) ? vmo_page_ref(v, last, true, &status) : 0;
         if (page) {
             __builtin_memset((char *)phys_to_virt(page) + size % PAGE_SIZE, 0,
                              PAGE_SIZE - size % PAGE_SIZE);
@@ -405,6 +460,9 @@ void vmo_destroy(struct object *o)
         object_handle_put((struct object *)v->pager);
     }
     account_put(v->account);
+    if (v->watcher) {
+        object_put(&v->watcher->object);
+    }
     kfree(v);
 }
 
@@ -433,6 +491,9 @@ static int64_t read_page(struct vmo *v, uint64_t offset, void *to, uint64_t n)
 static int64_t write_page(struct vmo *v, uint64_t offset, const void *from, uint64_t n)
 {
     int64_t status = 0;
+    if (v->seal) {
+        return -MOTOR_EACCESS;
+    }
     uint64_t page = v->kind == VMO_DEVICE ? 0 : vmo_page_ref(v, offset, true, &status);
     if (!page) {
         return status ? status : -MOTOR_EINVAL;

@@ -22,13 +22,20 @@ int64_t vmo_clone(struct vmo *parent, uint64_t offset, uint64_t size, struct vmo
 /* its pages are paid by an account from now on; before others know it. ENOMEM: over the limit */
 int64_t vmo_charge_to(struct vmo *v, struct account *a);
 uint64_t vmo_size(struct vmo *v);
+uint32_t vmo_mappings(struct vmo *v); /* how many there are */
+/*
+ * Nobody writes to it from now on; all false: who has it mapped still may. EBUSY: somebody has it
+ * mapped so that he could.
+ */
+int64_t vmo_seal(struct vmo *v, bool all);
 int64_t vmo_resize(struct vmo *v, uint64_t size);
 int64_t vmo_decommit(struct vmo *v, uint64_t offset, uint64_t length);
 int64_t vmo_commit(struct vmo *v, uint64_t offset, uint64_t length);
 uint64_t vmo_committed(struct vmo *v);
-/* Of paged objects: see vmo_paged.c and MOTOR_VMO_*. */
 struct gate;
+/* g becomes a paged object's pager; of others: it is notified when the last mapping goes. EEXIST */
 int64_t vmo_bind(struct vmo *v, struct gate *g);
+/* Of paged objects: see vmo_paged.c and MOTOR_VMO_*. */
 int64_t vmo_supply(struct vmo *v, uint64_t offset, uint64_t length, const void *user);
 int64_t vmo_allow(struct vmo *v, uint64_t offset);
 int64_t vmo_clean(struct vmo *v, uint64_t offset, uint64_t length);

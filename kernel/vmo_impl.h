@@ -19,6 +19,12 @@ enum vmo_kind {
     VMO_PAGED,     /* absent pages are its pager's to bring: see vmo_paged.c */
 };
 
+enum vmo_seal {
+    SEAL_NONE,
+    SEAL_NEW, /* nobody else may write: no new shared mapping with write, no write by calls */
+    SEAL_ALL, /* nobody may */
+};
+
 struct vmo {
     struct object object;
     struct spinlock lock;
@@ -28,6 +34,7 @@ struct vmo {
     bool uncached;          /* immutable */
     bool removing;          /* [lock] somebody goes through the mappings */
     bool pinned;            /* [lock] a driver knows addresses of pages */
+    uint8_t seal;           /* [lock] enum vmo_seal; only ever stronger */
     uint64_t size;          /* [lock] bytes */
     struct vmo *parent;     /* immutable, referenced */
     uint64_t parent_offset; /* immutable */
@@ -39,7 +46,11 @@ struct vmo {
         *account; /* pays for them; immutable once others know the object; NULL: nobody */
     /* [lock] struct region.vmo_link; those that the last removal has visited at the end */
     struct list mappings;
-    uint64_t epoch;     /* [lock] of removals, see region.visited */
+    uint64_t epoch;    /* [lock] of removals, see region.visited */
+    uint32_t mapped;   /* [lock] how many mappings there are */
+    uint32_t writable; /* [lock] of these: shared, and writable or could be made so */
+    struct gate
+        *watcher; /* [sched_lock] notified when the last mapping goes; referenced, or NULL */
     struct gate *pager; /* of VMO_PAGED: who is asked, with a handle count; immutable once bound */
     uint64_t used_by;   /* [lock] of VMO_PAGED: mappings, but for the pager's own */
 };
@@ -71,6 +82,13 @@ void vmo_paged_unused(struct vmo *v);
 uint64_t vmo_commit_page(struct vmo *v, uint64_t offset, uint64_t shown, int64_t *status);
 /* Pages [first, last) leave every mapping. No lock held. */
 void vmo_unmap_everywhere(struct vmo *v, uint64_t first, uint64_t last);
+
+/* A mapping comes and goes. [its address space's lock] */
+void vmo_mapping_add(struct vmo *v, struct region *r);
+void vmo_mapping_remove(struct vmo *v, struct region *r);
+/* a gate that is notified when the last mapping goes */
+int64_t vmo_watch(struct vmo *v, struct gate *g);
+void vmo_unmapped(struct vmo *v); /* it was the last one: tells the watcher. No lock held */
 
 /* A removal has come by a mapping. [its address space's lock] */
 void vmo_mapping_visited(struct vmo *v, struct region *r, uint64_t epoch);

@@ -37,7 +37,7 @@ int64_t vmo_bind(struct vmo *v, struct gate *g)
 {
     struct gate *none = NULL;
     if (v->kind != VMO_PAGED) {
-        return -MOTOR_ETYPE;
+        return vmo_watch(v, g);
     }
     object_handle_get(&g->object);
     if (__atomic_compare_exchange_n(&v->pager, &none, g, false, __ATOMIC_RELEASE,

@@ -139,6 +139,11 @@ void host_init(uint64_t bytes)
     arch_kernel_root = __real_frame_alloc_zeroed();
 }
 
+void vmo_unmapped(struct vmo *v)
+{
+    (void)v; /* nobody watches */
+}
+
 void sched_preempt_point(void)
 {
     static bool inside;
