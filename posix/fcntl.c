@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* fcntl. */
 #include "filelock.h"
+#include "memfd.h"
 
 #define CHANGEABLE (O_APPEND | O_ASYNC | O_NONBLOCK | O_NOATIME | O_DIRECT)
 
@@ -57,10 +58,11 @@ static long control(int fd, struct px_file *f, int command, unsigned long argume
         return argument > INT32_MAX ? -EINVAL : pipe_size(f, PX_MAX((uint32_t)argument, 1u));
     case F_GETPIPE_SZ:
         return pipe_size(f, 0);
-    case F_SETLEASE:
-    case F_GETLEASE:
     case F_ADD_SEALS:
     case F_GET_SEALS:
+        return px_seal(f, command == F_ADD_SEALS, argument);
+    case F_SETLEASE:
+    case F_GETLEASE:
     default:
         return -EINVAL;
     }

@@ -507,6 +507,7 @@ long px_file_object(int fd, int prot, int flags, uint64_t *base, uint64_t *size)
     else if (f->kind == PX_FILE) {
         msg.word[0] = (uint64_t)(shared_write ? PROT_READ | PROT_WRITE | (prot & PROT_EXEC)
                                               : (prot & PROT_EXEC) | PROT_READ);
+        msg.word[1] = (flags & MAP_TYPE) != MAP_PRIVATE && !(px_flags(f) & O_APPEND);
         result = px_call(f->handle, &msg);
     }
     px_file_put(f);

@@ -203,6 +203,7 @@ uint64_t px_timespec_ns(const struct px_timespec *t); /* saturates below MOTOR_N
 struct px_memory {
     struct px_mutex lock;
     uint64_t brk_start, brk, brk_mapped; /* [lock] */
+    struct px_shm *attached;             /* [lock, atomic to look whether there are any] sysv.c */
 };
 void px_memory_start(struct px_process *p, uint64_t brk);
 

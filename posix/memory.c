@@ -4,6 +4,7 @@
  * list of mappings; here are the rules of Linux around it.
  */
 #include "internal.h"
+#include "sysv.h"
 
 #define MAP_32BIT           0x40
 #define MAP_GROWSDOWN       0x100
@@ -60,6 +61,20 @@ static bool within_limit(uint64_t more)
     struct motor_process_info info = {0};
     motor_process_info(0, MOTOR_PINFO_BASIC, &info, sizeof(info));
     return info.memory_virtual <= limit && more <= limit - info.memory_virtual;
+}
+
+/* Is there a mapping at every address of the range? */
+static bool all_mapped(uint64_t start, uint64_t end)
+{
+    while (start < end) {
+        struct motor_region_info region = {.start = start};
+        int64_t n = motor_process_info(0, MOTOR_PINFO_REGIONS, &region, sizeof(region));
+        if (n < 1 || region.start > start) {
+            return false;
+        }
+        start = region.end;
+    }
+    return true;
 }
 
 /* ---- mmap ---- */
@@ -122,6 +137,9 @@ long px_sys_mmap(void *where, size_t size, int prot, int flags, int fd, long off
                                           : 0;
     kernel |= flags & (MAP_POPULATE | MAP_LOCKED) ? MOTOR_MAP_POPULATE : 0;
     kernel |= type == MAP_PRIVATE ? MOTOR_MAP_PRIVATE : 0;
+    if (flags & MAP_FIXED) {
+        px_shm_forget(address, address + length);
+    }
     if (!(flags & MAP_ANONYMOUS)) {
         return map_file(address, length, prot, flags, kernel, fd, (uint64_t)offset);
     }
@@ -138,6 +156,7 @@ long px_sys_munmap(void *where, size_t size)
     if (!length || !range_ok((uint64_t)where, &length)) {
         return -EINVAL;
     }
+    px_shm_forget((uint64_t)where, (uint64_t)where + length);
     return memory_errno(motor_unmap(0, (uint64_t)where, length));
 }
 
@@ -174,6 +193,9 @@ long px_sys_mremap(void *where, size_t old_size, size_t new_size, int flags, voi
     int64_t at = motor_remap((uint64_t)where, old_length, to, new_length,
                              (flags & MREMAP_MAYMOVE ? MOTOR_REMAP_MAYMOVE : 0) |
                                  (flags & MREMAP_FIXED ? MOTOR_REMAP_FIXED : 0));
+    if (at >= 0 && (uint64_t)at != (uint64_t)where) {
+        px_shm_forget((uint64_t)where, (uint64_t)where + old_length);
+    }
     return at == -MOTOR_ENOENT ? -EFAULT : at < 0 ? memory_errno(at) : at;
 }
 
@@ -260,7 +282,8 @@ long px_sys_msync(void *where, size_t size, int flags)
         ((uint64_t)where & PAGE_MASK)) {
         return -EINVAL;
     }
-    if (!range_ok((uint64_t)where, &length)) {
+    if (!range_ok((uint64_t)where, &length) ||
+        !all_mapped((uint64_t)where, (uint64_t)where + length)) {
         return -ENOMEM;
     }
     if (!length || !(flags & MS_SYNC)) { /* it is written back by itself */
@@ -278,18 +301,13 @@ long px_sys_mincore(void *where, size_t size, void *vector)
     if ((uint64_t)where & PAGE_MASK) {
         return -EINVAL;
     }
-    if (!range_ok((uint64_t)where, &length)) {
+    if (!range_ok((uint64_t)where, &length) ||
+        !all_mapped((uint64_t)where, (uint64_t)where + length)) {
         return -ENOMEM;
     }
     memset(ones, 1, sizeof(ones));
     for (uint64_t pages = length / MOTOR_PAGE_SIZE, done = 0; done < pages;) {
         uint64_t n = PX_MIN(pages - done, sizeof(ones));
-        int64_t taken = motor_map(0, 0, 0, (uint64_t)where + done * MOTOR_PAGE_SIZE,
-                                  n * MOTOR_PAGE_SIZE, MOTOR_MAP_PRIVATE | MOTOR_MAP_NOREPLACE);
-        if (taken >= 0) { /* nothing was there at all */
-            motor_unmap(0, (uint64_t)taken, n * MOTOR_PAGE_SIZE);
-            return -ENOMEM;
-        }
         if (px_copy_out((char *)vector + done, ones, n) < 0) {
             return -EFAULT;
         }

@@ -3,7 +3,7 @@
 # sysio: a static PIE linked with our own musl (the SDK's libc.a), whose system calls go to base/backend.c.
 # $(SYSIO) is stripped, for the bundle; $(SYSIO).elf has the symbols.
 
-sysio_dirs := sysio sysio/base sysio/block sysio/fs sysio/fs/ext4 sysio/fs/proc sysio/tty sysio/local sysio/start sysio/virtio sysio/stream sysio/net
+sysio_dirs := sysio sysio/base sysio/block sysio/fs sysio/fs/ext4 sysio/fs/proc sysio/fs/sysv sysio/tty sysio/local sysio/start sysio/virtio sysio/stream sysio/net
 SYSIO_SRC := $(sort $(foreach d,$(sysio_dirs),$(wildcard $(d)/*.c $(d)/*.S)))
 SYSIO_OBJ := $(patsubst %,$(BUILD)/%.o,$(basename $(SYSIO_SRC))) $(BUILD)/sysio/lib/process_start.o
 

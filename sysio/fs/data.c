@@ -154,11 +154,19 @@ int data_resize(struct data *d, uint64_t old_size, uint64_t new_size)
             d->dense = false;
         return error;
     }
-    if (new_size & (PAGE - 1)) {
-        uint64_t end = page_up(new_size);
-        error = zero_bytes(d, new_size, end - new_size);
-    }
-    return error ? error : resize_object(d, page_up(new_size));
+    error = resize_object(d, new_size); /* which clears the rest of the last page */
+    return error || !(new_size & (PAGE - 1)) ? error : resize_object(d, page_up(new_size));
+}
+
+int data_seal(struct data *d, uint64_t size, bool all)
+{
+    int error = data_own(d, size);
+    if (!error)
+        error = clean_tail(d, size);
+    if (error)
+        return error;
+    int64_t status = motor_vmo_control(d->vmo, MOTOR_VMO_SEAL, 0, all, NULL);
+    return status == -MOTOR_EBUSY ? -EBUSY : status < 0 ? -EINVAL : 0;
 }
 
 int data_zero(struct data *d, uint64_t size, uint64_t offset, uint64_t count)

@@ -45,6 +45,11 @@ int data_resize(struct data *d, uint64_t old_size, uint64_t new_size);
 /* punch: pages inside are freed */
 int data_zero(struct data *d, uint64_t size, uint64_t offset, uint64_t count);
 int data_commit(struct data *d, uint64_t size, uint64_t offset, uint64_t count);
+/*
+ * Nobody changes the bytes from now on; all false: those who have them mapped may. -EBUSY: they are
+ * mapped writable.
+ */
+int data_seal(struct data *d, uint64_t size, bool all);
 int data_own(struct data *d, uint64_t size);            /* bundle or empty -> object, for mapping */
 uint64_t data_committed(struct data *d, uint64_t size); /* bytes held; a bundle file holds none */
 int64_t data_copy(struct data *from, uint64_t from_offset, struct data *to, uint64_t to_size,

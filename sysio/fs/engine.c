@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The fs engine's messages. Each IO_* call is decoded here (handle, path, words), then done by
- * vfs.c or by the inode's file system. All calls but those that wait for a lock are answered at
- * once.
+ * vfs.c or by the inode's file system. All calls but those that wait for a lock, a semaphore or
+ * a message are answered at once.
  */
 #include "../base/fiber.h"
 #include "../local/local.h"
@@ -10,6 +10,7 @@
 #include "devices.h"
 #include "pager.h"
 #include "presence.h"
+#include "sysv/sysv.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -593,6 +594,7 @@ static int64_t call_map(struct request *q)
 {
     struct inode *inode = q->file->inode;
     uint64_t prot = q->ev->word[0], offset;
+    bool later = q->ev->word[1] && writable(q->file); /* by mprotect */
     motor_handle vmo;
     if (q->file->flags & O_PATH)
         return -EBADF;
@@ -602,9 +604,14 @@ static int64_t call_map(struct request *q)
         return -ENODEV;
     if ((prot & MOTOR_PROT_EXEC) && !(inode->mode & 0111))
         return -EACCES;
-    int64_t status = inode->ops->map(inode, prot & MOTOR_PROT_WRITE, &vmo, &offset);
+    int64_t status = inode->ops->map(inode, later || (prot & MOTOR_PROT_WRITE), &vmo, &offset);
+    if (status && later && !(prot & MOTOR_PROT_WRITE)) {
+        later = false;
+        status = inode->ops->map(inode, false, &vmo, &offset);
+    }
     if (status)
         return status;
+    prot |= later ? MOTOR_PROT_WRITE : 0;
     uint32_t rights = MOTOR_RIGHT_READ | MOTOR_RIGHT_DUP |
                       (prot & MOTOR_PROT_WRITE ? MOTOR_RIGHT_WRITE : 0) |
                       (prot & MOTOR_PROT_EXEC ? MOTOR_RIGHT_EXEC : 0);
@@ -752,9 +759,52 @@ static int64_t call_lock(struct request *q)
     return lock_call(q->file, presence_of(second_file(q)), q->ev);
 }
 
+#define MEMORY_FILE "memfd:"
+
+static int64_t call_memory_file(struct request *q)
+{
+    char name[FS_NAME_MAX + 1] = MEMORY_FILE;
+    struct inode *inode;
+    size_t prefix = strlen(MEMORY_FILE), length = q->ev->in_size;
+    if (length > FS_NAME_MAX - prefix)
+        return -EINVAL;
+    int error = take_path(q);
+    if (error)
+        return error;
+    memcpy(name + prefix, q->path, length);
+    error = tmpfs_memory_file(name, q->ev->word[0], &q->who, &inode);
+    if (error)
+        return error == -ENOSPC ? -ENOMEM : error;
+    file_open_reply(&fs_engine, q->ev, &q->who, inode, O_RDWR, true);
+    return NO_REPLY;
+}
+
+static int64_t call_seal(struct request *q)
+{
+    const struct inode_ops *ops = q->file->inode->ops;
+    if (q->file->flags & O_PATH)
+        return -EBADF;
+    return ops->seal ? ops->seal(q->file, q->ev->word[0], (uint32_t)q->ev->word[1]) : -EINVAL;
+}
+
 static int64_t call_presence(struct request *q)
 {
     return presence_call(q->ev);
+}
+
+static int64_t call_shm(struct request *q)
+{
+    return shm_call(q->ev, &q->who);
+}
+
+static int64_t call_sem(struct request *q)
+{
+    return sem_call(q->ev, &q->who, presence_of(second_file(q)));
+}
+
+static int64_t call_msg(struct request *q)
+{
+    return msg_call(q->ev, &q->who);
 }
 
 static int64_t (*const calls[])(struct request *) = {
@@ -790,10 +840,22 @@ static int64_t (*const calls[])(struct request *) = {
     [IO_RENDEZVOUS] = call_rendezvous,
     [IO_LOCK] = call_lock,
     [IO_PRESENCE] = call_presence,
+    [IO_MEMORY_FILE] = call_memory_file,
+    [IO_SEAL] = call_seal,
+    [IO_SHM_GET... IO_SHM_CONTROL] = call_shm,
+    [IO_SEM_GET... IO_SEM_CONTROL] = call_sem,
+    [IO_MSG_GET... IO_MSG_CONTROL] = call_msg,
 };
 
 /* Not an index of the table of badges: see badge_add(). */
 #define CONTROL_BADGE 1000u
+
+static void cancel(uint64_t token)
+{
+    locks_cancel(token);
+    sem_cancel(token);
+    msg_cancel(token);
+}
 
 static void fs_message(struct motor_event *ev)
 {
@@ -813,7 +875,9 @@ static void fs_message(struct motor_event *ev)
         hot_publish();
     }
     if (ev->kind == MOTOR_EVENT_CANCEL)
-        locks_cancel(ev->token);
+        cancel(ev->token);
+    if (ev->kind == MOTOR_EVENT_NOTIFY && ev->badge == SHM_BADGE)
+        shm_unmapped();
     if (ev->kind != MOTOR_EVENT_CALL)
         return;
     int64_t status = -ENOSYS;
@@ -976,6 +1040,7 @@ bool fs_init(const void *bundle, uint64_t bundle_size, motor_handle bundle_vmo)
     bundle_bytes = bundle;
     tmpfs_limits(memory.total / 2, memory.total / 8192 + 1024);
     locks_init(memory.total);
+    sysv_init(memory.total);
     devices_init();
     if (!mount_root(bundle, bundle_size))
         return false;

@@ -121,6 +121,8 @@ struct inode_ops {
     bool (*hot_write)(struct inode *inode);
     int64_t (*copy)(struct inode *from, uint64_t offset, struct inode *to, uint64_t to_offset,
                     uint64_t length);
+    /* F_GET_SEALS, or with `change` F_ADD_SEALS; NULL: EINVAL */
+    int64_t (*seal)(struct file *file, bool change, uint32_t add);
     int64_t (*control)(struct file *file, struct motor_event *ev);
     uint64_t (*blocks)(struct inode *inode); /* of 512 bytes */
     int (*setattr)(struct inode *inode);     /* may refuse changes of mode, owner, times */
@@ -290,6 +292,8 @@ int tmpfs_add_bundle_file(struct inode *dir, const char *name, size_t length,
                           const struct create_args *args, uint64_t offset, uint64_t size,
                           uint64_t hash, struct inode **out);
 extern uint64_t tmpfs_bytes_used;
+/* memfd_create: `name` is for those who look at its path. It can be sealed, or not. */
+int tmpfs_memory_file(const char *name, bool sealable, const struct cred *who, struct inode **out);
 bool devfs_init(struct mount *m);
 bool devpts_init(struct mount *m);
 bool procfs_init(struct mount *m);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Presences of processes: see presence.h. Their gates are files without bytes, path or name. */
 #include "presence.h"
+#include "sysv/sysv.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,7 @@ static void presence_closed(struct file *file)
     if (!p)
         return;
     locks_presence_closed(p);
+    sem_presence_closed(p);
     free(p);
 }
 

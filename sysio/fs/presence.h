@@ -13,6 +13,8 @@
 struct presence {
     uint32_t pid;
     struct lock_set locks;
+    struct undo *undos; /* of semaphores: sysv/sem.c */
+    uint32_t sem_waits; /* calls with this presence that wait there */
 };
 
 /* IO_PRESENCE: answers with a new one: a status or NO_REPLY. */

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <motor/bundle.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -26,6 +27,7 @@
 struct tmpfs_inode {
     struct inode inode;
     uint64_t charged; /* bytes of the limit this file holds */
+    uint32_t seals;   /* F_SEAL_*; only memfd_create makes files that can get some */
     union {
         struct {
             struct data data;
@@ -85,6 +87,9 @@ static void drop_if_unused(struct inode *inode)
         inode_destroy(inode);
 }
 
+#define SEALS       (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)
+#define SEALS_BYTES (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)
+
 static struct tmpfs_inode *inode_new(struct mount *m, const struct create_args *args)
 {
     if (inodes_used >= inodes_limit || memory_low())
@@ -101,6 +106,7 @@ static struct tmpfs_inode *inode_new(struct mount *m, const struct create_args *
     i->gid = args->gid;
     i->rdev = args->rdev;
     i->atime = i->mtime = i->ctime = i->btime = fs_now();
+    n->seals = F_SEAL_SEAL;
     if (S_ISREG(i->mode)) {
         data_init_empty(&n->data);
     } else if (S_ISDIR(i->mode)) {
@@ -199,22 +205,14 @@ static int tmpfs_create(struct inode *dir, const char *name, size_t length,
     return 0;
 }
 
-static int tmpfs_tmpfile(struct inode *dir, const struct create_args *args, struct inode **out)
+/* A file without links, whose name is only for those who look at its path. */
+static int nameless(struct inode *dir, const struct create_args *args, const char *name,
+                    struct inode **out)
 {
     struct tmpfs_inode *n = inode_new(dir->mount, args);
     if (!n)
         return -ENOSPC;
-    char name[32];
-    size_t length = 0;
-    for (uint64_t ino = n->inode.ino; ino; ino /= 10)
-        name[length++] = (char)('0' + ino % 10);
-    name[length++] = '#';
-    for (size_t i = 0; i < length / 2; i++) {
-        char c = name[i];
-        name[i] = name[length - 1 - i];
-        name[length - 1 - i] = c;
-    }
-    char *copy = name_copy(name, length);
+    char *copy = name_copy(name, strlen(name));
     if (!copy) {
         inode_destroy(&n->inode);
         return -ENOMEM;
@@ -223,6 +221,22 @@ static int tmpfs_tmpfile(struct inode *dir, const struct create_args *args, stru
     n->inode.linked = false;
     *out = inode_get(&n->inode);
     return 0;
+}
+
+static int tmpfs_tmpfile(struct inode *dir, const struct create_args *args, struct inode **out)
+{
+    char name[32];
+    snprintf(name, sizeof name, "#%llu", (unsigned long long)next_ino);
+    return nameless(dir, args, name, out);
+}
+
+int tmpfs_memory_file(const char *name, bool sealable, const struct cred *who, struct inode **out)
+{
+    struct create_args args = {.mode = S_IFREG | 0777, .uid = who->uid, .gid = who->gid};
+    int error = nameless(mounts->root, &args, name, out);
+    if (!error && sealable)
+        of(*out)->seals = 0;
+    return error;
 }
 
 /* One link less; the inode goes when nothing refers to it any more. */
@@ -431,6 +445,13 @@ static int64_t tmpfs_write(struct file *file, struct transfer *t, uint64_t offse
             return -EFBIG;
         count = INT64_MAX - offset;
     }
+    if (count && (n->seals & SEALS_BYTES))
+        return -EPERM;
+    if ((n->seals & F_SEAL_GROW) && offset + count > n->inode.size) {
+        if (offset >= n->inode.size)
+            return count ? -EPERM : 0;
+        count = n->inode.size - offset;
+    }
     count = affordable(n, offset, count);
     if (!count)
         return t->left ? -ENOSPC : 0;
@@ -449,6 +470,8 @@ static int64_t tmpfs_write(struct file *file, struct transfer *t, uint64_t offse
 static int tmpfs_truncate(struct inode *inode, uint64_t size)
 {
     struct tmpfs_inode *n = of(inode);
+    if (n->seals & (size < inode->size ? F_SEAL_SHRINK : size > inode->size ? F_SEAL_GROW : 0))
+        return -EPERM;
     if (n->data.in_bundle && size && !affordable(n, 0, size < inode->size ? size : inode->size))
         return -ENOSPC;
     bytes_will_change(n, !size);
@@ -466,8 +489,12 @@ static int tmpfs_allocate(struct inode *inode, uint64_t offset, uint64_t length,
     struct tmpfs_inode *n = of(inode);
     uint64_t end = offset + length;
     int error;
+    bool zeroes = flags & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE);
+    if (zeroes ? n->seals & SEALS_BYTES
+               : (n->seals & F_SEAL_GROW) && end > inode->size && !(flags & FALLOC_KEEP_SIZE))
+        return -EPERM;
     bytes_will_change(n, false);
-    if (flags & (FALLOC_PUNCH_HOLE | FALLOC_ZERO_RANGE)) {
+    if (zeroes) {
         error = data_zero(&n->data, inode->size, offset, length);
     } else {
         uint64_t keep = (flags & FALLOC_KEEP_SIZE) && end > inode->size ? inode->size : end;
@@ -496,13 +523,15 @@ static int tmpfs_map(struct inode *inode, bool writable, motor_handle *vmo, uint
 {
     struct tmpfs_inode *n = of(inode);
     uint64_t before = n->charged;
+    if (writable && (n->seals & SEALS_BYTES))
+        return -EPERM;
     if (writable && n->data.in_bundle && !affordable(n, 0, inode->size))
         return -ENOSPC;
     int error = data_own(&n->data, inode->size);
     if (error)
         return error;
     if (!n->data.exact && n->data.vmo_size > page_up(inode->size)) {
-        uint64_t size = inode->size ? page_up(inode->size) : PAGE;
+        uint64_t size = page_up(inode->size);
         if (motor_vmo_control(n->data.vmo, MOTOR_VMO_RESIZE, 0, size, NULL) < 0)
             return -ENOMEM;
         n->data.vmo_size = size;
@@ -565,6 +594,9 @@ static int64_t tmpfs_copy(struct inode *from, uint64_t offset, struct inode *to,
     if (to_offset > INT64_MAX - count)
         return -EFBIG;
     int error = verify(source);
+    if (!error && ((target->seals & SEALS_BYTES) ||
+                   ((target->seals & F_SEAL_GROW) && to_offset + count > to->size)))
+        error = -EPERM;
     if (error)
         return error;
     count = affordable(target, to_offset, count);
@@ -578,6 +610,30 @@ static int64_t tmpfs_copy(struct inode *from, uint64_t offset, struct inode *to,
     if (n > 0)
         inode_touch(to, true);
     return n;
+}
+
+/* ---- seals ---- */
+
+static int64_t tmpfs_seal(struct file *file, bool change, uint32_t add)
+{
+    struct tmpfs_inode *n = of(file->inode);
+    if (!S_ISREG(n->inode.mode))
+        return -EINVAL;
+    if (!change)
+        return n->seals;
+    if ((file->flags & O_ACCMODE) == O_RDONLY)
+        return -EPERM;
+    if (add & ~SEALS)
+        return -EINVAL;
+    if (n->seals & F_SEAL_SEAL)
+        return -EPERM;
+    if (add & SEALS_BYTES & ~n->seals) {
+        int error = data_seal(&n->data, n->inode.size, add & F_SEAL_WRITE);
+        if (error)
+            return error;
+    }
+    n->seals |= add;
+    return 0;
 }
 
 static uint64_t tmpfs_blocks(struct inode *inode)
@@ -624,6 +680,7 @@ static const struct inode_ops tmpfs_ops = {
     .hot = tmpfs_hot,
     .hot_write = tmpfs_hot_write,
     .copy = tmpfs_copy,
+    .seal = tmpfs_seal,
     .blocks = tmpfs_blocks,
     .statfs = tmpfs_statfs,
     .release = tmpfs_release,

@@ -80,8 +80,9 @@
 #define IO_SYNC      18u
 #define IO_SYNC_ALL  2u
 /*
- * w0 PROT_* wanted (write: shared writable mapping) -> handle[0]: vmo; w0: offset of the file's
- * byte 0 in it; w1: size
+ * w0 PROT_* wanted (write: shared writable mapping), w1 1: for a shared mapping, with the right to
+ * write if the file is open for that, as mprotect may want it -> handle[0]: vmo; w0: offset of the
+ * file's byte 0 in it; w1: size
  */
 #define IO_MAP       19u
 #define IO_MKNOD     20u /* path, w0 mode, w1 dev */
@@ -155,6 +156,38 @@
  * when the last handle to it goes. It is kept over exec, and not given to a forked child.
  */
 #define IO_PRESENCE 40u
+
+/* in: a name; w0 1: it can be sealed -> handle[0]: a file without links, as memfd_create makes it
+ */
+#define IO_MEMORY_FILE 41u
+/* On a file: w0 0 -> status: its seals (F_SEAL_*), 1: those of w1 are added */
+#define IO_SEAL        42u
+
+/*
+ * System V IPC, on any gate of the fs engine; keys, identifiers, flags, commands and structures are
+ * Linux's. Statuses are the calls' results.
+ */
+#define IO_SHM_GET      48u /* w0 key, w1 size, w2 flags */
+/* w0 id, w1 SHM_RDONLY, SHM_EXEC -> handle[0]: vmo, w0: its size. Unmapping it detaches */
+#define IO_SHM_ATTACH   49u
+#define IO_SHM_DETACHED 50u /* w0 id: the caller has unmapped it */
+#define IO_SHM_CONTROL  51u /* w0 id, w1 command; in and out: the structure */
+#define IO_SEM_GET      52u /* w0 key, w1 semaphores, w2 flags */
+/*
+ * in: struct sembuf[]; w0 id, w1 how many, w2 deadline (ns), then -EAGAIN; handle[0]: the caller's
+ * presence, when one of them has SEM_UNDO
+ */
+#define IO_SEM_OPERATE  53u
+/*
+ * w0 id, w1 command, w2 semaphore, w3 value; in and out: the structure or values. IO_SEM_COUNT is a
+ * command of our own: how many there are
+ */
+#define IO_SEM_CONTROL  54u
+#define IO_SEM_COUNT    0x10000u
+#define IO_MSG_GET      55u /* w0 key, w1 flags */
+#define IO_MSG_SEND     56u /* in: the type (8 bytes), then w2 bytes; w0 id, w1 flags */
+#define IO_MSG_RECEIVE  57u /* w0 id, w1 type, w2 flags, w3 bytes at most -> out: as in SEND */
+#define IO_MSG_CONTROL  58u /* w0 id, w1 command; in and out: the structure */
 
 /*
  * A status of IO_OWN_FD + n, from any call with a path: the path led to /proc/self/fd/n (also by

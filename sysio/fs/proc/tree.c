@@ -5,6 +5,7 @@
  * again. The text of an open file is made at offset 0 and kept for the reads that follow, so that a
  * reader sees one moment.
  */
+#include "../sysv/sysv.h"
 #include "proc.h"
 
 #include <errno.h>
@@ -29,6 +30,7 @@ enum place {
     CORE,
     NET,
     MOTOR,
+    SYSVIPC,
     FILE_,
     CONSTANT,
     FDINFO,
@@ -80,6 +82,7 @@ static const struct row rows[] = {
     {.dir = ROOT, .name = "self", .what = LINK_SELF},
     {.dir = ROOT, .name = "thread-self", .what = LINK_THREAD_SELF},
     DIR_(ROOT, "sys", SYS),
+    DIR_(ROOT, "sysvipc", SYSVIPC),
     DIR_(ROOT, "net", NET),
     DIR_(ROOT, "motor", MOTOR),
     TEXT(ROOT, "meminfo", text_meminfo),
@@ -93,6 +96,9 @@ static const struct row rows[] = {
     TEXT(ROOT, "cmdline", text_kernel_cmdline),
     FIXED(ROOT, "version", "Linux version 6.1.0-motor (Motor) #1 Motor\n"),
     FIXED(ROOT, "filesystems", "nodev\ttmpfs\nnodev\tdevtmpfs\nnodev\tdevpts\nnodev\tproc\n"),
+    TEXT(SYSVIPC, "shm", shm_text),
+    TEXT(SYSVIPC, "sem", sem_text),
+    TEXT(SYSVIPC, "msg", msg_text),
     TEXT(MOTOR, "counters", text_counters),
     TEXT(MOTOR, "resolv.conf", text_resolv_conf),
     TEXT(NET, "tcp", text_tcp),

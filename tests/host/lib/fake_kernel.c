@@ -273,6 +273,16 @@ motor_handle fake_vmo_of(const void *data, uint64_t size)
     return handle_add(o, MOTOR_RIGHT_READ | MOTOR_RIGHT_EXEC | MOTOR_RIGHT_DUP);
 }
 
+/* What lies behind the end in its last page reads as zero. */
+static int64_t vmo_clear_tail(struct vmo *v, uint64_t size)
+{
+    static const uint8_t zeros[PAGE];
+    uint8_t bytes[PAGE];
+    uint64_t n = PAGE - size % PAGE;
+    vmo_get(v, size, bytes, n);
+    return memcmp(bytes, zeros, n) ? vmo_put(v, size, zeros, n) : 0;
+}
+
 static int64_t vmo_control(struct vmo *v, uint32_t op, uint64_t offset, uint64_t length,
                            void *buffer, motor_handle h)
 {
@@ -280,9 +290,10 @@ static int64_t vmo_control(struct vmo *v, uint32_t op, uint64_t offset, uint64_t
     case MOTOR_VMO_GET_SIZE:
         return (int64_t)v->size;
     case MOTOR_VMO_RESIZE:
-        CHECK(length % PAGE == 0);
+        if (length < v->size && length % PAGE && vmo_clear_tail(v, length) < 0)
+            return -MOTOR_ENOMEM;
         if (length < v->size)
-            vmo_decommit(v, length, v->size);
+            vmo_decommit(v, (length + PAGE - 1) / PAGE * PAGE, v->size);
         CHECK(!v->parent || length <= v->size || !v->size || true);
         v->size = length;
         return 0;
@@ -310,6 +321,8 @@ static int64_t vmo_control(struct vmo *v, uint32_t op, uint64_t offset, uint64_t
         return fake_vmo_write(h, offset, buffer, length);
     case MOTOR_VMO_COMMITTED:
         return (int64_t)v->committed;
+    case MOTOR_VMO_SEAL: /* nothing is mapped here */
+        return 0;
     default:
         CHECK(!"vmo_control");
         return 0;
