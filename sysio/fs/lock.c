@@ -346,10 +346,11 @@ void locks_presence_closed(struct presence *presence)
 /* The range that a struct flock names, from the position that its l_whence is. */
 static int take_range(struct lock *want, uint64_t base, int64_t start, int64_t length)
 {
-    int64_t from = (int64_t)base;
-    if (start > INT64_MAX - from)
+    int64_t from;
+    if (base > INT64_MAX)
+        return -EINVAL;
+    if (__builtin_add_overflow((int64_t)base, start, &from))
         return -EOVERFLOW;
-    from += start;
     if (from < 0)
         return -EINVAL;
     if (length > 0 && length - 1 > INT64_MAX - from)

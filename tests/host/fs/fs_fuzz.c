@@ -79,15 +79,29 @@ static uint32_t some_bytes(char *to, uint32_t room)
 #define HANDLES 40
 static motor_handle handles[HANDLES];
 
+static bool is_get(uint32_t op)
+{
+    return op == IO_SHM_GET || op == IO_SEM_GET || op == IO_MSG_GET;
+}
+
 static void message(void)
 {
     static char in[12000], out[70000];
-    struct motor_msg m = {.op = rnd(10) ? 1 + rnd(30) : rnd(200), .in = in, .out = out};
+    struct motor_msg m = {.op = rnd(10) ? 1 + rnd(60) : rnd(200), .in = in, .out = out};
+    static uint64_t ids[16]; /* of System V objects */
     for (unsigned i = 0; i < MOTOR_MSG_WORDS; i++)
         m.word[i] = some_word();
     if (m.op == IO_OPEN) { /* leave most opens sensible */
         m.word[0] &= rnd(3) ? 03703 : UINT64_MAX;
         m.word[1] &= 0777;
+    }
+    if (m.op >= IO_SHM_GET && m.op <= IO_MSG_CONTROL) {
+        m.word[0] = is_get(m.op) ? rnd(8) : rnd(8) ? ids[rnd(16)] : m.word[0];
+        m.word[1] = rnd(2) ? rnd(20) : m.word[1];
+    }
+    if (m.op == IO_LOCK) {
+        m.word[0] = rnd(8) ? rnd(32) : m.word[0];
+        m.word[1] = rnd(8) ? rnd(3) : m.word[1];
     }
     /* within the host's memory */
     if (m.op == IO_ALLOCATE || m.op == IO_TRUNCATE || m.op == IO_WRITE)
@@ -101,7 +115,9 @@ static void message(void)
             for (unsigned i = 0; i < m.nhandles; i++)
                 m.handle[i] = handles[rnd(HANDLES)];
     client_uid = rnd(3) ? 0 : 100;
-    client_call(handles[rnd(HANDLES)], &m);
+    uint32_t op = m.op;
+    if (client_call(handles[rnd(HANDLES)], &m) >= 0 && is_get(op))
+        ids[rnd(16)] = (uint64_t)m.status;
     for (unsigned i = 0; i < m.nhandles; i++) {
         unsigned slot = 1 + rnd(HANDLES - 1);
         if (!fake_is_gate(m.handle[i])) {

@@ -321,7 +321,8 @@ static int64_t vmo_control(struct vmo *v, uint32_t op, uint64_t offset, uint64_t
         return fake_vmo_write(h, offset, buffer, length);
     case MOTOR_VMO_COMMITTED:
         return (int64_t)v->committed;
-    case MOTOR_VMO_SEAL: /* nothing is mapped here */
+    case MOTOR_VMO_MAPPINGS: /* nothing is mapped here */
+    case MOTOR_VMO_SEAL:
         return 0;
     default:
         CHECK(!"vmo_control");
@@ -456,6 +457,8 @@ motor_handle fake_gate(motor_handle endpoint, uint64_t badge)
     return handle_add(o, MOTOR_RIGHTS_ALL);
 }
 
+#define PATIENCE 50 /* turns, then the caller is interrupted (MOTOR_CALL_CONFIRM) */
+
 int64_t fake_call(motor_handle gate, struct motor_msg *m, uint32_t uid, uint32_t gid,
                   void (*turn)(void))
 {
@@ -492,6 +495,10 @@ int64_t fake_call(motor_handle gate, struct motor_msg *m, uint32_t uid, uint32_t
     for (int i = 0; !call.done; i++) {
         CHECK(i < 100);
         turn();
+        if (!call.done && i == PATIENCE)
+            post(g->endpoint, &(struct motor_event){.kind = MOTOR_EVENT_CANCEL,
+                                                    .badge = g->badge,
+                                                    .token = ev.token});
     }
     return 0;
 }
@@ -538,6 +545,8 @@ int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64
         return handle_add(o, MOTOR_RIGHTS_ALL);
     case MOTOR_SYS_gate_create:
         return fake_gate((motor_handle)a, b);
+    case MOTOR_SYS_bind:
+        return get((motor_handle)a, VMO) && get((motor_handle)b, GATE) ? 0 : -MOTOR_ETYPE;
     case MOTOR_SYS_serve:
         return serve(&get((motor_handle)a, ENDPOINT)->endpoint, (const void *)b, (uint32_t)c,
                      (void *)d, (uint32_t)e);

@@ -11,8 +11,8 @@
 #include <stdbool.h>
 
 /*
- * A client's call through a gate handle: queued, then turn() is run until it is answered. Result:
- * as motor_call.
+ * A client's call through a gate handle: queued, then turn() is run until it is answered; after
+ * many turns the caller is interrupted. Result: as motor_call.
  */
 int64_t fake_call(motor_handle gate, struct motor_msg *m, uint32_t uid, uint32_t gid,
                   void (*turn)(void));

@@ -205,3 +205,10 @@ size_t px_format(char *to, size_t size, const char *format, ...)
     __builtin_va_end(args);
     return (size_t)n < size ? (size_t)n : size - 1;
 }
+
+/* There are no children here. */
+motor_handle px_vfork_embryo(struct px_vfork *v)
+{
+    (void)v;
+    return 0;
+}
