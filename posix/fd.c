@@ -566,6 +566,8 @@ static uint32_t fork_file(struct px_file *f, enum px_fork_step step, motor_handl
     if (f->ops->pass)
         f->ops->pass(f, &record);
     motor_handle handles[] = {record.handle, record.second};
+    if (f->kind == PX_FILE)
+        f->file.stamp = 0; /* the child may lock it: see px_name_keep() */
     for (int i = 0; i < 2; i++)
         if (handles[i]) {
             if (keep && n < max)

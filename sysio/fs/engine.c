@@ -594,7 +594,7 @@ static int64_t call_map(struct request *q)
 {
     struct inode *inode = q->file->inode;
     uint64_t prot = q->ev->word[0], offset;
-    bool later = q->ev->word[1] && writable(q->file); /* by mprotect */
+    bool later = q->ev->word[1] && file_is_writable(q->file); /* by mprotect */
     motor_handle vmo;
     if (q->file->flags & O_PATH)
         return -EBADF;

@@ -576,11 +576,11 @@ static int tmpfs_hot(struct inode *inode, motor_handle *vmo, uint64_t *offset, b
     return 0;
 }
 
-/* Its pages are all there and paid for. */
+/* Its pages are all there and paid for. Whoever can write so could not be stopped by a seal. */
 static bool tmpfs_hot_write(struct inode *inode)
 {
     struct tmpfs_inode *n = of(inode);
-    if (n->data.cloned)
+    if (n->data.cloned || !(n->seals & F_SEAL_SEAL))
         return false;
     n->changed = n->data.dirty = true;
     return true;
