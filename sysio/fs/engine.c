@@ -11,6 +11,7 @@
 #include "pager.h"
 #include "presence.h"
 #include "sysv/sysv.h"
+#include "xattr.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -787,6 +788,11 @@ static int64_t call_seal(struct request *q)
     return ops->seal ? ops->seal(q->file, q->ev->word[0], (uint32_t)q->ev->word[1]) : -EINVAL;
 }
 
+static int64_t call_xattr(struct request *q)
+{
+    return xattr_call(q->file, &q->who, q->ev);
+}
+
 static int64_t call_presence(struct request *q)
 {
     return presence_call(q->ev);
@@ -842,6 +848,7 @@ static int64_t (*const calls[])(struct request *) = {
     [IO_PRESENCE] = call_presence,
     [IO_MEMORY_FILE] = call_memory_file,
     [IO_SEAL] = call_seal,
+    [IO_XATTR] = call_xattr,
     [IO_SHM_GET... IO_SHM_CONTROL] = call_shm,
     [IO_SEM_GET... IO_SEM_CONTROL] = call_sem,
     [IO_MSG_GET... IO_MSG_CONTROL] = call_msg,

@@ -32,6 +32,7 @@
 
 struct inode;
 struct file;
+struct xattr;
 
 /* Who asks: the caller's labels. */
 struct cred {
@@ -121,6 +122,8 @@ struct inode_ops {
     bool (*hot_write)(struct inode *inode);
     int64_t (*copy)(struct inode *from, uint64_t offset, struct inode *to, uint64_t to_offset,
                     uint64_t length);
+    /* IO_XATTR_* `op`: see struct xattr in xattr.h; NULL: EOPNOTSUPP */
+    int64_t (*xattr)(struct inode *inode, uint32_t op, const struct xattr *x);
     /* F_GET_SEALS, or with `change` F_ADD_SEALS; NULL: EINVAL */
     int64_t (*seal)(struct file *file, bool change, uint32_t add);
     int64_t (*control)(struct file *file, struct motor_event *ev);

@@ -9,6 +9,7 @@
  */
 #include "data.h"
 #include "directory.h"
+#include "xattr.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,7 +28,8 @@
 struct tmpfs_inode {
     struct inode inode;
     uint64_t charged; /* bytes of the limit this file holds */
-    uint32_t seals;   /* F_SEAL_*; only memfd_create makes files that can get some */
+    struct xattr_list xattrs;
+    uint32_t seals; /* F_SEAL_*; only memfd_create makes files that can get some */
     union {
         struct {
             struct data data;
@@ -67,7 +69,8 @@ static void inode_destroy(struct inode *inode)
             directory_free(&n->directory);
         else if (S_ISLNK(inode->mode))
             free(n->target);
-        tmpfs_bytes_used -= n->charged;
+        tmpfs_bytes_used -= n->charged + n->xattrs.bytes;
+        xattr_list_free(&n->xattrs);
         inodes_used--;
         free(inode->name);
         free(n);
@@ -615,6 +618,15 @@ static int64_t tmpfs_copy(struct inode *from, uint64_t offset, struct inode *to,
     return n;
 }
 
+static int64_t tmpfs_xattr(struct inode *inode, uint32_t op, const struct xattr *x)
+{
+    struct xattr_list *list = &of(inode)->xattrs;
+    uint64_t before = list->bytes;
+    int64_t status = xattr_list_do(list, op, x, bytes_limit - tmpfs_bytes_used);
+    tmpfs_bytes_used += list->bytes - before;
+    return status;
+}
+
 /* ---- seals ---- */
 
 static int64_t tmpfs_seal(struct file *file, bool change, uint32_t add)
@@ -684,6 +696,7 @@ static const struct inode_ops tmpfs_ops = {
     .hot_write = tmpfs_hot_write,
     .copy = tmpfs_copy,
     .seal = tmpfs_seal,
+    .xattr = tmpfs_xattr,
     .blocks = tmpfs_blocks,
     .statfs = tmpfs_statfs,
     .release = tmpfs_release,

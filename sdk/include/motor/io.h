@@ -164,6 +164,17 @@
 #define IO_SEAL        42u
 
 /*
+ * Extended attributes of an object, O_PATH or not: w0 IO_XATTR_*; in: the name (w1 bytes), for SET
+ * followed by the value; w2 XATTR_CREATE, XATTR_REPLACE -> out: the value, or names each with its
+ * NUL; status: their size, also when out has no room at all (else -ERANGE)
+ */
+#define IO_XATTR        43u
+#define IO_XATTR_GET    0u
+#define IO_XATTR_SET    1u
+#define IO_XATTR_LIST   2u
+#define IO_XATTR_REMOVE 3u
+
+/*
  * System V IPC, on any gate of the fs engine; keys, identifiers, flags, commands and structures are
  * Linux's. Statuses are the calls' results.
  */

@@ -114,6 +114,14 @@ static void message(void)
         for (m.nhandles = rnd(MOTOR_MSG_HANDLES + 1); m.nhandles && !m.handle[m.nhandles - 1];)
             for (unsigned i = 0; i < m.nhandles; i++)
                 m.handle[i] = handles[rnd(HANDLES)];
+    if (m.op == IO_XATTR && rnd(8)) {
+        static const char *const names[] = {"user.a", "user.b", "trusted.a", "security.a", "user."};
+        const char *name = names[rnd(5)];
+        m.word[0] = rnd(5);
+        m.word[1] = strlen(name);
+        memcpy(in, name, strlen(name));
+        m.in_size = strlen(name) + rnd(5000);
+    }
     client_uid = rnd(3) ? 0 : 100;
     uint32_t op = m.op;
     if (client_call(handles[rnd(HANDLES)], &m) >= 0 && is_get(op))
