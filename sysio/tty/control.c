@@ -24,11 +24,6 @@ static int64_t give_int(struct motor_event *ev, uint32_t value)
     return give(ev, &value, sizeof value);
 }
 
-static bool drained(const struct terminal *t)
-{
-    return t->hung_up || !bytes_used(&t->out);
-}
-
 static int64_t set_termios(struct terminal *t, struct motor_event *ev)
 {
     struct line_termios new, old = t->termios;
@@ -111,7 +106,7 @@ int64_t terminal_control(struct terminal *t, struct motor_event *ev, bool waited
         return give(ev, &t->termios, sizeof t->termios);
     case TCSETSF:
     case TCSETSW:
-        if (!waited && !drained(t))
+        if (!waited && !terminal_drained(t))
             return CONTROL_DRAIN;
         if (request == TCSETSF)
             line_flush(t);
@@ -120,7 +115,7 @@ int64_t terminal_control(struct terminal *t, struct motor_event *ev, bool waited
         return set_termios(t, ev);
     case TCSBRK: /* argument not 0: tcdrain(); a break itself nobody could see */
     case TCSBRKP:
-        return waited || drained(t) ? 0 : CONTROL_DRAIN;
+        return waited || terminal_drained(t) ? 0 : CONTROL_DRAIN;
     case TIOCSBRK:
     case TIOCCBRK:
         return 0;

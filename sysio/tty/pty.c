@@ -270,6 +270,7 @@ static struct pty *pty_new(uint32_t number)
         return NULL;
     }
     p->terminal.changed = changed;
+    p->terminal.pty = true;
     p->terminal.rdev = 136 << 8 | number;
     p->master = (struct tty_object){.badge_kind = BADGE_OBJECT,
                                     .ops = &master_ops,

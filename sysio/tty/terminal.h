@@ -46,6 +46,7 @@ struct terminal {
     uint32_t column;
     bool stopped; /* by VSTOP or TCOOFF: nothing leaves the ring */
     bool hung_up; /* the other side has gone: reads end, writes fail */
+    bool pty;     /* the other side is a program: what is in `out` has arrived there */
 
     /* jobs: see job.c */
     uint64_t rdev;                /* st_rdev of its device */
@@ -63,6 +64,12 @@ struct terminal {
 #define TERMINAL_FLUSHED_OUT 2u
 #define TERMINAL_STOPPED     4u
 #define TERMINAL_STARTED     8u
+
+/* All output has been transmitted: tcdrain(3). */
+static inline bool terminal_drained(const struct terminal *t)
+{
+    return t->pty || t->hung_up || !bytes_used(&t->out);
+}
 
 bool terminal_init(struct terminal *t, uint32_t out_size); /* false: no memory */
 void terminal_free(struct terminal *t);

@@ -206,7 +206,7 @@ void tty_call(struct motor_event *ev, struct tty_object *o)
 
 static bool drained(const struct tty_object *o)
 {
-    return !o->terminal || o->terminal->hung_up || !bytes_used(&o->terminal->out);
+    return !o->terminal || terminal_drained(o->terminal);
 }
 
 /*
