@@ -54,7 +54,7 @@ long px_sys_getsid(int pid)
 
 long px_sys_setpgid(int pid, int pgid)
 {
-    if (pgid < 0) {
+    if (pgid < 0 || (pid < 0 && !pgid)) { /* 0: the pid itself is the group's */
         return -EINVAL;
     }
     if (pid < 0) {
