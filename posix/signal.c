@@ -344,6 +344,22 @@ bool px_signal_deaf(int sig)
     return deaf;
 }
 
+/*
+ * A stop takes a SIGCONT that waits away, and the other way round, wherever in the process it
+ * waits. [lock held]
+ */
+static void drop_contrary(struct px_process *p, int sig)
+{
+    uint64_t contrary = sig == SIGCONT ? STOPPING : PX_BIT(sig) & STOPPING ? PX_BIT(SIGCONT) : 0;
+    if (!contrary) {
+        return;
+    }
+    px_pending_drop(p, &p->signals->pending, contrary);
+    for (struct px_thread *t = p->threads->first; t; t = t->next) {
+        px_pending_drop(p, pending_of(p, t), contrary);
+    }
+}
+
 long px_signal_send(struct px_process *p, struct px_thread *t, const struct px_siginfo *info)
 {
     uint64_t bit = PX_BIT(info->signo);
@@ -351,9 +367,7 @@ long px_signal_send(struct px_process *p, struct px_thread *t, const struct px_s
     px_lock(&p->signals->lock);
     struct px_thread *target = t ? t : choose(p, bit, NULL);
     bool wanted = target && wants(p, target, bit);
-    if (info->signo == SIGCONT) {
-        px_pending_drop(p, t ? pending_of(p, t) : &p->signals->pending, STOPPING);
-    }
+    drop_contrary(p, info->signo);
     if (!wanted || !px_signal_ignored(p, info->signo) || (target->mask & bit)) {
         status = add(p, t ? pending_of(p, t) : &p->signals->pending, info);
         if (status >= 0 && wanted) {
@@ -738,6 +752,7 @@ long px_signal_send_tid(struct px_process *p, uint32_t tid, const struct px_sigi
     }
     long status = 0;
     if (info->signo) {
+        drop_contrary(p, info->signo);
         bool ignored = px_signal_ignored(p, info->signo) && !(t->mask & PX_BIT(info->signo));
         status = ignored ? 0 : add(p, pending_of(p, t), info);
         if (!ignored && status >= 0 && wants(p, t, PX_BIT(info->signo))) {
