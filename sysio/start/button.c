@@ -9,8 +9,9 @@
 #define PWRBTN       (1u << 8) /* of PM1 status and enable */
 #define SCI_EN       (1u << 0) /* of PM1 control */
 #define ENABLE_SPINS 100000u
-#define STRAY_MAX    1000u /* interrupts for which there was no reason: then the line is left alone \
-                            */
+#define STRAY_MAX \
+    1000u /* interrupts for which there was no reason: then the line is left alone \
+           */
 
 static struct button button;
 static motor_handle irq;

@@ -2,6 +2,8 @@
 /* The first program: see start.h. */
 #include "start.h"
 
+#include "button.h"
+
 #include "../fs/fs.h"
 #include "../tty/tty.h"
 
@@ -11,14 +13,19 @@
 #include <motor/bundle.h>
 #include <motor/channel.h>
 #include <motor/process.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BADGE_EXIT = 1, BADGE_ENTROPY = 2 };
+enum { BADGE_EXIT = 1, BADGE_ENTROPY = 2, BADGE_BUTTON = 3 };
 
 static struct engine engine;
 static bool fs_runs; /* the fs engine, in its thread */
+
+/* Whoever is asked to end when the power button is pressed: process 1, or the only program. */
+static uint32_t button_pid;
+static int button_signal;
 
 /* ---- what to run ---- */
 
@@ -90,6 +97,26 @@ static _Noreturn void program_ended(motor_handle process)
             log_info("sysio", "the program ended with status %u", status >> 8 & 255);
     }
     finish(MOTOR_FRAME_EXIT, &status, sizeof status, !tty_has_channel() && status);
+}
+
+/*
+ * The button asks. Process 1 has a signal for it; a program that is alone is told to end as any is,
+ * and the machine ends with it.
+ */
+static void ask_for_end(void)
+{
+    struct motor_signal s = {.signo = button_signal, .code = SI_KERNEL};
+    log_info("power", "the power button was pressed");
+    motor_signal_send(MOTOR_TO_PROCESS, button_pid, &s);
+}
+
+static void listen_to_button(const struct start_run *run, motor_handle process)
+{
+    struct motor_process_info info = {0};
+    motor_process_info(process, MOTOR_PINFO_BASIC, &info, sizeof info);
+    button_pid = info.pid;
+    button_signal = run->flags & MOTOR_RUN_INIT ? SIGPWR : SIGTERM;
+    button_init(&engine, BADGE_BUTTON);
 }
 
 /* ---- the start block ---- */
@@ -283,6 +310,8 @@ static void start_event(struct engine *e, struct motor_event *ev)
     (void)e;
     if (ev->kind == MOTOR_EVENT_NOTIFY && ev->badge == BADGE_ENTROPY)
         entropy_ready();
+    else if (ev->kind == MOTOR_EVENT_NOTIFY && ev->badge == BADGE_BUTTON && button_pressed())
+        ask_for_end();
     else if (ev->kind == MOTOR_EVENT_NOTIFY && ev->badge == BADGE_EXIT)
         engine.again = true; /* start_program looks at the process itself */
 }
@@ -387,6 +416,7 @@ void start_program(const void *bundle, uint64_t bundle_size, const struct start_
     fs_runs = true;
     for (uint32_t i = 0; i < count; i++)
         program_go(&runs[i], &programs[i]);
+    listen_to_button(&runs[0], programs[0].process);
     for (;;) {
         struct motor_process_info info;
         engine_turn(&engine, true);

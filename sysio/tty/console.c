@@ -11,13 +11,15 @@
 
 #define UART         0x3f8u
 #define UART_ISA_IRQ 4u
-enum { RBR = 0, IER = 1, FCR = 2, LCR = 3, MCR = 4, LSR = 5, SCR = 7 };
+enum { RBR = 0, IER = 1, IIR = 2, FCR = 2, LCR = 3, MCR = 4, LSR = 5, SCR = 7 };
 #define IER_RX             1u
 #define IER_TX             2u
+#define IIR_NONE           1u
 #define LSR_DATA           1u
 #define LSR_THRE           0x20u
 #define LSR_TEMT           0x40u
 #define FIFO_SIZE          16
+#define REASONS_MAX        4096
 #define OUT_SIZE           65536u
 #define KERNEL_FLUSH_LIMIT 1000000u
 
@@ -71,10 +73,19 @@ static void changed(struct terminal *t, uint32_t what)
     (void)t, (void)what; /* seen at the end of the turn */
 }
 
+/*
+ * The interrupt is an edge: what comes up while the line is high for another reason makes no new
+ * one. So all reasons are gone before we leave; a device that always has one is not believed for
+ * ever.
+ */
 void console_interrupt(void)
 {
-    receive();
-    transmit();
+    for (int i = 0; i < REASONS_MAX; i++) {
+        receive();
+        transmit();
+        if (port_read(IIR) & IIR_NONE)
+            break;
+    }
     motor_irq_ack(irq);
 }
 

@@ -10,7 +10,9 @@ TTY_TEST := $(addprefix $(BUILD)/tests/obj/san/sysio/tty/,tty.o terminal.o line.
 $(BUILD)/tests/host/tty_unit: $(addprefix $(BUILD)/tests/obj/san/,tests/host/sysio/tty_unit.o sysio/tty/channel.o sysio/tty/port.o) $(TTY_TEST)
 $(BUILD)/tests/host/tty_linux: $(addprefix $(BUILD)/tests/obj/san/tests/host/sysio/,tty_linux.o no_channel.o) $(TTY_TEST)
 
-SYSIO_TESTS := $(addprefix $(BUILD)/tests/host/,image_fuzz tty_unit tty_linux)
+$(BUILD)/tests/host/button_fuzz: $(addprefix $(BUILD)/tests/obj/san/,tests/host/sysio/button_fuzz.o sysio/start/button_tables.o)
+
+SYSIO_TESTS := $(addprefix $(BUILD)/tests/host/,image_fuzz tty_unit tty_linux button_fuzz)
 sysio_test_wrap := -Wl,--wrap=motor_raw_syscall
 $(SYSIO_TESTS):
 	$(call say,HOSTLD,$@)
