@@ -58,8 +58,9 @@ const char *start_read(const void *bundle, uint64_t size, const char *name, stru
 
 /* ---- the end ---- */
 
-/* All output out, the last frame sent, the machine off. */
-static _Noreturn void finish(uint32_t frame, const void *data, uint32_t size, bool failed)
+/* All output out, the last frame sent, then the last line of the log, if any; the machine off. */
+static _Noreturn void finish(uint32_t frame, const void *data, uint32_t size, bool failed,
+                             const char *line)
 {
     struct motor_msg m = {
         .op = TTY_FINISH, .word = {frame}, .in = data, .in_size = size, .deadline = MOTOR_NEVER};
@@ -67,6 +68,8 @@ static _Noreturn void finish(uint32_t frame, const void *data, uint32_t size, bo
     int64_t gate = engine_gate(&tty_engine, TTY_CONTROL + 1);
     if (gate >= 0)
         motor_call((motor_handle)gate, &m);
+    if (line)
+        log_info("sysio", "%s", line);
     motor_power(MOTOR_BOOT_HARDWARE, failed ? MOTOR_POWER_EXIT : MOTOR_POWER_OFF, failed);
     for (;;)
         motor_process_exit(0, 1 << 8);
@@ -82,7 +85,7 @@ void start_failed(uint32_t flags, const char *message)
     (void)flags;
     if (!tty_has_channel())
         log_error("sysio", "%s", text + 5);
-    finish(MOTOR_FRAME_FAIL, text, (uint32_t)n, !tty_has_channel());
+    finish(MOTOR_FRAME_FAIL, text, (uint32_t)n, !tty_has_channel(), NULL);
 }
 
 static _Noreturn void program_ended(motor_handle process)
@@ -90,13 +93,13 @@ static _Noreturn void program_ended(motor_handle process)
     struct motor_process_info info = {.status = 125 << 8};
     motor_process_info(process, MOTOR_PINFO_BASIC, &info, sizeof info);
     uint32_t status = info.status;
-    if (!tty_has_channel()) {
-        if (status & 127)
-            log_info("sysio", "the program was ended by signal %u", status & 127);
-        else
-            log_info("sysio", "the program ended with status %u", status >> 8 & 255);
-    }
-    finish(MOTOR_FRAME_EXIT, &status, sizeof status, !tty_has_channel() && status);
+    char line[64];
+    if (status & 127)
+        snprintf(line, sizeof line, "the program was ended by signal %u", status & 127);
+    else
+        snprintf(line, sizeof line, "the program ended with status %u", status >> 8 & 255);
+    finish(MOTOR_FRAME_EXIT, &status, sizeof status, !tty_has_channel() && status,
+           tty_has_channel() ? NULL : line);
 }
 
 /*
