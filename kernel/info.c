@@ -70,6 +70,22 @@ static int64_t boot_info(struct motor_boot_info *buffer, size_t size)
     return status;
 }
 
+static int64_t log_info(struct motor_log_record *buffer, size_t size)
+{
+    struct motor_log_record r;
+    if (!this_cpu()->current->process->first) {
+        return -MOTOR_EACCESS;
+    }
+    if (size != sizeof(r)) {
+        return -MOTOR_EINVAL;
+    }
+    int64_t status = copy_from_user(&r.sequence, &buffer->sequence, sizeof(r.sequence));
+    if (status < 0) {
+        return status;
+    }
+    return log_read(&r) ? copy_to_user(buffer, &r, sizeof(r)) : -MOTOR_ENOENT;
+}
+
 /* Ascending pids; the result is how many there are, also when fewer fit. */
 static int64_t processes_info(uint32_t *buffer, size_t size)
 {
@@ -101,6 +117,8 @@ int64_t sys_system_info(uint32_t what, void *buffer, size_t size)
         return boot_info(buffer, size);
     case MOTOR_SINFO_CPU:
         return store(buffer, size, &cpu, sizeof(cpu));
+    case MOTOR_SINFO_LOG:
+        return log_info(buffer, size);
     case MOTOR_SINFO_PROCESSES:
         return processes_info(buffer, size);
     default:
@@ -119,7 +137,7 @@ int64_t sys_debug_write(const char *text, size_t size)
         if (copy_from_user(piece, text + done, n) < 0) {
             return -MOTOR_EFAULT;
         }
-        arch_log(piece, n);
+        log_write(piece, n);
         done += n;
         sched_preempt_point();
     }

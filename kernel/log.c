@@ -3,10 +3,51 @@
 #include "log.h"
 #include "arch/x86_64/arch.h"
 #include "bootinfo.h"
+#include "log_ring.h"
+#include "spinlock.h"
 
 #include <stdarg.h>
 
 #define LINE_MAX 512u
+
+/* ---- the log ---- */
+
+static struct spinlock ring_lock;
+extern bool panicking; /* panic.c: the lock's holder may have been stopped */
+
+/*
+ * The serial line, which is slow. Lines of several CPUs do not mix, but a CPU that died holding it
+ * stops nobody.
+ */
+static void serial_write(const char *text, size_t n)
+{
+    static bool busy;
+    for (int i = 0; i < 1000000 && __atomic_exchange_n(&busy, true, __ATOMIC_ACQUIRE); i++) {
+        arch_relax();
+    }
+    arch_log(text, n);
+    __atomic_store_n(&busy, false, __ATOMIC_RELEASE);
+}
+
+void log_write(const char *text, size_t n)
+{
+    if (!panicking) {
+        spin_lock(&ring_lock);
+        log_ring_add(text, n);
+        spin_unlock(&ring_lock);
+    }
+    serial_write(text, n);
+}
+
+bool log_read(struct motor_log_record *r)
+{
+    spin_lock(&ring_lock);
+    bool found = log_ring_get(r);
+    spin_unlock(&ring_lock);
+    return found;
+}
+
+/* ---- formats ---- */
 
 struct line {
     char text[LINE_MAX];
@@ -103,7 +144,7 @@ void klog_arguments(const char *f, va_list args)
         }
     }
     va_end(copy);
-    arch_log(l.text, l.n);
+    log_write(l.text, l.n);
 }
 
 void klog(const char *format, ...)

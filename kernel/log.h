@@ -6,6 +6,7 @@
 #ifndef KERNEL_LOG_H
 #define KERNEL_LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdnoreturn.h>
 
@@ -15,6 +16,12 @@ struct trap_frame;
 __attribute__((format(printf, 1, 2))) void klog(const char *format, ...);
 /* shown with `debug` on the kernel command line */
 __attribute__((format(printf, 1, 2))) void kdebug(const char *format, ...);
+
+/* text as it is, for programs */
+void log_write(const char *text, size_t n);
+/* see MOTOR_SINFO_LOG; false: there is no such record yet */
+struct motor_log_record;
+bool log_read(struct motor_log_record *r);
 
 /* A broken invariant: registers, backtrace, all CPUs stopped, the VM ends with status. */
 __attribute__((format(printf, 1, 2))) noreturn void panic(const char *format, ...);

@@ -119,13 +119,6 @@ long px_sys_getrandom(void *user, size_t size, unsigned flags)
     return (long)size;
 }
 
-long px_sys_syslog(int type, void *buffer, int length)
-{
-    (void)buffer;
-    (void)length;
-    return type < 0 || type > 10 ? -EINVAL : -EPERM;
-}
-
 /*
  * reboot(2). A machine that is halted would only cost its host: HALT is POWER_OFF. There is no
  * Ctrl-Alt-Del whose meaning could be set.

@@ -21,6 +21,7 @@ enum device {
     DEV_CONSOLE,
     DEV_TTY,
     DEV_PTMX,
+    DEV_KMSG,
     DEV_LINK
 };
 
@@ -57,6 +58,7 @@ static struct node nodes[] = {
     CHR("ttyS0", DEV_CONSOLE, 0620, 4, 64),
     CHR("tty", DEV_TTY, 0666, 5, 0),
     CHR("ptmx", DEV_PTMX, 0666, 5, 2),
+    CHR("kmsg", DEV_KMSG, 0644, 1, 11),
     {.name = "pts", .device = DEV_DIR, .inode = {.mode = S_IFDIR | 0755}},
     {.name = "shm", .device = DEV_DIR, .inode = {.mode = S_IFDIR | S_ISVTX | 0777}},
     LINK("fd", "/proc/self/fd"),
@@ -110,6 +112,8 @@ static int devfs_open(struct file *file, const struct cred *who, struct motor_re
         return device_open(TTY_OPEN_CONTROLLING, 0, file, who, reply);
     case DEV_CONSOLE:
         return device_open(TTY_OPEN_CONSOLE, 0, file, who, reply);
+    case DEV_KMSG:
+        return device_open(TTY_OPEN_LOG, (file->flags & O_ACCMODE) != O_RDONLY, file, who, reply);
     case DEV_PTMX:
         return device_open_master(file, who, reply);
     default:

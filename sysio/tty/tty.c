@@ -460,6 +460,9 @@ static void call_control(struct motor_event *ev)
         h = pty_open_master(&number);
         give_gate(ev, h, number, h < 0 ? 0 : pty_generation(number));
         return;
+    case TTY_OPEN_LOG:
+        give_gate(ev, kmsg_open(ev->word[0]), MOTOR_FD_TTY, 0);
+        return;
     case TTY_OPEN_CONSOLE:
     case TTY_OPEN_SLAVE:
     case TTY_OPEN_CONTROLLING:

@@ -10,6 +10,7 @@
  *   channel.c   frames of <motor/channel.h>
  *   port.c      the port of a virtio-console that they go over
  *   session.c   readiness, told to clients
+ *   kmsg.c      the kernel's log
  *
  * The console's and the channel's objects are fixed: their badges are numbers (IO_TTY_*) + 1, and
  * gates to them are made by any thread without a lock. Output that has no room yet leaves its
@@ -135,6 +136,10 @@ bool channel_drained(void);
 bool channel_frame(uint32_t type, const void *data, uint32_t size);
 extern const struct tty_ops channel_ops;
 
+/* ---- the kernel's log ---- */
+
+int64_t kmsg_open(bool writable); /* a gate to a new reader and writer of it, or a negated errno */
+
 /* ---- ptys ---- */
 
 /*
@@ -144,11 +149,13 @@ extern const struct tty_ops channel_ops;
  *   OPEN_MASTER       -> w0: the pty's number, w1: its generation
  *   OPEN_SLAVE        w0: number; -EIO: locked or gone
  *   OPEN_CONTROLLING  of the session; -ENXIO: it has no terminal
+ *   OPEN_LOG          w0: it may be written to
  */
 #define TTY_OPEN_CONSOLE     0x1001u
 #define TTY_OPEN_MASTER      0x1002u
 #define TTY_OPEN_SLAVE       0x1003u
 #define TTY_OPEN_CONTROLLING 0x1004u
+#define TTY_OPEN_LOG         0x1006u
 
 /* w0: a session -> w0: the device number of its terminal, w1: its foreground group; -ENXIO: none */
 #define TTY_SESSION 0x1005u

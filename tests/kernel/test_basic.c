@@ -53,6 +53,7 @@ void test_info(void)
     static struct motor_boot_info boot;
     struct motor_counters a, b;
     struct motor_process_info self;
+    struct motor_log_record record = {0};
     uint32_t cpu = ~0u, pids[4] = {0};
     CHECK_EQ(motor_system_info(MOTOR_SINFO_COUNTERS, &a, sizeof(a)), 0);
     CHECK_EQ(motor_system_info(MOTOR_SINFO_COUNTERS, &b, sizeof(b)), 0);
@@ -62,6 +63,14 @@ void test_info(void)
     CHECK(boot.bundle_size > 0);
     CHECK_EQ(motor_system_info(MOTOR_SINFO_CPU, &cpu, sizeof(cpu)), 0);
     CHECK(cpu < 64);
+    CHECK_EQ(motor_debug_write("a line\n", 7), 7);
+    do {
+        record.sequence += record.length != 0;
+        CHECK_EQ(motor_system_info(MOTOR_SINFO_LOG, &record, sizeof(record)), 0);
+    } while (record.length != 6 || __builtin_memcmp(record.text, "a line", 6));
+    record.sequence++;
+    CHECK_EQ(motor_system_info(MOTOR_SINFO_LOG, &record, sizeof(record)), -MOTOR_ENOENT);
+    CHECK_EQ(motor_system_info(MOTOR_SINFO_LOG, &record, 8), -MOTOR_EINVAL);
     CHECK_EQ(motor_system_info(MOTOR_SINFO_PROCESSES, pids, sizeof(pids)), 1);
     CHECK_EQ(pids[0], 1);
     CHECK_EQ(motor_process_info(0, MOTOR_PINFO_BASIC, &self, sizeof(self)), 0);

@@ -6,7 +6,6 @@
  */
 #include "early.h"
 #include "log.h"
-#include "spinlock.h"
 
 #define COM1       0x3f8
 #define FIFO_DEPTH 16u
@@ -46,19 +45,13 @@ static void serial_put(char c, uint32_t *room)
 
 void arch_log(const char *text, size_t n)
 {
-    /* lines of several CPUs do not mix, but a CPU that died holding it stops nobody */
-    static bool busy;
     uint32_t room = 0;
-    for (int i = 0; i < 1000000 && __atomic_exchange_n(&busy, true, __ATOMIC_ACQUIRE); i++) {
-        arch_relax();
-    }
     for (size_t i = 0; serial && i < n; i++) {
         if (text[i] == '\n') {
             serial_put('\r', &room);
         }
         serial_put(text[i], &room);
     }
-    __atomic_store_n(&busy, false, __ATOMIC_RELEASE);
 }
 
 static void off(void)

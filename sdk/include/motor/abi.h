@@ -560,12 +560,27 @@ struct motor_kinfo {
 #define MOTOR_SINFO_BOOT      3u /* struct motor_boot_info; first process only */
 #define MOTOR_SINFO_CPU       4u /* uint32_t: the CPU this thread runs on */
 #define MOTOR_SINFO_PROCESSES 5u /* array of uint32_t pids; result: how many there are */
+/*
+ * struct motor_log_record, in: the lowest sequence wanted; first process only. ENOENT: there is none
+ * yet. Old records are lost, the oldest that is left comes instead
+ */
+#define MOTOR_SINFO_LOG       6u
 
 struct motor_memory_info {
     uint64_t total, free; /* bytes; free includes what per-CPU caches hold */
     uint64_t kernel;      /* slabs, stacks, page tables */
     uint64_t processes, threads, vmos, endpoints, gates, handles, regions; /* live objects */
 };
+
+/* A line of the kernel's log, or a part of a longer one, without a newline. */
+#define MOTOR_LOG_TEXT 168u
+struct motor_log_record {
+    uint64_t sequence; /* from 0 on */
+    uint64_t ns;       /* monotonic; 0: before the clock ran */
+    uint32_t length, reserved;
+    char text[MOTOR_LOG_TEXT]; /* no NUL */
+};
+_Static_assert(sizeof(struct motor_log_record) == 192, "ABI");
 
 struct motor_counters {
     uint64_t syscalls, switches, space_switches, ipis, faults, tlb_flushes, interrupts,
