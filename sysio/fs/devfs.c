@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * /dev: a fixed set of devices and links. Handles to terminals come from the tty engine. Every node
- * has an inode for good.
+ * /dev: a fixed set of devices and links, and the machine's disks and partitions. Handles to
+ * terminals come from the tty engine. Every node has an inode for good.
  */
 #include "../tty/tty.h"
 #include "fs.h"
+#include "raw.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <motor/start.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-enum device {
+enum kind {
     DEV_DIR,
     DEV_NULL,
     DEV_ZERO,
@@ -22,14 +24,19 @@ enum device {
     DEV_TTY,
     DEV_PTMX,
     DEV_KMSG,
+    DEV_DISK,
     DEV_LINK
 };
+
+#define DISK_MAJOR  254u /* what Linux usually has for virtio disks */
+#define DISK_MINORS 16u  /* of one disk and its partitions */
 
 struct node {
     struct inode inode;
     const char *name;
-    enum device device;
-    const char *target; /* links */
+    enum kind kind;
+    const char *target;        /* links */
+    const struct device *disk; /* DEV_DISK */
 };
 
 static const struct inode_ops devfs_ops;
@@ -37,18 +44,18 @@ static uint64_t entropy_added;
 
 #define CHR(name_, device_, mode_, major_, minor_) \
     { \
-        .name = name_, .device = device_, .inode = { \
+        .name = name_, .kind = device_, .inode = { \
             .mode = S_IFCHR | mode_, \
             .rdev = (major_) << 8 | (minor_) \
         } \
     }
 #define LINK(name_, target_) \
     { \
-        .name = name_, .device = DEV_LINK, .target = target_, .inode = {.mode = S_IFLNK | 0777 } \
+        .name = name_, .kind = DEV_LINK, .target = target_, .inode = {.mode = S_IFLNK | 0777 } \
     }
 
 static struct node nodes[] = {
-    {.name = "", .device = DEV_DIR, .inode = {.mode = S_IFDIR | 0755}},
+    {.name = "", .kind = DEV_DIR, .inode = {.mode = S_IFDIR | 0755}},
     CHR("null", DEV_NULL, 0666, 1, 3),
     CHR("zero", DEV_ZERO, 0666, 1, 5),
     CHR("full", DEV_FULL, 0666, 1, 7),
@@ -59,8 +66,8 @@ static struct node nodes[] = {
     CHR("tty", DEV_TTY, 0666, 5, 0),
     CHR("ptmx", DEV_PTMX, 0666, 5, 2),
     CHR("kmsg", DEV_KMSG, 0644, 1, 11),
-    {.name = "pts", .device = DEV_DIR, .inode = {.mode = S_IFDIR | 0755}},
-    {.name = "shm", .device = DEV_DIR, .inode = {.mode = S_IFDIR | S_ISVTX | 0777}},
+    {.name = "pts", .kind = DEV_DIR, .inode = {.mode = S_IFDIR | 0755}},
+    {.name = "shm", .kind = DEV_DIR, .inode = {.mode = S_IFDIR | S_ISVTX | 0777}},
     LINK("fd", "/proc/self/fd"),
     LINK("stdin", "/proc/self/fd/0"),
     LINK("stdout", "/proc/self/fd/1"),
@@ -68,15 +75,24 @@ static struct node nodes[] = {
 };
 #define NODES (sizeof nodes / sizeof *nodes)
 
+static struct node *disks; /* one for each device */
+static size_t disk_count;
+
+static struct node *node_at(size_t i)
+{
+    return i < NODES ? &nodes[i] : i < NODES + disk_count ? &disks[i - NODES] : NULL;
+}
+
 static int devfs_lookup(struct inode *dir, const struct cred *who, const char *name, size_t length,
                         struct inode **out)
 {
     (void)who;
     if (dir != &nodes[0].inode)
         return -ENOENT;
-    for (size_t i = 1; i < NODES; i++)
-        if (strlen(nodes[i].name) == length && !memcmp(nodes[i].name, name, length)) {
-            *out = inode_get(&nodes[i].inode);
+    struct node *n;
+    for (size_t i = 1; (n = node_at(i)); i++)
+        if (strlen(n->name) == length && !memcmp(n->name, name, length)) {
+            *out = inode_get(&n->inode);
             return 0;
         }
     return -ENOENT;
@@ -88,9 +104,9 @@ static int devfs_readdir(struct inode *dir, const struct cred *who, uint64_t coo
     (void)who;
     if (dir != &nodes[0].inode)
         return 0;
-    for (size_t i = cookie - 1; i < NODES; i++)
-        if (!sink->entry(sink, nodes[i].inode.ino, i + 2, nodes[i].inode.mode, nodes[i].name,
-                         strlen(nodes[i].name)))
+    struct node *n;
+    for (size_t i = cookie - 1; (n = node_at(i)); i++)
+        if (!sink->entry(sink, n->inode.ino, i + 2, n->inode.mode, n->name, strlen(n->name)))
             break;
     return 0;
 }
@@ -105,9 +121,18 @@ static int64_t devfs_readlink(struct inode *inode, const struct cred *who, char 
     return (int64_t)n;
 }
 
+/* What is mounted changes by its file system only, and what cannot be written is not opened to. */
+static int disk_open(const struct file *file)
+{
+    const struct device *d = ((struct node *)file->inode)->disk;
+    if ((file->flags & O_ACCMODE) == O_RDONLY)
+        return 0;
+    return d->block->read_only ? -EROFS : device_is_mounted(d) ? -EBUSY : 0;
+}
+
 static int devfs_open(struct file *file, const struct cred *who, struct motor_reply *reply)
 {
-    switch (((struct node *)file->inode)->device) {
+    switch (((struct node *)file->inode)->kind) {
     case DEV_TTY:
         return device_open(TTY_OPEN_CONTROLLING, 0, file, who, reply);
     case DEV_CONSOLE:
@@ -116,6 +141,8 @@ static int devfs_open(struct file *file, const struct cred *who, struct motor_re
         return device_open(TTY_OPEN_LOG, (file->flags & O_ACCMODE) != O_RDONLY, file, who, reply);
     case DEV_PTMX:
         return device_open_master(file, who, reply);
+    case DEV_DISK:
+        return disk_open(file);
     default:
         return 0;
     }
@@ -146,8 +173,7 @@ static int64_t read_zeros(struct transfer *t)
 
 static int64_t devfs_read(struct file *file, struct transfer *t, uint64_t offset)
 {
-    (void)offset;
-    switch (((struct node *)file->inode)->device) {
+    switch (((struct node *)file->inode)->kind) {
     case DEV_NULL:
         return 0;
     case DEV_ZERO:
@@ -155,6 +181,8 @@ static int64_t devfs_read(struct file *file, struct transfer *t, uint64_t offset
         return read_zeros(t);
     case DEV_RANDOM:
         return read_random(t);
+    case DEV_DISK:
+        return raw_read(((struct node *)file->inode)->disk, t, offset);
     default:
         return -EINVAL;
     }
@@ -162,8 +190,7 @@ static int64_t devfs_read(struct file *file, struct transfer *t, uint64_t offset
 
 static int64_t devfs_write(struct file *file, struct transfer *t, uint64_t offset)
 {
-    (void)offset;
-    switch (((struct node *)file->inode)->device) {
+    switch (((struct node *)file->inode)->kind) {
     case DEV_NULL:
     case DEV_ZERO:
         return (int64_t)t->left;
@@ -179,9 +206,23 @@ static int64_t devfs_write(struct file *file, struct transfer *t, uint64_t offse
         entropy_added += (uint64_t)n;
         return (int64_t)left;
     }
+    case DEV_DISK:
+        return raw_write(((struct node *)file->inode)->disk, t, offset);
     default:
         return -EINVAL;
     }
+}
+
+static int64_t devfs_control(struct file *file, struct motor_event *ev)
+{
+    const struct node *n = (struct node *)file->inode;
+    return n->kind == DEV_DISK ? raw_control(n->disk, ev) : -ENOTTY;
+}
+
+static int devfs_sync(struct inode *inode)
+{
+    const struct node *n = (struct node *)inode;
+    return n->kind == DEV_DISK ? block_flush(n->disk->block) : -EINVAL;
 }
 
 static void devfs_statfs(struct inode *inode, struct io_statfs *out)
@@ -202,21 +243,45 @@ static const struct inode_ops devfs_ops = {
     .open = devfs_open,
     .read = devfs_read,
     .write = devfs_write,
+    .control = devfs_control,
+    .sync = devfs_sync,
     .statfs = devfs_statfs,
     .release = devfs_release,
 };
 
+/* The nodes of disks and partitions; none, when there is no memory for them. */
+static void make_disks(void)
+{
+    size_t count = 0;
+    const struct device *d;
+    while (device_at((uint32_t)count))
+        count++;
+    disks = count ? calloc(count, sizeof *disks) : NULL;
+    disk_count = disks ? count : 0;
+    for (uint32_t i = 0; i < disk_count && (d = device_at(i)); i++) {
+        uint32_t minor = d->disk * DISK_MINORS + (d->entry ? d->entry->number % DISK_MINORS : 0);
+        disks[i] = (struct node){.name = d->block->name,
+                                 .kind = DEV_DISK,
+                                 .disk = d,
+                                 .inode = {.mode = S_IFBLK | 0660,
+                                           .rdev = DISK_MAJOR << 8 | minor,
+                                           .size = d->block->size}};
+    }
+}
+
 bool devfs_init(struct mount *m)
 {
-    for (size_t i = 0; i < NODES; i++) {
-        struct inode *inode = &nodes[i].inode;
+    struct node *n;
+    make_disks();
+    for (size_t i = 0; (n = node_at(i)); i++) {
+        struct inode *inode = &n->inode;
         inode->ops = &devfs_ops;
         inode->mount = m;
         inode->ino = i + 1;
         inode->nlink = S_ISDIR(inode->mode) ? 2 : 1;
         inode->refs = 1;
         inode->atime = inode->mtime = inode->ctime = inode->btime = fs_now();
-        inode->name = (char *)(uintptr_t)nodes[i].name;
+        inode->name = (char *)(uintptr_t)n->name;
         inode->parent = i ? &nodes[0].inode : NULL;
         inode->linked = true;
     }

@@ -23,6 +23,10 @@ struct device *device_find(const char *what);
 /* Whether it may hold one of our file systems, by what the partition table says. */
 bool device_for_files(const struct device *d);
 
+/* disk.c: whether a file system on it, or on a part of it or the disk that it is a part of, is
+ * mounted */
+bool device_is_mounted(const struct device *d);
+
 bool devices_interrupt(uint64_t badge); /* a notification of a disk's gate; false: it is of none */
 bool devices_turn(void);                /* at the end of a turn: true: another one at once */
 

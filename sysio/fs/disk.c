@@ -29,7 +29,7 @@ struct disk {
     struct block_device *device;
     struct ext4 *fs;
     struct mount mount;
-    char path[16];
+    char path[16], source[24];
     struct engine_timer timer;
     bool writing;
 };
@@ -511,7 +511,8 @@ static int attach(struct disk *d)
     if (!error)
         error = wrap(&d->mount, node, NULL, NULL, 0, &d->mount.root);
     d->mount.type = "ext4";
-    d->mount.source = d->device->name;
+    snprintf(d->source, sizeof d->source, "/dev/%s", d->device->name);
+    d->mount.source = d->source;
     d->mount.read_only = ext4_read_only(d->fs);
     if (!error && mounts)
         error = make_mount_point("/mnt");
@@ -586,7 +587,17 @@ bool disk_mount_root(const char *what)
 static bool is_mounted(const struct block_device *device)
 {
     for (uint32_t i = 0; i < disk_count; i++)
-        if (disks[i].device == device)
+        if (disks[i].fs && disks[i].device == device)
+            return true;
+    return false;
+}
+
+bool device_is_mounted(const struct device *d)
+{
+    struct device *other;
+    for (uint32_t i = 0; (other = device_at(i)); i++)
+        if ((other == d || (other->disk == d->disk && (!other->entry || !d->entry))) &&
+            is_mounted(other->block))
             return true;
     return false;
 }

@@ -586,7 +586,7 @@ static int64_t call_sync(struct request *q)
         return disks_sync();
     if (q->file->flags & O_PATH)
         return -EBADF;
-    if (!S_ISREG(inode->mode) && !S_ISDIR(inode->mode))
+    if (!S_ISREG(inode->mode) && !S_ISDIR(inode->mode) && !S_ISBLK(inode->mode))
         return -EINVAL;
     return inode->ops->sync ? inode->ops->sync(inode) : 0;
 }
@@ -909,7 +909,7 @@ static void fs_event(struct engine *e, struct motor_event *ev)
         return;
     if (pager_event(ev))
         return;
-    if (disks_mounted())
+    if (device_at(0))
         work_add(ev, fs_message);
     else
         fs_message(ev);

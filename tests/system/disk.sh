@@ -52,6 +52,16 @@ cp "$scratch/noise" "$disk"
 timeout 100 "$run" -t 90 -d "$disk" "$scratch/disk" work | grep -q 'No such file or directory' || fail 'noise was mounted'
 cmp "$scratch/noise" "$disk" || fail 'a foreign disk was changed'
 
+# Disks and partitions as files.
+"$sdk/bin/motor-cc" -std=gnu17 -D_GNU_SOURCE -O1 -Wall -o "$scratch/raw" "$MOTOR_TOP/tests/programs/raw.c" || exit 1
+truncate -s 8M "$scratch/parts"
+printf 'label: gpt\nstart=2048,size=8192,type=L\nsize=1024,type=U\n' | sfdisk -q "$scratch/parts"
+mke2fs -q -F -t ext4 -b 1024 -E offset=1048576 "$scratch/parts" 4096k 2>/dev/null
+is 'disks as files' "$(timeout 100 "$run" -t 90 -d "$disk" -d "$scratch/parts" "$scratch/raw" 2>&1)" ok
+is 'bytes written to one' "$(dd if="$disk" bs=1 skip=5000 count=3000 status=none | tr -d c | wc -c) $(tail -c 5 "$disk")" '0 01234'
+cmp -i 200000 -n 100 "$disk" "$scratch/noise" && fail 'nothing was written'
+cmp -i 300001 -n 700000 "$disk" "$scratch/noise" || fail 'more was written than asked for'
+
 make_disk 16M -b 1024 -J size=1
 for cut in 1 2 3; do
     timeout 150 "$run" -t $((2 + RANDOM % 4)) -d "$disk" "$scratch/disk" torture >"$scratch/told" 2>/dev/null
