@@ -3,10 +3,9 @@
  * Reading a GUID partition table: see gpt.h. The disk is not trusted: nothing is used before both
  * checksums are right, and then each number is checked against the disk all the same.
  */
-#include "gpt.h"
+#include "gpt_format.h"
 
 #include <errno.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,27 +17,8 @@
 #define TABLE_MAX      (128u << 10) /* bytes; the usual table has 16 KiB */
 #define TRANSFER_BYTES (64u << 10)
 
-struct header {
-    uint64_t signature;
-    uint32_t revision, size, crc, reserved;
-    uint64_t self, other; /* sectors of this header and of its copy */
-    uint64_t first, last; /* sectors that partitions may use */
-    uint8_t disk[16];
-    uint64_t entries; /* their first sector */
-    uint32_t count, entry_size, entries_crc;
-} __attribute__((packed));
-_Static_assert(sizeof(struct header) == HEADER_MIN, "GPT");
-
-struct entry {
-    uint8_t type[16], id[16];
-    uint64_t first, last;
-    uint64_t attributes;
-    uint16_t name[36];
-};
-_Static_assert(sizeof(struct entry) == ENTRY_MIN, "GPT");
-
 /* ISO 3309, which Ethernet and zlib use as well */
-static uint32_t crc32(const void *data, size_t size)
+uint32_t gpt_crc32(const void *data, size_t size)
 {
     static const uint32_t table[16] = {/* of a nibble */
                                        0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac,
@@ -55,7 +35,8 @@ static uint32_t crc32(const void *data, size_t size)
     return ~crc;
 }
 
-static int read_sectors(struct block_device *d, uint64_t sector, void *to, uint64_t size)
+int gpt_transfer(struct block_device *d, enum block_op op, uint64_t sector, void *data,
+                 uint64_t size)
 {
     uint64_t sectors = d->size / d->sector, wanted = size / d->sector;
     if (sector > sectors || wanted > sectors - sector)
@@ -63,20 +44,18 @@ static int read_sectors(struct block_device *d, uint64_t sector, void *to, uint6
     struct block_batch batch;
     block_batch_begin(&batch, d);
     for (uint64_t at = 0; at < size; at += TRANSFER_BYTES)
-        block_batch_add(&batch, BLOCK_READ, sector * d->sector + at, (uint8_t *)to + at,
+        block_batch_add(&batch, op, sector * d->sector + at, (uint8_t *)data + at,
                         (uint32_t)(size - at < TRANSFER_BYTES ? size - at : TRANSFER_BYTES));
     return block_batch_wait(&batch);
 }
 
-/* The header in this sector; EINVAL if there is no sound one, ENOENT if there is nothing like one.
- */
-static int header_read(struct block_device *d, uint64_t sector, struct header *h)
+int gpt_header_read(struct block_device *d, uint64_t sector, struct gpt_header *h)
 {
     uint64_t sectors = d->size / d->sector;
     uint8_t *block = malloc(d->sector);
     if (!block)
         return -ENOMEM;
-    int error = read_sectors(d, sector, block, d->sector);
+    int error = gpt_transfer(d, BLOCK_READ, sector, block, d->sector);
     if (!error) {
         memcpy(h, block, sizeof *h);
         if (h->signature != SIGNATURE)
@@ -85,9 +64,9 @@ static int header_read(struct block_device *d, uint64_t sector, struct header *h
             error = -EINVAL;
     }
     if (!error) {
-        memset(block + offsetof(struct header, crc), 0, sizeof h->crc);
-        bool sound = crc32(block, h->size) == h->crc && h->self == sector && h->first <= h->last &&
-                     h->last < sectors && h->entry_size >= ENTRY_MIN &&
+        memset(block + offsetof(struct gpt_header, crc), 0, sizeof h->crc);
+        bool sound = gpt_crc32(block, h->size) == h->crc && h->self == sector &&
+                     h->first <= h->last && h->last < sectors && h->entry_size >= ENTRY_MIN &&
                      h->entry_size <= ENTRY_MAX && !(h->entry_size & (h->entry_size - 1)) &&
                      h->count && h->count <= TABLE_MAX / h->entry_size;
         error = sound ? 0 : -EINVAL;
@@ -106,13 +85,13 @@ static bool overlaps(const struct gpt_partition *found, uint32_t count,
 }
 
 /* From the table's bytes; the number found, or EINVAL when one of them cannot be. */
-static int entries_parse(const struct block_device *d, const struct header *h, const uint8_t *table,
-                         struct gpt_partition *found)
+static int entries_parse(const struct block_device *d, const struct gpt_header *h,
+                         const uint8_t *table, struct gpt_partition *found)
 {
     static const uint8_t unused[16];
     int count = 0;
     for (uint32_t i = 0; i < h->count; i++) {
-        struct entry e;
+        struct gpt_entry e;
         memcpy(&e, table + (uint64_t)i * h->entry_size, sizeof e);
         if (!memcmp(e.type, unused, sizeof unused))
             continue;
@@ -130,22 +109,38 @@ static int entries_parse(const struct block_device *d, const struct header *h, c
     return count;
 }
 
+int gpt_entries_read(struct block_device *d, const struct gpt_header *h, uint8_t **entries,
+                     uint64_t *sectors)
+{
+    uint64_t bytes = (uint64_t)h->count * h->entry_size;
+    *sectors = (bytes + d->sector - 1) / d->sector;
+    *entries = malloc(*sectors * d->sector);
+    if (!*entries)
+        return -ENOMEM;
+    int error = gpt_transfer(d, BLOCK_READ, h->entries, *entries, *sectors * d->sector);
+    if (!error && gpt_crc32(*entries, bytes) != h->entries_crc)
+        error = -EINVAL;
+    if (error) {
+        free(*entries);
+        *entries = NULL;
+    }
+    return error;
+}
+
 /* The table whose header is in this sector; as gpt_read(), but ENOENT if there is none. */
 static int table_read(struct block_device *d, uint64_t sector, struct gpt_partition **out)
 {
-    struct header h;
-    int result = header_read(d, sector, &h);
+    struct gpt_header h;
+    uint8_t *entries;
+    uint64_t sectors;
+    int result = gpt_header_read(d, sector, &h);
+    if (!result)
+        result = gpt_entries_read(d, &h, &entries, &sectors);
     if (result)
         return result;
-    uint64_t bytes = (uint64_t)h.count * h.entry_size,
-             whole = (bytes + d->sector - 1) & ~(uint64_t)(d->sector - 1);
-    uint8_t *table = malloc(whole);
     struct gpt_partition *found = calloc(h.count, sizeof *found);
-    result = table && found ? read_sectors(d, h.entries, table, whole) : -ENOMEM;
-    if (!result)
-        result =
-            crc32(table, bytes) == h.entries_crc ? entries_parse(d, &h, table, found) : -EINVAL;
-    free(table);
+    result = found ? entries_parse(d, &h, entries, found) : -ENOMEM;
+    free(entries);
     if (result <= 0) {
         free(found);
         found = NULL;

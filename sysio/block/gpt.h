@@ -23,6 +23,13 @@ struct gpt_partition {
 int gpt_read(struct block_device *d, struct gpt_partition **out,
              void (*log)(const char *format, ...));
 
+/*
+ * When the disk has become larger than the table says, and the partition with this GUID is its
+ * last: makes the partition larger, and the table right. 1: done; 0: nothing to do; negative: an
+ * errno. May sleep.
+ */
+int gpt_grow(struct block_device *d, const uint8_t id[16]);
+
 /* GUIDs as people write them, in lower case. parse: either case; false: it is none. */
 void gpt_guid_text(const uint8_t guid[16], char text[GPT_GUID_TEXT]);
 bool gpt_guid_parse(const char *text, uint8_t guid[16]);

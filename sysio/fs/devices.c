@@ -21,6 +21,8 @@ static const uint8_t linux_data[16] = {0xaf, 0x3d, 0xc6, 0x0f, 0x83, 0x84, 0x72,
 static const uint8_t linux_root[16] = {0xe3, 0xbc, 0x68, 0x4f, 0xcd, 0xe8, 0xb1, 0x4d,
                                        0x96, 0xe7, 0xfb, 0xca, 0xf9, 0x84, 0xb7, 0x09};
 
+static const char by_id[] = "PARTUUID=";
+
 static struct device devices[DEVICES_MAX];
 static struct block_device *disks[DISKS_MAX];
 static uint32_t device_count, disk_count;
@@ -32,16 +34,16 @@ struct device *device_at(uint32_t i)
 
 struct device *device_find(const char *what)
 {
-    static const char id[] = "PARTUUID=", folder[] = "/dev/";
+    static const char folder[] = "/dev/";
     uint8_t guid[16];
-    bool by_id = !strncmp(what, id, sizeof id - 1);
-    if (by_id && !gpt_guid_parse(what + sizeof id - 1, guid))
+    bool is_id = !strncmp(what, by_id, sizeof by_id - 1);
+    if (is_id && !gpt_guid_parse(what + sizeof by_id - 1, guid))
         return NULL;
     if (!strncmp(what, folder, sizeof folder - 1))
         what += sizeof folder - 1;
     for (uint32_t i = 0; i < device_count; i++) {
         struct device *d = &devices[i];
-        if (by_id ? d->entry && !memcmp(d->entry->id, guid, sizeof guid)
+        if (is_id ? d->entry && !memcmp(d->entry->id, guid, sizeof guid)
                   : !strcmp(d->block->name, what))
             return d;
     }
@@ -91,9 +93,24 @@ static struct device *device_add(struct device d)
     return &devices[device_count++];
 }
 
+/* The partition that root= names by its GUID gets what its disk has gained. */
+static void grow_root(struct block_device *disk)
+{
+    char what[64];
+    uint8_t id[16];
+    if (!boot_option("root", what, sizeof what) || strncmp(what, by_id, sizeof by_id - 1) ||
+        !gpt_guid_parse(what + sizeof by_id - 1, id))
+        return;
+    int grown = gpt_grow(disk, id);
+    if (grown)
+        log_info("fs", "%s: %s", disk->name,
+                 grown > 0 ? "the root partition has grown with the disk" : strerror(-grown));
+}
+
 static void find_partitions(void *arg)
 {
     struct device *whole = arg;
+    grow_root(whole->block);
     struct partition *parts;
     int count = partitions_open(whole->block, &parts, device_log);
     for (int i = 0; i < count; i++)

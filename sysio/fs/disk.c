@@ -525,6 +525,17 @@ static int attach(struct disk *d)
     return error;
 }
 
+/* The root takes what its device has gained: an image that was put on a larger disk. */
+static int grow_root(struct disk *d, const struct ext4_options *options)
+{
+    int error = ext4_grow(d->fs);
+    log_info("fs", "%s: %s", d->device->name,
+             error ? strerror(-error) : "the file system has grown with its device");
+    ext4_unmount(d->fs);
+    d->fs = NULL;
+    return ext4_mount(d->device, options, &d->fs);
+}
+
 static void mount_disk(void *arg)
 {
     struct disk *d = arg;
@@ -537,6 +548,8 @@ static void mount_disk(void *arg)
                                    .log = disk_log};
     page_pool_init(options.page_bytes);
     int error = ext4_mount(d->device, &options, &d->fs);
+    if (!error && !mounts && ext4_can_grow(d->fs))
+        error = grow_root(d, &options);
     if (!error)
         error = attach(d);
     if (error) {

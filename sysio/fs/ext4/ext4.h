@@ -58,6 +58,13 @@ int ext4_mount(struct block_device *d, const struct ext4_options *options, struc
  */
 int ext4_unmount(struct ext4 *fs);
 bool ext4_read_only(const struct ext4 *fs);
+/*
+ * The device has become larger: takes what it can of it. Nothing may be in use; afterwards the file
+ * system has to be unmounted, and mounted again, to know its new size. ext4_can_grow(): whether
+ * there is anything to take.
+ */
+bool ext4_can_grow(const struct ext4 *fs);
+int ext4_grow(struct ext4 *fs);
 bool ext4_broken(const struct ext4 *fs);
 void ext4_statfs(struct ext4 *fs, struct ext4_statfs *out);
 /* everything that was done is durable */

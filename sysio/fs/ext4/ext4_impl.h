@@ -2,7 +2,7 @@
 /*
  * What ext4's files share.
  *
- *   super.c       mount, features, group descriptors, unmount
+ *   super.c       mount, features, group descriptors, unmount; grow.c: a larger device
  *   checksum.c    crc32c, and the checksum of each structure
  *   cache.c       metadata blocks in memory
  *   journal.c     transactions and their commit; recover.c: replay
@@ -76,6 +76,7 @@ struct ext4 {
     struct ext4_options options;
     struct fiber_lock lock;
     bool read_only, broken;
+    bool replaying; /* it is only there for the journal's replay */
     bool has_csum, has_gdt_csum, has_64bit;
 
     uint32_t block_size, block_bits; /* log2 */

@@ -65,9 +65,11 @@ struct ext4_super {
     uint32_t s_flags;
     uint8_t rest_1[0x175 - 0x164];
     uint8_t s_checksum_type;
-    uint8_t rest_2[0x270 - 0x176];
+    uint8_t rest_2[0x248 - 0x176];
+    uint32_t s_overhead_clusters;
+    uint8_t rest_3[0x270 - 0x24c];
     uint32_t s_checksum_seed;
-    uint8_t rest_3[0x3fc - 0x274];
+    uint8_t rest_4[0x3fc - 0x274];
     uint32_t s_checksum;
 };
 _Static_assert(sizeof(struct ext4_super) == 1024, "the super block");

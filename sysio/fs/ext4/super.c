@@ -383,6 +383,10 @@ static void fs_destroy(struct ext4 *fs)
 static int fs_open(struct ext4 *fs)
 {
     int error = super_read(fs);
+    if (fs->replaying) {
+        fs->groups = 1;
+        fs->inodes = fs->inodes_per_group;
+    }
     if (!error)
         error = groups_read(fs);
     if (!error)
@@ -407,13 +411,15 @@ static struct ext4 *fs_new(struct block_device *d, const struct ext4_options *op
 
 /*
  * Replays the journal with a file system of its own: whatever has been read before the replay is
- * forgotten with it.
+ * forgotten with it. Only the first group is looked at, where the journal's inode is: descriptors
+ * of others may wait in the journal for their replay (grow.c).
  */
 static int replay(struct block_device *d, const struct ext4_options *options)
 {
     struct ext4 *fs = fs_new(d, options);
     if (!fs)
         return -ENOMEM;
+    fs->replaying = true;
     int error = fs_open(fs);
     bool needed = !error && fs->super->s_feature_compat & COMPAT_HAS_JOURNAL &&
                   fs->super->s_feature_incompat & INCOMPAT_RECOVER;

@@ -4,7 +4,7 @@
 
 EXT4_TEST_SRC := $(wildcard sysio/fs/ext4/*.c) sysio/block/block.c sysio/base/fiber.c tests/host/ext4/disk.c tests/host/ext4/model.c
 EXT4_TEST_OBJ := $(EXT4_TEST_SRC:%.c=$(BUILD)/tests/obj/san/%.o)
-EXT4_TESTS := ext4_model ext4_crash ext4_fuzz ext4_host
+EXT4_TESTS := ext4_model ext4_crash ext4_fuzz ext4_host ext4_grow
 
 $(EXT4_TESTS:%=$(BUILD)/tests/host/%): $(BUILD)/tests/host/%: $(BUILD)/tests/obj/san/tests/host/ext4/%.o $(EXT4_TEST_OBJ)
 	$(call say,HOSTLD,$@)
@@ -16,7 +16,7 @@ $(BUILD)/tests/host/virtio_blk: $(addprefix $(BUILD)/tests/obj/san/,tests/host/e
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(FS_TEST_FLAGS) -o $@ $^
 
-$(BUILD)/tests/host/gpt_fuzz: $(addprefix $(BUILD)/tests/obj/san/,tests/host/ext4/gpt_fuzz.o sysio/block/gpt.o sysio/block/partition.o) $(EXT4_TEST_OBJ)
+$(BUILD)/tests/host/gpt_fuzz: $(addprefix $(BUILD)/tests/obj/san/,tests/host/ext4/gpt_fuzz.o sysio/block/gpt.o sysio/block/gpt_grow.o sysio/block/partition.o) $(EXT4_TEST_OBJ)
 	$(call say,HOSTLD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(FS_TEST_FLAGS) -o $@ $^
