@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BADGE_EXIT = 1, BADGE_ENTROPY = 2, BADGE_BUTTON = 3 };
+enum { BADGE_EXIT = 1, BADGE_ENTROPY = 2, BADGE_BUTTON = 3, BADGE_POWER = 4 };
 
 static struct engine engine;
 static bool fs_runs; /* the fs engine, in its thread */
@@ -308,6 +308,13 @@ static int64_t write_block(const struct block *b)
     return n < 0 ? n : vmo;
 }
 
+/* reboot(2): disks are unmounted whoever asked for it, as they are at the end of the program. */
+static void power_end(void)
+{
+    fs_finish(fs_runs);
+    motor_power(MOTOR_BOOT_HARDWARE, tty_power_mode(), 0);
+}
+
 static void start_event(struct engine *e, struct motor_event *ev)
 {
     (void)e;
@@ -315,6 +322,8 @@ static void start_event(struct engine *e, struct motor_event *ev)
         entropy_ready();
     else if (ev->kind == MOTOR_EVENT_NOTIFY && ev->badge == BADGE_BUTTON && button_pressed())
         ask_for_end();
+    else if (ev->kind == MOTOR_EVENT_NOTIFY && ev->badge == BADGE_POWER)
+        power_end();
     else if (ev->kind == MOTOR_EVENT_NOTIFY && ev->badge == BADGE_EXIT)
         engine.again = true; /* start_program looks at the process itself */
 }
@@ -399,6 +408,10 @@ void start_program(const void *bundle, uint64_t bundle_size, const struct start_
     if (!engine_init(&engine, "start", start_event))
         no_start(run, "an endpoint", -MOTOR_ENOMEM);
     entropy_init(&engine, BADGE_ENTROPY);
+    int64_t power = engine_gate(&engine, BADGE_POWER);
+    if (power < 0)
+        no_start(run, "a gate", power);
+    tty_set_power((motor_handle)power);
     int64_t runtime = runtime_open(bundle, bundle_size, &runtime_size);
     if (runtime < 0)
         no_start(run, MOTOR_BUNDLE_RUNTIME, runtime);

@@ -37,12 +37,13 @@ static bool channel;
 /* The end of the machine: the first one that is asked for is what happens. */
 static struct {
     bool begun, sent;
-    bool power;     /* ends it here, in `mode`; else whoever called TTY_FINISH does */
+    bool power;     /* power_gate ends it, in `mode`; else whoever called TTY_FINISH does */
     uint32_t mode;  /* MOTOR_POWER_* */
     uint64_t token; /* of TTY_FINISH */
     uint32_t frame, size;
     char bytes[512];
 } finish;
+static motor_handle power_gate; /* 0: the machine ends here */
 
 bool tty_has_channel(void)
 {
@@ -261,6 +262,16 @@ static void cancel(uint64_t token)
 
 /* ---- the end ---- */
 
+void tty_set_power(motor_handle gate)
+{
+    power_gate = gate;
+}
+
+uint32_t tty_power_mode(void)
+{
+    return finish.mode;
+}
+
 static void finish_begin(struct motor_event *ev)
 {
     if (finish.begun)
@@ -299,7 +310,9 @@ static void finish_try(void)
         channel_turn_end();
     if (!finish.sent || !console_drained() || (channel && !channel_drained()))
         return;
-    if (finish.power)
+    if (finish.power && power_gate)
+        motor_notify(power_gate);
+    else if (finish.power)
         motor_power(MOTOR_BOOT_HARDWARE, finish.mode, 0);
     if (finish.token) {
         engine_reply(&tty_engine, finish.token, 0);

@@ -39,6 +39,12 @@ extern struct engine tty_engine;
 /* finds the devices; does not start the thread. False: no memory */
 bool tty_init(bool channel_wanted);
 bool tty_has_channel(void); /* wanted and there */
+/*
+ * Who ends the machine when reboot(2) has asked for it and all output is out: `gate` is notified,
+ * and tty_power_mode() tells how. Before any program runs.
+ */
+void tty_set_power(motor_handle gate);
+uint32_t tty_power_mode(void); /* MOTOR_POWER_* */
 /* Any thread: a new gate handle of object `kind`, or a negated errno. */
 int64_t tty_open(uint32_t kind);
 
