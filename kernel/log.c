@@ -155,20 +155,28 @@ void klog(const char *format, ...)
     va_end(args);
 }
 
-/* `debug` as a word of the command line. */
+bool log_wanted(const char *word)
+{
+    size_t length = 0;
+    while (word[length]) {
+        length++;
+    }
+    const char *c = boot_params.cmdline;
+    for (size_t i = 0; c[i]; i++) {
+        bool start = i == 0 || c[i - 1] == ' ';
+        if (start && !__builtin_memcmp(c + i, word, length) &&
+            (c[i + length] == 0 || c[i + length] == ' ')) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool debug_wanted(void)
 {
     static int wanted = -1;
     if (wanted < 0) {
-        const char *c = boot_params.cmdline;
-        wanted = 0;
-        for (size_t i = 0; c[i]; i++) {
-            bool start = i == 0 || c[i - 1] == ' ';
-            if (start && !__builtin_memcmp(c + i, "debug", 5) &&
-                (c[i + 5] == 0 || c[i + 5] == ' ')) {
-                wanted = 1;
-            }
-        }
+        wanted = log_wanted("debug");
     }
     return wanted;
 }

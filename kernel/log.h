@@ -23,6 +23,9 @@ void log_write(const char *text, size_t n);
 struct motor_log_record;
 bool log_read(struct motor_log_record *r);
 
+/* Whether the kernel command line has this word. */
+bool log_wanted(const char *word);
+
 /* A broken invariant: registers, backtrace, all CPUs stopped, the VM ends with status. */
 __attribute__((format(printf, 1, 2))) noreturn void panic(const char *format, ...);
 noreturn void panic_frame(struct trap_frame *f, const char *why); /* with the registers of f */

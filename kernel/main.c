@@ -11,6 +11,7 @@
 #include "arch/x86_64/arch.h"
 #include "aspace.h"
 #include "bootinfo.h"
+#include "boottrace.h"
 #include "bundle.h"
 #include "elf.h"
 #include "frame.h"
@@ -155,13 +156,18 @@ static void make_first(void)
 
 noreturn void kernel_main(void)
 {
+    boottrace("the kernel runs");
     frame_init();
     kinfo_init();
+    boottrace("memory");
     random_init();
     futex_init();
     sched_init_cpu();
     arch_late_init();
+    boottrace("clocks and processors");
     make_first();
+    boottrace("the first process is made");
+    boottrace_print();
     sched_idle_loop();
 }
 

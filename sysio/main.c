@@ -40,7 +40,9 @@ int main(void)
     }
     const void *bundle = (const void *)at;
     const char *problem = start_read(bundle, size, MOTOR_BUNDLE_RUN, &run);
+    boot_trace("sysio runs");
     virtio_scan(boot->rsdp, boot->cmdline, device_log);
+    boot_trace("devices");
     if (!tty_init(run.flags & MOTOR_RUN_CHANNEL) || !fs_init(bundle, size, MOTOR_BOOT_BUNDLE) ||
         !engine_start(&tty_engine, 128 << 10)) {
         log_error("sysio", "the system cannot start");
@@ -48,6 +50,8 @@ int main(void)
     }
     if (problem)
         start_failed(0, problem);
+    boot_trace("terminals and files");
     motor_handle net = net_start ? net_start() : 0;
+    boot_trace("network");
     start_program(bundle, size, &run, net);
 }

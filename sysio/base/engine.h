@@ -146,6 +146,9 @@ const struct motor_kinfo *kernel_info(void);
 __attribute__((format(printf, 2, 3))) void log_info(const char *engine, const char *format, ...);
 __attribute__((format(printf, 2, 3))) void log_error(const char *engine, const char *format, ...);
 
+/* With `boottrace` on the command line: a line with the time since the machine started. */
+void boot_trace(const char *done);
+
 /* ---- boot options; any thread ---- */
 
 /*

@@ -41,6 +41,17 @@ void log_info(const char *engine, const char *format, ...)
     va_end(args);
 }
 
+void boot_trace(const char *done)
+{
+    char value[8];
+    uint64_t per_us = kernel_info()->tsc_hz / 1000000;
+    if (!per_us || !boot_option("boottrace", value, sizeof value))
+        return;
+    uint64_t us = __builtin_ia32_rdtsc() / per_us;
+    log_error("boot", "%5llu.%03llu ms %s", (unsigned long long)us / 1000,
+              (unsigned long long)us % 1000, done);
+}
+
 /* ---- boot options ---- */
 
 const struct motor_boot_info *boot_info(void)

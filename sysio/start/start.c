@@ -433,6 +433,7 @@ void start_program(const void *bundle, uint64_t bundle_size, const struct start_
     for (uint32_t i = 0; i < count; i++)
         program_go(&runs[i], &programs[i]);
     listen_to_button(&runs[0], programs[0].process);
+    boot_trace("the program runs");
     for (;;) {
         struct motor_process_info info;
         engine_turn(&engine, true);
