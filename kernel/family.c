@@ -558,6 +558,9 @@ int64_t sys_process_label(uint32_t pid, uint32_t what, uint32_t value)
         case MOTOR_LABEL_ORPHANED:
             status = family_group_is_orphaned(p->pgid);
             break;
+        case MOTOR_LABEL_ALIVE:
+            status = p->state != PROCESS_DEAD;
+            break;
         case MOTOR_LABEL_PPID:
             status = p->ppid;
             break;

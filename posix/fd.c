@@ -50,18 +50,54 @@ static void desc_put(struct px_desc *d)
         __atomic_store_n(&t->desc_hint, index, __ATOMIC_RELAXED);
 }
 
+/*
+ * The lock's word is the holder's pid, so that others can take it over when the holder was killed
+ * in a transfer: nobody but they would know.
+ */
+#define LOCK_WAITED    1u
+#define LOCK_LOOK_NS   10000000ull   /* whether the holder lives, at first after so long */
+#define LOCK_LOOK_MOST 1000000000ull /* and at last */
+
+static bool holder_is_dead(uint32_t word)
+{
+    return motor_process_label(word >> 1, MOTOR_LABEL_ALIVE, 0) != 1;
+}
+
+static bool change_lock(struct px_desc *d, uint32_t was, uint32_t word)
+{
+    return __atomic_compare_exchange_n(&d->lock, &was, word, false, __ATOMIC_ACQUIRE,
+                                       __ATOMIC_RELAXED);
+}
+
+static void wait_for_lock(struct px_desc *d, uint32_t mine)
+{
+    uint64_t look = LOCK_LOOK_NS;
+    for (;;) {
+        uint32_t was = __atomic_load_n(&d->lock, __ATOMIC_RELAXED);
+        if (!was && change_lock(d, 0, mine | LOCK_WAITED))
+            return;
+        if (!was || (!(was & LOCK_WAITED) && !change_lock(d, was, was | LOCK_WAITED)))
+            continue;
+        was |= LOCK_WAITED;
+        long status = px_wait(&d->lock, was, PX_WAIT_SHARED | PX_WAIT_NOINTR, px_now() + look);
+        if (status != -ETIMEDOUT)
+            continue;
+        if (holder_is_dead(was) && change_lock(d, was, mine | LOCK_WAITED))
+            return;
+        look = PX_MIN(2 * look, LOCK_LOOK_MOST);
+    }
+}
+
 void px_desc_lock(struct px_desc *d)
 {
-    uint32_t was = 0;
-    if (__atomic_compare_exchange_n(&d->lock, &was, 1, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
-        return;
-    while (__atomic_exchange_n(&d->lock, 2, __ATOMIC_ACQUIRE))
-        px_wait(&d->lock, 2, PX_WAIT_SHARED | PX_WAIT_NOINTR, MOTOR_NEVER);
+    uint32_t mine = px_proc()->pid << 1;
+    if (!change_lock(d, 0, mine))
+        wait_for_lock(d, mine);
 }
 
 void px_desc_unlock(struct px_desc *d)
 {
-    if (__atomic_exchange_n(&d->lock, 0, __ATOMIC_RELEASE) == 2)
+    if (__atomic_exchange_n(&d->lock, 0, __ATOMIC_RELEASE) & LOCK_WAITED)
         px_wake(&d->lock, 1, PX_WAIT_SHARED);
 }
 

@@ -301,6 +301,8 @@ _Static_assert(sizeof(struct motor_tcb) == 232, "ABI");
 #define MOTOR_LABEL_GROUP_SID 5u /* pid: a group; ENOENT: it has no member */
 /* 1: nobody in its session but outside its group could continue the process once stopped */
 #define MOTOR_LABEL_ORPHANED  6u
+/* 1; 0: a zombie. Whether somebody who holds a lock in shared memory will ever release it */
+#define MOTOR_LABEL_ALIVE     7u
 
 /* process_wait(): which children */
 #define MOTOR_WAIT_ANY       0u
