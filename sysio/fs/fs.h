@@ -159,8 +159,6 @@ struct inode {
     uint64_t rendezvous;      /* the number of it as a FIFO or socket; 0: it has none yet */
     struct hot *hot;          /* NULL: nobody reads its attributes from memory */
     uint32_t writers;         /* struct files that may write it */
-    struct hot *hot;          /* NULL: nobody reads its attributes from memory */
-    uint32_t writers;         /* struct files that may write it */
     struct file_locks *locks; /* NULL: there are none */
     /*
      * A name of it, for paths: kept by file systems that can. A directory's only name. Removed:

@@ -167,7 +167,7 @@ int64_t kmsg_open(bool writable); /* a gate to a new reader and writer of it, or
 #define TTY_SESSION 0x1005u
 
 /* -> out: text, the lines of /proc/net/unix; status: its length */
-#define TTY_UNIX_SOCKETS 0x1006u
+#define TTY_UNIX_SOCKETS 0x1007u
 
 struct tty_session {
     uint64_t rdev;
