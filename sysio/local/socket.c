@@ -158,8 +158,10 @@ static int64_t get_name(struct unix_socket *s, struct motor_event *ev)
         return -ENOTCONN;
     if (ev->word[0] && !of)
         n = s->peer_name;
-    engine_reply_data(engine_reply(&tty_engine, ev->token, n ? n->length : 0), &tty_engine,
-                      n ? n->bytes : NULL, n ? n->length : 0);
+    if (!n)
+        return 0;
+    engine_reply_data(engine_reply(&tty_engine, ev->token, n->length), &tty_engine, n->bytes,
+                      n->length);
     return CALL_ANSWERED;
 }
 

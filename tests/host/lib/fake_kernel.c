@@ -457,10 +457,9 @@ motor_handle fake_gate(motor_handle endpoint, uint64_t badge)
     return handle_add(o, MOTOR_RIGHTS_ALL);
 }
 
-#define PATIENCE 50 /* turns, then the caller is interrupted (MOTOR_CALL_CONFIRM) */
-
-int64_t fake_call(motor_handle gate, struct motor_msg *m, uint32_t uid, uint32_t gid,
-                  void (*turn)(void))
+/* The call is in the endpoint's queue; the event of its cancellation. */
+static struct motor_event call_begin(motor_handle gate, struct motor_msg *m, uint32_t uid,
+                                     uint32_t gid)
 {
     struct gate *g = &get(gate, GATE)->gate;
     struct motor_event ev = {.kind = MOTOR_EVENT_CALL,
@@ -492,14 +491,37 @@ int64_t fake_call(motor_handle gate, struct motor_msg *m, uint32_t uid, uint32_t
     call.msg = m;
     call.done = false;
     m->nhandles = 0;
-    for (int i = 0; !call.done; i++) {
-        CHECK(i < 100);
+    return (struct motor_event){.kind = MOTOR_EVENT_CANCEL, .badge = ev.badge, .token = ev.token};
+}
+
+static bool call_wait(void (*turn)(void), int turns)
+{
+    for (int i = 0; !call.done && i < turns; i++)
         turn();
-        if (!call.done && i == PATIENCE)
-            post(g->endpoint, &(struct motor_event){.kind = MOTOR_EVENT_CANCEL,
-                                                    .badge = g->badge,
-                                                    .token = ev.token});
-    }
+    return call.done;
+}
+
+int64_t fake_call_within(motor_handle gate, struct motor_msg *m, uint32_t uid, uint32_t gid,
+                         void (*turn)(void), int turns)
+{
+    struct motor_event cancel = call_begin(gate, m, uid, gid);
+    if (call_wait(turn, turns))
+        return 0;
+    fake_cancel();
+    post(get(gate, GATE)->gate.endpoint, &cancel);
+    turn();
+    return -MOTOR_ETIMEOUT;
+}
+
+#define PATIENCE 50 /* turns, then the caller is interrupted (MOTOR_CALL_CONFIRM) */
+
+int64_t fake_call(motor_handle gate, struct motor_msg *m, uint32_t uid, uint32_t gid,
+                  void (*turn)(void))
+{
+    struct motor_event cancel = call_begin(gate, m, uid, gid);
+    if (!call_wait(turn, PATIENCE))
+        post(get(gate, GATE)->gate.endpoint, &cancel);
+    CHECK(call_wait(turn, PATIENCE));
     return 0;
 }
 
@@ -512,6 +534,14 @@ int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64
     switch (n) {
     case MOTOR_SYS_handle_close:
         fake_close((motor_handle)a);
+        return 0;
+    case MOTOR_SYS_handle_dup:
+        CHECK(a && a < handles_size && handles[a].object);
+        if (b & ~(uint64_t)handles[a].rights || !(handles[a].rights & MOTOR_RIGHT_DUP))
+            return -MOTOR_ERIGHTS;
+        handles[a].object->refs++;
+        return handle_add(handles[a].object, (uint32_t)b);
+    case MOTOR_SYS_signal_send:
         return 0;
     case MOTOR_SYS_vmo_create:
         CHECK(a % PAGE == 0);

@@ -16,6 +16,9 @@
  */
 int64_t fake_call(motor_handle gate, struct motor_msg *m, uint32_t uid, uint32_t gid,
                   void (*turn)(void));
+/* The same for a call that may wait: after so many turns it is given up (MOTOR_ETIMEOUT). */
+int64_t fake_call_within(motor_handle gate, struct motor_msg *m, uint32_t uid, uint32_t gid,
+                         void (*turn)(void), int turns);
 /* A gate handle as a client would hold one. */
 motor_handle fake_gate(motor_handle endpoint, uint64_t badge);
 void fake_close(motor_handle h);

@@ -12,7 +12,9 @@ $(BUILD)/tests/host/tty_linux: $(addprefix $(BUILD)/tests/obj/san/tests/host/sys
 
 $(BUILD)/tests/host/button_fuzz: $(addprefix $(BUILD)/tests/obj/san/,tests/host/sysio/button_fuzz.o sysio/start/button_tables.o)
 
-SYSIO_TESTS := $(addprefix $(BUILD)/tests/host/,image_fuzz tty_unit tty_linux button_fuzz)
+$(BUILD)/tests/host/local_fuzz: $(addprefix $(BUILD)/tests/obj/san/tests/host/sysio/,local_fuzz.o no_channel.o) $(TTY_TEST)
+
+SYSIO_TESTS := $(addprefix $(BUILD)/tests/host/,image_fuzz tty_unit tty_linux button_fuzz local_fuzz)
 sysio_test_wrap := -Wl,--wrap=motor_raw_syscall
 $(SYSIO_TESTS):
 	$(call say,HOSTLD,$@)
