@@ -22,9 +22,10 @@ int64_t vmo_watch(struct vmo *v, struct gate *g)
 
 void vmo_unmapped(struct vmo *v)
 {
-    sched_lock_acquire();
-    if (v->watcher) {
-        gate_post(v->watcher);
+    if (!__atomic_load_n(&v->watcher, __ATOMIC_RELAXED)) { /* bound before others have the object */
+        return;
     }
+    sched_lock_acquire();
+    gate_post(v->watcher);
     sched_lock_release();
 }
