@@ -410,6 +410,109 @@ static void verify(uint32_t bytes, uint32_t order, bool loopback)
     settle();
 }
 
+/* ---- a wire that is cut ---- */
+
+struct pair {
+    struct client client, server;
+    struct csock a, b; /* from machine 0, accepted on machine 1 */
+};
+
+static void pair_open(struct pair *p, uint16_t port)
+{
+    struct csock listener;
+    client_open(&p->client, machines[0].api, 18);
+    client_open(&p->server, machines[1].api, 18);
+    CHECK(csock_open(&listener, &p->server, 2, 1, 0) == 0);
+    CHECK(csock_bind4(&listener, 0, port) == 0);
+    CHECK(csock_call(&listener, IO_LISTEN, 5, 0, NULL, 0, NULL) == 0);
+    CHECK(csock_open(&p->a, &p->client, 2, 1, 0) == 0);
+    CHECK(csock_connect4(&p->a, ip4(10, 0, 0, 2), port) == -EINPROGRESS);
+    while (!csock_accept(&listener, &p->b))
+        pass(5 * MS);
+    csock_close(&listener);
+}
+
+static void pair_end(struct pair *p)
+{
+    loss = 0;
+    csock_close(&p->a);
+    if (p->b.gate)
+        csock_close(&p->b);
+    client_die(&p->client);
+    client_die(&p->server);
+    pass(400000 * MS);
+    settle();
+}
+
+static void set(struct csock *s, uint32_t level, uint32_t name, uint32_t value)
+{
+    CHECK(csock_call(s, IO_SETSOCKOPT, level, name, &value, sizeof value, NULL) == 0);
+}
+
+/* The socket ends with ETIMEDOUT between these two times from now on. */
+static void expect_timeout(struct csock *s, uint64_t after, uint64_t before)
+{
+    pass(after);
+    CHECK(!s->s->error);
+    pass(before - after);
+    CHECK(s->s->error == ETIMEDOUT);
+}
+
+enum { LEVEL_SOCKET = 1, LEVEL_TCP = 6, KEEPALIVE = 9, KEEPIDLE = 4, KEEPINTVL, KEEPCNT };
+enum { USER_TIMEOUT = 18 };
+
+/* Ours is shut down, so only the peer could speak: is it still there? */
+static void keepalive_half_closed(void)
+{
+    struct pair p;
+    pair_open(&p, 5001);
+    set(&p.a, LEVEL_SOCKET, KEEPALIVE, 1);
+    set(&p.a, LEVEL_TCP, KEEPIDLE, 2);
+    set(&p.a, LEVEL_TCP, KEEPINTVL, 1);
+    set(&p.a, LEVEL_TCP, KEEPCNT, 3);
+    csock_call(&p.a, IO_SHUTDOWN, 1, 0, NULL, 0, NULL);
+    pass(20000 * MS);
+    CHECK(!p.a.s->error); /* it answers */
+    loss = 1000;
+    expect_timeout(&p.a, 2000 * MS, 8000 * MS);
+    pair_end(&p);
+}
+
+static void user_timeout(void)
+{
+    struct pair p;
+    pair_open(&p, 5002);
+    set(&p.a, LEVEL_TCP, USER_TIMEOUT, 5000);
+    pass(20000 * MS); /* with nothing to send it does not count */
+    loss = 1000;
+    CHECK(csock_send(&p.a, "x", 1) == 1);
+    expect_timeout(&p.a, 4000 * MS, 8000 * MS);
+    pair_end(&p);
+}
+
+/* Closed by both, the last bytes still to be sent: they are, also when the wire was cut for 40 s. */
+static void last_bytes(void)
+{
+    static uint8_t bytes[100000], back[sizeof bytes];
+    struct pair p;
+    uint32_t got = 0;
+    pair_open(&p, 5003);
+    for (uint32_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = pattern(seed, i);
+    csock_call(&p.a, IO_SHUTDOWN, 1, 0, NULL, 0, NULL);
+    while (!csock_eof(&p.b))
+        pass(5 * MS);
+    CHECK(csock_send(&p.b, bytes, sizeof bytes) == sizeof bytes);
+    loss = 1000;
+    csock_close(&p.b);
+    pass(40000 * MS);
+    loss = 0;
+    for (uint64_t end = now + 60000 * MS; now < end && !csock_eof(&p.a); pass(5 * MS))
+        got += csock_recv(&p.a, back + got, sizeof back - got);
+    CHECK(got == sizeof bytes && !memcmp(bytes, back, got));
+    pair_end(&p);
+}
+
 static void datagrams(void)
 {
     struct client client, server;
@@ -538,6 +641,10 @@ int main(int argc, char **argv)
                (unsigned long long)frames_carried, (unsigned long long)(now / 1000000000),
                (unsigned long long)machines[1].api->heap_used());
     }
+    loss = duplication = reordering = 0;
+    keepalive_half_closed();
+    user_timeout();
+    last_bytes();
     CHECK(machines[0].api->large_frames() > 100); /* of bulk, nearly all is sent so */
     CHECK(left_over(machines[0].api, "direct_bytes ") > rounds * 3000000); /* and over loopback */
     puts("ok");
