@@ -215,6 +215,7 @@ void px_fatal_report(int sig, const struct px_siginfo *info, const struct motor_
 void px_trace_signal(int sig, const struct px_siginfo *info);
 void px_trace_end(uint32_t status);
 void px_trace_start(struct px_process *p);
+void px_trace_attach(motor_handle handle); /* a new reader of lines; see <motor/io.h> */
 long px_trace_call(long a, long b, long c, long d, long e, long f);
 
 #endif

@@ -23,6 +23,10 @@ void px_signals_fetch(void)
             struct px_siginfo info;
             memcpy(&info, &batch[i], sizeof(info));
             uint32_t tid = batch[i].thread;
+            if (info.code == IO_TRACE_CODE && batch[i].data[0] >> 32 == IO_TRACE_SENDER) {
+                px_trace_attach((motor_handle)batch[i].data[0]);
+                continue;
+            }
             info.of_timer = 0;
             if (info.signo < 1 || info.signo > NSIG) {
                 continue;

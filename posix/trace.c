@@ -654,6 +654,12 @@ static void say_result(struct line *l, long result)
     }
 }
 
+/*
+ * Who traces a running process has an end: nobody reads any more, and the process goes on without.
+ * Its handle stays until the next one comes, since children between vfork and exec know it too.
+ */
+static struct px_mutex tracer; /* the handle is the one that `px_dispatch` speaks of */
+
 static void flush(struct line *l)
 {
     struct px_process *p = px_proc();
@@ -663,7 +669,33 @@ static void flush(struct line *l)
                           .in = l->text,
                           .in_size = l->used,
                           .deadline = MOTOR_NEVER};
-    px_call(p->trace, &m);
+    px_lock(&tracer);
+    if (px_dispatch == px_trace_table && px_call(p->trace, &m) == -EPIPE) {
+        px_dispatch = px_table;
+    }
+    px_unlock(&tracer);
+}
+
+/* Does somebody read what the present handle is told? */
+static bool is_traced(const struct px_process *p)
+{
+    struct motor_msg nothing = {.op = IO_WRITE, .word = {~0ull}, .deadline = MOTOR_NEVER};
+    return px_dispatch == px_trace_table && px_call(p->trace, &nothing) != -EPIPE;
+}
+
+void px_trace_attach(motor_handle handle)
+{
+    struct px_process *p = px_home();
+    px_lock(&tracer);
+    motor_handle drop = is_traced(p) ? handle : p->trace;
+    if (drop != handle) {
+        p->trace = handle;
+        px_dispatch = px_trace_table;
+    }
+    px_unlock(&tracer);
+    if (drop) {
+        motor_handle_close(drop);
+    }
 }
 
 static void say_call(struct line *l, uint32_t n, const uint64_t *argument, long result, bool over)

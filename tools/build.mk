@@ -39,7 +39,7 @@ $(BUNDLE_CORE): $(BUILD)/host/mkbundle $(BUILD)/system/sysio $(BUILD)/system/run
 toybox_links = $$(sed 's,.*,-l /bin/toybox:/&,' $(call port,toybox)/links.txt)
 
 base_files := $(BUILD)/system/init:/sbin/init:755 $(BUILD)/system/resize:/usr/bin/resize:755 \
-  base/files/service.sh:/usr/sbin/service:755 base/files/profile:/etc/profile:644 \
+  base/files/service.sh:/usr/sbin/service:755 base/files/strace.sh:/usr/bin/strace:755 base/files/profile:/etc/profile:644 \
   base/files/console:/etc/services.d/console:644
 base_sources := $(foreach f,$(base_files),$(firstword $(subst :, ,$(f))))
 

@@ -476,6 +476,9 @@ static void call_control(struct motor_event *ev)
     case TTY_OPEN_LOG:
         give_gate(ev, kmsg_open(ev->word[0]), MOTOR_FD_TTY, 0);
         return;
+    case TTY_OPEN_TRACE:
+        give_gate(ev, tracing_open((uint32_t)ev->word[0]), MOTOR_FD_TTY, 0);
+        return;
     case TTY_OPEN_CONSOLE:
     case TTY_OPEN_SLAVE:
     case TTY_OPEN_CONTROLLING:

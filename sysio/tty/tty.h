@@ -11,6 +11,7 @@
  *   port.c      the port of a virtio-console that they go over
  *   session.c   readiness, told to clients
  *   kmsg.c      the kernel's log
+ *   tracing.c   lines about a process's calls
  *
  * The console's and the channel's objects are fixed: their badges are numbers (IO_TTY_*) + 1, and
  * gates to them are made by any thread without a lock. Output that has no room yet leaves its
@@ -146,6 +147,11 @@ extern const struct tty_ops channel_ops;
 
 int64_t kmsg_open(bool writable); /* a gate to a new reader and writer of it, or a negated errno */
 
+/* ---- tracing ---- */
+
+/* Has a process tell of its calls: a gate to read that from, or a negated errno. */
+int64_t tracing_open(uint32_t pid);
+
 /* ---- ptys ---- */
 
 /*
@@ -156,12 +162,14 @@ int64_t kmsg_open(bool writable); /* a gate to a new reader and writer of it, or
  *   OPEN_SLAVE        w0: number; -EIO: locked or gone
  *   OPEN_CONTROLLING  of the session; -ENXIO: it has no terminal
  *   OPEN_LOG          w0: it may be written to
+ *   OPEN_TRACE        w0: the pid of who is to be traced; -ESRCH
  */
 #define TTY_OPEN_CONSOLE     0x1001u
 #define TTY_OPEN_MASTER      0x1002u
 #define TTY_OPEN_SLAVE       0x1003u
 #define TTY_OPEN_CONTROLLING 0x1004u
 #define TTY_OPEN_LOG         0x1006u
+#define TTY_OPEN_TRACE       0x1007u
 
 /* w0: a session -> w0: the device number of its terminal, w1: its foreground group; -ENXIO: none */
 #define TTY_SESSION 0x1005u

@@ -372,6 +372,17 @@ struct io_statfs {
  */
 #define IO_EBACKGROUND 4001
 
+/*
+ * Tracing of a running process: whoever may inspect it opens /proc/PID/trace and reads lines from
+ * it. sysio puts the other end into the process and sends this signal, which is the runtime's and
+ * not the program's: data[0] is IO_TRACE_SENDER << 32 | the handle, to which IO_WRITE takes whole
+ * lines until it answers -EPIPE. The kernel signs what others send with their user, and no user has
+ * this number.
+ */
+#define IO_TRACE_SIGNAL 64
+#define IO_TRACE_CODE   (-1000)
+#define IO_TRACE_SENDER 0xffffffffull
+
 /* ---- calls: pipes, FIFOs and UNIX sockets (tty engine) ---- */
 
 /*

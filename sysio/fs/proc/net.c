@@ -89,6 +89,16 @@ void text_udp6(struct text *t)
     put_sockets(t, 10, 2, TITLE6);
 }
 
+void text_raw(struct text *t)
+{
+    put_sockets(t, 2, 3, TITLE4);
+}
+
+void text_raw6(struct text *t)
+{
+    put_sockets(t, 10, 3, TITLE6);
+}
+
 void text_unix(struct text *t)
 {
     static char bytes[ANSWER_MAX];

@@ -125,7 +125,8 @@ void text_vmstat(struct text *t)
     struct motor_memory_info m = {0};
     motor_system_info(MOTOR_SINFO_COUNTERS, &c, sizeof c);
     motor_system_info(MOTOR_SINFO_MEMORY, &m, sizeof m);
-    put(t, "nr_free_pages %llu\npgfault %llu\n", LL(m.free / MOTOR_PAGE_SIZE), LL(c.faults));
+    put(t, "nr_free_pages %llu\npgpgin 0\npgpgout 0\npswpin 0\npswpout 0\npgfault %llu\n",
+        LL(m.free / MOTOR_PAGE_SIZE), LL(c.faults));
 }
 
 /* ---- mounts ---- */

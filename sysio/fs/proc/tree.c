@@ -5,6 +5,7 @@
  * again. The text of an open file is made at offset 0 and kept for the reads that follow, so that a
  * reader sees one moment.
  */
+#include "../../tty/tty.h"
 #include "../sysv/sysv.h"
 #include "proc.h"
 
@@ -34,6 +35,7 @@ enum place {
     FILE_,
     CONSTANT,
     FDINFO,
+    TRACE,
     LINK,
     LINK_FD,
     LINK_SELF,
@@ -105,6 +107,8 @@ static const struct row rows[] = {
     TEXT(NET, "tcp6", text_tcp6),
     TEXT(NET, "udp", text_udp),
     TEXT(NET, "udp6", text_udp6),
+    TEXT(NET, "raw", text_raw),
+    TEXT(NET, "raw6", text_raw6),
     TEXT(NET, "unix", text_unix),
     TEXT(NET, "dev", text_dev),
     TEXT(NET, "route", text_route),
@@ -144,6 +148,7 @@ static const struct row rows[] = {
     DIR_(PROCESS, "task", TASKS),
     {.dir = PROCESS, .name = "fd", .what = FDS, .private = true},
     {.dir = PROCESS, .name = "fdinfo", .what = FDINFOS, .private = true},
+    {.dir = PROCESS, .name = "trace", .what = TRACE, .private = true},
     LINKED("exe", link_exe),
     LINKED("cwd", link_cwd),
     LINKED("root", link_root),
@@ -455,7 +460,6 @@ static int procfs_open(struct file *file, const struct cred *who, struct motor_r
 {
     struct node *n = of(file->inode);
     struct process p;
-    (void)reply;
     if (n->what == CONSTANT || (file->flags & O_PATH))
         return 0;
     if (n->pid) { /* the mode was judged already: this is about root's and others' set-id programs
@@ -465,6 +469,8 @@ static int procfs_open(struct file *file, const struct cred *who, struct motor_r
             return error;
         process_put(&p);
     }
+    if (n->what == TRACE)
+        return device_open(TTY_OPEN_TRACE, n->pid, file, who, reply);
     if (n->what != FILE_ && n->what != FDINFO)
         return 0;
     struct reader *r = calloc(1, sizeof *r);
