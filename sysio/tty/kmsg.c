@@ -19,6 +19,7 @@
 struct kmsg {
     struct tty_object object;
     uint64_t badge, sequence, before;
+    uint32_t gates;
 };
 
 static uint32_t last_number;
@@ -106,8 +107,15 @@ static uint32_t kmsg_ready(struct tty_object *o)
     return POLLOUT | POLLWRNORM | (next(of(o), &r) ? POLLIN | POLLRDNORM : 0);
 }
 
+static void kmsg_opened(struct tty_object *o)
+{
+    of(o)->gates++;
+}
+
 static void kmsg_closed(struct tty_object *o)
 {
+    if (--of(o)->gates)
+        return;
     session_forget(o);
     badge_remove(&tty_engine.badges, of(o)->badge);
     free(o);
@@ -127,6 +135,7 @@ int64_t kmsg_open(bool writable)
         return -ENOMEM;
     k->object = (struct tty_object){.badge_kind = BADGE_OBJECT,
                                     .ops = &kmsg_ops,
+                                    .opened = kmsg_opened,
                                     .closed = kmsg_closed,
                                     .number = ++last_number,
                                     .mode = S_IFCHR | 0644,
@@ -139,5 +148,7 @@ int64_t kmsg_open(bool writable)
         badge_remove(&tty_engine.badges, k->badge);
     if (gate < 0)
         free(k);
+    else
+        k->gates = 1;
     return gate;
 }

@@ -18,7 +18,7 @@
 struct tracing {
     struct tty_object reader, writer;
     uint64_t reader_badge, writer_badge;
-    bool read, written; /* there is a gate for it */
+    uint32_t readers, writers; /* gates */
     struct bytes ring;
     uint32_t before; /* head or tail before the last write or read */
 };
@@ -43,7 +43,7 @@ static int64_t tracing_read(struct tty_object *o, uint64_t token, uint64_t size,
     struct tracing *t = of_reader(o);
     (void)since, (void)again;
     t->before = t->ring.tail;
-    *eof = !size || (!bytes_used(&t->ring) && !t->written);
+    *eof = !size || (!bytes_used(&t->ring) && !t->writers);
     return bytes_to_caller(&t->ring, token, size);
 }
 
@@ -56,7 +56,7 @@ static void reader_undo(struct tty_object *o, bool write)
 static uint32_t reader_ready(struct tty_object *o)
 {
     struct tracing *t = of_reader(o);
-    return (bytes_used(&t->ring) ? POLLIN | POLLRDNORM : 0) | (t->written ? 0 : POLLHUP);
+    return (bytes_used(&t->ring) ? POLLIN | POLLRDNORM : 0) | (t->writers ? 0 : POLLHUP);
 }
 
 /* ---- the writer ---- */
@@ -66,7 +66,7 @@ static int64_t tracing_write(struct tty_object *o, uint64_t token, uint64_t size
 {
     struct tracing *t = of_writer(o);
     char line[2048];
-    if (!t->read)
+    if (!t->readers)
         return -EPIPE;
     if (size > sizeof line)
         return -EINVAL;
@@ -89,7 +89,7 @@ static void writer_undo(struct tty_object *o, bool write)
 
 static uint32_t writer_ready(struct tty_object *o)
 {
-    return of_writer(o)->read ? POLLOUT | POLLWRNORM : POLLERR;
+    return of_writer(o)->readers ? POLLOUT | POLLWRNORM : POLLERR;
 }
 
 /* ---- life ---- */
@@ -106,19 +106,27 @@ static void tracing_free(struct tracing *t)
     free(t);
 }
 
+static void reader_opened(struct tty_object *o)
+{
+    of_reader(o)->readers++;
+}
+
+static void writer_opened(struct tty_object *o)
+{
+    of_writer(o)->writers++;
+}
+
 static void reader_closed(struct tty_object *o)
 {
     struct tracing *t = of_reader(o);
-    t->read = false;
-    if (!t->written)
+    if (--t->readers == 0 && !t->writers)
         tracing_free(t);
 }
 
 static void writer_closed(struct tty_object *o)
 {
     struct tracing *t = of_writer(o);
-    t->written = false;
-    if (!t->read)
+    if (--t->writers == 0 && !t->readers)
         tracing_free(t);
 }
 
@@ -134,12 +142,14 @@ static struct tracing *tracing_new(void)
         return NULL;
     t->reader = (struct tty_object){.badge_kind = BADGE_OBJECT,
                                     .ops = &reader_ops,
+                                    .opened = reader_opened,
                                     .closed = reader_closed,
                                     .number = ++last_number,
                                     .mode = S_IFIFO | 0400,
                                     .no_write = true};
     t->writer = t->reader;
     t->writer.ops = &writer_ops;
+    t->writer.opened = writer_opened;
     t->writer.closed = writer_closed;
     t->writer.no_read = true;
     t->writer.no_write = false;
@@ -179,7 +189,7 @@ int64_t tracing_open(uint32_t pid)
         tracing_free(t);
         return writer;
     }
-    t->read = t->written = true;
+    t->readers = t->writers = 1;
     int64_t status = attach(pid, (motor_handle)writer);
     motor_handle_close((motor_handle)writer);
     if (status < 0)
