@@ -55,6 +55,24 @@ static int write_header(struct block_device *d, const struct table *t, uint64_t 
     return error ? error : block_flush(d);
 }
 
+/* The first sector's one partition, which keeps others off the disk, covers all of it again. */
+static int cover(struct block_device *d)
+{
+    enum { TYPE = 450, COUNT = 458, PROTECTIVE = 0xee };
+    uint64_t sectors = d->size / d->sector - 1;
+    uint32_t count = sectors > UINT32_MAX ? UINT32_MAX : (uint32_t)sectors;
+    uint8_t *block = malloc(d->sector);
+    if (!block)
+        return -ENOMEM;
+    int error = gpt_transfer(d, BLOCK_READ, 0, block, d->sector);
+    if (!error && block[TYPE] == PROTECTIVE && memcmp(block + COUNT, &count, sizeof count)) {
+        memcpy(block + COUNT, &count, sizeof count);
+        error = gpt_transfer(d, BLOCK_WRITE, 0, block, d->sector);
+    }
+    free(block);
+    return error;
+}
+
 /* The table for the disk as it is now. False: the last partition would not become larger. */
 static bool extend(const struct block_device *d, struct table *t, const uint8_t id[16])
 {
@@ -85,6 +103,8 @@ int gpt_grow(struct block_device *d, const uint8_t id[16])
         error = write_header(d, &t, end - 1, 1, end - 1 - t.sectors);
     if (grown && !error)
         error = write_header(d, &t, 1, end - 1, t.header.entries);
+    if (grown && !error)
+        error = cover(d);
     free(t.entries);
     return error ? error : grown;
 }

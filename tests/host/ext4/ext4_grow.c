@@ -156,7 +156,7 @@ static void power_cuts(void)
     struct disk whole;
     disk_make(&disk, 20 * MIB, "-b 4096 -g 4096");
     disk_run(&disk, prepare, NULL);
-    enlarge(90 * MIB);
+    enlarge(50 * MIB);
     disk_record(&disk);
     disk_run(&disk, grow, NULL);
     whole = disk;

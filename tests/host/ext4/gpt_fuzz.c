@@ -80,6 +80,46 @@ static void check_good(const char *when)
     need(!strcmp(id, "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee"), id);
 }
 
+static void grow(void *arg)
+{
+    *(int *)arg = gpt_grow(&disk.device, parts[2].entry.id);
+}
+
+/* The disk becomes larger: the last partition, when it is the one meant, grows with it. */
+static void check_growth(void)
+{
+    int grown = -1;
+    char command[512];
+    check_good("before it grows");
+    disk_run(&disk, grow, &grown);
+    need(grown == 0, "nothing to grow into");
+    disk.bytes = realloc(disk.bytes, 2 * SIZE);
+    memset(disk.bytes + SIZE, 0x5a, SIZE);
+    disk.device.size = 2 * SIZE;
+    parts[2].entry.id[0] ^= 1;
+    disk_run(&disk, grow, &grown);
+    need(grown == 0, "another partition's growth");
+    parts[2].entry.id[0] ^= 1;
+    disk_run(&disk, grow, &grown);
+    need(grown == 1, "growth");
+    disk_run(&disk, grow, &grown);
+    need(grown == 0, "growth, again");
+    reopen();
+    need(count == 3 && parts[2].entry.start == 2048 * 512 && parts[0].device.size == 64 * 512,
+         "the table of a grown disk");
+    need(parts[2].device.size == 6u << 20, "the size of a grown partition");
+    disk_save(&disk, test_file("grown"));
+    snprintf(command, sizeof command,
+             "PATH=$PATH:/sbin:/usr/sbin sfdisk -V %s | grep -q 'No errors detected'",
+             test_file("grown"));
+    need(!system(command), "sfdisk finds errors in a grown table");
+    disk.bytes[512 + 60] ^= 1; /* the copy at the end is as good */
+    reopen();
+    need(count == 3 && parts[2].device.size == 6u << 20, "the copy of a grown table");
+    disk.device.size = SIZE;
+    memcpy(disk.bytes, good, SIZE);
+}
+
 static void check_guids(void)
 {
     uint8_t guid[16], again[16];
@@ -208,6 +248,8 @@ int main(int argc, char **argv)
     check_good("the table that sfdisk wrote");
     disk_run(&disk, write_first, &parts[2].device);
     need(!strcmp((char *)disk.bytes + 2048 * 512, "the first sector"), "a partition's place");
+    memcpy(disk.bytes, good, SIZE);
+    check_growth();
     for (int i = 0; i < 2; i++) { /* each of the two copies damaged */
         memcpy(disk.bytes, good, SIZE);
         disk.bytes[(i ? last : first) * 512 + 60] ^= 1;
