@@ -333,6 +333,11 @@ static int disk_map(struct inode *inode, bool writable, motor_handle *vmo, uint6
                                                           : pager_object(of(inode)->node, vmo);
 }
 
+static int disk_fetch(struct inode *inode)
+{
+    return ext4_fault(of(inode)->node, 0, false);
+}
+
 static int disk_hot(struct inode *inode, motor_handle *vmo, uint64_t *offset, bool *private)
 {
     (void)private;
@@ -400,6 +405,7 @@ static const struct inode_ops disk_ops = {
     .truncate = disk_truncate,
     .allocate = disk_allocate,
     .map = disk_map,
+    .fetch = disk_fetch,
     .hot = disk_hot,
     .steady = disk_steady,
     .blocks = disk_blocks,

@@ -108,6 +108,8 @@ struct inode_ops {
     int (*allocate)(struct inode *inode, uint64_t offset, uint64_t length, uint32_t flags);
     /* the handle stays the file system's */
     int (*map)(struct inode *inode, bool writable, motor_handle *vmo, uint64_t *offset);
+    /* makes sure that the engine itself can read the first page of what map() gave; NULL: it can */
+    int (*fetch)(struct inode *inode);
     /* for hot.c: whether only messages change its attributes; NULL: not */
     bool (*steady)(struct inode *inode);
     /*

@@ -275,6 +275,7 @@ static void program_check(void *arg)
     else if (vfs_permission(w.inode, &root, MAY_EXEC))
         why = "not executable";
     else if (!w.inode->ops->map || w.inode->ops->map(w.inode, false, &vmo, &offset) ||
+             (w.inode->ops->fetch && w.inode->ops->fetch(w.inode)) ||
              motor_vmo_control(vmo, MOTOR_VMO_READ, offset, sizeof h, &h) < 0)
         why = "cannot be read";
     else if (w.inode->size < sizeof h || memcmp(h.e_ident, ELFMAG, SELFMAG))
