@@ -125,6 +125,24 @@ boots uefi pc
 boots pvh pc
 is 'lines that were written' "$(wc -l <<<"$expected")" 7
 
+# On a larger disk the root grows.
+blocks() { dumpe2fs -h "$root" 2>/dev/null | sed -n 's/^Block count: *//p'; }
+before=$(blocks)
+truncate -s 160M "$image"
+boots pvh microvm
+grep -q 'vda3: the file system has grown' "$scratch/serial" || fail "the root does not grow: $(cat "$scratch/serial")"
+is 'blocks that the root has gained' $((($(blocks) - before) / 256)) 96
+sfdisk -V "$image" 2>&1 | grep -q 'No errors detected' || fail "the table of a grown disk: $(sfdisk -V "$image" 2>&1)"
+
+# With init as process 1, which starts the service of the package.
+"$tool" -o "$scratch/whole.img" --package "$build/packages/nginx" >/dev/null || fail 'an image with init'
+timeout 200 "$MOTOR_TOP/tools/qemu.sh" -a tcg -m 128M -F bios -M q35 -d "$scratch/whole.img" -p "$http:80" </dev/null >"$scratch/serial" 2>&1 &
+vm=$!
+pids="$pids $vm"
+wait_http "http://127.0.0.1:$http/" 90 || fail "init does not start nginx: $(tail -n 20 "$scratch/serial")"
+kill "$vm"
+wait "$vm" 2>/dev/null
+
 # ---- failing ----
 
 says() { # TEXT QEMU.SH-OPTION...
