@@ -63,4 +63,4 @@ $(IMAGES): $(sdk_system) $(sdk_image)
 	$(call say,IMAGE,$@)
 	@mkdir -p $(@D)
 	$(Q)SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null)} \
-	  $(SDK)/bin/motor-image -o $@ --package $(dir $<)
+	  $(SDK)/bin/motor-image -o $@ --package $(dir $(filter %/.made,$^))
