@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -115,6 +116,25 @@ static void run_fork(uint64_t n)
     }
 }
 
+/* The same with 64 MiB of memory in use. */
+#define FORK_BYTES (64ul << 20)
+static char *fork_memory;
+
+static void setup_fork_64m(void)
+{
+    fork_memory =
+        mmap(NULL, FORK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (fork_memory == MAP_FAILED)
+        fail("mmap");
+    for (size_t i = 0; i < FORK_BYTES; i += 4096)
+        fork_memory[i] = 1;
+}
+
+static void teardown_fork_64m(void)
+{
+    munmap(fork_memory, FORK_BYTES);
+}
+
 static void run_fork_exec(uint64_t n)
 {
     while (n--) {
@@ -164,6 +184,7 @@ const struct row process_rows[] = {
     {"futex_switch", setup_futex, run_futex, teardown_futex, 0},
     {"thread_create_join", NULL, run_thread, NULL, 0},
     {"fork_wait", NULL, run_fork, NULL, 0},
+    {"fork_64m_wait", setup_fork_64m, run_fork, teardown_fork_64m, 0},
     {"fork_exec_wait", NULL, run_fork_exec, NULL, 0},
     {"posix_spawn_wait", NULL, run_spawn, NULL, 0},
     {"signal_self", setup_signal, run_signal, NULL, 0},
