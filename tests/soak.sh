@@ -34,6 +34,9 @@ for cpus in 1 2 4; do
     part "the wire with $cpus CPUs" env MOTOR_TEST_CPUS=$cpus MOTOR_TEST_ROUNDS=3 MOTOR_TEST_IDLE=10000 timeout 600 tests/system/net-torture.sh
 done
 rounds=1
+for cpus in 1 2; do
+    part "nothing left behind with $cpus CPUs" "$MOTOR_SDK/bin/motor-run" -t 7200 -c $cpus -m 128M "$MOTOR_BUILD/tests/posix/leaks" 20000 20000 5000
+done
 part "hostile programs" tests/system/hostile.sh
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -290,6 +290,7 @@ bool engine_init(struct engine *e, const char *name,
     e->now = clock_monotonic_ns();
     counter_register(name, "turns", &e->turns);
     counter_register(name, "events", &e->handled);
+    counter_register(name, "objects", &e->badges.used);
     return true;
 }
 

@@ -44,7 +44,8 @@ struct badge_slot {
 
 struct badge_table {
     struct badge_slot *slots;
-    uint32_t size, used, free; /* free: 1 + index of the first free slot */
+    uint32_t size, free; /* free: 1 + index of the first free slot */
+    uint64_t used;       /* a counter, too */
 };
 
 /* The engine owns none of its objects: release what badge_get() finds yourself. 0: no memory. */

@@ -43,6 +43,5 @@ void text_counters(struct text *t)
     SHOW(m, handles);
     SHOW(m, regions);
 #undef SHOW
-    put(t, "fs.objects %u\n", fs_engine.badges.used);
     counters_each(show_counter, t);
 }
