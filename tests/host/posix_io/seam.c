@@ -40,6 +40,7 @@ void host_start(void)
     p->start = &start;
     p->net = kernel_gate(engine_connector);
     p->limit[RLIMIT_NOFILE] = nofile;
+    px_files_prepare(p);
     px_files_start(p);
 }
 
@@ -138,6 +139,11 @@ static uint64_t clock_ns(int clock)
     struct px_timespec t;
     clock_gettime(clock, &t);
     return (uint64_t)t.sec * 1000000000u + (uint64_t)t.nsec;
+}
+
+uint64_t px_realtime(void)
+{
+    return clock_ns(CLOCK_REALTIME);
 }
 
 uint64_t px_now(void)
