@@ -16,6 +16,13 @@
 
 /* ---- lives ---- */
 
+void aspace_renew(struct aspace *as)
+{
+    as->top = ASPACE_END - (random_u64() % ENTROPY_PAGES) * PAGE_SIZE;
+    as->cursor = as->top;
+    as->hot_borrowed = as->hot != NULL;
+}
+
 uint64_t aspace_kinfo_tables;
 
 struct aspace *aspace_create_empty(void)
@@ -55,8 +62,7 @@ struct aspace *aspace_create(void)
     if (!as) {
         return NULL;
     }
-    as->top = ASPACE_END - (random_u64() % ENTROPY_PAGES) * PAGE_SIZE;
-    as->cursor = as->top;
+    aspace_renew(as);
     if (!map_kinfo(as)) {
         aspace_put(as);
         return NULL;

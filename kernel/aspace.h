@@ -38,12 +38,15 @@ struct aspace {
     struct region *hint;    /* [lock] last region found */
     uint64_t top;           /* mappings without an address are placed below */
     uint64_t cursor;        /* [lock] first tried: below the last one placed */
-    struct hot *hot;     /* [lock to set, once] pages written right after forks; NULL: none yet */
-    uint32_t hot_faults; /* [lock] so many more of its faults are noted there */
+    struct hot *hot;        /* [lock to set] pages written right after forks; NULL: none yet */
+    bool hot_borrowed;      /* [lock] hot is that of whom it was forked from, not its own forks' */
+    uint32_t hot_faults;    /* [lock] so many more of its faults are noted there */
 };
 
 struct aspace *aspace_create(void); /* kernel half shared; kinfo page mapped. NULL: no memory */
 struct aspace *aspace_create_empty(void); /* with nothing in it: for aspace_fork() */
+/* What was just forked is no relative from now on: a random layout, hot pages of its own. */
+void aspace_renew(struct aspace *as);
 void aspace_get(struct aspace *as);
 void aspace_put(struct aspace *as);      /* the last one frees everything, in pieces */
 void aspace_activate(struct aspace *as); /* load on this CPU (arch context switch calls it) */

@@ -100,7 +100,7 @@ static void share_tables(struct aspace *parent, struct aspace *child,
                          const struct root_slots *slots)
 {
     spin_lock(&parent->lock);
-    parent->hot = parent->hot ? parent->hot : hot_create();
+    hot_begin(parent);
     parent->forked = child->forked = true;
     uint64_t left_out = pagetable_share(parent->root, child->root, slots);
     child->private_bytes = parent->private_bytes - left_out;

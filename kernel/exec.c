@@ -9,6 +9,7 @@
 #include "robust.h"
 #include "sched.h"
 #include "syscall.h"
+#include "template.h"
 
 /* Claim the embryo and this process's future. */
 static int64_t claim(struct process *p, struct thread *t, struct process *embryo)
@@ -64,6 +65,7 @@ static void take_over(struct process *p, struct thread *t, struct process *embry
     __atomic_store_n(&p->upcall_entry, embryo->upcall_entry, __ATOMIC_RELAXED);
     __atomic_store_n(&p->linux_entry, embryo->linux_entry, __ATOMIC_RELAXED);
     __atomic_store_n(&p->about, embryo->about, __ATOMIC_RELAXED);
+    p->from_template = embryo->from_template;
     t->aspace = p->aspace;
     aspace_activate(t->aspace);
     aspace_put(old);
@@ -82,7 +84,7 @@ int64_t sys_process_exec(motor_handle embryo, const struct motor_thread_start *s
     struct process *p = t->process, *e;
     struct motor_thread_start s;
     int64_t status = copy_from_user(&s, start, sizeof(s));
-    if (status < 0 || (status = thread_check_start(&s)) < 0) {
+    if (status < 0) {
         return status;
     }
     if (!embryo) {
@@ -95,7 +97,10 @@ int64_t sys_process_exec(motor_handle embryo, const struct motor_thread_start *s
     if (status < 0) {
         return status;
     }
-    status = claim(p, t, e);
+    status = s.flags ? template_start(e, &s) : thread_check_start(&s);
+    if (status == 0) {
+        status = claim(p, t, e);
+    }
     if (status == 0) {
         process_kill_threads(p, t);
         wait_alone(p);

@@ -17,20 +17,26 @@ struct hot {
     uint64_t page[PAGES_MAX]; /* [lock] addresses */
 };
 
-struct hot *hot_create(void)
-{
-    struct hot *h = kzalloc(sizeof(*h));
-    if (h) {
-        h->refs = 1;
-    }
-    return h;
-}
-
 void hot_put(struct hot *h)
 {
     if (h && __atomic_sub_fetch(&h->refs, 1, __ATOMIC_ACQ_REL) == 0) {
         kfree(h);
     }
+}
+
+void hot_begin(struct aspace *parent)
+{
+    struct hot *borrowed = parent->hot_borrowed ? parent->hot : NULL;
+    if (parent->hot && !borrowed) {
+        return;
+    }
+    parent->hot = kzalloc(sizeof(*parent->hot));
+    if (parent->hot) {
+        parent->hot->refs = 1;
+    }
+    parent->hot_borrowed = false;
+    parent->hot_faults = 0;
+    hot_put(borrowed);
 }
 
 void hot_fault(struct aspace *as, uint64_t address)

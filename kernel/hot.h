@@ -13,8 +13,8 @@
 
 #include "aspace.h"
 
-struct hot *hot_create(void); /* one reference; NULL: no memory */
-void hot_put(struct hot *h);  /* NULL: nothing */
+void hot_put(struct hot *h);           /* NULL: nothing */
+void hot_begin(struct aspace *parent); /* [as->lock] it forks: it needs a list, if memory allows */
 
 /* [as->lock] A page of an address space that has forked or was forked is written first. */
 void hot_fault(struct aspace *as, uint64_t address);

@@ -12,6 +12,7 @@
 #include "sched.h"
 #include "signal.h"
 #include "syscall.h"
+#include "template.h"
 
 /* ---- process_info ---- */
 
@@ -245,6 +246,10 @@ static int64_t set(struct process *p, uint32_t what, uint64_t value)
         return set_limit(p, value);
     case MOTOR_PSET_RECLAIM:
         return set_reclaim(p, value);
+    case MOTOR_PSET_TEMPLATE:
+        return p != this_cpu()->current->process
+                   ? -MOTOR_EINVAL
+                   : template_set((const struct motor_thread_start *)value);
     case MOTOR_PSET_NAME:
         return set_name(p, (const char *)value);
     default:

@@ -15,6 +15,7 @@
 #include "sched.h"
 #include "signal.h"
 #include "syscall.h"
+#include "template.h"
 
 #define KILL_BATCH      64u
 #define SIGNALS_DEFAULT 16384u
@@ -161,15 +162,23 @@ struct aspace *process_aspace_get(struct process *p)
 int64_t sys_process_create(uint32_t flags)
 {
     struct process *self = this_cpu()->current->process, *p;
-    if (flags & ~(MOTOR_PROCESS_CHILD | MOTOR_PROCESS_INIT)) {
+    if (flags & ~(MOTOR_PROCESS_CHILD | MOTOR_PROCESS_INIT | MOTOR_PROCESS_FROM_TEMPLATE)) {
         return -MOTOR_EINVAL;
     }
     if ((flags & MOTOR_PROCESS_INIT) && !self->first) {
         return -MOTOR_EACCESS;
     }
-    int64_t h = process_create(self, flags, aspace_create(), &p);
+    bool from_template = flags & MOTOR_PROCESS_FROM_TEMPLATE;
+    int64_t h = -MOTOR_ENOMEM;
+    struct aspace *as = from_template ? template_aspace(&h) : aspace_create();
+    if (as) {
+        h = process_create(self, flags, as, &p);
+    }
     if (h < 0) {
         return h;
+    }
+    if (from_template) {
+        template_entries(p);
     }
     h = handle_insert(self, &p->object, MOTOR_RIGHTS_ALL);
     if (h < 0) {

@@ -49,6 +49,7 @@ struct process {
     uint32_t child_flags;               /* [atomic] MOTOR_CHILD_* */
     uint32_t death_signal;              /* [atomic] */
     bool subreaper, execed, init;       /* [atomic] */
+    bool from_template;                 /* see template.h; changes at exec */
     uint64_t upcall_entry, linux_entry; /* [atomic] user addresses, 0: none */
     uint64_t about;                     /* [atomic] the same; MOTOR_PSET_ABOUT */
     uint64_t start_ns;

@@ -113,6 +113,10 @@ void random_fill(void *buffer, size_t n)
     uint32_t key[KEY_WORDS], block[16];
     unsigned char *p = buffer;
     derive(key);
+    if (n <= sizeof(key)) { /* as good as a stream made with it */
+        __builtin_memcpy(buffer, key, n);
+        return;
+    }
     for (uint64_t counter = 0; n; counter++) {
         size_t piece = n < BLOCK ? n : BLOCK;
         chacha_block(key, counter, 0, block);
@@ -122,10 +126,20 @@ void random_fill(void *buffer, size_t n)
     }
 }
 
+/* Words are taken one at a time from a block that is made for them, and wiped. */
 uint64_t random_u64(void)
 {
-    uint64_t value;
-    random_fill(&value, sizeof(value));
+    static struct spinlock lock; /* outside of the generator's */
+    static uint64_t words[BLOCK / sizeof(uint64_t)];
+    static uint32_t left;
+    spin_lock(&lock);
+    if (!left) {
+        random_fill(words, sizeof(words));
+        left = sizeof(words) / sizeof(words[0]);
+    }
+    uint64_t value = words[--left];
+    words[left] = 0;
+    spin_unlock(&lock);
     return value;
 }
 

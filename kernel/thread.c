@@ -14,6 +14,7 @@
 #include "sched.h"
 #include "signal.h"
 #include "syscall.h"
+#include "template.h"
 
 #define IDS_LEAF   512u
 #define IDS_LEAVES 128u
@@ -284,14 +285,14 @@ int64_t sys_thread_create(motor_handle process, const struct motor_thread_start 
     struct motor_thread_start s;
     struct process *p;
     int64_t status = copy_from_user(&s, start, sizeof(s));
-    if (status < 0 || (status = thread_check_start(&s)) < 0 ||
-        (status = process_lookup(process, MOTOR_RIGHT_MANAGE, &p)) < 0) {
+    if (status < 0 || (status = process_lookup(process, MOTOR_RIGHT_MANAGE, &p)) < 0) {
         return status;
     }
-    struct thread *t = thread_alloc(p);
+    status = s.flags ? template_start(p, &s) : thread_check_start(&s);
+    struct thread *t = status == 0 ? thread_alloc(p) : NULL;
     if (!t) {
         object_put(&p->object);
-        return -MOTOR_ENOMEM;
+        return status < 0 ? status : -MOTOR_ENOMEM;
     }
     arch_set_user_start(t, &s);
     t->tcb = s.gs_base;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The runtime's own memory: powers of two from 32 bytes to 2 KiB, cut from 64 KiB mappings and kept
- * in free lists; larger ones are mappings of their own. Each piece has a 16-byte head that tells
- * which.
+ * The runtime's own memory: powers of two from 32 bytes to 16 KiB, cut from 64 KiB mappings and
+ * kept in free lists; larger ones are mappings of their own. Each piece has a 16-byte head that
+ * tells which.
  */
 #include "internal.h"
 
-#define CLASSES 7u
+#define CLASSES 10u
 #define CHUNK   (64u * 1024u)
 
 struct head {
@@ -105,7 +105,7 @@ void *px_alloc(size_t size)
         return NULL;
     }
     h->size = class;
-    memset(h + 1, 0, (32u << class) - sizeof(*h));
+    memset(h + 1, 0, size);
     return h + 1;
 }
 

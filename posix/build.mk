@@ -6,12 +6,7 @@ CFLAGS_posix := -ffreestanding -fPIE -mgeneral-regs-only -fno-stack-protector -f
     -fvisibility=hidden -Iposix $(POSIX_EXTRA)
 
 POSIX_SRC := $(sort $(wildcard posix/*.c posix/*.S))
-POSIX_OBJ := $(patsubst %,$(BUILD)/%.o,$(basename $(POSIX_SRC))) $(BUILD)/posix/lib/process_start.o
-
-$(BUILD)/posix/lib/%.o: sdk/lib/%.c
-	$(call say,CC,$<)
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(CFLAGS_BASE) $(CFLAGS_posix) -MMD -MP -c -o $@ $<
+POSIX_OBJ := $(patsubst %,$(BUILD)/%.o,$(basename $(POSIX_SRC)))
 
 $(RUNTIME).debug: $(POSIX_OBJ)
 	$(call say,LD,$@)

@@ -5,8 +5,6 @@
  * fails before: the file is opened and its headers are read here, though the new program's runtime
  * loads it. `#!` is followed here, too.
  */
-#include <motor/process.h>
-
 #include "elf.h"
 #include "fd.h"
 #include "file.h"
@@ -15,6 +13,7 @@
 #define ARGS_MAX    (2u << 20)   /* bytes of strings and their pointers, as Linux's usual limit */
 #define STRING_MAX  (128u << 10) /* of one */
 #define SCRIPTS_MAX 5            /* scripts that are interpreters of scripts */
+#define ARGS_USUAL  (16u << 10)  /* what room is made for at first */
 #define HEAD_SIZE   256u         /* of a script, that its first line must fit in */
 
 struct strings {
@@ -28,7 +27,8 @@ struct exec {
     uint64_t size, limit;
     uint64_t args_left; /* bytes */
     struct strings argv, envp;
-    uint64_t path; /* offset: what was asked for */
+    uint64_t path;    /* offset: what was asked for */
+    uint64_t head_at; /* offset of the file's first bytes */
     uint32_t fds;
     uint64_t fd_table;
     motor_handle *keep;
@@ -60,6 +60,14 @@ bool px_elf_read(void *file, uint64_t offset, void *to, size_t size)
     struct motor_msg m = {
         .op = IO_READ, .word = {offset}, .out = to, .out_size = size, .deadline = MOTOR_NEVER};
     return px_call(f->handle, &m) == (long)size;
+}
+
+static void close_file(struct exec *x)
+{
+    if (x->file) {
+        motor_handle_close(x->file);
+    }
+    x->file = 0;
 }
 
 /* The program file, checked for the right to execute it, in x->file; x->head has its first bytes.
@@ -199,14 +207,15 @@ static long put_one(struct exec *x, const char *string)
 }
 
 /* A block that can hold what may be asked for; its pages appear as they are filled. */
-static long block_new(struct exec *x)
+static long block_new(struct exec *x, uint64_t args)
 {
     uint32_t fds = px_fd_records(NULL, 0);
-    x->limit = (sizeof(struct motor_start) + ARGS_MAX + 3 * IO_PATH_MAX + PX_GROUPS_MAX * 4 +
-                fds * sizeof(struct motor_start_fd) + (64u << 10)) &
+    x->limit = (sizeof(struct motor_start) + args + 3 * IO_PATH_MAX +
+                px_proc()->groups.count * sizeof(uint32_t) + ELF_HEAD_SIZE +
+                fds * sizeof(struct motor_start_fd) + 4 * MOTOR_PAGE_SIZE) &
                ~(uint64_t)(MOTOR_PAGE_SIZE - 1);
     x->fds = fds;
-    x->args_left = ARGS_MAX;
+    x->args_left = args;
     int64_t vmo = motor_vmo_create(x->limit, 0);
     if (vmo < 0) {
         return -ENOMEM;
@@ -219,7 +228,20 @@ static long block_new(struct exec *x)
     }
     x->block = (uint8_t *)at;
     x->size = sizeof(struct motor_start);
+    x->envp = (struct strings){0};
     return 0;
+}
+
+static void block_drop(struct exec *x)
+{
+    if (x->block) {
+        px_unmap(x->block, x->limit);
+    }
+    if (x->block_vmo) {
+        motor_handle_close(x->block_vmo);
+    }
+    x->block = NULL;
+    x->block_vmo = 0;
 }
 
 /*
@@ -255,8 +277,7 @@ static long put_program(struct exec *x, int directory, const char *path, int fla
         memcpy(prefix.text + a, x->argument, b);
         prefix.used += a + b;
         prefix.count += 1 + (b != 0);
-        motor_handle_close(x->file);
-        x->file = 0;
+        close_file(x);
         status = open_file(x, AT_FDCWD, x->interpreter, 0, &size);
     }
     if (status == 0) {
@@ -309,7 +330,7 @@ static long choose_handles(struct exec *x, motor_handle cwd)
 {
     const struct px_process *p = px_proc();
     const struct motor_start_fd *fd = (const struct motor_start_fd *)(x->block + x->fd_table);
-    x->keep_max = 8 + 2 * x->fds;
+    x->keep_max = 7 + 2 * x->fds;
     x->keep = px_alloc(x->keep_max * sizeof(*x->keep));
     if (!x->keep) {
         return -ENOMEM;
@@ -319,7 +340,6 @@ static long choose_handles(struct exec *x, motor_handle cwd)
     keep(x, p->tty);
     keep(x, p->trace);
     keep(x, p->presence);
-    keep(x, p->start->runtime);
     keep(x, cwd);
     keep(x, x->file);
     for (uint32_t i = 0; i < x->fds; i++) {
@@ -353,7 +373,6 @@ static long fill_start(struct exec *x, motor_handle cwd)
         .magic = MOTOR_START_MAGIC,
         .size = (uint32_t)x->size,
         .flags = (p->start->flags & MOTOR_START_REPORT_MISSING) | MOTOR_START_RLIMITS,
-        .runtime = p->start->runtime,
         .root = p->root,
         .cwd = cwd,
         .net = p->net,
@@ -365,6 +384,8 @@ static long fill_start(struct exec *x, motor_handle cwd)
         .envc = x->envp.count,
         .envp = (uint32_t)x->envp.at,
         .exec_path = (uint32_t)x->path,
+        .head = (uint32_t)x->head_at,
+        .head_size = x->elf.have,
         .fds = x->fds,
         .fd_table = (uint32_t)x->fd_table,
         .pid = p->pid,
@@ -373,7 +394,6 @@ static long fill_start(struct exec *x, motor_handle cwd)
         .gid = p->gid,
         .egid = p->egid,
         .umask = p->umask,
-        .runtime_size = p->start->runtime_size,
         .signal_ignored = ignored_signals(p),
         .signal_blocked = t->work & PX_WORK_RESTORE ? t->saved_mask : t->mask,
         .groups = p->groups.count,
@@ -442,20 +462,21 @@ static long replace(struct exec *x, const struct motor_thread_start *start)
 static long begin(struct exec *x)
 {
     struct px_process *p = px_proc();
-    struct motor_thread_start start;
-    int64_t embryo = p->vfork ? (int64_t)px_vfork_embryo(p->vfork) : motor_process_create(0);
+    int64_t embryo = p->vfork ? (int64_t)px_vfork_embryo(p->vfork)
+                              : motor_process_create(MOTOR_PROCESS_FROM_TEMPLATE);
     if (embryo < 0) {
         return -ENOMEM;
     }
     if (!p->vfork) {
         x->embryo = (motor_handle)embryo;
     }
-    int64_t status =
-        motor_process_prepare((motor_handle)embryo, p->start->runtime, p->start->runtime_size,
-                              (uint64_t)__ehdr_start, x->block_vmo, x->size, &start);
-    if (status < 0) {
-        return status == -MOTOR_EGONE && p->vfork ? 0 : px_errno(status);
+    int64_t at = motor_map((motor_handle)embryo, x->block_vmo, 0, 0,
+                           (x->size + MOTOR_PAGE_SIZE - 1) & ~(uint64_t)(MOTOR_PAGE_SIZE - 1),
+                           MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_PRIVATE);
+    if (at < 0) {
+        return at == -MOTOR_EGONE && p->vfork ? 0 : px_errno(at);
     }
+    struct motor_thread_start start = {.arg = {(uint64_t)at}, .flags = MOTOR_THREAD_FROM_TEMPLATE};
     motor_process_set((motor_handle)embryo, MOTOR_PSET_NAME,
                       (uint64_t)last_part((const char *)x->block + x->path));
     px_fd_cloexec_unlock();
@@ -464,17 +485,28 @@ static long begin(struct exec *x)
 
 static void done(struct exec *x)
 {
-    motor_handle close[] = {x->file, x->block_vmo, x->embryo};
-    if (x->block) {
-        px_unmap(x->block, x->limit);
-    }
-    for (int i = 0; i < 3; i++) {
-        if (close[i]) {
-            motor_handle_close(close[i]);
-        }
+    block_drop(x);
+    close_file(x);
+    if (x->embryo) {
+        motor_handle_close(x->embryo);
     }
     px_free(x->keep);
     px_free(x);
+}
+
+/* The block's strings: what is executed, its arguments, the environment. */
+static long put_strings(struct exec *x, uint64_t room, int directory, const char *path,
+                        const void *argv, const void *envp, int flags)
+{
+    long status = block_new(x, room);
+    if (status == 0) {
+        status = put_bytes(x, x->script, strlen(x->script) + 1, &x->path);
+    }
+    if (status == 0) {
+        status = put_program(x, directory, path, flags, argv);
+    }
+    x->envp.at = x->size;
+    return status == 0 ? put_list(x, &x->envp, envp, 0) : status;
 }
 
 static long prepare(struct exec *x, int directory, const char *path, const void *argv,
@@ -490,16 +522,14 @@ static long prepare(struct exec *x, int directory, const char *path, const void 
     if (!status) {
         px_format(x->script, sizeof(x->script), "/dev/fd/%d", directory);
     }
-    status = block_new(x);
-    if (status == 0) {
-        status = put_bytes(x, x->script, strlen(x->script) + 1, &x->path);
+    status = put_strings(x, ARGS_USUAL, directory, path, argv, envp, flags);
+    if (status == -E2BIG) {
+        block_drop(x);
+        close_file(x);
+        status = put_strings(x, ARGS_MAX, directory, path, argv, envp, flags);
     }
     if (status == 0) {
-        status = put_program(x, directory, path, flags, argv);
-    }
-    x->envp.at = x->size;
-    if (status == 0) {
-        status = put_list(x, &x->envp, envp, 0);
+        status = put_bytes(x, x->elf.head, x->elf.have, &x->head_at);
     }
     if (status == 0) {
         px_listeners_share(true);

@@ -103,6 +103,21 @@ void px_desc_unlock(struct px_desc *d)
 
 /* ---- files ---- */
 
+/* [pool lock] One that was never used; pages of the chunk appear as they are. */
+static struct px_file *cut_file(struct px_file_pool *t)
+{
+    if ((size_t)(t->chunk_end - t->chunk) < sizeof(struct px_file)) {
+        uint8_t *chunk = px_map(CHUNK);
+        if (!chunk)
+            return NULL;
+        t->chunk = chunk;
+        t->chunk_end = chunk + CHUNK;
+    }
+    struct px_file *f = (struct px_file *)t->chunk;
+    t->chunk += sizeof *f;
+    return f;
+}
+
 struct px_file *px_file_new(const struct px_ops *ops, enum px_kind kind, uint32_t flags,
                             motor_handle handle)
 {
@@ -111,16 +126,11 @@ struct px_file *px_file_new(const struct px_ops *ops, enum px_kind kind, uint32_
     if (!d)
         return NULL;
     px_lock(&t->lock);
-    if (!t->free) {
-        struct px_file *chunk = px_map(CHUNK);
-        for (uint32_t i = CHUNK / sizeof *chunk; chunk && i--;) {
-            chunk[i].next_free = t->free;
-            t->free = &chunk[i];
-        }
-    }
     struct px_file *f = t->free;
     if (f)
         t->free = f->next_free;
+    else
+        f = cut_file(t);
     px_unlock(&t->lock);
     if (!f) {
         desc_put(d);
@@ -568,24 +578,29 @@ static struct px_files *table_new(struct px_file_pool *pool)
     return NULL;
 }
 
-void px_files_start(struct px_process *p)
+void px_files_prepare(struct px_process *p)
 {
     struct px_file_pool *pool = px_alloc(sizeof *pool);
     p->files = pool ? table_new(pool) : NULL;
-    if (!p->files)
+    if (!p->files || !(pool->bounce = px_map(PX_BOUNCE_SIZE)))
         px_fatal("no memory for the descriptor table");
+    px_watch_start(p);
+}
+
+void px_files_start(struct px_process *p)
+{
     struct px_files *t = p->files;
-    pool->bounce = px_map(PX_BOUNCE_SIZE);
+    struct px_file_pool *pool = t->pool;
     int64_t vmo = motor_vmo_create((uint64_t)DESCS * sizeof(struct px_desc), 0);
     int64_t at =
         vmo < 0 ? vmo
                 : motor_map(0, (motor_handle)vmo, 0, 0, (uint64_t)DESCS * sizeof(struct px_desc),
                             MOTOR_PROT_READ | MOTOR_PROT_WRITE);
-    if (!pool->bounce || at < 0)
+    if (at < 0)
         px_fatal("no memory for the descriptor table");
     pool->desc_vmo = (motor_handle)vmo;
     pool->descs = (struct px_desc *)at;
-    px_watch_start(p);
+    pool->descs[0].refs = 0; /* written first: a page that is read first is faulted on twice */
     struct io_stat directory = {.mode = S_IFDIR};
     t->cwd = px_file_from_handle(p->start->cwd, MOTOR_FD_FILE, O_PATH | O_DIRECTORY, &directory);
     take_start_fds(p->start);

@@ -155,7 +155,8 @@ struct px_file_pool {
     struct px_desc *descs; /* shared */
     motor_handle desc_vmo;
     uint32_t desc_hint;
-    struct px_mutex lock; /* free files */
+    struct px_mutex lock;       /* free files */
+    uint8_t *chunk, *chunk_end; /* [lock] what files are cut from */
     struct px_file *free;
     struct px_files *spare;      /* [atomic] a table that a vfork child has left */
     struct px_mutex bounce_lock; /* for whoever gets it with px_trylock() */

@@ -84,8 +84,7 @@ static _Noreturn void child(void)
 /* [files lock] The handles that the child gets. */
 static long list_handles(struct px_process *p, struct fork *f)
 {
-    motor_handle fixed[] = {
-        p->root, p->net, p->tty, p->exec, p->trace, p->start->runtime, p->files->pool->desc_vmo};
+    motor_handle fixed[] = {p->root, p->net, p->tty, p->exec, p->trace, p->files->pool->desc_vmo};
     uint32_t n = sizeof(fixed) / sizeof(fixed[0]), files = px_files_fork(p, PX_FORK_COUNT, NULL, 0);
     f->keep = px_alloc((n + files) * sizeof(*f->keep));
     if (!f->keep) {

@@ -94,12 +94,16 @@ function px_copy_out
 /* long px_zero_out(void *user, size_t size) */
 function px_zero_out
 	xorl %eax, %eax
-1:	cmpq $8, %rsi
-	jb 2f
-	movq %rax, (%rdi)
-	addq $8, %rdi
-	subq $8, %rsi
-	jmp 1b
+	subq $32, %rsi
+	jb 1f
+4:	movq %rax, (%rdi)
+	movq %rax, 8(%rdi)
+	movq %rax, 16(%rdi)
+	movq %rax, 24(%rdi)
+	addq $32, %rdi
+	subq $32, %rsi
+	jae 4b
+1:	addq $32, %rsi
 2:	testq %rsi, %rsi
 	jz 3f
 	movb %al, (%rdi)

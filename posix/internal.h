@@ -37,6 +37,12 @@ void px_report_missing(void);
 extern const char __ehdr_start[] __attribute__((visibility("hidden"))),
     _end[] __attribute__((visibility("hidden")));
 
+/*
+ * Beginning. px_*_prepare() makes what is the same in every process; the first process does it and
+ * leaves the result to the kernel, from which all that exec makes begin (start.c). px_*_start()
+ * then does what depends on the start block.
+ */
+
 /* thread.c */
 /* The child goes on where the parent returns to, with its registers, another stack and 0. */
 void px_child_registers(struct px_thread *t, const struct px_thread *parent, uint64_t stack);
@@ -50,6 +56,7 @@ struct px_threads {
     struct px_thread **table; /* [signals lock] by index */
 };
 struct px_thread *px_thread_find(struct px_process *p, uint32_t tid); /* [signals lock] */
+void px_threads_prepare(struct px_process *p);
 void px_threads_start(struct px_process *p);
 void px_thread_show(struct px_thread *t);
 
@@ -102,6 +109,7 @@ struct px_signals {
     uint64_t timer_queued[PX_TIMERS_MAX / 64]; /* by timer: its signal is in some queue */
     struct px_action action[NSIG + 1];
 };
+void px_signals_prepare(struct px_process *p);
 void px_signals_start(struct px_process *p);
 void px_pending_init(struct px_pending *p);
 /* [signals lock] */
@@ -185,6 +193,7 @@ uint64_t px_current_fs(const struct px_thread *self); /* thread.c */
 
 /* timers.c */
 uint64_t px_alarm_left(struct px_process *p, uint64_t *interval); /* ITIMER_REAL, ns */
+void px_timers_prepare(struct px_process *p);
 void px_timers_start(struct px_process *p);
 void px_timers_run(void);
 void px_timer_dequeued(struct px_siginfo *info);
@@ -205,6 +214,7 @@ struct px_memory {
     uint64_t brk_start, brk, brk_mapped; /* [lock] */
     struct px_shm *attached;             /* [lock, atomic to look whether there are any] sysv.c */
 };
+void px_memory_prepare(struct px_process *p);
 void px_memory_start(struct px_process *p, uint64_t brk);
 
 /* fatal.c */

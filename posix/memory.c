@@ -24,14 +24,18 @@
 #define PAGE_MASK ((uint64_t)MOTOR_PAGE_SIZE - 1)
 #define USER_END  0x00007ffffffff000ull
 
-void px_memory_start(struct px_process *p, uint64_t brk)
+void px_memory_prepare(struct px_process *p)
 {
-    struct px_memory *m = px_alloc(sizeof(*m));
-    if (!m) {
+    p->memory = px_alloc(sizeof(*p->memory));
+    if (!p->memory) {
         px_fatal("no memory");
     }
+}
+
+void px_memory_start(struct px_process *p, uint64_t brk)
+{
+    struct px_memory *m = p->memory;
     m->brk_start = m->brk = m->brk_mapped = (brk + PAGE_MASK) & ~PAGE_MASK;
-    p->memory = m;
 }
 
 static long memory_errno(int64_t status)

@@ -216,6 +216,7 @@ _Noreturn void px_process_end(uint32_t status);
 
 void px_files_about(struct px_process *p); /* tells /proc where the descriptors are */
 /* once, before the program runs: take the start block's descriptors */
+void px_files_prepare(struct px_process *p);
 void px_files_start(struct px_process *p);
 void px_files_end(struct px_process *p); /* at exit_group: what must not be lost */
 /*

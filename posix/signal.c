@@ -46,19 +46,24 @@ void px_pending_init(struct px_pending *p)
     p->last = &p->first;
 }
 
-void px_signals_start(struct px_process *p)
+void px_signals_prepare(struct px_process *p)
 {
     struct px_signals *s = px_alloc(sizeof(*s));
     if (!s) {
         px_fatal("no memory");
     }
     px_pending_init(&s->pending);
+    p->signals = s;
+}
+
+void px_signals_start(struct px_process *p)
+{
+    struct px_signals *s = p->signals;
     for (int sig = 1; sig <= NSIG; sig++) {
         if (p->start->signal_ignored & PX_BIT(sig) & ~PX_UNBLOCKABLE) {
             s->action[sig].handler = SIG_IGN;
         }
     }
-    p->signals = s;
     s->child_flags = UINT32_MAX; /* exec kept those of the program before */
     tell_child_flags(p, 0);
 }

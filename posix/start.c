@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a process begins: relocate this image, take the start block, map the program, build its
- * initial stack as Linux does, go. See <motor/start.h>.
+ * How a process begins. The system's first program relocates this image and makes what is the same
+ * in all processes, and leaves its memory to the kernel as the template; from there on all go the
+ * same way, and those that exec makes begin there, on a copy of the template: take the start block,
+ * map the program, build its initial stack as Linux does, go. See <motor/start.h>.
  */
+#include <motor/process.h>
+
 #include "internal.h"
 
 #include "elf.h"
@@ -65,12 +69,11 @@ static void relocate(uint64_t base, const struct elf_dynamic *dynamic)
 
 /* ---- the program ---- */
 
-static uint64_t random64(void)
-{
-    uint64_t value = 0;
-    motor_random(&value, sizeof(value), 0);
-    return value;
-}
+/* All that a program's beginning takes of chance, by one call. */
+struct chance {
+    uint64_t seed[2]; /* AT_RANDOM */
+    uint64_t places;  /* where things go */
+};
 
 static _Noreturn void refuse(const struct px_process *p, const char *why)
 {
@@ -96,61 +99,103 @@ static const char *open_image(motor_handle exec, struct image *image)
     return NULL;
 }
 
-/* Room for the whole program: its load bias. */
-static const char *reserve(const struct elf_program *e, uint64_t *bias)
-{
-    uint64_t size = e->high - e->low;
-    int64_t at;
-    if (e->fixed) {
-        at = motor_map(0, 0, 0, e->low, size, MOTOR_MAP_PRIVATE | MOTOR_MAP_NOREPLACE);
-    } else {
-        uint64_t hint = PIE_BASE + (random64() & PIE_RANDOM_PAGES) * MOTOR_PAGE_SIZE;
-        at = motor_map(0, 0, 0, hint, size, MOTOR_MAP_PRIVATE | MOTOR_MAP_NOREPLACE);
-        if (at < 0) {
-            at = motor_map(0, 0, 0, 0, size, MOTOR_MAP_PRIVATE);
-        }
-    }
-    if (at < 0) {
-        return at == -MOTOR_ENOMEM ? "not enough memory" : "its addresses are taken";
-    }
-    *bias = (uint64_t)at - e->low;
-    return NULL;
-}
+/* Small parts come as a whole, so that the program does not fault for each of its first steps. */
+#define POPULATE_TEXT (128u << 10)
+#define POPULATE_DATA (16u << 10)
 
-static const char *map_segment(const struct image *image, const struct elf_segment *s,
-                               uint64_t bias)
+/* Where a segment lies: what of it comes from the file, and what is zeros behind. */
+struct extent {
+    uint64_t start, file_end, file_pages, end, pages;
+    uint32_t prot;
+};
+
+static struct extent extent_of(const struct elf_segment *s, uint64_t bias)
 {
     uint64_t mask = MOTOR_PAGE_SIZE - 1;
-    uint64_t start = (bias + s->vaddr) & ~mask, file_end = bias + s->vaddr + s->filesz,
-             end = bias + s->vaddr + s->memsz;
-    uint64_t file_pages = (file_end + mask) & ~mask, pages = (end + mask) & ~mask;
-    uint32_t prot = (s->flags & PF_R ? MOTOR_PROT_READ : 0) |
-                    (s->flags & PF_W ? MOTOR_PROT_WRITE : 0) |
-                    (s->flags & PF_X ? MOTOR_PROT_EXEC : 0);
-    if (s->filesz) {
-        int64_t status = motor_map(0, image->vmo, image->base + (s->offset & ~mask), start,
-                                   file_pages - start, prot | MOTOR_MAP_PRIVATE | MOTOR_MAP_FIXED);
-        if (status < 0) {
-            return status == -MOTOR_ENOMEM ? "not enough memory" : "a segment cannot be mapped";
+    struct extent x = {.start = (bias + s->vaddr) & ~mask,
+                       .file_end = bias + s->vaddr + s->filesz,
+                       .end = bias + s->vaddr + s->memsz,
+                       .prot = (s->flags & PF_R ? MOTOR_PROT_READ : 0) |
+                               (s->flags & PF_W ? MOTOR_PROT_WRITE : 0) |
+                               (s->flags & PF_X ? MOTOR_PROT_EXEC : 0)};
+    x.file_pages = s->filesz ? (x.file_end + mask) & ~mask : x.start;
+    x.pages = PX_MAX((x.end + mask) & ~mask, x.file_pages);
+    return x;
+}
+
+static int64_t map_segment(const struct image *image, const struct elf_segment *s,
+                           const struct extent *x)
+{
+    uint64_t size = x->file_pages - x->start;
+    uint32_t flags = x->prot | MOTOR_MAP_PRIVATE | MOTOR_MAP_NOREPLACE;
+    int64_t status = 0;
+    if (size) {
+        bool small = size <= (x->prot & MOTOR_PROT_WRITE ? POPULATE_DATA : POPULATE_TEXT);
+        status =
+            motor_map(0, image->vmo, image->base + (s->offset & ~(uint64_t)(MOTOR_PAGE_SIZE - 1)),
+                      x->start, size, flags | (small ? MOTOR_MAP_POPULATE : 0));
+    }
+    if (status >= 0 && x->pages > x->file_pages) {
+        status = motor_map(0, 0, 0, x->file_pages, x->pages - x->file_pages, flags);
+        if (status < 0 && size) {
+            motor_unmap(0, x->start, size);
         }
-    } else {
-        file_pages = start;
     }
-    if (pages > file_pages && motor_map(0, 0, 0, file_pages, pages - file_pages,
-                                        prot | MOTOR_MAP_PRIVATE | MOTOR_MAP_FIXED) < 0) {
-        return "not enough memory";
+    if (status >= 0 && size && (x->prot & MOTOR_PROT_WRITE) && x->end > x->file_end) {
+        uint64_t tail = PX_MIN(x->end, x->file_pages) - x->file_end;
+        status = tail && px_zero_out((void *)x->file_end, tail) < 0 ? -MOTOR_ENOMEM : 0;
     }
-    if (s->memsz > s->filesz && s->filesz && (s->flags & PF_W)) {
-        uint64_t tail = PX_MIN(end, file_pages) - file_end;
-        if (tail && px_zero_out((void *)file_end, tail) < 0) {
-            return "not enough memory";
+    return PX_MIN(status, (int64_t)0);
+}
+
+/* All of them, or none. */
+static int64_t map_segments(const struct image *image, const struct elf_program *e, uint64_t bias)
+{
+    int64_t status = 0;
+    for (unsigned i = 0; i < e->segments && status == 0; i++) {
+        struct extent x = extent_of(&e->segment[i], bias);
+        status = map_segment(image, &e->segment[i], &x);
+        for (unsigned k = i; status < 0 && k-- > 0;) {
+            x = extent_of(&e->segment[k], bias);
+            motor_unmap(0, x.start, x.pages - x.start);
         }
     }
-    return NULL;
+    return status;
+}
+
+#define PLACES_TRIED 8
+
+/* The program where it has to be, or where chance puts it: its load bias. */
+static const char *map_program(const struct image *image, const struct elf_program *e,
+                               uint64_t chance, uint64_t *bias)
+{
+    int64_t status = -MOTOR_EEXIST;
+    for (unsigned i = 0; status == -MOTOR_EEXIST && i < (e->fixed ? 1 : PLACES_TRIED); i++) {
+        uint64_t page = (chance + i * (PIE_RANDOM_PAGES / PLACES_TRIED)) & PIE_RANDOM_PAGES;
+        *bias = e->fixed ? 0 : PIE_BASE + page * MOTOR_PAGE_SIZE - e->low;
+        status = map_segments(image, e, *bias);
+    }
+    return status == 0               ? NULL
+           : status == -MOTOR_ENOMEM ? "not enough memory"
+           : status == -MOTOR_EEXIST ? "its addresses are taken"
+                                     : "a segment cannot be mapped";
+}
+
+/* Whoever execs has read the headers before, and passes them on. */
+static long open_head(const struct px_process *p, struct elf_file *file)
+{
+    const struct motor_start *s = p->start;
+    if (!s->head_size) {
+        return px_elf_open(file, p->exec);
+    }
+    file->handle = p->exec;
+    file->have = PX_MIN(s->head_size, (uint32_t)sizeof(file->head));
+    memcpy(file->head, (const char *)s + s->head, file->have);
+    return 0;
 }
 
 static const char *load(struct px_process *p, struct elf_program *e, struct elf_header *head,
-                        uint64_t *bias)
+                        uint64_t chance, uint64_t *bias)
 {
     struct image image;
     struct elf_file file;
@@ -158,7 +203,7 @@ static const char *load(struct px_process *p, struct elf_program *e, struct elf_
     if (error) {
         return error;
     }
-    bool whole = image.size >= sizeof(*head) && px_elf_open(&file, p->exec) == 0 &&
+    bool whole = image.size >= sizeof(*head) && open_head(p, &file) == 0 &&
                  px_elf_read(&file, 0, head, sizeof(*head));
     error = elf_parse(e, head, whole ? sizeof(*head) : 0, image.size, px_elf_read, &file);
     if (!error && e->interpreter) {
@@ -166,10 +211,7 @@ static const char *load(struct px_process *p, struct elf_program *e, struct elf_
             "a dynamically linked program: its interpreter is not here, link it statically (motor-cc does)";
     }
     if (!error) {
-        error = reserve(e, bias);
-    }
-    for (unsigned i = 0; !error && i < e->segments; i++) {
-        error = map_segment(&image, &e->segment[i], *bias);
+        error = map_program(&image, e, chance, bias);
     }
     motor_handle_close(image.vmo);
     return error;
@@ -222,11 +264,12 @@ static uint32_t hwcap(void)
 }
 
 static uint64_t build_stack(struct px_process *p, const struct elf_program *e,
-                            const struct elf_header *h, uint64_t bias, uint64_t sp)
+                            const struct elf_header *h, uint64_t bias, uint64_t sp,
+                            const struct chance *chance)
 {
     const struct motor_start *s = p->start;
     const char *block = (const char *)s;
-    uint64_t zero = 0, seed[2] = {random64(), random64()};
+    uint64_t zero = 0;
     push_bytes(&sp, &zero, sizeof(zero));
     uint64_t name = push_bytes(&sp, block + s->exec_path, strlen(block + s->exec_path) + 1);
     uint64_t env = push_bytes(&sp, block + s->envp, strings_size(block + s->envp, s->envc));
@@ -237,8 +280,8 @@ static uint64_t build_stack(struct px_process *p, const struct elf_program *e,
     p->about.env_end = env + strings_size(block + s->envp, s->envc);
     uint64_t platform = push_bytes(&sp, "x86_64", 7);
     sp &= ~15ull;
-    sp -= (random64() & 0xff) * 16;
-    uint64_t bytes = push_bytes(&sp, seed, sizeof(seed));
+    sp -= (chance->places >> 56) * 16;
+    uint64_t bytes = push_bytes(&sp, chance->seed, sizeof(chance->seed));
     uint64_t aux[][2] = {
         {AT_SYSINFO, (uint64_t)px_entry},
         {AT_SYSINFO_EHDR, (uint64_t)px_vdso},
@@ -339,20 +382,26 @@ static void tell_about(struct px_process *p, const struct elf_program *program)
     a->exec = p->exec;
     a->root = p->root;
     px_files_about(p);
-    motor_process_set(0, MOTOR_PSET_ABOUT, (uint64_t)a);
 }
 
 /* On the main thread's runtime stack. */
 static void run(void *argument)
 {
-    struct px_process *p = argument;
+    struct px_process *p = &px_first_process;
     struct px_thread *t = px_self();
     struct elf_program *program = px_alloc(sizeof(*program));
     struct elf_header head;
+    struct chance chance = {0};
     uint64_t bias = 0;
+    take_block(p, argument);
+    px_signals_start(p);
+    px_threads_start(p);
+    px_timers_start(p);
     px_files_start(p);
     px_trace_start(p);
-    const char *error = program ? load(p, program, &head, &bias) : "not enough memory";
+    motor_random(&chance, sizeof(chance), 0);
+    const char *error =
+        program ? load(p, program, &head, chance.places, &bias) : "not enough memory";
     uint64_t stack = error ? 0 : map_stack(p);
     if (!error && !stack) {
         error = "not enough memory";
@@ -361,17 +410,45 @@ static void run(void *argument)
         refuse(p, error);
     }
     p->load_bias = bias;
-    px_memory_start(p, bias + program->high + (random64() & BRK_RANDOM_PAGES) * MOTOR_PAGE_SIZE);
+    px_memory_start(p, bias + program->high +
+                           (chance.places >> 32 & BRK_RANDOM_PAGES) * MOTOR_PAGE_SIZE);
     t->regs = (struct motor_context){.rip = bias + program->entry, .rflags = 0x202};
-    t->regs.rsp = build_stack(p, program, &head, bias, stack);
+    t->regs.rsp = build_stack(p, program, &head, bias, stack, &chance);
     p->about.stack = t->regs.rsp;
     t->kind = PX_ENTRY_NONE;
     tell_about(p, program);
-    motor_process_set(0, MOTOR_PSET_NAME, (uint64_t)p->name);
     px_free(program);
     px_take_interruption(); /* signals that came before there was a thread block */
     px_timers_run();
     px_leave_to_context();
+}
+
+/*
+ * What every process has: made here, and left to the kernel for all that come later, with the code
+ * and constants (up to `writable`) in place. The start block and the boot stack are not in it.
+ */
+static void make_template(struct px_process *p, const struct motor_start *block, uint64_t stack_end,
+                          uint64_t writable)
+{
+    const struct px_thread *t = p->threads->table[0];
+    struct motor_thread_start start = {
+        .rip = (uint64_t)run,
+        .rsp = t->stack - 8, /* as after a call */
+        .gs_base = (uint64_t)t,
+    };
+    uint64_t stack_start = stack_end - MOTOR_START_STACK;
+    motor_advise((uint64_t)block, block->size, MOTOR_ADVISE_NOFORK);
+    motor_advise(stack_start, MOTOR_START_STACK, MOTOR_ADVISE_NOFORK);
+    motor_process_set(0, MOTOR_PSET_UPCALL_ENTRY, (uint64_t)px_upcall_entry);
+    motor_process_set(0, MOTOR_PSET_LINUX_ENTRY, (uint64_t)px_linux_entry);
+    motor_process_set(0, MOTOR_PSET_ABOUT, (uint64_t)&p->about);
+    motor_advise((uint64_t)__ehdr_start, writable - (uint64_t)__ehdr_start, MOTOR_ADVISE_POPULATE);
+    int64_t status = motor_process_set(0, MOTOR_PSET_TEMPLATE, (uint64_t)&start);
+    if (status < 0 && status != -MOTOR_EEXIST) {
+        px_fatal("no memory for the template");
+    }
+    motor_advise((uint64_t)block, block->size, MOTOR_ADVISE_FORK);
+    motor_advise(stack_start, MOTOR_START_STACK, MOTOR_ADVISE_FORK);
 }
 
 _Noreturn void px_begin(const struct motor_start *start, uint64_t base,
@@ -384,11 +461,14 @@ _Noreturn void px_begin(const struct motor_start *start, uint64_t base,
     if (start->magic != MOTOR_START_MAGIC) {
         px_fatal("not a start block");
     }
-    take_block(p, start);
-    px_signals_start(p);
-    px_threads_start(p);
-    px_timers_start(p);
-    motor_process_set(0, MOTOR_PSET_UPCALL_ENTRY, (uint64_t)px_upcall_entry);
-    motor_process_set(0, MOTOR_PSET_LINUX_ENTRY, (uint64_t)px_linux_entry);
-    px_enter_stack((void *)px_self()->stack, run, p);
+    px_signals_prepare(p);
+    px_threads_prepare(p);
+    px_timers_prepare(p);
+    px_memory_prepare(p);
+    px_files_prepare(p);
+    uint64_t mask = MOTOR_PAGE_SIZE - 1;
+    make_template(p, start, ((uint64_t)__builtin_frame_address(0) + mask) & ~mask,
+                  (uint64_t)dynamic & ~mask);
+    motor_thread_control(0, MOTOR_THREAD_SET_GS, (uint64_t)p->threads->table[0]);
+    px_enter_stack((void *)px_self()->stack, run, (void *)start);
 }

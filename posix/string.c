@@ -10,6 +10,14 @@ void *memcpy(void *restrict to, const void *restrict from, size_t n)
 {
     unsigned char *d = to;
     const unsigned char *s = from;
+    for (; n >= 32; n -= 32, d += 32, s += 32) {
+        word a = ((const word *)s)[0], b = ((const word *)s)[1];
+        word e = ((const word *)s)[2], f = ((const word *)s)[3];
+        ((word *)d)[0] = a;
+        ((word *)d)[1] = b;
+        ((word *)d)[2] = e;
+        ((word *)d)[3] = f;
+    }
     for (; n >= 8; n -= 8, d += 8, s += 8) {
         *(word *)d = *(const word *)s;
     }
@@ -47,6 +55,9 @@ void *memset(void *to, int c, size_t n)
 {
     unsigned char *d = to;
     uint64_t pattern = 0x0101010101010101ull * (unsigned char)c;
+    for (; n >= 32; n -= 32, d += 32) {
+        ((word *)d)[0] = ((word *)d)[1] = ((word *)d)[2] = ((word *)d)[3] = pattern;
+    }
     for (; n >= 8; n -= 8, d += 8) {
         *(word *)d = pattern;
     }

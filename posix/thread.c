@@ -165,8 +165,8 @@ void px_thread_show(struct px_thread *t)
     memcpy(t->tcb.name, t->name, sizeof(t->tcb.name));
 }
 
-/* The main thread: tid is the pid, index 0. */
-void px_threads_start(struct px_process *p)
+/* The main thread's block, index 0. */
+void px_threads_prepare(struct px_process *p)
 {
     struct px_threads *threads = px_alloc(sizeof(*threads));
     struct px_thread *t = new_block();
@@ -176,15 +176,20 @@ void px_threads_start(struct px_process *p)
     }
     block_reset(t);
     t->process = p;
+    p->threads = threads;
+    threads->table[0] = t;
+    list_add(threads, t);
+}
+
+/* Its tid is the pid. */
+void px_threads_start(struct px_process *p)
+{
+    struct px_thread *t = p->threads->table[0];
     t->tid = p->pid;
     t->mask = p->start->signal_blocked & ~PX_UNBLOCKABLE;
     t->nice = (int8_t)p->start->nice;
     memcpy(t->name, p->name, sizeof(t->name));
     px_thread_show(t);
-    p->threads = threads;
-    threads->table[0] = t;
-    list_add(threads, t);
-    motor_thread_control(0, MOTOR_THREAD_SET_GS, (uint64_t)t);
     int64_t handle = motor_thread_control(0, MOTOR_THREAD_GET_HANDLE, 0);
     t->handle = handle > 0 ? (motor_handle)handle : 0;
 }

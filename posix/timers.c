@@ -40,7 +40,7 @@ struct px_timers {
 
 #define CLOCK_USER_CPU 100 /* ITIMER_VIRTUAL's clock */
 
-void px_timers_start(struct px_process *p)
+void px_timers_prepare(struct px_process *p)
 {
     static const int16_t clock[ITIMERS] = {CLOCK_MONOTONIC, CLOCK_USER_CPU,
                                            CLOCK_PROCESS_CPUTIME_ID};
@@ -54,7 +54,12 @@ void px_timers_start(struct px_process *p)
     }
     timers->armed = MOTOR_NEVER;
     p->timers = timers;
-    if (!p->vfork && (p->start->alarm[0] || p->start->alarm[1])) { /* exec keeps it */
+}
+
+void px_timers_start(struct px_process *p)
+{
+    struct px_timers *timers = p->timers;
+    if (p->start->alarm[0] || p->start->alarm[1]) { /* exec keeps it */
         timers->itimer[0].interval = p->start->alarm[1];
         timers->itimer[0].expiry = p->start->alarm[0] ? px_now() + p->start->alarm[0] : 0;
     }

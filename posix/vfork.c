@@ -79,7 +79,7 @@ static struct px_vfork *child_new(struct px_process *parent)
     c->signals = px_signals_copy(parent);
     c->threads = px_alloc(sizeof(*c->threads)); /* nobody to be found there */
     c->timers = NULL;
-    px_timers_start(c);
+    px_timers_prepare(c);
     if (!c->files || !c->signals || !c->threads) {
         drop(v);
         return NULL;
@@ -121,7 +121,7 @@ long px_vfork(uint64_t stack)
     if (parent->vfork) {
         return -EAGAIN;
     }
-    int64_t embryo = motor_process_create(MOTOR_PROCESS_CHILD);
+    int64_t embryo = motor_process_create(MOTOR_PROCESS_CHILD | MOTOR_PROCESS_FROM_TEMPLATE);
     if (embryo < 0) {
         return embryo == -MOTOR_ENOMEM ? -ENOMEM : -EAGAIN;
     }

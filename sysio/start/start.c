@@ -193,8 +193,7 @@ static int64_t standard_fds(motor_handle process, struct block *b)
 }
 
 static int64_t fill_block(struct block *b, motor_handle process, const struct start_run *run,
-                          motor_handle runtime, uint64_t runtime_size, motor_handle net,
-                          motor_handle exec)
+                          motor_handle net, motor_handle exec)
 {
     static const char cwd[] = "/";
     int64_t error = 0;
@@ -211,10 +210,6 @@ static int64_t fill_block(struct block *b, motor_handle process, const struct st
     struct motor_start s = {
         .magic = MOTOR_START_MAGIC,
         .flags = run->flags & MOTOR_RUN_MISSING ? MOTOR_START_REPORT_MISSING : 0,
-        .runtime =
-            give(process,
-                 motor_handle_dup(runtime, MOTOR_RIGHT_READ | MOTOR_RIGHT_EXEC | MOTOR_RIGHT_DUP),
-                 MOTOR_RIGHT_READ | MOTOR_RIGHT_EXEC | MOTOR_RIGHT_DUP, &error),
         .root =
             give(process, fs_open_handle("/", O_PATH | O_DIRECTORY, false), GATE_RIGHTS, &error),
         .cwd = give(process, fs_open_handle("/", O_PATH | O_DIRECTORY, false), GATE_RIGHTS, &error),
@@ -235,7 +230,6 @@ static int64_t fill_block(struct block *b, motor_handle process, const struct st
         .pgid = info.pgid,
         .sid = info.sid,
         .umask = 022,
-        .runtime_size = (uint32_t)runtime_size,
     };
     if (b->failed)
         return -ENOMEM;
@@ -366,7 +360,7 @@ static struct program program_prepare(const struct start_run *run, motor_handle 
     if (exec < 0 || process < 0)
         no_start(run, "the process", exec < 0 ? exec : process);
     p.process = (motor_handle)process;
-    int64_t status = fill_block(&b, p.process, run, runtime, runtime_size, net, (motor_handle)exec);
+    int64_t status = fill_block(&b, p.process, run, net, (motor_handle)exec);
     if (status < 0)
         no_start(run, "its handles", status);
     int64_t block = write_block(&b);

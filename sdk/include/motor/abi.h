@@ -148,8 +148,10 @@ struct motor_thread_start {
     uint64_t regs[6];
     uint64_t fs_base;
     uint64_t gs_base; /* also the address of its struct motor_tcb, 0 if it takes no upcalls */
-    uint64_t flags;   /* reserved, 0 */
+    uint64_t flags;   /* MOTOR_THREAD_* */
 };
+/* in a process made from the template: rip, rsp, regs and bases are those that came with it */
+#define MOTOR_THREAD_FROM_TEMPLATE (1u << 0)
 
 /* thread_control() */
 /* end its wait with MOTOR_EINTR, or upcall it; sticky until taken (see motor_tcb) */
@@ -251,8 +253,13 @@ _Static_assert(sizeof(struct motor_tcb) == 232, "ABI");
  * ancestor that is a subreaper, else to init (MOTOR_PROCESS_INIT), else to the first process, which
  * reaps at once.
  */
-#define MOTOR_PROCESS_CHILD (1u << 0) /* process_create(): a child of the caller */
-#define MOTOR_PROCESS_INIT  (1u << 1) /* the same; first process only: it gets pid 1 */
+#define MOTOR_PROCESS_CHILD         (1u << 0) /* process_create(): a child of the caller */
+#define MOTOR_PROCESS_INIT          (1u << 1) /* the same; first process only: it gets pid 1 */
+/*
+ * It begins with a copy of the template's memory, and its entries, instead of with nothing; further
+ * mappings are placed at random anew. ENOENT: there is no template yet.
+ */
+#define MOTOR_PROCESS_FROM_TEMPLATE (1u << 2)
 
 /* process_set() */
 #define MOTOR_PSET_UPCALL_ENTRY 1u /* address of the upcall entry (own process or an embryo) */
@@ -283,6 +290,14 @@ _Static_assert(sizeof(struct motor_tcb) == 232, "ABI");
 #define MOTOR_PSET_ABOUT         16u
 /* value: a gate, see "Pagers"; once, by the first process for itself */
 #define MOTOR_PSET_RECLAIM       17u
+/*
+ * value: address of a struct motor_thread_start. This process's memory as it is now, but for what
+ * has MOTOR_MAP_NOFORK, its upcall and Linux entries, and that start become the system's template,
+ * from which processes are made that have what is the same in all of them from the beginning. The
+ * first one remains for as long as the system runs (EEXIST), so whoever programs get their runtime
+ * from makes it before any program has run. Own process only.
+ */
+#define MOTOR_PSET_TEMPLATE      18u
 #define MOTOR_CHILD_AUTO_REAP    (1u << 0) /* no zombies: SIGCHLD ignored, or SA_NOCLDWAIT */
 #define MOTOR_CHILD_NO_STOP      (1u << 1) /* no SIGCHLD for stop and continue: SA_NOCLDSTOP */
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Starting a process: maps the runtime image, the start block and a stack into a process that has
- * nothing yet (see <motor/start.h>). For sysio, which starts the first program, and for the
- * runtime, which spawns and execs. Freestanding; uses little stack; all errors are negative
- * MOTOR_E* statuses.
+ * nothing yet (see <motor/start.h>). For sysio, which starts the first programs; later ones begin
+ * with the template that the runtime makes of the first. Freestanding; uses little stack; all
+ * errors are negative MOTOR_E* statuses.
  */
 #ifndef MOTOR_PROCESS_H
 #define MOTOR_PROCESS_H
@@ -31,8 +31,7 @@ int64_t motor_image_map(motor_handle process, motor_handle vmo, uint64_t size, u
                         struct motor_image *image);
 
 /*
- * The whole of it: image (at `where`, see above; a runtime gives its own place, so that its code is
- * at one place in all processes, random for each boot), start block (`block`: a vmo of block_size
+ * The whole of it: image (at `where`, see above), start block (`block`: a vmo of block_size
  * bytes, mapped private), stack. Fills *start for thread_create() or process_exec(). On failure the
  * process is left half filled: drop it.
  */

@@ -2,14 +2,19 @@
 /*
  * How a POSIX process begins.
  *
- * The runtime image (MOTOR_BUNDLE_RUNTIME) is a static PIE without PT_INTERP. Whoever starts a
- * process (sysio for the first program; the runtime itself for spawn and exec) creates a process,
- * maps the image's segments into it at a random base (text shared, data private), maps a start
- * block (a vmo filled with struct motor_start and what it points to by offsets) read-write private,
- * installs the handles that the block names, and starts one thread at the image's entry with rdi =
- * address of the start block, rsi = base of the runtime image, on a small stack of at least 64 KiB.
- * The runtime then relocates itself, maps the program's ELF from the `exec` handle, builds the
- * Linux initial stack (argc, argv, envp, auxv) and jumps to the program.
+ * The runtime image (MOTOR_BUNDLE_RUNTIME) is a static PIE without PT_INTERP. The system's first
+ * programs are started by sysio: it creates a process, maps the image's segments into it at a
+ * random base (text shared, data private), maps a start block (a vmo filled with struct motor_start
+ * and what it points to by offsets) read-write private, installs the handles that the block names,
+ * and starts one thread at the image's entry with rdi = address of the start block, rsi = base of
+ * the runtime image, on a small stack of at least 64 KiB. The runtime relocates itself, makes what
+ * is the same in every process, and leaves its memory to the kernel as the template
+ * (MOTOR_PSET_TEMPLATE).
+ *
+ * All later programs begin in a process made from the template: whoever execs maps the start block
+ * there and starts the thread with MOTOR_THREAD_FROM_TEMPLATE and the block's address as its first
+ * argument. From there on all go the same way: the runtime maps the program's ELF from the `exec`
+ * handle, builds the Linux initial stack (argc, argv, envp, auxv) and jumps to the program.
  */
 #ifndef MOTOR_START_H
 #define MOTOR_START_H
@@ -47,22 +52,22 @@ struct motor_start {
     uint32_t size;              /* of the whole block in bytes */
     uint32_t flags;             /* MOTOR_START_* */
     motor_handle reserved_self; /* 0: a process gets a handle to itself by motor_handle_dup(0) */
-    motor_handle runtime;       /* vmo of the runtime image, to start others with */
     motor_handle root;          /* fs engine: directory "/" */
     motor_handle cwd;           /* fs engine: working directory */
     motor_handle net;           /* net engine connector gate (IO_SESSION_OPEN, IO_SOCKET) */
     motor_handle tty;           /* tty engine connector gate */
     motor_handle exec;          /* fs engine: the program file, open for execution */
     motor_handle trace;         /* tty engine: where --trace lines go, 0: no tracing */
-    uint32_t argc, argv;    /* argv: offset of argc NUL-terminated strings, one after the other */
-    uint32_t envc, envp;    /* likewise */
-    uint32_t exec_path;     /* offset of a string (AT_EXECFN) */
+    uint32_t argc, argv; /* argv: offset of argc NUL-terminated strings, one after the other */
+    uint32_t envc, envp; /* likewise */
+    uint32_t exec_path;  /* offset of a string (AT_EXECFN) */
+    uint32_t head,
+        head_size;          /* offset and number of the program file's first bytes; 0: read them */
     uint32_t cwd_path;      /* offset of a string */
     uint32_t fds, fd_table; /* count; offset of struct motor_start_fd[] */
     uint32_t pid, ppid, pgid, sid;
     uint32_t uid, euid, gid, egid;
     uint32_t umask;
-    uint32_t runtime_size;   /* bytes of the runtime image file */
     uint64_t signal_ignored; /* bit n-1: signal n is SIG_IGN */
     uint64_t signal_blocked;
     uint64_t rlimit[16][2];      /* soft and hard, by Linux RLIMIT_ numbers */
