@@ -175,7 +175,7 @@ int64_t tracing_open(uint32_t pid);
 #define TTY_SESSION 0x1005u
 
 /* -> out: text, the lines of /proc/net/unix; status: its length */
-#define TTY_UNIX_SOCKETS 0x1007u
+#define TTY_UNIX_SOCKETS 0x1008u
 
 struct tty_session {
     uint64_t rdev;
