@@ -11,7 +11,7 @@ struct template
 {
     struct aspace *aspace;
     struct motor_thread_start start;
-    uint64_t upcall_entry, linux_entry;
+    uint64_t upcall_entry, linux_entry, about;
 };
 
 static struct template *template; /* [atomic] set once */
@@ -38,6 +38,7 @@ static int64_t fill(struct template *t, const struct motor_thread_start *user)
     }
     t->upcall_entry = self->upcall_entry;
     t->linux_entry = self->linux_entry;
+    t->about = self->about;
     t->aspace = aspace_create_empty();
     return t->aspace ? aspace_fork(self->aspace, t->aspace) : -MOTOR_ENOMEM;
 }
@@ -79,6 +80,7 @@ void template_entries(struct process *p)
     const struct template *t = get();
     p->upcall_entry = t->upcall_entry;
     p->linux_entry = t->linux_entry;
+    p->about = t->about;
     p->from_template = true;
 }
 

@@ -292,10 +292,10 @@ _Static_assert(sizeof(struct motor_tcb) == 232, "ABI");
 #define MOTOR_PSET_RECLAIM       17u
 /*
  * value: address of a struct motor_thread_start. This process's memory as it is now, but for what
- * has MOTOR_MAP_NOFORK, its upcall and Linux entries, and that start become the system's template,
- * from which processes are made that have what is the same in all of them from the beginning. The
- * first one remains for as long as the system runs (EEXIST), so whoever programs get their runtime
- * from makes it before any program has run. Own process only.
+ * has MOTOR_MAP_NOFORK, its upcall and Linux entries, MOTOR_PSET_ABOUT, and that start become the
+ * system's template, from which processes are made that have what is the same in all of them from
+ * the beginning. The first one remains for as long as the system runs (EEXIST), so whoever programs
+ * get their runtime from makes it before any program has run. Own process only.
  */
 #define MOTOR_PSET_TEMPLATE      18u
 #define MOTOR_CHILD_AUTO_REAP    (1u << 0) /* no zombies: SIGCHLD ignored, or SA_NOCLDWAIT */

@@ -82,6 +82,11 @@ motor_handle px_proc_handle(void)
     return 0;
 }
 
+void px_trace_attach(motor_handle handle)
+{
+    (void)handle;
+}
+
 void px_signalfd_came(struct px_process *p)
 {
     (void)p;
@@ -196,8 +201,10 @@ _Noreturn void px_fatal(const char *what)
 static void set_up(void)
 {
     process.start = &start_block;
+    px_signals_prepare(&process);
     px_signals_start(&process);
     process.threads = &threads;
+    px_timers_prepare(&process);
     px_timers_start(&process);
     for (int i = 0; i < THREADS; i++) { /* a list with thread 0, the main one, last */
         struct px_thread *t = &thread[i];
