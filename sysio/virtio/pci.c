@@ -14,6 +14,7 @@
 #define CAP_MSIX         0x11u
 #define CAP_VENDOR       0x09u
 #define NO_VECTOR        0xffffu
+#define COMMAND_NO_INTX  0x400u
 
 enum { CFG_COMMON = 1, CFG_NOTIFY = 2, CFG_ISR = 3, CFG_DEVICE = 4 };
 
@@ -190,12 +191,30 @@ static int pci_queue_enable(struct virtio_device *d, struct virtq *q)
     return 0;
 }
 
+/*
+ * The line that the firmware has routed the pin to, for devices without MSI-X (QEMU's -nic makes
+ * such ones). It is level-triggered, active high where PIRQs are on ISA lines.
+ */
+static int pci_line(struct virtio_device *d, motor_handle gate)
+{
+    uint32_t routed = config_read(d->address, 0x3c), line = routed & 0xff, pin = routed >> 8 & 0xff;
+    if (!d->isr || !pin || !line || line > 15)
+        return -MOTOR_ENOENT;
+    int64_t irq = motor_irq_create(MOTOR_BOOT_HARDWARE, MOTOR_IRQ_LINE_LEVEL, line, NULL);
+    if (irq < 0)
+        return (int)irq;
+    d->irq = (motor_handle)irq;
+    d->level = true;
+    config_write(d->address, 4, config_read(d->address, 4) & 0xffff & ~COMMAND_NO_INTX);
+    return (int)motor_bind(d->irq, gate);
+}
+
 /* Queues and configuration share vector 0: one engine serves them all. */
 static int pci_interrupts(struct virtio_device *d, motor_handle gate)
 {
     struct motor_msi msi;
     if (!d->msix_table)
-        return -MOTOR_ENOENT;
+        return pci_line(d, gate);
     int64_t irq = motor_irq_create(MOTOR_BOOT_HARDWARE, MOTOR_IRQ_MSI, 0, &msi);
     if (irq < 0)
         return (int)irq;
@@ -222,6 +241,8 @@ static uint32_t pci_generation(struct virtio_device *d)
 
 static bool pci_interrupt_begin(struct virtio_device *d)
 {
+    if (d->level)
+        (void)*d->isr; /* takes the line down */
     uint32_t now = pci_generation(d);
     bool changed = now != d->generation;
     d->generation = now;
@@ -344,7 +365,7 @@ static void add_function(uint32_t address)
         return;
     }
     /* memory, bus master, no INTx */
-    config_write(address, 4, (config_read(address, 4) & 0xffff) | 0x406);
+    config_write(address, 4, (config_read(address, 4) & 0xffff) | COMMAND_NO_INTX | 6);
     struct virtio_device *d = virtio_add(type, &pci_transport);
     if (!d)
         return;
