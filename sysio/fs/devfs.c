@@ -121,13 +121,17 @@ static int64_t devfs_readlink(struct inode *inode, const struct cred *who, char 
     return (int64_t)n;
 }
 
-/* What is mounted changes by its file system only, and what cannot be written is not opened to. */
-static int disk_open(const struct file *file)
+/* What is mounted changes by its file system only, also when it was mounted after it was opened. */
+static int disk_writable(const struct inode *inode)
 {
-    const struct device *d = ((struct node *)file->inode)->disk;
-    if ((file->flags & O_ACCMODE) == O_RDONLY)
-        return 0;
+    const struct device *d = ((const struct node *)inode)->disk;
     return d->block->read_only ? -EROFS : device_is_mounted(d) ? -EBUSY : 0;
+}
+
+static int64_t disk_write(const struct inode *inode, struct transfer *t, uint64_t offset)
+{
+    int error = disk_writable(inode);
+    return error ? error : raw_write(((const struct node *)inode)->disk, t, offset);
 }
 
 static int devfs_open(struct file *file, const struct cred *who, struct motor_reply *reply)
@@ -142,7 +146,7 @@ static int devfs_open(struct file *file, const struct cred *who, struct motor_re
     case DEV_PTMX:
         return device_open_master(file, who, reply);
     case DEV_DISK:
-        return disk_open(file);
+        return (file->flags & O_ACCMODE) == O_RDONLY ? 0 : disk_writable(file->inode);
     default:
         return 0;
     }
@@ -207,7 +211,7 @@ static int64_t devfs_write(struct file *file, struct transfer *t, uint64_t offse
         return (int64_t)left;
     }
     case DEV_DISK:
-        return raw_write(((struct node *)file->inode)->disk, t, offset);
+        return disk_write(file->inode, t, offset);
     default:
         return -EINVAL;
     }

@@ -18,20 +18,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+
+#ifndef FALLOC_FL_ZERO_RANGE /* <linux/falloc.h>, which musl does not repeat */
+#define FALLOC_FL_ZERO_RANGE 0x10
+#endif
 
 #define DISKS_MAX    16u                  /* mounted at once */
 #define WRITE_BACK   (5ull * 1000000000u) /* ns that a change may stay in memory only */
 #define EXT4_STATFS  0xef53u
 #define COOKIE_FIRST 2u
 
-struct disk {
-    struct block_device *device;
+struct disk {                    /* a mounted file system */
+    struct block_device *device; /* NULL: the place is free */
     struct ext4 *fs;
     struct mount mount;
-    char path[16], source[24];
+    char source[24];
     struct engine_timer timer;
-    bool writing;
+    bool writing;           /* a fiber writes it back */
+    struct fiber_lock lock; /* of who writes it back, and who unmounts it */
+    uint32_t inodes;        /* in memory: the root, and those that somebody refers to */
 };
 
 static struct disk disks[DISKS_MAX];
@@ -111,6 +118,7 @@ static int wrap(struct mount *m, struct ext4_node *node, struct inode *parent, c
         ext4_attributes(node, &a);
         i->inode = (struct inode){.ops = &disk_ops, .mount = m, .ino = a.ino, .refs = 1};
         i->node = node;
+        disk_of(&i->inode)->inodes++;
         *owner = i;
         refresh(&i->inode);
     }
@@ -160,6 +168,7 @@ static void disk_release(struct inode *inode)
 {
     struct disk_inode *i = of(inode);
     hot_end(inode);
+    disk_of(inode)->inodes--;
     *ext4_owner(i->node) = NULL;
     ext4_put(i->node);
     inode_put(inode->parent);
@@ -352,12 +361,12 @@ static bool disk_steady(struct inode *inode)
 
 static int disk_allocate(struct inode *inode, uint64_t offset, uint64_t length, uint32_t flags)
 {
-    int error;
-    if (flags & ~(uint32_t)(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE))
+    int error = 0;
+    if (flags & ~(uint32_t)(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE | FALLOC_FL_ZERO_RANGE))
         return -EOPNOTSUPP;
-    if (flags & FALLOC_FL_PUNCH_HOLE)
+    if (flags & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
         error = ext4_punch(of(inode)->node, offset, length);
-    else
+    if (!error && !(flags & FALLOC_FL_PUNCH_HOLE))
         error = ext4_allocate(of(inode)->node, offset, length, flags & FALLOC_FL_KEEP_SIZE);
     refresh(inode);
     return error;
@@ -445,9 +454,11 @@ uint32_t disks_reclaim(uint32_t count)
 void disks_finish(void)
 {
     for (uint32_t i = 0; i < disk_count; i++) {
+        fiber_lock(&disks[i].lock);
         if (disks[i].fs && ext4_unmount(disks[i].fs))
-            log_error("fs", "%s: not all could be written", disks[i].path);
+            log_error("fs", "%s: not all could be written", disks[i].source);
         disks[i].fs = NULL;
+        fiber_unlock(&disks[i].lock);
     }
 }
 
@@ -465,8 +476,10 @@ void disks_finish_now(void)
 static void write_back(void *arg)
 {
     struct disk *d = arg;
+    fiber_lock(&d->lock);
     if (d->fs)
         ext4_sync(d->fs);
+    fiber_unlock(&d->lock);
     pagers_sweep();
     d->writing = false;
 }
@@ -509,26 +522,73 @@ static int make_mount_point(const char *path)
     return error == -EEXIST ? 0 : error;
 }
 
-/* A mounted file system into the tree. */
-static int attach(struct disk *d)
+/* ---- mount and unmount ---- */
+
+static bool disk_busy(struct mount *m)
+{
+    struct disk *d = (struct disk *)((char *)m - offsetof(struct disk, mount));
+    return d->inodes > 1 || d->mount.root->refs > 1 || pagers_use(d->fs);
+}
+
+static void disk_settle(struct mount *m)
+{
+    (void)m;
+    pagers_sweep();
+}
+
+static int disk_unmount(struct mount *m)
+{
+    struct disk *d = (struct disk *)((char *)m - offsetof(struct disk, mount));
+    engine_timer_clear(&d->timer);
+    inode_put(m->root);
+    fiber_lock(&d->lock);
+    int error = ext4_unmount(d->fs);
+    d->fs = NULL;
+    fiber_unlock(&d->lock);
+    d->device = NULL;
+    mounted--;
+    return error;
+}
+
+static int disk_remount(struct mount *m, bool read_only)
+{
+    struct disk *d = (struct disk *)((char *)m - offsetof(struct disk, mount));
+    return ext4_remount(d->fs, read_only);
+}
+
+static const struct mount_ops mount_ops = {
+    .unmount = disk_unmount, .busy = disk_busy, .settle = disk_settle, .remount = disk_remount};
+
+static struct disk *disk_free_place(void)
+{
+    for (uint32_t i = 0; i < DISKS_MAX; i++)
+        if (!disks[i].device && !disks[i].writing) {
+            disk_count = i < disk_count ? disk_count : i + 1;
+            return &disks[i];
+        }
+    return NULL;
+}
+
+/* The root inode of what was just opened, and the rest of the mount. */
+static int disk_begin(struct disk *d)
 {
     struct ext4_node *node;
+    d->inodes = 0;
     int error = ext4_root(d->fs, &node);
     if (!error)
         error = wrap(&d->mount, node, NULL, NULL, 0, &d->mount.root);
+    if (error) {
+        ext4_unmount(d->fs);
+        return error;
+    }
+    d->mount.ops = &mount_ops;
     d->mount.type = "ext4";
-    snprintf(d->source, sizeof d->source, "/dev/%s", d->device->name);
     d->mount.source = d->source;
     d->mount.read_only = ext4_read_only(d->fs);
-    if (!error && mounts)
-        error = make_mount_point("/mnt");
-    if (!error && mounts)
-        error = make_mount_point(d->path);
-    if (!error)
-        error = vfs_mount(&d->mount, d->path);
-    if (!error)
-        mounted++;
-    return error;
+    d->timer.fire = write_back_due;
+    engine_timer_set(&fs_engine, &d->timer, fs_engine.now + WRITE_BACK);
+    mounted++;
+    return 0;
 }
 
 /* The root takes what its device has gained: an image that was put on a larger disk. */
@@ -542,45 +602,107 @@ static int grow_root(struct disk *d, const struct ext4_options *options)
     return ext4_mount(d->device, options, &d->fs);
 }
 
-static void mount_disk(void *arg)
+/* Opens the file system of a device: a mount that is in no tree yet. */
+static int disk_open_device(struct block_device *device, bool read_only, struct disk **out)
 {
-    struct disk *d = arg;
     struct motor_memory_info memory = {0};
+    struct disk *d = disk_free_place();
+    if (!d)
+        return -EMFILE;
+    *d = (struct disk){.device = device};
+    snprintf(d->source, sizeof d->source, "/dev/%s", device->name);
     motor_system_info(MOTOR_SINFO_MEMORY, &memory, sizeof memory);
-    struct ext4_options options = {.cache_bytes = memory.total / 16,
+    struct ext4_options options = {.read_only = read_only,
+                                   .cache_bytes = memory.total / 16,
                                    .page_bytes = memory.total / 2,
                                    .memory = &page_pool,
                                    .now = now,
                                    .log = disk_log};
+    pagers_init();
     page_pool_init(options.page_bytes);
-    int error = ext4_mount(d->device, &options, &d->fs);
+    int error = ext4_mount(device, &options, &d->fs);
     if (!error && !mounts && ext4_can_grow(d->fs))
         error = grow_root(d, &options);
     if (!error)
-        error = attach(d);
+        error = disk_begin(d);
     if (error) {
-        log_info("fs", "%s is not mounted: %s", d->device->name, strerror(-error));
-        return;
+        d->fs = NULL;
+        d->device = NULL;
     }
-    log_info("fs", "%s is on %s", d->device->name, d->path);
-    d->timer.fire = write_back_due;
-    engine_timer_set(&fs_engine, &d->timer, fs_engine.now + WRITE_BACK);
+    *out = d;
+    return error;
+}
+
+static bool is_mounted(const struct block_device *device)
+{
+    for (uint32_t i = 0; i < disk_count; i++)
+        if (disks[i].device == device)
+            return true;
+    return false;
+}
+
+bool device_is_mounted(const struct device *d)
+{
+    struct device *other;
+    for (uint32_t i = 0; (other = device_at(i)); i++)
+        if ((other == d || (other->disk == d->disk && (!other->entry || !d->entry))) &&
+            is_mounted(other->block))
+            return true;
+    return false;
+}
+
+int disk_mount_type(const struct mount_request *r, struct mount **out)
+{
+    struct disk *d;
+    struct device *device = device_find(r->source);
+    if (!device)
+        return -ENOENT;
+    if (device_is_mounted(device))
+        return -EBUSY;
+    int error = disk_open_device(device->block, r->flags & MS_RDONLY, &d);
+    if (!error)
+        *out = &d->mount;
+    return error;
+}
+
+/* ---- at start ---- */
+
+struct start {
+    struct block_device *device;
+    const char *path;
+    int error;
+};
+
+static int into_tree(struct mount *m, const char *path)
+{
+    int error = mounts ? make_mount_point("/mnt") : 0;
+    if (!error && mounts)
+        error = make_mount_point(path);
+    return error ? error : vfs_mount(m, path);
+}
+
+static void mount_at_start(void *arg)
+{
+    struct start *s = arg;
+    struct disk *d;
+    s->error = disk_open_device(s->device, false, &d);
+    if (!s->error) {
+        s->error = into_tree(&d->mount, s->path);
+        if (s->error)
+            disk_unmount(&d->mount);
+    }
+    if (s->error)
+        log_info("fs", "%s is not mounted: %s", s->device->name, strerror(-s->error));
+    else
+        log_info("fs", "%s is on %s", s->device->name, s->path);
 }
 
 /* Tries to mount a device; true: it is mounted now. */
 static bool disk_mount(struct block_device *device, const char *path)
 {
-    uint32_t before = mounted;
-    if (disk_count == DISKS_MAX)
-        return false;
-    pagers_init();
-    struct disk *d = &disks[disk_count++];
-    d->device = device;
-    snprintf(d->path, sizeof d->path, "%s", path);
-    work_now(mount_disk, d);
-    if (!d->fs)
-        disk_count--;
-    return mounted > before;
+    struct start s = {device, path, -ENOMEM};
+    work_now(mount_at_start, &s);
+    return !s.error;
 }
 
 bool disk_mount_root(const char *what)
@@ -601,24 +723,6 @@ bool disk_mount_root(const char *what)
         return false;
     }
     return true;
-}
-
-static bool is_mounted(const struct block_device *device)
-{
-    for (uint32_t i = 0; i < disk_count; i++)
-        if (disks[i].fs && disks[i].device == device)
-            return true;
-    return false;
-}
-
-bool device_is_mounted(const struct device *d)
-{
-    struct device *other;
-    for (uint32_t i = 0; (other = device_at(i)); i++)
-        if ((other == d || (other->disk == d->disk && (!other->entry || !d->entry))) &&
-            is_mounted(other->block))
-            return true;
-    return false;
 }
 
 void disks_init(void)

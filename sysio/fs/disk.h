@@ -26,6 +26,7 @@ uint32_t disks_reclaim(uint32_t count);
 
 /* The object that has the file's pages, made if need be; the handle stays here. */
 int pager_object(struct ext4_node *n, motor_handle *vmo);
+bool pagers_use(const struct ext4 *fs); /* programs have files of it mapped */
 /*
  * Nodes that are referred to only because programs had them mapped, and that none maps any more,
  * are let go. For fibers.

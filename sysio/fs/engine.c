@@ -19,6 +19,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -146,7 +147,7 @@ static int64_t call_exec(struct request *q)
         return error;
     if (S_ISLNK(inode->mode))
         error = -ELOOP;
-    else if (!S_ISREG(inode->mode))
+    else if (!S_ISREG(inode->mode) || (inode->mount->flags & MS_NOEXEC))
         error = -EACCES;
     else
         error = vfs_permission(inode, &q->who, MAY_EXEC);
@@ -564,6 +565,16 @@ static int64_t call_access(struct request *q)
     return error;
 }
 
+/* Linux ST_*: the lower ones are as in mount(2). */
+static uint64_t statfs_flags(const struct mount *m)
+{
+    uint64_t valid = 0x20, noatime = 1024, nodiratime = 2048, relatime = 4096;
+    return valid | (m->read_only ? MS_RDONLY : 0) |
+           (m->flags & (MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_SYNCHRONOUS)) |
+           (m->flags & MS_NOATIME ? noatime : relatime) |
+           (m->flags & MS_NODIRATIME ? nodiratime : 0);
+}
+
 static int64_t call_statfs(struct request *q)
 {
     struct inode *inode;
@@ -574,6 +585,7 @@ static int64_t call_statfs(struct request *q)
     if (inode->ops->statfs)
         inode->ops->statfs(inode, &st);
     st.fsid = inode->mount->id;
+    st.flags = statfs_flags(inode->mount);
     inode_put(inode);
     engine_reply_data(engine_reply(&fs_engine, q->ev->token, 0), &fs_engine, &st, sizeof st);
     return NO_REPLY;
@@ -603,6 +615,8 @@ static int64_t call_map(struct request *q)
         return -EACCES;
     if (!S_ISREG(inode->mode) || !inode->ops->map)
         return -ENODEV;
+    if ((prot & MOTOR_PROT_EXEC) && inode->mount->flags & MS_NOEXEC)
+        return -EPERM;
     if ((prot & MOTOR_PROT_EXEC) && !(inode->mode & 0111))
         return -EACCES;
     int64_t status = inode->ops->map(inode, later || (prot & MOTOR_PROT_WRITE), &vmo, &offset);
@@ -813,6 +827,41 @@ static int64_t call_msg(struct request *q)
     return msg_call(q->ev, &q->who);
 }
 
+/* Four strings, one after the other; the lengths of the first three are in the words. */
+static int64_t call_mount(struct request *q)
+{
+    static char strings[IO_MOUNT_MAX + 4];
+    const uint64_t *w = q->ev->word;
+    char *string[4], *to = strings;
+    uint64_t at = 0, size = q->ev->in_size;
+    if (size > IO_MOUNT_MAX || w[1] > size || w[2] > size - w[1] || w[3] > size - w[1] - w[2])
+        return -ENAMETOOLONG;
+    uint64_t length[4] = {w[1], w[2], w[3], size - w[1] - w[2] - w[3]};
+    for (int i = 0; i < 4; i++) {
+        int64_t n = event_read(q->ev, at, to, length[i]);
+        if (n < (int64_t)length[i])
+            return n < 0 ? n : -EFAULT;
+        string[i] = to;
+        to[length[i]] = 0;
+        to += length[i] + 1;
+        at += length[i];
+    }
+    struct mount_request r = {.source = string[0],
+                              .target = string[1],
+                              .type = string[2],
+                              .data = string[3],
+                              .flags = (uint32_t)w[0]};
+    return vfs_mount_call(q->file->inode, &q->who, &r);
+}
+
+static int64_t call_umount(struct request *q)
+{
+    int error = take_path(q);
+    return error ? error
+                 : vfs_umount_call(q->file->inode, &q->who, q->path, q->size,
+                                   (uint32_t)q->ev->word[0]);
+}
+
 static int64_t (*const calls[])(struct request *) = {
     [IO_OPEN] = call_open,
     [IO_STAT] = call_stat,
@@ -852,6 +901,8 @@ static int64_t (*const calls[])(struct request *) = {
     [IO_SHM_GET... IO_SHM_CONTROL] = call_shm,
     [IO_SEM_GET... IO_SEM_CONTROL] = call_sem,
     [IO_MSG_GET... IO_MSG_CONTROL] = call_msg,
+    [IO_MOUNT] = call_mount,
+    [IO_UMOUNT] = call_umount,
 };
 
 /* Not an index of the table of badges: see badge_add(). */
@@ -880,6 +931,7 @@ static void fs_message(struct motor_event *ev)
     if (ev->kind == MOTOR_EVENT_CLOSED && file) {
         file_free(file);
         hot_publish();
+        mounts_settle();
     }
     if (ev->kind == MOTOR_EVENT_CANCEL)
         cancel(ev->token);
@@ -909,7 +961,7 @@ static void fs_event(struct engine *e, struct motor_event *ev)
         return;
     if (pager_event(ev))
         return;
-    if (device_at(0))
+    if (device_at(0)) /* a call may have to wait for it */
         work_add(ev, fs_message);
     else
         fs_message(ev);

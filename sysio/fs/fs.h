@@ -4,6 +4,7 @@
  *
  *   engine.c   messages: decodes each IO_* call and calls into the parts below
  *   vfs.c      path walk, permissions, and the operations on names (create, link, unlink, rename)
+ *   mount.c    mount and umount
  *   file.c     open-file objects: read, write, map, stat, readdir of what is open
  *   tmpfs.c devfs.c devpts.c proc/   file systems: tables of struct inode_ops
  *   hot.c      attributes in shared memory, for files that are read again and again
@@ -138,12 +139,30 @@ struct inode_ops {
     void (*release)(struct inode *inode);
 };
 
+struct mount;
+/* What a mounted file system can do; NULL: it stays for good. */
+struct mount_ops {
+    /* nobody uses it any more: writes all, and frees the mount. For fibers */
+    int (*unmount)(struct mount *m);
+    bool (*busy)(struct mount *m);   /* used by more than open files; NULL: never */
+    void (*settle)(struct mount *m); /* lets go what nobody uses; NULL: nothing. For fibers */
+    int (*remount)(struct mount *m, bool read_only); /* NULL: there is nothing to do */
+};
+
+/* The arguments of mount(2); strings. */
+struct mount_request {
+    const char *source, *target, *type, *data;
+    uint32_t flags; /* Linux MS_* */
+};
+
 struct mount {
+    const struct mount_ops *ops;
     const char *type, *source;
     uint32_t id; /* st_dev is makedev(0, id) */
     struct inode *root;
     struct inode *covered; /* directory it is mounted on; NULL: the root mount */
     bool read_only;
+    uint32_t flags; /* MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME, ... */
     bool stable; /* names and attributes change by messages only, and names_changed() tells of it */
     struct mount *next;
 };
@@ -283,7 +302,19 @@ void inode_accessed(struct inode *inode, uint32_t flags); /* relatime */
 bool inode_access_is_noted(const struct inode *inode);    /* the next access would change nothing */
 struct timespec fs_now(void);
 
+/* ---- mount.c ---- */
+
+/* Into the tree, over a directory (takes its reference over); NULL: the root. */
+int mount_attach(struct mount *m, struct inode *on);
+int vfs_mount_call(struct inode *base, const struct cred *who, const struct mount_request *r);
+int vfs_umount_call(struct inode *base, const struct cred *who, const char *path, size_t size,
+                    uint32_t flags);
+/* After a file was closed: what was detached and is not used any more goes. */
+void mounts_settle(void);
+
 /* ---- the file systems ---- */
+
+int tmpfs_mount_type(const struct mount_request *r, struct mount **out);
 
 void tmpfs_limits(uint64_t bytes, uint64_t inodes); /* of all tmpfs mounts together */
 bool tmpfs_init(struct mount *m, const char *source, uint32_t mode);
@@ -384,6 +415,7 @@ void disks_init(void);
 bool disks_mounted(void); /* calls may have to wait: they run in fibers */
 void disks_publish(void); /* after each message: changed attributes go to their disks */
 int disks_sync(void);
+int disk_mount_type(const struct mount_request *r, struct mount **out);
 /* unmounts all, in a fiber; nothing of them is used after */
 void disks_finish(void);
 void disks_finish_now(void); /* the same, with turns of the engine until it is done */

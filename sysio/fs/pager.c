@@ -194,6 +194,16 @@ void pagers_sweep(void)
             let_go(pagers.slots[i].object);
 }
 
+bool pagers_use(const struct ext4 *fs)
+{
+    for (uint32_t i = 0; i < pagers.size; i++) {
+        const struct pager *p = pagers.slots[i].object;
+        if (p && p->used && ext4_of(p->node) == fs)
+            return true;
+    }
+    return false;
+}
+
 /* ---- messages ---- */
 
 static int64_t status_of(int error)
@@ -218,8 +228,10 @@ static int64_t pager_call(struct pager *p, const struct motor_event *ev)
 static void pager_message(struct motor_event *ev)
 {
     struct pager *p = badge_get(&pagers, ev->badge & ~PAGER_BADGE);
-    if (ev->kind == MOTOR_EVENT_NOTIFY && p)
+    if (ev->kind == MOTOR_EVENT_NOTIFY && p) {
         let_go(p);
+        mounts_settle();
+    }
     if (ev->kind != MOTOR_EVENT_CALL)
         return;
     if (!p) {

@@ -726,6 +726,80 @@ bool tmpfs_init(struct mount *m, const char *source, uint32_t mode)
     return true;
 }
 
+/* ---- mount(2) ---- */
+
+/* All names go, the deepest first; no file is open. */
+static void remove_all(struct inode *top)
+{
+    struct inode *dir = top;
+    for (;;) {
+        uint32_t at = DIRECTORY_SEARCH;
+        struct entry *e = directory_after(&of(dir)->directory, 0, &at);
+        if (!e && dir == top)
+            return;
+        if (!e) {
+            dir = dir->parent;
+            continue;
+        }
+        if (S_ISDIR(e->inode->mode) && of(e->inode)->directory.count) {
+            dir = e->inode;
+            continue;
+        }
+        char name[FS_NAME_MAX]; /* the entry's own goes with it */
+        size_t length = e->length;
+        memcpy(name, e->name, length);
+        tmpfs_unlink(dir, name, length, e->inode);
+    }
+}
+
+static int tmpfs_unmount(struct mount *m)
+{
+    remove_all(m->root);
+    m->root->nlink = 0;
+    inode_put(m->root);
+    free((char *)(uintptr_t)m->source);
+    free(m);
+    return 0;
+}
+
+static const struct mount_ops tmpfs_mount_ops = {.unmount = tmpfs_unmount};
+
+/* The only option with a meaning here is mode; sizes are those of all tmpfs together. */
+static int mode_of(const char *data, uint32_t *mode)
+{
+    while (*data) {
+        size_t length = strcspn(data, ",");
+        char *end;
+        if (!strncmp(data, "mode=", 5)) {
+            *mode = (uint32_t)strtoul(data + 5, &end, 8);
+            if (end != data + length || *mode > 07777)
+                return -EINVAL;
+        } else if (strncmp(data, "size=", 5) && strncmp(data, "nr_inodes=", 10)) {
+            return -EINVAL;
+        }
+        data += length + (data[length] == ',');
+    }
+    return 0;
+}
+
+int tmpfs_mount_type(const struct mount_request *r, struct mount **out)
+{
+    uint32_t mode = 01777;
+    int error = mode_of(r->data, &mode);
+    if (error)
+        return error;
+    struct mount *m = calloc(1, sizeof *m);
+    char *source = strdup(*r->source ? r->source : "tmpfs");
+    if (!m || !source || !tmpfs_init(m, source, mode)) {
+        free(source);
+        free(m);
+        return -ENOMEM;
+    }
+    m->ops = &tmpfs_mount_ops;
+    *out = m;
+    return 0;
+}
+
 int tmpfs_add_bundle_file(struct inode *dir, const char *name, size_t length,
                           const struct create_args *args, uint64_t offset, uint64_t size,
                           uint64_t hash, struct inode **out)

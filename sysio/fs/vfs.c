@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #ifndef RENAME_NOREPLACE /* not in musl 1.2.5 */
@@ -44,12 +45,14 @@ static bool before(struct timespec a, struct timespec b)
 
 bool inode_access_is_noted(const struct inode *inode)
 {
-    return before(inode->mtime, inode->atime) && before(inode->ctime, inode->atime);
+    return (inode->mount->flags & MS_NOATIME) || inode->mount->read_only ||
+           (before(inode->mtime, inode->atime) && before(inode->ctime, inode->atime));
 }
 
 void inode_accessed(struct inode *inode, uint32_t flags)
 {
-    if (flags & O_NOATIME)
+    uint32_t none = MS_NOATIME | (S_ISDIR(inode->mode) ? MS_NODIRATIME : 0);
+    if ((flags & O_NOATIME) || (inode->mount->flags & none) || inode->mount->read_only)
         return;
     hot_collect(inode);
     struct timespec now = fs_now();
@@ -136,23 +139,13 @@ static int may_delete(const struct inode *dir, const struct inode *inode, const 
 
 int vfs_mount(struct mount *m, const char *path)
 {
-    static uint32_t next_id = 1;
     static struct walk w;
-    m->id = next_id++;
-    if (!mounts) {
-        mounts = m;
-        return 0;
-    }
+    if (!mounts)
+        return mount_attach(m, NULL);
     int error = vfs_walk(&w, mounts->root, &(struct cred){0}, path, strlen(path), 0);
     if (error)
         return error;
-    m->covered = w.inode; /* keeps the reference */
-    m->covered->mounted_here = m;
-    struct mount **last = &mounts;
-    while (*last)
-        last = &(*last)->next;
-    *last = m;
-    return 0;
+    return mount_attach(m, w.inode);
 }
 
 static struct inode *cross_mount(struct inode *inode)

@@ -175,6 +175,15 @@
 #define IO_XATTR_REMOVE 3u
 
 /*
+ * mount(2), for root: in: source, target (a path), type and options, one after the other, together
+ * at most IO_MOUNT_MAX bytes; w0 MS_*, w1 to w3 the lengths of the first three
+ */
+#define IO_MOUNT     44u
+#define IO_MOUNT_MAX (2 * IO_PATH_MAX + 4096u + 64u)
+/* umount2(2), for root: path, w0 MNT_* and UMOUNT_NOFOLLOW */
+#define IO_UMOUNT    45u
+
+/*
  * System V IPC, on any gate of the fs engine; keys, identifiers, flags, commands and structures are
  * Linux's. Statuses are the calls' results.
  */
@@ -386,32 +395,32 @@ struct io_statfs {
 /* ---- calls: pipes, FIFOs and UNIX sockets (tty engine) ---- */
 
 /*
- * What meets by a name of the file system meets at a *rendezvous*: a gate of the tty engine that the
- * fs engine gives out for a FIFO (IO_OPEN, w0: MOTOR_FD_FIFO, handle[0]: the rendezvous, handle[1]:
- * the file itself, as with O_PATH) or a socket (IO_RENDEZVOUS), to those who may use it.
+ * What meets by a name of the file system meets at a *rendezvous*: a gate of the tty engine that
+ * the fs engine gives out for a FIFO (IO_OPEN, w0: MOTOR_FD_FIFO, handle[0]: the rendezvous,
+ * handle[1]: the file itself, as with O_PATH) or a socket (IO_RENDEZVOUS), to those who may use it.
  */
 
 /*
- * fs engine: path; w0 1: make a socket of mode w1 there (-EADDRINUSE), 0: the one that is there, for
- * who may write it -> handle[0]: rendezvous; handle[1], when made: the file
+ * fs engine: path; w0 1: make a socket of mode w1 there (-EADDRINUSE), 0: the one that is there,
+ * for who may write it -> handle[0]: rendezvous; handle[1], when made: the file
  */
-#define IO_RENDEZVOUS   31u
+#define IO_RENDEZVOUS    31u
 /*
  * on a FIFO's rendezvous: w0 O_* flags, handle[0]: the file -> handle[0]: an end, as of a pipe.
  * Waits for the other end, as open(2)
  */
-#define IO_FIFO_OPEN    90u
+#define IO_FIFO_OPEN     90u
 /* on a pipe or socket -> handle[0]: the file that it has in the file system; -ENOENT: none */
-#define IO_NAMED_FILE   91u
+#define IO_NAMED_FILE    91u
 /* on a pipe: w0 its new capacity, 0: look -> status: the capacity */
-#define IO_PIPE_SIZE    92u
+#define IO_PIPE_SIZE     92u
 /*
  * on a reader; handle[0]: a writer of another pipe; w0 bytes, w1 O_NONBLOCK, w2 1: they stay here,
  * too (tee) -> status: bytes moved
  */
-#define IO_PIPE_SPLICE  93u
+#define IO_PIPE_SPLICE   93u
 /* on the tty connector: w0 SOCK_* type; w1 1: a connected pair -> handle[0] (and handle[1]) */
-#define IO_LOCAL_SOCKET 94u
+#define IO_LOCAL_SOCKET  94u
 /*
  * On a UNIX socket. Names are what follows sun_family in a sockaddr_un; a path has no NUL at its
  * end.
@@ -450,7 +459,7 @@ struct io_statfs {
 #define IO_PARCEL_MAX    253u
 #define IO_NAME_MAX      108u
 
-struct io_sender { /* 112 bytes */
+struct io_sender {   /* 112 bytes */
     uint32_t length; /* 0: it has no name */
     uint8_t name[IO_NAME_MAX];
 };

@@ -57,6 +57,9 @@ int ext4_mount(struct block_device *d, const struct ext4_options *options, struc
 /* No node may be referred to. Frees the file system in any case; the error is of the last writes.
  */
 int ext4_unmount(struct ext4 *fs);
+/* EROFS: it cannot be written */
+int ext4_remount(struct ext4 *fs, bool read_only);
+struct ext4 *ext4_of(const struct ext4_node *n);
 bool ext4_read_only(const struct ext4 *fs);
 /*
  * The device has become larger: takes what it can of it. Nothing may be in use; afterwards the file

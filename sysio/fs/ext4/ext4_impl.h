@@ -77,6 +77,7 @@ struct ext4 {
     struct fiber_lock lock;
     bool read_only, broken;
     bool replaying; /* it is only there for the journal's replay */
+    bool can_write; /* device and features allow it */
     bool has_csum, has_gdt_csum, has_64bit;
 
     uint32_t block_size, block_bits; /* log2 */

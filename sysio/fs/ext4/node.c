@@ -400,6 +400,11 @@ int ext4_root(struct ext4 *fs, struct ext4_node **out)
     return error;
 }
 
+struct ext4 *ext4_of(const struct ext4_node *n)
+{
+    return n->fs;
+}
+
 void **ext4_owner(struct ext4_node *n)
 {
     return &n->owner;

@@ -81,22 +81,22 @@ static int features(struct ext4 *fs)
     if (!(s->s_feature_incompat & INCOMPAT_FILETYPE) ||
         !(s->s_feature_incompat & INCOMPAT_EXTENTS)) {
         fs->options.log("without extent or filetype: read-only");
-        fs->read_only = true;
+        fs->read_only = true, fs->can_write = false;
     }
     if (!(s->s_feature_compat & COMPAT_HAS_JOURNAL)) {
         fs->options.log("without a journal: read-only");
-        fs->read_only = true;
+        fs->read_only = true, fs->can_write = false;
     }
     if (s->s_feature_compat & 0x200) {
         fs->options.log("feature sparse_super2: read-only");
-        fs->read_only = true;
+        fs->read_only = true, fs->can_write = false;
     }
     if (s->s_state & STATE_ERROR) {
         fs->options.log("has errors, run e2fsck: read-only");
-        fs->read_only = true;
+        fs->read_only = true, fs->can_write = false;
     }
     if (a == READ_ONLY || b == READ_ONLY)
-        fs->read_only = true;
+        fs->read_only = true, fs->can_write = false;
     return 0;
 }
 
@@ -404,6 +404,7 @@ static struct ext4 *fs_new(struct block_device *d, const struct ext4_options *op
     fs->device = d;
     fs->options = *options;
     fs->read_only = options->read_only || d->read_only;
+    fs->can_write = !d->read_only;
     fs->tx_number = 1;
     fs->lock.holder = fiber_current();
     return fs;
@@ -477,19 +478,43 @@ static int write_all(struct ext4 *fs)
     return error;
 }
 
+/* All is written, and the journal is empty: there is nothing to replay. */
+static int stop_writing(struct ext4 *fs)
+{
+    int error = write_all(fs), stopped = journal_stop(fs);
+    error = error ? error : stopped;
+    if (!stopped) {
+        fs->super->s_feature_incompat &= ~INCOMPAT_RECOVER;
+        stopped = super_write(fs);
+        error = error ? error : stopped;
+    }
+    return error;
+}
+
+int ext4_remount(struct ext4 *fs, bool read_only)
+{
+    int error = 0;
+    fiber_lock(&fs->lock);
+    if (read_only && !fs->read_only) {
+        error = stop_writing(fs);
+        if (!error) {
+            journal_close(fs);
+            fs->read_only = true;
+        }
+    } else if (!read_only && fs->read_only) {
+        error = fs->broken || !fs->can_write ? -EROFS : start_writing(fs);
+        fs->read_only = error != 0;
+    }
+    fiber_unlock(&fs->lock);
+    return error;
+}
+
 int ext4_unmount(struct ext4 *fs)
 {
     int error = 0;
     fiber_lock(&fs->lock);
     if (!fs->read_only) {
-        error = write_all(fs);
-        int stopped = journal_stop(fs);
-        error = error ? error : stopped;
-        if (!stopped) {
-            fs->super->s_feature_incompat &= ~INCOMPAT_RECOVER;
-            stopped = super_write(fs);
-            error = error ? error : stopped;
-        }
+        error = stop_writing(fs);
     } else if (fs->broken) {
         error = -EIO;
     }

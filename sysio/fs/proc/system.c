@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 
 #define LL(x) ((unsigned long long)(x))
 
@@ -138,23 +139,43 @@ static int64_t mount_path(const struct mount *m, char *path, size_t size)
     return n;
 }
 
+static void put_options(struct text *t, const struct mount *m)
+{
+    static const struct {
+        uint32_t flag;
+        const char *name;
+    } names[] = {{MS_NOSUID, ",nosuid"},
+                 {MS_NODEV, ",nodev"},
+                 {MS_NOEXEC, ",noexec"},
+                 {MS_SYNCHRONOUS, ",sync"},
+                 {MS_NODIRATIME, ",nodiratime"}};
+    put(t, "%s", m->read_only ? "ro" : "rw");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (m->flags & names[i].flag)
+            put(t, "%s", names[i].name);
+    put(t, "%s", m->flags & MS_NOATIME ? ",noatime" : ",relatime");
+}
+
 void text_mounts(struct text *t)
 {
     char path[256];
     for (struct mount *m = mounts; m; m = m->next)
-        if (mount_path(m, path, sizeof path) > 0)
-            put(t, "%s %s %s %s,relatime 0 0\n", m->source, path, m->type,
-                m->read_only ? "ro" : "rw");
+        if (mount_path(m, path, sizeof path) > 0) {
+            put(t, "%s %s %s ", m->source, path, m->type);
+            put_options(t, m);
+            put(t, " 0 0\n");
+        }
 }
 
 void text_mountinfo(struct text *t)
 {
     char path[256];
     for (struct mount *m = mounts; m; m = m->next)
-        if (mount_path(m, path, sizeof path) > 0)
-            put(t, "%u %u 0:%u / %s %s,relatime - %s %s %s\n", m->id,
-                m->covered ? m->covered->mount->id : 0, m->id, path, m->read_only ? "ro" : "rw",
-                m->type, m->source, m->read_only ? "ro" : "rw");
+        if (mount_path(m, path, sizeof path) > 0) {
+            put(t, "%u %u 0:%u / %s ", m->id, m->covered ? m->covered->mount->id : 0, m->id, path);
+            put_options(t, m);
+            put(t, " - %s %s %s\n", m->type, m->source, m->read_only ? "ro" : "rw");
+        }
 }
 
 /* ---- names ---- */

@@ -46,3 +46,8 @@ bool device_is_mounted(const struct device *d)
     (void)d;
     return false;
 }
+int disk_mount_type(const struct mount_request *r, struct mount **out)
+{
+    (void)r, (void)out;
+    return -2; /* ENOENT */
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * For tests/system/mounts.sh: mount(2) and umount2(2), with ext4 on /dev/vda, which is mounted on
+ * /mnt/vda at start.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CHECK(condition) \
+    do { \
+        if (!(condition)) { \
+            printf("line %d: %s: %s\n", __LINE__, #condition, strerror(errno)); \
+            exit(1); \
+        } \
+    } while (0)
+#define FAILS(call, error) CHECK((call) == -1 && errno == (error))
+
+static int make(const char *name, const char *text)
+{
+    int fd = open(name, O_CREAT | O_RDWR, 0755);
+    CHECK(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+    return fd;
+}
+
+/* The line of /proc/mounts with " on " in it. */
+static const char *line_of(const char *path)
+{
+    static char line[256];
+    char wanted[64];
+    FILE *f = fopen("/proc/mounts", "r");
+    sprintf(wanted, " %s ", path);
+    while (fgets(line, sizeof line, f))
+        if (strstr(line, wanted)) {
+            fclose(f);
+            return line;
+        }
+    fclose(f);
+    return "";
+}
+
+static void refused(void)
+{
+    CHECK(!mkdir("/m", 0755) && !close(make("/f", "x")));
+    FAILS(mount("/dev/vda", "/m", "ext4", 0, NULL), EBUSY);
+    FAILS(mount("/dev/none", "/m", "ext4", 0, NULL), ENOENT);
+    FAILS(mount("none", "/m", "nonesuch", 0, NULL), ENODEV);
+    FAILS(mount("none", "/f", "tmpfs", 0, NULL), ENOTDIR);
+    FAILS(mount("none", "/nowhere", "tmpfs", 0, NULL), ENOENT);
+    FAILS(mount("none", "/m", "tmpfs", 0, "what=1"), EINVAL);
+    FAILS(mount("none", "/m", NULL, MS_REMOUNT, NULL), EINVAL);
+    FAILS(umount("/m"), EINVAL);
+    FAILS(umount("/nowhere"), ENOENT);
+    FAILS(umount("/"), EBUSY);
+    FAILS(umount2("/mnt/vda", 0x100), EINVAL);
+    pid_t child = fork();
+    if (!child) {
+        CHECK(!setuid(1000));
+        FAILS(umount("/mnt/vda"), EPERM);
+        FAILS(mount("none", "/m", "tmpfs", 0, NULL), EPERM);
+        exit(0);
+    }
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && !status);
+}
+
+/* Everything that keeps a file system busy, one after the other. */
+static void busy(void)
+{
+    int fd = make("/mnt/vda/file", "hello");
+    FAILS(umount("/mnt/vda"), EBUSY);
+    char *map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    CHECK(map != MAP_FAILED && !close(fd));
+    FAILS(umount("/mnt/vda"), EBUSY);
+    map[0] = 'j';
+    CHECK(!munmap(map, 4096) && !chdir("/mnt/vda"));
+    FAILS(umount("/mnt/vda"), EBUSY);
+    CHECK(!mkdir("below", 0755) && !mount("none", "below", "tmpfs", 0, "mode=700"));
+    CHECK(!chdir("/"));
+    FAILS(umount("/mnt/vda"), EBUSY);
+    CHECK(!umount("/mnt/vda/below") && !umount("/mnt/vda"));
+    CHECK(!*line_of("/mnt/vda"));
+    FAILS(access("/mnt/vda/file", F_OK), ENOENT);
+}
+
+/* While a device is mounted, its bytes are the file system's, whoever opened it before. */
+static void device(void)
+{
+    char sector[512]; /* the first, which ext4 leaves alone */
+    int fd = open("/dev/vda", O_RDWR);
+    CHECK(fd >= 0 && pread(fd, sector, 512, 0) == 512 && pwrite(fd, sector, 512, 0) == 512);
+    CHECK(!mount("/dev/vda", "/m", "ext4", MS_RDONLY, NULL));
+    FAILS(pwrite(fd, sector, 512, 0), EBUSY);
+    FAILS(open("/dev/vda", O_RDWR), EBUSY);
+    CHECK(pread(fd, sector, 512, 0) == 512);
+    CHECK(!umount("/m") && pwrite(fd, sector, 512, 0) == 512 && !close(fd));
+}
+
+static void options(void)
+{
+    struct statvfs st;
+    char text[8] = "";
+    CHECK(!mount("/dev/vda", "/m", "ext4", MS_RDONLY, NULL));
+    CHECK(!strncmp(line_of("/m"), "/dev/vda /m ext4 ro,relatime", 28));
+    int fd = open("/m/file", O_RDONLY);
+    CHECK(fd >= 0 && read(fd, text, 5) == 5 && !strcmp(text, "jello") && !close(fd));
+    FAILS(open("/m/file", O_RDWR), EROFS);
+    FAILS(unlink("/m/file"), EROFS);
+    CHECK(!statvfs("/m", &st) && (st.f_flag & ST_RDONLY) && st.f_blocks);
+    CHECK(!mount(NULL, "/m", NULL, MS_REMOUNT | MS_NOEXEC | MS_NOATIME, NULL));
+    CHECK(strstr(line_of("/m"), " rw,noexec,noatime "));
+    FAILS(access("/m/none", F_OK), ENOENT);
+    fd = open("/m/file", O_RDWR);
+    CHECK(fd >= 0 && pwrite(fd, "c", 1, 0) == 1);
+    CHECK(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0) == MAP_FAILED);
+    CHECK(errno == EPERM);
+    FAILS(execl("/m/file", "file", NULL), EACCES);
+    FAILS(mount(NULL, "/m", NULL, MS_REMOUNT | MS_RDONLY, NULL), EBUSY);
+    CHECK(!close(fd) && !mount(NULL, "/m", NULL, MS_REMOUNT | MS_RDONLY, NULL));
+    FAILS(open("/m/new", O_CREAT | O_RDWR, 0600), EROFS);
+    CHECK(!umount("/m"));
+}
+
+/* Detached, it goes with its last file. */
+static void lazy(void)
+{
+    char text[8] = "";
+    CHECK(!mount("/dev/vda", "/m", "ext4", 0, NULL));
+    int fd = make("/m/lazy", "still");
+    CHECK(!umount2("/m", MNT_DETACH));
+    FAILS(access("/m/lazy", F_OK), ENOENT);
+    FAILS(mount("/dev/vda", "/m", "ext4", 0, NULL), EBUSY);
+    CHECK(pread(fd, text, 5, 0) == 5 && !strcmp(text, "still"));
+    CHECK(!close(fd));
+    CHECK(!mount("/dev/vda", "/m", "ext4", 0, NULL));
+    CHECK(!access("/m/lazy", R_OK) && !umount("/m"));
+}
+
+static void memory(void)
+{
+    char name[64];
+    struct stat st;
+    for (int round = 0; round < 3; round++) {
+        CHECK(!mount("things", "/m", "tmpfs", MS_NOSUID, "mode=750,size=1m"));
+        CHECK(!stat("/m", &st) && (st.st_mode & 07777) == 0750);
+        CHECK(!strncmp(line_of("/m"), "things /m tmpfs rw,nosuid", 25));
+        for (int i = 0; i < 50; i++) {
+            sprintf(name, "/m/d%d", i);
+            CHECK(!mkdir(name, 0755));
+            sprintf(name, "/m/d%d/file", i);
+            CHECK(!close(make(name, name)));
+        }
+        CHECK(!mount("more", "/m", "tmpfs", 0, NULL));
+        FAILS(access("/m/d1", F_OK), ENOENT);
+        CHECK(!umount("/m") && !access("/m/d1/file", F_OK) && !umount("/m"));
+    }
+}
+
+int main(void)
+{
+    refused();
+    busy();
+    device();
+    options();
+    lazy();
+    memory();
+    puts("ok");
+    return 0;
+}
