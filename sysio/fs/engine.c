@@ -854,12 +854,42 @@ static int64_t call_mount(struct request *q)
     return vfs_mount_call(q->file->inode, &q->who, &r);
 }
 
+/*
+ * A file that the caller has just closed may still count: the kernel tells of it in its own time.
+ * So a busy file system is looked at a second time, when what was closed before is known.
+ */
+static struct {
+    struct motor_event event;
+    struct engine_timer timer;
+    bool waits;
+} second_look;
+#define SECOND_LOOK_NS 1000000u
+
+static void fs_message(struct motor_event *ev);
+
+static void look_again(struct engine *e, struct engine_timer *t)
+{
+    (void)e, (void)t;
+    work_add(&second_look.event, fs_message);
+}
+
 static int64_t call_umount(struct request *q)
 {
+    bool second = second_look.waits && second_look.event.token == q->ev->token;
     int error = take_path(q);
-    return error ? error
-                 : vfs_umount_call(q->file->inode, &q->who, q->path, q->size,
-                                   (uint32_t)q->ev->word[0]);
+    if (!error)
+        error =
+            vfs_umount_call(q->file->inode, &q->who, q->path, q->size, (uint32_t)q->ev->word[0]);
+    if (second)
+        second_look.waits = false;
+    if (error != -EBUSY || second || second_look.waits || !device_at(0))
+        return error;
+    second_look.waits = true;
+    second_look.event = *q->ev;
+    second_look.event.nhandles = 0; /* they are closed with the first */
+    second_look.timer.fire = look_again;
+    engine_timer_set(&fs_engine, &second_look.timer, fs_engine.now + SECOND_LOOK_NS);
+    return NO_REPLY;
 }
 
 static int64_t (*const calls[])(struct request *) = {

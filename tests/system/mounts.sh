@@ -23,5 +23,5 @@ done
 is 'by hand' "$(timeout 100 "$run" -t 90 -d "$disk" "${tools[@]}" -f "$scratch/script:/script" "$build/ports/dash/bin/dash" /script 2>&1)" \
     '/dev/vda on /data type ext4 (rw,noatime)
 /dev/vda /data
-/dev/vda on /data type ext4 (ro,relatime)'
+/dev/vda on /data type ext4 (ro,noatime)'
 finish
