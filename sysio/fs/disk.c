@@ -63,6 +63,7 @@ static void refresh(struct inode *inode)
 {
     struct ext4_attributes a;
     ext4_attributes(of(inode)->node, &a);
+    hot_touched(inode);
     inode->size = a.size;
     inode->nlink = a.nlink;
     inode->rdev = a.rdev;
@@ -83,7 +84,6 @@ void disk_refresh_node(struct ext4_node *n)
     if (!i)
         return;
     refresh(&i->inode);
-    hot_touched(&i->inode);
 }
 
 static void set_name(struct inode *inode, struct inode *parent, const char *name, size_t length)

@@ -189,6 +189,26 @@ static void semaphores(void)
     CHECK(waitpid(child, NULL, 0) == child && !munmap(ping, 2 * PAGE) && !close(fd));
 }
 
+/* A file that is mapped, and read so often that it may be read without calls, grows by writes. */
+static void appended(void)
+{
+    uint8_t got[300];
+    int fd = open("appended", O_CREAT | O_TRUNC | O_RDWR, 0600);
+    CHECK(fd >= 0 && write(fd, "x", 1) == 1);
+    uint8_t *p = map(fd, SIZE, MAP_SHARED);
+    CHECK(p[0] == 'x');
+    pattern(6);
+    CHECK(pwrite(fd, bytes, 1, 0) == 1);
+    for (size_t at = 1; at + 300 <= 20 * PAGE; at += 300) {
+        CHECK(pwrite(fd, bytes + at, 300, (off_t)at) == 300);
+        CHECK(pread(fd, got, 300, (off_t)at) == 300 && !memcmp(got, bytes + at, 300));
+        CHECK(!memcmp(p + at, bytes + at, 300));
+    }
+    CHECK(pwrite(fd, bytes + 40 * PAGE, 3 * PAGE, 40 * PAGE) == 3 * PAGE);
+    CHECK(p[30 * PAGE] == 0 && !memcmp(p + 40 * PAGE, bytes + 40 * PAGE, 3 * PAGE));
+    CHECK(!munmap(p, SIZE) && !close(fd));
+}
+
 static void unlinked(void)
 {
     int fd = make("unlinked", 5);
@@ -248,6 +268,7 @@ int main(int argc, char **argv)
     holes();
     buffers();
     semaphores();
+    appended();
     unlinked();
     execute();
     return 0;

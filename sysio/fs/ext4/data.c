@@ -328,10 +328,24 @@ int data_prepare(struct ext4_node *n)
     return error ? error : cut_before(n);
 }
 
-/* A store has to be able to take the size that a file shall get. */
+/*
+ * A store has to be able to take the size that a file shall get, and the pages that are there
+ * before the file has it: users who touch them are told by ext4_fault() that they are not part of
+ * it yet.
+ */
 static int reserve(struct ext4_node *n, uint64_t size)
 {
-    return n->store ? n->store->ops->reserve(n->store, size) : 0;
+    int error = n->store ? n->store->ops->reserve(n->store, size) : 0;
+    if (n->store && !error && size > n->size)
+        n->store->ops->resize(n->store, size);
+    return error;
+}
+
+/* After a write or a growth that may have failed: no more than the file has. */
+static void reserve_end(struct ext4_node *n, bool failed)
+{
+    if (n->store && failed)
+        n->store->ops->resize(n->store, n->size);
 }
 
 int64_t ext4_write(struct ext4_node *n, uint64_t offset, uint64_t size, ext4_mover *move,
@@ -364,6 +378,7 @@ int64_t ext4_write(struct ext4_node *n, uint64_t offset, uint64_t size, ext4_mov
         done += (uint64_t)result;
         result = 0;
     }
+    reserve_end(n, done < size);
     fiber_unlock(&fs->lock);
     return done ? (int64_t)done : result;
 }
@@ -403,7 +418,9 @@ static int grow(struct ext4_node *n, uint64_t size)
         node_touch(n, true);
         error = node_write(n);
     }
-    return tx_end(fs, error);
+    error = tx_end(fs, error);
+    reserve_end(n, error);
+    return error;
 }
 
 static int shrink(struct ext4_node *n, uint64_t size)
