@@ -11,7 +11,7 @@
 #
 # To add one: the pin here, its name in SOURCES, a recipe, its name in PORTS, and what it needs in NAME_NEEDS.
 
-SOURCES := musl lwip zlib pcre2 nginx beanstalkd lighttpd dash toybox redis
+SOURCES := musl lwip zlib pcre2 nginx beanstalkd lighttpd dash toybox redis sqlite3
 
 musl_VERSION := 1.2.5
 musl_PIN := musl musl_1.2.5.orig.tar.gz a9a118bbe84d8764da0ea0d28b3ab3fae8477fc7e4085d90102b8596fc7c75e4
@@ -55,7 +55,10 @@ toybox_PIN := toybox toybox_0.8.9+dfsg.orig.tar.xz 16fb5967531e88ca33b8c91423769
 redis_VERSION := 8.0.2
 redis_PIN := redis redis_8.0.2.orig.tar.gz caf3c0069f06fc84c5153bd2a348b204c578de80490c73857bee01d9b5d7401f
 
-PORTS := zlib pcre2 nginx beanstalkd lighttpd dash toybox redis
+sqlite3_VERSION := 3.46.1
+sqlite3_PIN := sqlite3 sqlite3_3.46.1.orig.tar.xz d0cdd2ece271b29e7ce18095745d892517ee26d0f270065b3a25c2e9eb11639c
+
+PORTS := zlib pcre2 nginx beanstalkd lighttpd dash toybox redis sqlite3
 nginx_NEEDS := zlib pcre2
 lighttpd_NEEDS := zlib
 toybox_NEEDS := zlib
