@@ -25,7 +25,7 @@
 #define CR4_PAE        (1u << 5)
 #define CR4_PGE        (1u << 7)
 
-#define IO_PORTS     0x1000u
+#define IO_PORTS     0x10000u /* all */
 #define NO_IO_BITMAP 0xffffu
 /* at a kernel stack's lowest address: whoever changed it went too deep */
 #define STACK_CANARY 0x6b63617473206f6eull
