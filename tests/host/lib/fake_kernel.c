@@ -574,7 +574,7 @@ int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64
         o->endpoint.last = &o->endpoint.first;
         return handle_add(o, MOTOR_RIGHTS_ALL);
     case MOTOR_SYS_gate_create:
-        return fake_gate((motor_handle)a, b);
+        return a ? (int64_t)fake_gate((motor_handle)a, b) : -MOTOR_EHANDLE;
     case MOTOR_SYS_bind:
         return get((motor_handle)a, VMO) && get((motor_handle)b, GATE) ? 0 : -MOTOR_ETYPE;
     case MOTOR_SYS_serve:
