@@ -84,6 +84,23 @@ static bool is_get(uint32_t op)
     return op == IO_SHM_GET || op == IO_SEM_GET || op == IO_MSG_GET;
 }
 
+/* mount or umount, with few places, so that they meet. */
+static void mounting(struct motor_msg *m, char *in)
+{
+    static const char *const places[] = {"/a", "/a/b", "/dev/shm"};
+    static const char *const options[] = {"", "mode=700", "mode=9", "size=1m,mode=1777"};
+    const char *place = places[rnd(3)], *source = rnd(2) ? "none" : "";
+    m->word[0] = rnd(2) ? 0 : rnd(8) ? 1u << rnd(12) : m->word[0];
+    if (m->op == IO_UMOUNT) {
+        m->in_size = (uint64_t)sprintf(in, "%s", place);
+        return;
+    }
+    m->in_size = (uint64_t)sprintf(in, "%s%stmpfs%s", source, place, options[rnd(4)]);
+    m->word[1] = strlen(source);
+    m->word[2] = strlen(place);
+    m->word[3] = 5;
+}
+
 static void message(void)
 {
     static char in[12000], out[70000];
@@ -122,6 +139,8 @@ static void message(void)
         memcpy(in, name, strlen(name));
         m.in_size = strlen(name) + rnd(5000);
     }
+    if ((m.op == IO_MOUNT || m.op == IO_UMOUNT) && rnd(8))
+        mounting(&m, in);
     client_uid = rnd(3) ? 0 : 100;
     uint32_t op = m.op;
     if (client_call(handles[rnd(HANDLES)], &m) >= 0 && is_get(op))
