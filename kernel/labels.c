@@ -181,6 +181,18 @@ static int64_t set_limit(struct process *p, uint64_t value)
     return status;
 }
 
+static int64_t set_object_limit(struct process *p, uint64_t value)
+{
+    if (!p->account) {
+        return -MOTOR_EINVAL;
+    }
+    if (value > __atomic_load_n(&p->account->limit, __ATOMIC_RELAXED) && !is_root()) {
+        return -MOTOR_EACCESS;
+    }
+    __atomic_store_n(&p->account->limit, value, __ATOMIC_RELAXED);
+    return 0;
+}
+
 static int64_t set_name(struct process *p, const char *user)
 {
     char name[PROCESS_NAME_MAX] = {0};
@@ -244,6 +256,8 @@ static int64_t set(struct process *p, uint32_t what, uint64_t value)
         return set_word(&p->signal_limit, value, UINT32_MAX);
     case MOTOR_PSET_MEMORY_LIMIT:
         return set_limit(p, value);
+    case MOTOR_PSET_OBJECT_LIMIT:
+        return set_object_limit(p, value);
     case MOTOR_PSET_RECLAIM:
         return set_reclaim(p, value);
     case MOTOR_PSET_TEMPLATE:

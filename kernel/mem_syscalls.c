@@ -127,6 +127,22 @@ static int64_t control_physical(struct vmo *v, uint64_t offset, uint64_t length,
     return 0;
 }
 
+static int64_t control_charge(struct vmo *v, motor_handle who)
+{
+    struct process *p;
+    int64_t status = process_lookup(who, MOTOR_RIGHT_INSTALL, &p);
+    if (status < 0) {
+        return status;
+    }
+    if (v->account) {
+        status = -MOTOR_EEXIST;
+    } else if (p->account) {
+        status = vmo_charge_to(v, p->account);
+    }
+    object_put(&p->object);
+    return status;
+}
+
 static uint32_t right_for(uint32_t op)
 {
     switch (op) {
@@ -137,6 +153,7 @@ static uint32_t right_for(uint32_t op)
     case MOTOR_VMO_CLEAN:
     case MOTOR_VMO_USERS:
     case MOTOR_VMO_SEAL:
+    case MOTOR_VMO_CHARGE:
         return MOTOR_RIGHT_MANAGE;
     case MOTOR_VMO_COMMIT:
     case MOTOR_VMO_WRITE:
@@ -186,6 +203,8 @@ static int64_t control(struct vmo *v, uint32_t op, uint64_t offset, uint64_t len
         return (int64_t)vmo_mappings(v);
     case MOTOR_VMO_SEAL:
         return vmo_seal(v, length);
+    case MOTOR_VMO_CHARGE:
+        return control_charge(v, (motor_handle)offset);
     default:
         return -MOTOR_EINVAL;
     }

@@ -109,7 +109,10 @@ static void inherit(struct process *p, struct process *from)
     spin_lock(&from->lock);
     __builtin_memcpy(p->name, from->name, sizeof(p->name));
     if (from->aspace) {
-        p->aspace->limit = p->account->limit = from->aspace->limit;
+        p->aspace->limit = from->aspace->limit;
+    }
+    if (from->account) {
+        p->account->limit = from->account->limit;
     }
     spin_unlock(&from->lock);
 }

@@ -26,6 +26,8 @@ struct window {
     motor_handle vmo;
 };
 int port_window_create(struct window *w, uint64_t size, uint64_t align); /* 0 or -ENOMEM */
+/* a client pays for its pages; before anything is committed. 0 or -ENOMEM */
+int port_window_charge(struct window *w, motor_handle process);
 /* one page of a client's object, pinned; takes the handle */
 int port_window_adopt(struct window *w, motor_handle vmo);
 void port_window_destroy(struct window *w);

@@ -126,6 +126,11 @@ int port_window_create(struct window *w, uint64_t size, uint64_t align)
     return 0;
 }
 
+int port_window_charge(struct window *w, motor_handle process)
+{
+    return motor_vmo_control(w->vmo, MOTOR_VMO_CHARGE, process, 0, NULL) < 0 ? -ENOMEM : 0;
+}
+
 /*
  * The page is pinned, so that its owner can neither shrink the object nor take the page away under
  * us.

@@ -381,8 +381,10 @@ static void share_memory(const struct program *programs, uint32_t count)
 {
     struct motor_memory_info memory = {0};
     motor_system_info(MOTOR_SINFO_MEMORY, &memory, sizeof memory);
-    for (uint32_t i = 0; count > 1 && i < count; i++)
+    for (uint32_t i = 0; count > 1 && i < count; i++) {
         motor_process_set(programs[i].process, MOTOR_PSET_MEMORY_LIMIT, memory.total / 4 * 3);
+        motor_process_set(programs[i].process, MOTOR_PSET_OBJECT_LIMIT, memory.total / 4);
+    }
 }
 
 static void program_go(const struct start_run *run, const struct program *p)

@@ -80,7 +80,9 @@ struct session *session_create(motor_handle process, motor_handle doorbell)
         return NULL;
     }
     s->process = process;
-    if (port_window_create(&s->arena, IO_ARENA_SIZE, ARENA_ALIGN) < 0)
+    /* the client can touch all of it, so it pays for it */
+    if (port_window_create(&s->arena, IO_ARENA_SIZE, ARENA_ALIGN) < 0 ||
+        port_window_charge(&s->arena, process) < 0)
         goto fail;
     /* sparse: pages of it appear as they are used */
     s->physical = calloc(CLIENT_PAGES, sizeof *s->physical);

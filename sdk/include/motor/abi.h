@@ -122,6 +122,11 @@ enum motor_error {
  * goes on; 1: EBUSY if somebody has it mapped shared and may write
  */
 #define MOTOR_VMO_SEAL      13u
+/*
+ * offset: a handle with INSTALL. That process pays for the object's pages, like for those of its
+ * own objects. EEXIST: somebody pays already; ENOMEM: over the process's limit
+ */
+#define MOTOR_VMO_CHARGE    14u
 
 /*
  * Pagers. Whoever touches an absent page of a paged object calls its gate, and touches it again
@@ -298,6 +303,11 @@ _Static_assert(sizeof(struct motor_tcb) == 232, "ABI");
  * get their runtime from makes it before any program has run. Own process only.
  */
 #define MOTOR_PSET_TEMPLATE      18u
+/*
+ * bytes of the memory objects that it makes or is charged for; MOTOR_PSET_MEMORY_LIMIT sets it,
+ * too. A page of a sparse object can cost two more in tables, which nobody is charged for
+ */
+#define MOTOR_PSET_OBJECT_LIMIT  19u
 #define MOTOR_CHILD_AUTO_REAP    (1u << 0) /* no zombies: SIGCHLD ignored, or SA_NOCLDWAIT */
 #define MOTOR_CHILD_NO_STOP      (1u << 1) /* no SIGCHLD for stop and continue: SA_NOCLDSTOP */
 
@@ -578,8 +588,8 @@ struct motor_kinfo {
 #define MOTOR_SINFO_CPU       4u /* uint32_t: the CPU this thread runs on */
 #define MOTOR_SINFO_PROCESSES 5u /* array of uint32_t pids; result: how many there are */
 /*
- * struct motor_log_record, in: the lowest sequence wanted; first process only. ENOENT: there is none
- * yet. Old records are lost, the oldest that is left comes instead
+ * struct motor_log_record, in: the lowest sequence wanted; first process only. ENOENT: there is
+ * none yet. Old records are lost, the oldest that is left comes instead
  */
 #define MOTOR_SINFO_LOG       6u
 

@@ -67,6 +67,12 @@ int port_window_create(struct window *w, uint64_t size, uint64_t align)
     return 0;
 }
 
+int port_window_charge(struct window *w, motor_handle process)
+{
+    (void)w, (void)process;
+    return 0;
+}
+
 void port_window_destroy(struct window *w)
 {
     munmap(w->base, w->size);
