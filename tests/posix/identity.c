@@ -3,7 +3,7 @@
  * Users, groups, process groups and sessions by their man pages: what each call changes for whom,
  * and every error.
  */
-#include "check.h"
+#include "child.h"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -15,25 +15,6 @@
 #include <sys/wait.h>
 
 #define NOBODY 65534
-
-static void finish(pid_t pid)
-{
-    int status;
-    CHECK(waitpid(pid, &status, 0) == pid);
-    if (status)
-        FAILED("child: status %x", status);
-}
-
-#define IN_CHILD(...) \
-    do { \
-        pid_t pid_ = fork(); \
-        CHECK(pid_ >= 0); \
-        if (pid_ == 0) { \
-            __VA_ARGS__; \
-            _exit(0); \
-        } \
-        finish(pid_); \
-    } while (0)
 
 static void uids_are(uid_t r, uid_t e, uid_t s)
 {

@@ -4,7 +4,7 @@
  * limit on them, SA_* flags, masks over fork, exec and threads, and which calls a handler
  * interrupts (signal(7)).
  */
-#include "check.h"
+#include "child.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -22,25 +22,6 @@
 #include <sys/wait.h>
 
 #define SIZE 8 /* of the kernel's signal set */
-
-static void finish(pid_t pid)
-{
-    int status;
-    CHECK(waitpid(pid, &status, 0) == pid);
-    if (status)
-        FAILED("child: status %x", status);
-}
-
-#define IN_CHILD(...) \
-    do { \
-        pid_t pid_ = fork(); \
-        CHECK(pid_ >= 0); \
-        if (pid_ == 0) { \
-            __VA_ARGS__; \
-            _exit(0); \
-        } \
-        finish(pid_); \
-    } while (0)
 
 static volatile int count, last;
 

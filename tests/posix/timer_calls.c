@@ -3,7 +3,7 @@
  * timer_create(2) and its relatives, setitimer(2), alarm(2), the clocks and sleeping by their man
  * pages: what is told, what goes over fork and exec, and every error.
  */
-#include "check.h"
+#include "child.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -11,25 +11,6 @@
 #include <sys/time.h>
 #include <sys/times.h>
 #include <sys/wait.h>
-
-static void finish(pid_t pid)
-{
-    int status;
-    CHECK(waitpid(pid, &status, 0) == pid);
-    if (status)
-        FAILED("child: status %x", status);
-}
-
-#define IN_CHILD(...) \
-    do { \
-        pid_t pid_ = fork(); \
-        CHECK(pid_ >= 0); \
-        if (pid_ == 0) { \
-            __VA_ARGS__; \
-            _exit(0); \
-        } \
-        finish(pid_); \
-    } while (0)
 
 static void test_errors(void)
 {
