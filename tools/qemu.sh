@@ -61,7 +61,7 @@ probe_kvm()
     answer=$answers/kvm2-$(id -u)-$(cat /proc/sys/kernel/random/boot_id 2>/dev/null || echo unknown)
     if [ ! -f "$answer" ]; then
         mkdir -p "$answers" 2>/dev/null && rm -f "$answers"/kvm*-"$(id -u)"-* || answer=/dev/null
-        firmware=$(mktemp)
+        image=$(mktemp)
         {
             head -c 65280 /dev/zero
             # 0xff00: smsw ax; or al,1; lmsw ax. Then, if CPUID has XSAVE: CR4 |= OSXSAVE|OSFXSR; XCR0 = 3;
@@ -74,12 +74,12 @@ probe_kvm()
             # 0xfff0, where a processor starts: jmp 0xff00
             printf '\351\015\377'
             head -c 13 /dev/zero
-        } >"$firmware"
+        } >"$image"
         status=0
         timeout -k 1 3 "$qemu" -M pc -accel kvm -cpu host -m 2M -nodefaults -no-user-config -display none \
-            -no-reboot -bios "$firmware" -device isa-debug-exit,iobase=0xf4,iosize=4 \
+            -no-reboot -bios "$image" -device isa-debug-exit,iobase=0xf4,iosize=4 \
             </dev/null >/dev/null 2>&1 || status=$?
-        rm -f "$firmware"
+        rm -f "$image"
         echo "$status" >"$answer"
     else
         read -r status <"$answer"

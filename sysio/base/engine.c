@@ -142,6 +142,8 @@ void engine_reply_handle(struct motor_reply *r, motor_handle h, uint32_t rights)
 
 void engine_flush(struct engine *e)
 {
+    if (e->before_answer)
+        e->before_answer(e);
     if (e->nreplies)
         motor_serve(e->endpoint, e->replies, e->nreplies, NULL, 0, 0);
     e->nreplies = 0;

@@ -59,6 +59,11 @@ struct engine {
     /* received handles are closed after it, unless set to 0 */
     void (*event)(struct engine *e, struct motor_event *ev);
     void (*turn_end)(struct engine *e); /* may be NULL */
+    /*
+     * Before callers are answered in the middle of a turn: publishes what they, and whomever they
+     * tell, may rely on (a written pipe is ready to be read). May be NULL.
+     */
+    void (*before_answer)(struct engine *e);
     struct badge_table badges;
     struct engine_timer *timers; /* by time */
     uint64_t now;                /* monotonic ns, read once a turn */

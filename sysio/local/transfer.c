@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sending and receiving on UNIX sockets. Nothing is received or sent unless the caller is told:
- * bytes are copied, the call is answered, and only then the queue changes.
+ * bytes are copied and the call is answered; a receiver that has given up leaves the queue as it
+ * was, and what a sender sent is taken out again.
  */
 #include "local.h"
 
@@ -33,6 +34,16 @@ static void queue_drop_first(struct unix_socket *s)
     s->first = m->next;
     if (!s->first)
         s->last = NULL;
+    s->messages--;
+    s->bytes -= message_size(m);
+    message_free(m);
+}
+
+static void queue_drop_last(struct unix_socket *s, struct message *before)
+{
+    struct message *m = s->last;
+    *(before ? &before->next : &s->first) = NULL;
+    s->last = before;
     s->messages--;
     s->bytes -= message_size(m);
     message_free(m);
@@ -156,7 +167,8 @@ static struct message *compose(struct unix_socket *s, const struct sending *w, u
     return m;
 }
 
-static void post(struct unix_socket *s, const struct sending *w, struct message *m,
+/* What a message is besides its bytes. */
+static void sign(struct unix_socket *s, const struct sending *w, struct message *m,
                  struct signature signature)
 {
     m->signature = signature;
@@ -165,7 +177,6 @@ static void post(struct unix_socket *s, const struct sending *w, struct message 
         parcel_signature(w->parcel, &m->signature);
         parcel_detach(w->parcel);
     }
-    queue_add(w->to, m);
 }
 
 /* What came with the call: to whom, and what it carries. */
@@ -207,10 +218,13 @@ int64_t unix_send(struct unix_socket *s, struct motor_event *ev)
         return status;
     if (!(m = compose(s, &w, ev->token, &status)))
         return status;
+    /* in the queue before the sender can know of it, and out again if it has given up */
+    struct message *before = w.to->last;
+    queue_add(w.to, m);
     if (engine_reply_now(&tty_engine, ev->token, m->end))
-        post(s, &w, m, signature_of(ev));
+        sign(s, &w, m, signature_of(ev));
     else
-        message_free(m);
+        queue_drop_last(w.to, before);
     return CALL_ANSWERED;
 }
 

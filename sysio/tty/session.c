@@ -171,7 +171,7 @@ void session_forget(const struct tty_object *object)
     }
 }
 
-void session_turn_end(void)
+void session_tell(void)
 {
     for (struct armed **link = &armed, *a; (a = *link);) {
         bool nothing_new = a->seen && a->seen == a->object->news;

@@ -555,8 +555,14 @@ static void tty_turn_end(struct engine *e)
     if (channel)
         channel_turn_end();
     garbage_collect();
-    session_turn_end();
+    session_tell();
     finish_try();
+}
+
+static void tty_before_answer(struct engine *e)
+{
+    (void)e;
+    session_tell();
 }
 
 /* What an object is when there is no channel: all of them are the console. */
@@ -600,6 +606,7 @@ bool tty_init(bool channel_wanted)
     if (!engine_init(&tty_engine, "tty", tty_event) || !console_init())
         return false;
     tty_engine.turn_end = tty_turn_end;
+    tty_engine.before_answer = tty_before_answer;
     again.fire = again_fire;
     struct motor_memory_info memory = {0};
     motor_system_info(MOTOR_SINFO_MEMORY, &memory, sizeof memory);
