@@ -10,6 +10,7 @@
 #include "../base/fiber.h"
 #include "devices.h"
 #include "pager.h"
+#include "xattr.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -384,6 +385,20 @@ static int disk_sync(struct inode *inode)
     return ext4_fsync(of(inode)->node);
 }
 
+static int64_t disk_xattr(struct inode *inode, uint32_t op, const struct xattr *x)
+{
+    struct ext4_node *n = of(inode)->node;
+    if (op == IO_XATTR_LIST)
+        return ext4_xattr_list(n, x->value, XATTR_VALUE_MAX);
+    if (op == IO_XATTR_GET)
+        return ext4_xattr_get(n, x->name, x->value, XATTR_VALUE_MAX);
+    int error = ext4_xattr_set(n, x->name, op == IO_XATTR_SET ? x->value : NULL, x->size,
+                               (x->create ? EXT4_XATTR_CREATE : 0) |
+                                   (x->replace ? EXT4_XATTR_REPLACE : 0));
+    refresh(inode);
+    return error;
+}
+
 static void disk_statfs(struct inode *inode, struct io_statfs *out)
 {
     struct ext4_statfs st;
@@ -417,6 +432,7 @@ static const struct inode_ops disk_ops = {
     .fetch = disk_fetch,
     .hot = disk_hot,
     .steady = disk_steady,
+    .xattr = disk_xattr,
     .blocks = disk_blocks,
     .setattr = disk_setattr,
     .changed = disk_changed,

@@ -7,7 +7,8 @@
 #include <sys/wait.h>
 #include <sys/xattr.h>
 
-static char path[] = "/tmp/xattr.XXXXXX", link_path[64];
+static const char *folder = "/tmp"; /* or the program's argument: another file system */
+static char path[64], link_path[80];
 static char big[70000], *volatile bad = (char *)8;
 
 static void finish(pid_t pid)
@@ -109,7 +110,8 @@ static void test_errors(int fd)
 /* Only files and directories have attributes of users; symlinks and devices have none. */
 static void test_kinds(void)
 {
-    char value[64], directory[] = "/tmp/xattr.d.XXXXXX";
+    char value[64], directory[64];
+    snprintf(directory, sizeof directory, "%s/xattr.d.XXXXXX", folder);
     CHECK(symlink(path, link_path) == 0);
     CHECK(getxattr(link_path, "user.one", value, sizeof value) == 7);
     CHECK_ERRNO(lsetxattr(link_path, "user.one", "x", 1, 0), EPERM);
@@ -161,8 +163,10 @@ static void test_rights(int fd)
     CHECK(removexattr(path, "trusted.mine") == 0 && removexattr(path, "security.mine") == 0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    folder = argc > 1 ? argv[1] : folder;
+    snprintf(path, sizeof path, "%s/xattr.XXXXXX", folder);
     int fd = mkstemp(path);
     CHECK(fd >= 0);
     test_values(fd);

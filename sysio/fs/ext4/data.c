@@ -37,41 +37,12 @@ static uint64_t largest(const struct ext4_node *n)
 /* Inline data: in i_block, and in the attribute "system.data" behind the inode. */
 int data_read_inline(struct ext4_node *n, uint8_t *page)
 {
-    struct ext4 *fs = n->fs;
-    struct buf *b;
-    uint64_t block;
-    uint32_t at;
-    uint32_t have = sizeof n->raw.i_block;
-    int error = inode_place(fs, n->ino, &block, &at);
-    if (!error)
-        error = buf_read(fs, block, &b);
+    uint32_t have = sizeof n->raw.i_block, more;
+    memcpy(page, n->raw.i_block, have);
+    int error = xattr_inline_data(n, page + have, PAGE_BYTES - have, &more);
     if (error)
         return error;
-    memcpy(page, n->raw.i_block, have);
-    /* struct ext4_xattr_ibody_header, then entries of 16 bytes and a name, until four zeros */
-    uint32_t head = EXT4_OLD_INODE + n->raw.i_extra_isize, magic = 0;
-    const uint8_t *raw = b->data + at;
-    if (head + 4 <= fs->inode_size)
-        memcpy(&magic, raw + head, 4);
-    for (uint32_t e = head + 4; magic == XATTR_MAGIC && e + 16 <= fs->inode_size;
-         e += (16 + raw[e] + 3u) & ~3u) {
-        uint32_t length = raw[e], value = raw[e + 2] | (uint32_t)raw[e + 3] << 8, bytes_in_value;
-        memcpy(&bytes_in_value, raw + e + 8, 4);
-        if (!length && !raw[e + 1])
-            break;
-        if (raw[e + 1] != 7 || length != 4 || e + 20 > fs->inode_size ||
-            memcmp(raw + e + 16, "data", 4))
-            continue;
-        uint32_t room = fs->inode_size - head - 4;
-        if (value <= room && bytes_in_value <= room - value &&
-            bytes_in_value <= PAGE_BYTES - have) {
-            memcpy(page + have, raw + head + 4 + value, bytes_in_value);
-            have += bytes_in_value;
-        }
-        break;
-    }
-    buf_put(b);
-    return n->size > have ? ext4_damage(fs, "the size of inline data", n->ino) : 0;
+    return n->size > have + more ? ext4_damage(n->fs, "the size of inline data", n->ino) : 0;
 }
 
 static int64_t read_pages(struct ext4_node *n, uint64_t offset, uint64_t size, ext4_mover *move,

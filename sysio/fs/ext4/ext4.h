@@ -123,6 +123,18 @@ int ext4_list(struct ext4_node *dir, uint64_t cookie,
 int ext4_tmpfile(struct ext4_node *dir, const struct ext4_new *new, struct ext4_node **out);
 int64_t ext4_readlink(struct ext4_node *n, char *buffer, size_t size);
 
+/* ---- extended attributes; names begin with user., trusted. or security. ---- */
+
+#define EXT4_XATTR_CREATE  1u /* EEXIST: it is there */
+#define EXT4_XATTR_REPLACE 2u /* ENODATA: it is not */
+/* The value's size; ENODATA, ERANGE. */
+int64_t ext4_xattr_get(struct ext4_node *n, const char *name, void *value, size_t room);
+/* The names' size, each with its NUL; ERANGE. */
+int64_t ext4_xattr_list(struct ext4_node *n, char *names, size_t room);
+/* value: NULL: removes it. ENOSPC: it is in no block, or does not fit into one. */
+int ext4_xattr_set(struct ext4_node *n, const char *name, const void *value, size_t size,
+                   unsigned flags);
+
 /* ---- bytes ---- */
 
 /* Moves bytes between a page and the caller's memory: how many, or a negated errno. */

@@ -14,6 +14,7 @@
  *   share.c       files that others map
  *   dir.c         blocks of entries; htree.c: their index by hash; hash.c: the hash; list.c
  *   names.c       create, link, unlink, rename
+ *   xattr.c       extended attributes
  *
  * Invariants.
  * 1. One fiber at a time is inside (`lock`), also while it waits for the device.
@@ -259,6 +260,12 @@ uint64_t node_blocks(const struct ext4_node *n); /* of 512 bytes */
 void node_touch(struct ext4_node *n, bool data); /* ctime, and mtime: now */
 uint64_t node_xattr_block(const struct ext4_node *n);
 void node_trim(struct ext4 *fs);
+
+/* ---- xattr.c ---- */
+
+int xattr_release(struct ext4_node *n); /* of a file that goes; in a transaction */
+/* What the attribute "system.data" has of a small file; *size: how much. */
+int xattr_inline_data(struct ext4_node *n, uint8_t *to, uint32_t room, uint32_t *size);
 
 /* ---- orphan.c ---- */
 

@@ -16,6 +16,7 @@
 #define EXT4_N_BLOCKS  15u /* 4-byte words of i_block */
 
 #define COMPAT_HAS_JOURNAL 0x4u
+#define COMPAT_EXT_ATTR    0x8u
 #define COMPAT_DIR_INDEX   0x20u
 
 #define INCOMPAT_FILETYPE    0x2u
@@ -167,5 +168,11 @@ struct ext4_xattr_header {
     uint32_t h_magic, h_refcount, h_blocks, h_hash, h_checksum, h_reserved[3];
 };
 #define XATTR_MAGIC 0xea020000u
+/* sorted in a block, not in an inode; four zero bytes end them */
+struct ext4_xattr_entry {
+    uint8_t e_name_len, e_name_index;
+    uint16_t e_value_offs; /* from the first entry in an inode, from the start of a block */
+    uint32_t e_value_inum, e_value_size, e_hash;
+};
 
 #endif

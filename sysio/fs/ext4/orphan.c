@@ -47,41 +47,6 @@ int orphan_remove(struct ext4_node *n)
     return error ? error : node_write(n);
 }
 
-/* The block of extended attributes may be shared by several inodes. */
-static int xattr_release(struct ext4_node *n)
-{
-    struct ext4 *fs = n->fs;
-    uint64_t block = node_xattr_block(n);
-    struct buf *b;
-    if (!block)
-        return 0;
-    if (!blocks_valid(fs, block, 1))
-        return ext4_damage(fs, "a block of attributes", block);
-    int error = buf_read(fs, block, &b);
-    if (error)
-        return error;
-    struct ext4_xattr_header *h = (struct ext4_xattr_header *)b->data;
-    if (h->h_magic != XATTR_MAGIC || !h->h_refcount ||
-        (fs->has_csum && h->h_checksum != xattr_checksum(fs, block, b->data))) {
-        buf_put(b);
-        return ext4_damage(fs, "a block of attributes", block);
-    }
-    bool last = h->h_refcount == 1;
-    if (!last) {
-        h->h_refcount--;
-        if (fs->has_csum)
-            h->h_checksum = xattr_checksum(fs, block, b->data);
-        error = journal_change(fs, b);
-    }
-    buf_put(b);
-    if (last)
-        error = block_free_metadata(fs, block);
-    n->raw.i_file_acl_lo = 0;
-    n->raw.i_file_acl_hi = 0;
-    node_add_blocks(n, -1);
-    return error;
-}
-
 static bool has_extents(const struct ext4_node *n)
 {
     return n->raw.i_flags & INODE_EXTENTS;

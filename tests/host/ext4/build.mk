@@ -2,9 +2,9 @@
 # ext4 on the host, under sanitizers, on a disk in memory: against a model, with power cuts, and on damaged images.
 # e2fsck is the judge.
 
-EXT4_TEST_SRC := $(wildcard sysio/fs/ext4/*.c) sysio/block/block.c sysio/base/fiber.c tests/host/ext4/disk.c tests/host/ext4/model.c
+EXT4_TEST_SRC := $(wildcard sysio/fs/ext4/*.c) sysio/block/block.c sysio/base/fiber.c tests/host/ext4/disk.c tests/host/ext4/model.c tests/host/ext4/model_attrs.c
 EXT4_TEST_OBJ := $(EXT4_TEST_SRC:%.c=$(BUILD)/tests/obj/san/%.o)
-EXT4_TESTS := ext4_model ext4_crash ext4_fuzz ext4_host ext4_grow
+EXT4_TESTS := ext4_model ext4_crash ext4_fuzz ext4_host ext4_grow ext4_xattr
 
 $(EXT4_TESTS:%=$(BUILD)/tests/host/%): $(BUILD)/tests/host/%: $(BUILD)/tests/obj/san/tests/host/ext4/%.o $(EXT4_TEST_OBJ)
 	$(call say,HOSTLD,$@)

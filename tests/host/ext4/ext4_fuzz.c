@@ -66,6 +66,18 @@ static void change(struct ext4_node *n)
     }
 }
 
+static void attributes(struct ext4_node *n)
+{
+    static char list[4096];
+    static uint8_t value[4096] = {1, 2, 3};
+    int64_t size = ext4_xattr_list(n, list, sizeof list);
+    for (int64_t at = 0; at < size; at += (int64_t)strlen(list + at) + 1)
+        ext4_xattr_get(n, list + at, value, random_below(2) ? sizeof value : 20);
+    if (random_below(3) == 0)
+        ext4_xattr_set(n, size > 0 && random_below(2) ? list : "user.new",
+                       random_below(3) ? value : NULL, random_below(300), random_below(3));
+}
+
 static void walk(struct ext4_node *dir, unsigned depth)
 {
     struct visit *v = calloc(1, sizeof *v);
@@ -86,6 +98,7 @@ static void walk(struct ext4_node *dir, unsigned depth)
             ext4_read(n, 0, a.size < 300000 ? a.size : 300000, nowhere, NULL);
         if (S_ISREG(a.mode) && random_below(2))
             change(n);
+        attributes(n);
         struct ext4_new made = {.mode = S_IFREG | 0644};
         char new_name[20];
         snprintf(new_name, sizeof new_name, "z%u", random_below(1000));

@@ -367,6 +367,21 @@ static const char *step_file(struct model *m, struct ext4_node *dir, struct mnod
     return what;
 }
 
+/* ---- extended attributes: see model_attrs.c ---- */
+
+static const char *step_attr(struct model *m, struct ext4_node *dir, struct mnode *mdir,
+                             const char *name)
+{
+    struct mentry *e = find(mdir, name);
+    struct ext4_node *n;
+    if (!e)
+        return "no attribute";
+    expect("lookup", name, ext4_lookup(dir, name, strlen(name), &n), 0);
+    model_attr_step(e->node, n, m->next_id++);
+    ext4_put(n);
+    return "attribute";
+}
+
 const char *model_step(struct model *m, struct ext4 *fs)
 {
     struct mnode *mdir = random_dir(m);
@@ -383,6 +398,8 @@ const char *model_step(struct model *m, struct ext4 *fs)
         what = step_rename(m, fs, dir, mdir, name);
     else if (kind < 57)
         what = step_link(m, fs, dir, mdir, name);
+    else if (kind < 63)
+        what = step_attr(m, dir, mdir, name);
     else
         what = step_file(m, dir, mdir, name);
     ext4_put(dir);
@@ -450,6 +467,10 @@ static void compare(struct ext4_node *n, const struct mnode *m)
     if (m->parent != m) {
         expect("nlink", "", a.nlink, m->nlink);
         expect("owner", "", a.uid, m->id);
+        uint32_t tags[MODEL_ATTRS];
+        model_attrs_read(n, tags);
+        if (memcmp(tags, m->attrs, sizeof tags))
+            fail("the attributes of %u", m->id);
     }
     if (m->type != MODEL_DIR) {
         expect("size", "", (int64_t)a.size, (int64_t)m->size);
@@ -495,14 +516,19 @@ static uint64_t mix_name(uint64_t hash, const char *name)
     return hash;
 }
 
-static uint64_t node_hash(uint64_t path, uint32_t type, uint64_t size, uint32_t nlink, uint32_t id)
+static uint64_t node_hash(uint64_t path, uint32_t type, uint64_t size, uint32_t nlink, uint32_t id,
+                          const uint32_t *attrs)
 {
-    return mix(mix(mix(mix(path, type), size), nlink), id);
+    uint64_t hash = mix(mix(mix(mix(path, type), size), nlink), id);
+    for (uint32_t k = 0; k < MODEL_ATTRS; k++)
+        hash = mix(hash, attrs[k]);
+    return hash;
 }
 
 static uint64_t hash_model(const struct mnode *n, uint64_t path)
 {
-    uint64_t sum = node_hash(path, n->type, n->type == MODEL_DIR ? 0 : n->size, n->nlink, n->id);
+    uint64_t sum = node_hash(path, n->type, n->type == MODEL_DIR ? 0 : n->size, n->nlink, n->id,
+                             n->attrs);
     for (uint32_t i = 0; i < n->count; i++)
         sum += hash_model(n->entries[i].node, mix_name(path, n->entries[i].name));
     return sum;
@@ -533,8 +559,11 @@ static uint64_t hash_tree(struct ext4_node *n, uint64_t path, bool bytes_too, bo
     uint64_t sum = 0;
     ext4_attributes(n, &a);
     enum mtype type = S_ISDIR(a.mode) ? MODEL_DIR : S_ISLNK(a.mode) ? MODEL_LINK : MODEL_FILE;
-    if (!root)
-        sum = node_hash(path, type, type == MODEL_DIR ? 0 : a.size, a.nlink, a.uid);
+    if (!root) {
+        uint32_t tags[MODEL_ATTRS];
+        model_attrs_read(n, tags);
+        sum = node_hash(path, type, type == MODEL_DIR ? 0 : a.size, a.nlink, a.uid, tags);
+    }
     if (type == MODEL_FILE && bytes_too)
         check_bytes(n, &a);
     if (type != MODEL_DIR)

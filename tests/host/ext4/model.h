@@ -8,6 +8,8 @@
 
 #include "disk.h"
 
+#define MODEL_ATTRS 4u /* names of extended attributes that there are */
+
 enum mtype { MODEL_FILE, MODEL_DIR, MODEL_LINK };
 
 struct mnode;
@@ -23,6 +25,7 @@ struct mnode {
     struct mentry *entries;
     uint32_t count, room;
     struct mnode *parent;
+    uint32_t attrs[MODEL_ATTRS]; /* each one's tag, which tells its value; 0: it is not there */
 };
 
 struct model {
@@ -48,5 +51,9 @@ uint64_t model_hash(const struct model *m);
 /* bytes_too: of append-only files, they are what their place says. */
 uint64_t tree_hash(struct ext4 *fs, bool bytes_too);
 uint8_t model_byte(uint32_t id, uint64_t at);
+/* One of the node's attributes is set or removed, in both; `serial` is of this step alone. */
+void model_attr_step(struct mnode *m, struct ext4_node *n, uint32_t serial);
+/* The tags of the attributes that a node has; ends the test when a value is not its tag's. */
+void model_attrs_read(struct ext4_node *n, uint32_t tags[MODEL_ATTRS]);
 
 #endif
