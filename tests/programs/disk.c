@@ -3,8 +3,6 @@
  * For tests/system/disk.sh, on a disk at /mnt/vda.
  *
  *   disk work       what programs do with files; each call is checked
- *   disk torture    writes, fsyncs and renames for ever; tells what is durable, a line for each
- *   disk verify N   what torture told up to N is there, and each file is whole
  *   disk fill       until the disk is full, and then empty again
  */
 #include <dirent.h>
@@ -129,62 +127,6 @@ static void work(void)
     sync();
 }
 
-/* ---- power cuts ---- */
-
-static void torture(void)
-{
-    char name[64];
-    mkdir("t", 0755);
-    for (unsigned i = 0;; i++) {
-        size_t size = 1 + i * 977 % 20000;
-        int fd = make("t/new", O_TRUNC);
-        fill(i, size);
-        CHECK(write(fd, buffer, size) == (ssize_t)size && !fsync(fd) && !close(fd));
-        sprintf(name, "t/%u", i % 50);
-        CHECK(!rename("t/new", name));
-        fd = make("t/log", O_APPEND);
-        CHECK(write(fd, &i, sizeof i) == (ssize_t)sizeof i && !fsync(fd) && !close(fd));
-        printf("%u\n", i);
-        fflush(stdout);
-    }
-}
-
-/* Each file is one that torture wrote in full: its size tells which. */
-static void verify_file(unsigned slot, unsigned told)
-{
-    char name[64];
-    static char bytes[sizeof buffer];
-    sprintf(name, "t/%u", slot);
-    int fd = open(name, O_RDONLY);
-    if (fd < 0) {
-        CHECK(errno == ENOENT && slot > told);
-        return;
-    }
-    ssize_t size = read(fd, bytes, sizeof bytes);
-    for (unsigned i = slot;; i += 50) {
-        CHECK(i < told + 100);
-        if (size != (ssize_t)(1 + i * 977 % 20000))
-            continue;
-        CHECK(i + 50 > told);
-        fill(i, (size_t)size);
-        CHECK(!memcmp(bytes, buffer, (size_t)size));
-        break;
-    }
-    CHECK(!close(fd));
-}
-
-static void verify(unsigned told)
-{
-    unsigned n, i = 0;
-    int fd = open("t/log", O_RDONLY);
-    CHECK(fd >= 0);
-    for (; read(fd, &n, sizeof n) == (ssize_t)sizeof n; i++)
-        CHECK(n == i);
-    CHECK(i > told && i <= told + 2 && !close(fd));
-    for (unsigned slot = 0; slot < 50; slot++)
-        verify_file(slot, told);
-}
-
 static void full(void)
 {
     struct statvfs st;
@@ -202,10 +144,6 @@ int main(int argc, char **argv)
     CHECK(argc > 1 && !chdir("/mnt/vda"));
     if (!strcmp(argv[1], "work"))
         work();
-    else if (!strcmp(argv[1], "torture"))
-        torture();
-    else if (!strcmp(argv[1], "verify"))
-        verify((unsigned)atoi(argv[2]));
     else
         full();
     printf("ok\n");
