@@ -20,6 +20,7 @@ struct px_epoll_item {
     uint32_t flags; /* PRIVATE_BITS */
     int fd;
     bool queued, off; /* off: one-shot, and shot */
+    bool inherited;   /* nobody in this process has looked at the file yet */
 };
 
 /* ---- the ready list ---- */
@@ -105,6 +106,48 @@ static void free_item(struct px_epoll_item *i)
 void px_epoll_item_drop_locked(struct px_watch *w)
 {
     free_item((struct px_epoll_item *)w);
+}
+
+/* ---- after a fork ---- */
+
+void px_epoll_item_forked(struct px_watch *w)
+{
+    struct px_epoll_item *i = (struct px_epoll_item *)w;
+    i->inherited = true;
+    i->epoll->remote = px_files()->remotes = true;
+}
+
+/* A reference to the file of some item that nobody has looked at; NULL: there is none. */
+static struct px_file *next_inherited(struct px_file *epoll)
+{
+    struct px_net *n = px_net();
+    struct px_file *f = NULL;
+    px_lock(&n->lock);
+    for (struct px_epoll_item *i = epoll->epoll.items; i && !f; i = i->next) {
+        if (i->inherited && px_file_get_unless_closed(i->watch.file))
+            f = i->watch.file;
+        i->inherited = false;
+    }
+    px_unlock(&n->lock);
+    return f;
+}
+
+void px_epoll_arrive(struct px_file *epoll)
+{
+    struct px_net *n = px_net();
+    struct px_file *f;
+    long error;
+    while ((f = next_inherited(epoll))) {
+        if (f->remote)
+            px_file_arrive(f);
+        if (px_is_watched_there(f))
+            px_session_get(PX_SESSION_TTY, &error);
+        px_lock(&n->lock);
+        px_file_changed_locked(f);
+        px_unlock(&n->lock);
+        px_file_put(f);
+    }
+    __atomic_store_n(&epoll->remote, false, __ATOMIC_RELEASE);
 }
 
 static uint32_t epoll_ready(struct px_file *f, uint32_t events, bool arm)
@@ -276,7 +319,7 @@ long px_sys_epoll_ctl(int epoll_fd, int operation, int fd, const void *user)
     if (result == 0 && operation == EPOLL_CTL_ADD) {
         new = px_alloc(sizeof *new);
         result = new ? px_doorbell_need(n) : -ENOMEM;
-        if (result == 0 && px_is_of_tty_engine(f))
+        if (result == 0 && px_is_watched_there(f))
             px_session_get(PX_SESSION_TTY, &result);
     }
     if (result == 0) {

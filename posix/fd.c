@@ -178,7 +178,7 @@ void px_file_put(struct px_file *f)
 
 /* ---- looking up ---- */
 
-static bool get_unless_zero(struct px_file *f)
+bool px_file_get_unless_closed(struct px_file *f)
 {
     uint32_t refs = __atomic_load_n(&f->refs, __ATOMIC_RELAXED);
     while (refs)
@@ -195,7 +195,7 @@ static struct px_file *get_from(const uint64_t *place)
         struct px_file *f = entry_file(__atomic_load_n(place, __ATOMIC_ACQUIRE));
         if (!f)
             return NULL;
-        if (!get_unless_zero(f))
+        if (!px_file_get_unless_closed(f))
             continue; /* being closed: the entry has changed or will at once */
         if (entry_file(__atomic_load_n(place, __ATOMIC_ACQUIRE)) == f)
             return f;
@@ -218,8 +218,16 @@ struct px_file *px_fd_get_io(int fd)
         return NULL;
     }
     if (f && f->remote)
-        px_socket_arrive(f);
+        px_file_arrive(f);
     return f;
+}
+
+void px_file_arrive(struct px_file *f)
+{
+    if (f->kind == PX_EPOLL)
+        px_epoll_arrive(f);
+    else
+        px_socket_arrive(f);
 }
 
 struct px_file *px_cwd_get(void)
@@ -504,6 +512,8 @@ struct px_file *px_file_from_record(const struct motor_start_fd *record)
         return px_socket_from_record(record);
     if (record->protocol == MOTOR_FD_UNIX)
         return px_unix_from_record(record);
+    if (record->protocol == MOTOR_FD_EVENT)
+        return px_event_from_record(record);
     struct io_stat st = {.mode = record->protocol == MOTOR_FD_FILE ? S_IFREG : S_IFCHR};
     if (record->protocol == MOTOR_FD_FILE) {
         struct motor_msg msg = {
@@ -522,6 +532,7 @@ struct px_file *px_file_from_record(const struct motor_start_fd *record)
 bool px_file_record(struct px_file *f, struct motor_start_fd *record)
 {
     px_position_share(f);
+    px_file_not_kept(f); /* who gets it may lock it */
     *record =
         (struct motor_start_fd){.protocol = f->protocol,
                                 .handle = f->handle,
@@ -617,8 +628,7 @@ static uint32_t fork_file(struct px_file *f, enum px_fork_step step, motor_handl
     if (f->ops->pass)
         f->ops->pass(f, &record);
     motor_handle handles[] = {record.handle, record.second};
-    if (f->kind == PX_FILE)
-        f->file.stamp = 0; /* the child may lock it: see px_name_keep() */
+    px_file_not_kept(f); /* the child may lock it */
     for (int i = 0; i < 2; i++)
         if (handles[i]) {
             if (keep && n < max)
@@ -667,6 +677,8 @@ static void file_forked(struct px_file *f, uint32_t mark_now)
         f->tty.bit = 0;
     else if (f->kind == PX_PIPE || f->kind == PX_UNIX)
         f->local.bit = 0;
+    else if (px_is_event(f))
+        f->event_bit = 0;
 }
 
 void px_files_forked(struct px_process *p)

@@ -44,7 +44,7 @@ struct px_desc {
     uint64_t offset;    /* files: position; directories: cookie [lock] */
     uint32_t lock;      /* a mutex between processes */
     int32_t owner;      /* F_SETOWN [atomic] */
-    uint64_t value;     /* eventfd: counter [atomic] */
+    uint64_t value;     /* eventfd: counter, or that it has moved [atomic] */
     uint32_t at_server; /* [lock] the position is in the server's open file: IO_AT_SHARED */
     int32_t signal;     /* F_SETSIG [atomic] */
     uint64_t spare[3];
@@ -98,9 +98,10 @@ struct px_file {
     struct px_desc *desc;
     uint32_t refs; /* [atomic] */
     uint8_t kind;
-    uint8_t protocol;         /* MOTOR_FD_* */
-    bool path_only;           /* O_PATH */
-    bool remote;              /* a socket that has no slot yet: see attach.c */
+    uint8_t protocol; /* MOTOR_FD_* */
+    bool path_only;   /* O_PATH */
+    /* a socket that has no slot yet, an epoll with such: px_file_arrive() before it is used */
+    bool remote;
     motor_handle handle;      /* 0: none */
     struct px_watch *watches; /* [px_net.lock] */
     uint32_t mark;            /* [px_files.lock] the last fork that has seen it */
@@ -126,14 +127,18 @@ struct px_file {
             uint64_t receive_timeout, send_timeout; /* ns; 0: none */
         } local;
         struct px_stream stream;
+        uint32_t event_bit; /* of the next three, when they have moved: as of tty */
         struct px_file_eventfd {
+            uint32_t bit;
             bool semaphore;
         } eventfd;
         struct px_file_signalfd {
+            uint32_t bit;
             uint64_t mask;
             struct px_file *next; /* [px_net.lock] all signalfds */
         } signalfd;
         struct px_file_timerfd {
+            uint32_t bit;
             int clock;     /* all of it [px_net.lock] */
             uint64_t next; /* monotonic; MOTOR_NEVER: not armed */
             uint64_t interval;
@@ -158,6 +163,7 @@ struct px_file_pool {
     struct px_mutex lock;       /* free files */
     uint8_t *chunk, *chunk_end; /* [lock] what files are cut from */
     struct px_file *free;
+    uint32_t events_here;        /* [atomic] files of event.h whose state is in this process */
     struct px_files *spare;      /* [atomic] a table that a vfork child has left */
     struct px_mutex bounce_lock; /* for whoever gets it with px_trylock() */
     uint8_t *bounce;
@@ -214,6 +220,8 @@ struct px_file *px_fd_get(int fd);
  */
 struct px_file *px_fd_get_io(int fd);
 void px_file_get(struct px_file *f);
+bool px_file_get_unless_closed(struct px_file *f); /* of one that px_net.lock keeps */
+void px_file_arrive(struct px_file *f);            /* of a `remote` one */
 void px_file_put(struct px_file *f);
 
 /* A new file with one reference (and its description). NULL: no memory. */
@@ -254,6 +262,17 @@ static inline bool px_is_of_tty_engine(const struct px_file *f)
     return f->kind == PX_TTY || f->kind == PX_PIPE || f->kind == PX_UNIX;
 }
 
+static inline bool px_is_event(const struct px_file *f) /* of event.h */
+{
+    return f->kind == PX_EVENTFD || f->kind == PX_TIMERFD || f->kind == PX_SIGNALFD;
+}
+
+/* Whoever waits for it needs a session with the tty engine. */
+static inline bool px_is_watched_there(const struct px_file *f)
+{
+    return px_is_of_tty_engine(f) || (px_is_event(f) && f->protocol == MOTOR_FD_EVENT);
+}
+
 static inline uint32_t px_flags(const struct px_file *f)
 {
     return __atomic_load_n(&f->desc->flags, __ATOMIC_RELAXED);
@@ -272,6 +291,16 @@ static inline bool px_may_write(const struct px_file *f)
 }
 
 /*
+ * What hangs on the open file (locks) goes with its handle, so that must not outlive its
+ * descriptors: see px_name_keep().
+ */
+static inline void px_file_not_kept(struct px_file *f)
+{
+    if (f->kind == PX_FILE)
+        f->file.stamp = 0;
+}
+
+/*
  * An open file of the fs engine (or terminal), from its handle; takes the handle, also on failure.
  */
 struct px_file *px_file_from_handle(motor_handle h, uint32_t protocol, uint32_t flags,
@@ -285,6 +314,9 @@ struct px_file *px_socket_from_record(const struct motor_start_fd *record);
  */
 void px_listeners_share(bool exec);
 void px_listener_share(struct px_file *f); /* of one; of other files nothing */
+/* event.c: [px_files.lock] before a fork, states of events move to where the child finds them. */
+long px_events_share(struct px_process *p);
+struct px_file *px_event_from_record(const struct motor_start_fd *record);
 /*
  * The record of a file that goes to another program or process; its handle stays ours. false: it
  * cannot go.

@@ -56,13 +56,6 @@ void px_record_locks_close(struct px_file *f)
     px_call(f->handle, &msg);
 }
 
-/* What hangs on the open file goes with its handle, so that must not outlive its descriptors. */
-static void not_kept(struct px_file *f)
-{
-    if (f->kind == PX_FILE)
-        f->file.stamp = 0;
-}
-
 static long fill_call(struct px_file *f, const struct linux_flock *l, uint64_t what,
                       struct motor_msg *msg)
 {
@@ -119,7 +112,7 @@ long px_record_lock(int fd, struct px_file *f, int command, void *user)
     if (test)
         return test_lock(&msg, f, &l, user);
     if (open_file)
-        not_kept(f);
+        px_file_not_kept(f);
     result = wait ? px_call_intr(f->handle, &msg) : px_call(f->handle, &msg);
     if (result == 0 && !open_file && l.type != F_UNLCK) {
         /* closed meanwhile by another thread, which could not know of this lock yet */
@@ -148,7 +141,7 @@ long px_sys_flock(int fd, int operation)
         return -EBADF;
     long result = -EINVAL;
     if (can_lock(f) && (what == LOCK_SH || what == LOCK_EX || what == LOCK_UN)) {
-        not_kept(f);
+        px_file_not_kept(f);
         result = px_call_intr(f->handle, &msg);
     }
     px_file_put(f);

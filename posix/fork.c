@@ -57,10 +57,10 @@ static void forked(struct px_thread *t)
     t->tcb.pending = 0;
     px_process_forked(p);
     px_signals_forked(p, t);
+    px_watch_forked(p);
+    px_files_forked(p); /* what other threads waited for lay on their stacks, which go now */
     px_threads_forked(p, t);
     px_timers_forked(p);
-    px_watch_forked(p);
-    px_files_forked(p);
 }
 
 static _Noreturn void child(void)
@@ -105,7 +105,9 @@ long px_fork(const struct px_fork_options *options)
     }
     px_listeners_share(false);
     px_lock(&p->files->lock);
-    long result = list_handles(p, &f);
+    long result = px_events_share(p);
+    if (result == 0)
+        result = list_handles(p, &f);
     if (result == 0) {
         struct motor_thread_start start = {
             .rip = (uint64_t)child,

@@ -65,7 +65,7 @@ static bool any_of_tty_engine(const struct linux_pollfd *fds, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         struct px_file *f = fds[i].fd < 0 ? NULL : px_fd_get(fds[i].fd);
-        bool tty = f && px_is_of_tty_engine(f);
+        bool tty = f && px_is_watched_there(f);
         if (f)
             px_file_put(f);
         if (tty)

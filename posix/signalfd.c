@@ -4,8 +4,8 @@
  * as sigtimedwait does. Senders cannot take px_net.lock (they may hold locks inside it), so they
  * only mark that something has come; px_signalfd_poke() tells the watchers, without locks held.
  */
+#include "event.h"
 #include "internal.h"
-#include "watch.h"
 
 struct linux_signalfd_siginfo {
     uint32_t signo;
@@ -42,6 +42,15 @@ static void fill(struct linux_signalfd_siginfo *to, const struct px_siginfo *fro
     }
 }
 
+static uint64_t mask_of(struct px_file *f)
+{
+    uint64_t word[3] = {0};
+    if (!px_event_moved(f))
+        return f->signalfd.mask;
+    px_event_words(f, IO_EVENT_GET, word);
+    return word[0] & ~PX_UNBLOCKABLE;
+}
+
 static long signalfd_read(struct px_file *f, struct px_io *io, uint32_t flags)
 {
     struct px_thread *t = px_self();
@@ -51,7 +60,7 @@ static long signalfd_read(struct px_file *f, struct px_io *io, uint32_t flags)
     if (io->left < sizeof(out))
         return -EINVAL;
     for (;;) {
-        while (io->left >= sizeof(out) && px_signal_take(t, f->signalfd.mask, &info)) {
+        while (io->left >= sizeof(out) && px_signal_take(t, mask_of(f), &info)) {
             fill(&out, &info);
             if (px_io_put(io, &out, sizeof(out)) < 0)
                 return done ? done : -EFAULT;
@@ -68,7 +77,8 @@ static long signalfd_read(struct px_file *f, struct px_io *io, uint32_t flags)
 static uint32_t signalfd_ready(struct px_file *f, uint32_t events, bool arm)
 {
     (void)events, (void)arm;
-    return px_signal_pending(px_self()) & f->signalfd.mask ? POLLIN | POLLRDNORM : 0;
+    uint64_t pending = px_signal_pending(px_self());
+    return pending && pending & mask_of(f) ? POLLIN | POLLRDNORM : 0;
 }
 
 static void signalfd_release(struct px_file *f)
@@ -81,6 +91,21 @@ static void signalfd_release(struct px_file *f)
     if (*link)
         *link = f->signalfd.next;
     px_unlock(&n->lock);
+    px_event_released(f);
+}
+
+static void settle(struct px_file *f)
+{
+    px_event_words(f, IO_EVENT_SET, (uint64_t[]){f->signalfd.mask, 0, 0});
+}
+
+static long signalfd_pass(struct px_file *f, struct motor_start_fd *record)
+{
+    long error = px_event_move(f, IO_EVENT_SIGNALS, 0, settle);
+    record->protocol = MOTOR_FD_EVENT;
+    record->handle = f->handle;
+    record->word[0] = IO_EVENT_SIGNALS;
+    return error;
 }
 
 static long signalfd_stat(struct px_file *f, struct io_stat *out)
@@ -90,11 +115,21 @@ static long signalfd_stat(struct px_file *f, struct io_stat *out)
     return 0;
 }
 
-static const struct px_ops signalfd_ops = {.name = "[signalfd]",
-                                           .read = signalfd_read,
-                                           .ready = signalfd_ready,
-                                           .stat = signalfd_stat,
-                                           .release = signalfd_release};
+const struct px_ops px_signalfd_ops = {.name = "[signalfd]",
+                                       .read = signalfd_read,
+                                       .ready = signalfd_ready,
+                                       .stat = signalfd_stat,
+                                       .release = signalfd_release,
+                                       .pass = signalfd_pass};
+
+void px_signalfd_list(struct px_file *f)
+{
+    struct px_net *n = px_net();
+    px_lock(&n->lock);
+    f->signalfd.next = n->signalfds;
+    n->signalfds = f;
+    px_unlock(&n->lock);
+}
 
 void px_signalfd_poke(struct px_process *p)
 {
@@ -115,6 +150,16 @@ void px_signalfd_came(struct px_process *p)
         __atomic_store_n(&n->signal_came, true, __ATOMIC_SEQ_CST);
 }
 
+static void set_mask(struct px_file *f, uint64_t mask)
+{
+    struct px_net *n = px_net();
+    px_lock(&n->lock);
+    f->signalfd.mask = mask;
+    if (px_event_moved(f))
+        settle(f);
+    px_unlock(&n->lock);
+}
+
 long px_sys_signalfd4(int fd, const void *user, size_t size, int flags)
 {
     uint64_t mask;
@@ -127,9 +172,9 @@ long px_sys_signalfd4(int fd, const void *user, size_t size, int flags)
         struct px_file *f = px_fd_get_io(fd);
         if (!f)
             return -EBADF;
-        bool ours = f->ops == &signalfd_ops;
+        bool ours = f->ops == &px_signalfd_ops;
         if (ours)
-            f->signalfd.mask = mask;
+            set_mask(f, mask);
         px_file_put(f);
         if (ours) {
             px_signalfd_came(px_proc());
@@ -137,16 +182,11 @@ long px_sys_signalfd4(int fd, const void *user, size_t size, int flags)
         }
         return ours ? fd : -EINVAL;
     }
-    struct px_file *f =
-        px_file_new(&signalfd_ops, PX_SIGNALFD, O_RDWR | ((unsigned)flags & O_NONBLOCK), 0);
+    struct px_file *f = px_event_new(&px_signalfd_ops, PX_SIGNALFD, flags);
     if (!f)
         return -ENFILE;
-    struct px_net *n = px_net();
     f->signalfd.mask = mask;
-    px_lock(&n->lock);
-    f->signalfd.next = n->signalfds;
-    n->signalfds = f;
-    px_unlock(&n->lock);
+    px_signalfd_list(f);
     return px_fd_install(f, (unsigned)flags & O_CLOEXEC);
 }
 

@@ -4,7 +4,7 @@
  * that are armed and watched lie on px_net.timers, and the leader wakes for the first. All under
  * px_net.lock.
  */
-#include "watch.h"
+#include "event.h"
 
 /* ---- the list ---- */
 
@@ -21,7 +21,7 @@ static void unlist(struct px_net *n, struct px_file *f)
 
 static void list(struct px_net *n, struct px_file *f)
 {
-    if (f->timerfd.listed || !f->watches || f->timerfd.next == MOTOR_NEVER)
+    if (f->timerfd.listed || !f->watches || f->timerfd.next == MOTOR_NEVER || px_event_moved(f))
         return;
     struct px_file **link = &n->timers;
     f->timerfd.list_time = f->timerfd.next;
@@ -68,7 +68,8 @@ void px_timer_watched_locked(struct px_file *f)
 
 static uint32_t timerfd_ready(struct px_file *f, uint32_t events, bool arm)
 {
-    (void)events, (void)arm;
+    if (px_event_moved(f))
+        return px_session_poll(f, &f->event_bit, events, arm);
     if (!f->timerfd.due && f->timerfd.next != MOTOR_NEVER)
         expire(f, px_now());
     return f->timerfd.due ? POLLIN | POLLRDNORM : 0;
@@ -80,6 +81,8 @@ static long timerfd_read(struct px_file *f, struct px_io *io, uint32_t flags)
     if (io->left < 8)
         return -EINVAL;
     for (;;) {
+        if (px_event_moved(f))
+            return px_event_read(f, io, flags);
         px_lock(&n->lock);
         expire(f, px_now());
         uint64_t due = f->timerfd.due;
@@ -108,13 +111,34 @@ static void timerfd_release(struct px_file *f)
     px_lock(&n->lock);
     unlist(n, f);
     px_unlock(&n->lock);
+    px_event_released(f);
+}
+
+static void settle(struct px_file *f)
+{
+    struct px_file_timerfd *t = &f->timerfd;
+    unlist(px_net(), f);
+    px_event_words(f, IO_EVENT_SET, (uint64_t[]){t->next, t->interval, t->due});
+    t->next = MOTOR_NEVER;
+    t->due = 0;
+}
+
+static long timerfd_pass(struct px_file *f, struct motor_start_fd *record)
+{
+    long error = px_event_move(f, IO_EVENT_TIMER, 0, settle);
+    record->protocol = MOTOR_FD_EVENT;
+    record->handle = f->handle;
+    record->word[0] = IO_EVENT_TIMER;
+    record->word[1] = (uint64_t)f->timerfd.clock;
+    return error;
 }
 
 const struct px_ops px_timerfd_ops = {.name = "timerfd",
                                       .read = timerfd_read,
                                       .ready = timerfd_ready,
                                       .stat = timerfd_stat,
-                                      .release = timerfd_release};
+                                      .release = timerfd_release,
+                                      .pass = timerfd_pass};
 
 /* ---- the calls ---- */
 
@@ -125,8 +149,7 @@ long px_sys_timerfd_create(int clock, int flags)
     if (clock != CLOCK_REALTIME && clock != CLOCK_MONOTONIC && clock != CLOCK_BOOTTIME &&
         clock != CLOCK_REALTIME_ALARM && clock != CLOCK_BOOTTIME_ALARM)
         return -EINVAL;
-    struct px_file *f =
-        px_file_new(&px_timerfd_ops, PX_TIMERFD, O_RDWR | ((unsigned)flags & O_NONBLOCK), 0);
+    struct px_file *f = px_event_new(&px_timerfd_ops, PX_TIMERFD, flags);
     if (!f)
         return -ENFILE;
     f->timerfd.clock = clock;
@@ -145,14 +168,25 @@ static struct px_file *get_timer(int fd, long *error)
     return f;
 }
 
+static void show(uint64_t next, uint64_t interval, struct linux_itimerspec *out)
+{
+    uint64_t now = px_now(), left = next == MOTOR_NEVER ? 0 : next - PX_MIN(now, next - 1);
+    *out = (struct linux_itimerspec){(int64_t)(interval / 1000000000u),
+                                     (int64_t)(interval % 1000000000u),
+                                     (int64_t)(left / 1000000000u), (int64_t)(left % 1000000000u)};
+}
+
+/* [px_net.lock] */
 static void current_value(struct px_file *f, struct linux_itimerspec *out)
 {
-    uint64_t now = px_now();
-    expire(f, now);
-    uint64_t left = f->timerfd.next == MOTOR_NEVER ? 0 : f->timerfd.next - now;
-    *out = (struct linux_itimerspec){(int64_t)(f->timerfd.interval / 1000000000u),
-                                     (int64_t)(f->timerfd.interval % 1000000000u),
-                                     (int64_t)(left / 1000000000u), (int64_t)(left % 1000000000u)};
+    uint64_t word[3];
+    if (px_event_moved(f)) {
+        px_event_words(f, IO_EVENT_GET, word);
+        show(word[0], word[1], out);
+        return;
+    }
+    expire(f, px_now());
+    show(f->timerfd.next, f->timerfd.interval, out);
 }
 
 static bool realtime(int clock)
@@ -179,6 +213,10 @@ static void set_locked(struct px_net *n, struct px_file *f, int flags,
         t->next = value > MOTOR_NEVER - 1 - px_now() ? MOTOR_NEVER - 1 : px_now() + value;
     else
         t->next = realtime(t->clock) ? px_deadline_realtime(value) : value;
+    if (px_event_moved(f)) {
+        settle(f);
+        return;
+    }
     px_file_changed_locked(f);
     list(n, f);
 }

@@ -33,13 +33,15 @@ void px_watch_forked(struct px_process *p)
     n->open_lock.word = n->lock.word = 0;
 }
 
-/* Watches of polls that other threads were in; those of epoll items stay. */
+/* Watches of polls that other threads were in go; those of epoll items stay. */
 void px_watch_forked_file(struct px_file *f)
 {
     for (struct px_watch *w = f->watches, *next; w; w = next) {
         next = w->next;
         if (w->waiter)
             px_watch_remove_locked(w);
+        else
+            px_epoll_item_forked(w);
     }
     if (f->kind == PX_EPOLL)
         f->epoll.waiters = f->epoll.waiters_last = NULL;

@@ -115,6 +115,12 @@ void px_timer_watched_locked(struct px_file *f); /* a watch was added */
  */
 bool px_epoll_item_ready_locked(struct px_watch *w, bool exclusive_done);
 void px_epoll_item_drop_locked(struct px_watch *w);
+/*
+ * In a forked child: its epoll has come along with its items, but nobody tells this process of
+ * their files yet. px_epoll_arrive(), when the epoll is first used, sees to that.
+ */
+void px_epoll_item_forked(struct px_watch *w);
+void px_epoll_arrive(struct px_file *epoll);
 
 /* stream.c: the engine has signalled a socket's slot */
 void px_stream_signalled(struct px_file *f);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pipes, FIFOs and UNIX sockets: what processes of this machine say to each other. They are objects
- * of the tty engine, in its thread.
+ * Pipes, FIFOs, UNIX sockets and counters of events: what processes of this machine say to each
+ * other. They are objects of the tty engine, in its thread.
  *
  *   pipe.c        pipes and FIFOs
  *   rendezvous.c  how a name of the file system leads to a FIFO or a socket
@@ -12,6 +12,7 @@
  *   message.c     what waits in a socket's queue
  *   parcel.c      descriptors on their way (SCM_RIGHTS)
  *   garbage.c     sockets that only each other's queues lead to
+ *   event.c       eventfds, timerfds and signalfds that several processes have
  */
 #ifndef SYSIO_LOCAL_H
 #define SYSIO_LOCAL_H
@@ -50,6 +51,11 @@ struct pipe *fifo_find(uint64_t id);
 void fifo_settle(struct pipe *p); /* goes unless somebody has opened it */
 /* The object that waits for an open with these O_* flags. */
 struct tty_object *fifo_opener(struct pipe *p, uint32_t flags);
+
+/* ---- event.c ---- */
+
+void events_init(void);
+void event_open(struct motor_event *ev);
 
 /* ---- parcel.c ---- */
 

@@ -400,6 +400,9 @@ bool local_connector_call(struct motor_event *ev)
     case IO_PARCEL:
         parcel_new(ev);
         return true;
+    case IO_EVENT:
+        event_open(ev);
+        return true;
     default:
         return false;
     }
@@ -409,5 +412,6 @@ void local_init(uint64_t memory)
 {
     pipes_init(memory);
     messages_init(memory);
+    events_init();
     counter_register("tty", "unix_sockets", &count);
 }

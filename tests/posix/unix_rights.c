@@ -6,6 +6,8 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -336,8 +338,48 @@ static void test_death(void)
     close(s[0]);
 }
 
-int main(void)
+/* A lock goes with the last descriptor of the open file, wherever that is, and no later. */
+static void test_lock(bool message)
 {
+    int s[2], status;
+    char name[] = "/tmp/rights-XXXXXX", byte, number[12];
+    close(mkstemp(name));
+    for (int i = 0; i < 60; i++) /* a name that is opened again and again */
+        close(open(name, O_RDONLY));
+    pair(SOCK_STREAM, s);
+    int fd = open(name, O_RDONLY);
+    if (message) {
+        CHECK(send_fds(s[0], "x", 1, &fd, 1, 0) == 1);
+        close(fd);
+        struct got g = receive(s[1], &byte, 1, sizeof(union control), 0);
+        CHECK(g.count == 1 && flock(g.fds[0], LOCK_EX) == 0);
+        close(g.fds[0]);
+    } else {
+        pid_t pid = vfork();
+        if (pid == 0) {
+            snprintf(number, sizeof number, "%d", fd);
+            execl("/proc/self/exe", "unix_rights", number, NULL);
+            _exit(127);
+        }
+        close(fd);
+        CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        CHECK(flock(open(name, O_RDONLY), LOCK_EX | LOCK_NB) == 0);
+        _exit(0);
+    }
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+    unlink(name);
+    close(s[0]), close(s[1]);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 2)
+        return flock(atoi(argv[1]), LOCK_EX) != 0;
+    test_lock(true);
+    test_lock(false);
     test_file(SOCK_STREAM);
     test_file(SOCK_DGRAM);
     test_ends();

@@ -456,6 +456,20 @@ struct io_statfs {
  * instead (0: SIGIO), w2 1: on
  */
 #define IO_ASYNC         102u
+/*
+ * The state of an eventfd, timerfd or signalfd that several processes have. IO_EVENT on the tty
+ * connector: w0 IO_EVENT_*, w1: COUNTER: 1: a semaphore; SIGNALS: the mask -> handle[0]. On it:
+ * IO_READ and IO_WRITE, as the file's, and
+ *   IO_EVENT_GET   -> TIMER: w0 when it expires (monotonic ns; MOTOR_NEVER: it does not), w1 its
+ *                  interval, w2 expirations not read yet; COUNTER: w0 value; SIGNALS: w0 mask
+ *   IO_EVENT_SET   TIMER and SIGNALS: the same words in -> as they were before
+ */
+#define IO_EVENT         103u
+#define IO_EVENT_GET     104u
+#define IO_EVENT_SET     105u
+#define IO_EVENT_COUNTER 0u
+#define IO_EVENT_TIMER   1u
+#define IO_EVENT_SIGNALS 2u
 #define IO_PARCEL_MAX    253u
 #define IO_NAME_MAX      108u
 

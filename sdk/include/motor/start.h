@@ -29,6 +29,8 @@
 #define MOTOR_FD_SOCKET 3u /* net engine */
 #define MOTOR_FD_PIPE   4u /* tty engine: an end of a pipe or FIFO */
 #define MOTOR_FD_UNIX   5u /* tty engine: UNIX socket; word[0]: its SOCK_* type */
+/* tty engine: IO_EVENT; word[0]: IO_EVENT_*, word[1]: clock of a timer */
+#define MOTOR_FD_EVENT  7u
 #define MOTOR_FD_FIFO   6u /* of no descriptor: a rendezvous (<motor/io.h>), from IO_OPEN */
 
 /*

@@ -4,6 +4,7 @@
  * host's.
  */
 #include "internal.h"
+#include "event.h"
 #include "px.h"
 
 void *calloc(size_t, size_t);
@@ -217,4 +218,12 @@ motor_handle px_vfork_embryo(struct px_vfork *v)
 {
     (void)v;
     return 0;
+}
+
+/* Signals, and so signalfds, are the other half's. */
+const struct px_ops px_signalfd_ops;
+
+void px_signalfd_list(struct px_file *f)
+{
+    (void)f;
 }
