@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define AROUND (32u << 10) /* bytes that one request for a block brings */
+
 static struct buf **bucket(struct ext4 *fs, uint64_t block)
 {
     return &fs->buf_hash[(uint32_t)(block * 0x9e3779b97f4a7c15ull >> 40) & (fs->buf_hash_size - 1)];
@@ -105,19 +107,67 @@ static int buf_get(struct ext4 *fs, uint64_t block, struct buf **out)
     return 0;
 }
 
+static void filled(struct buf *b)
+{
+    b->valid = true;
+    b->kind = KIND_NONE;
+}
+
+/* Adds the reads of b and of the blocks around it that are not here. */
+static uint32_t add_around(struct ext4 *fs, struct buf *b, struct block_batch *batch,
+                           struct buf **others)
+{
+    uint64_t window = AROUND >> fs->block_bits, count = 0;
+    uint64_t first = b->block & ~(window - 1);
+    uint64_t end = first + window < fs->blocks ? first + window : fs->blocks;
+    for (uint64_t at = first; at < end; at++) {
+        struct buf *other = b;
+        if (at != b->block) {
+            if (buf_find(fs, at) || buf_get(fs, at, &other))
+                continue;
+            others[count++] = other;
+        }
+        block_batch_add(batch, BLOCK_READ, at << fs->block_bits, other->data, fs->block_size);
+    }
+    return (uint32_t)count;
+}
+
+/*
+ * Inodes, directories and bitmaps of what is used together lie together, and to wait for a request
+ * takes longer than a larger one does. What is around may be anything, also a file's bytes: a block
+ * that becomes metadata later is made by buf_new(), which does not look at what is here.
+ */
+static int read_around(struct ext4 *fs, struct buf *b)
+{
+    struct buf *others[AROUND / 1024];
+    struct block_batch batch;
+    block_batch_begin(&batch, fs->device);
+    uint32_t count = add_around(fs, b, &batch, others);
+    int error = block_batch_wait(&batch);
+    for (uint32_t i = 0; i < count; i++) {
+        buf_put(others[i]);
+        if (error)
+            buf_destroy(fs, others[i]);
+        else
+            filled(others[i]);
+    }
+    return error;
+}
+
 int buf_read(struct ext4 *fs, uint64_t block, struct buf **out)
 {
     int error = buf_get(fs, block, out);
     if (error || (*out)->valid)
         return error;
-    error = block_transfer(fs->device, BLOCK_READ, block << fs->block_bits, (*out)->data,
-                           fs->block_size);
+    error = read_around(fs, *out);
+    if (error) /* of this block, or of another one */
+        error = block_transfer(fs->device, BLOCK_READ, block << fs->block_bits, (*out)->data,
+                               fs->block_size);
     if (error) {
         buf_put(*out);
         return error;
     }
-    (*out)->valid = true;
-    (*out)->kind = KIND_NONE;
+    filled(*out);
     return 0;
 }
 
@@ -130,8 +180,7 @@ int buf_new(struct ext4 *fs, uint64_t block, struct buf **out)
     if (error)
         return error;
     memset((*out)->data, 0, fs->block_size);
-    (*out)->valid = true;
-    (*out)->kind = KIND_NONE;
+    filled(*out);
     return 0;
 }
 

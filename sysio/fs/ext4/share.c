@@ -9,7 +9,7 @@
 #include <errno.h>
 
 #define AHEAD  32u /* pages, of who goes through a file */
-#define AROUND 8u  /* of who does not: a power of two */
+#define AROUND 32u /* of who does not: a power of two */
 
 struct ext4_store *ext4_store(struct ext4_node *n)
 {
