@@ -27,6 +27,7 @@
 #include "sched.h"
 #include "frame.h"
 #include "log.h"
+#include "main.h"
 #include "process.h"
 #include "syscall.h"
 
@@ -37,7 +38,9 @@
 #define STEAL_LOOK        16u          /* threads looked at in another CPU's queue */
 
 struct spinlock sched_lock;
-static uint64_t idle_cpus; /* [sched_lock] */
+static uint64_t idle_cpus;  /* [sched_lock] */
+static uint32_t idle_count; /* [sched_lock] of them */
+static uint32_t waiting;    /* [sched_lock] threads that no CPU has time for */
 
 /* 2^32 / weight, weights 1.25 apart with 1024 at priority 20. */
 static const uint32_t inverse_weight[THREAD_PRIORITIES] = {
@@ -110,6 +113,34 @@ static void enqueue(struct run_queue *rq, struct thread *t)
 static void dequeue(struct run_queue *rq, struct thread *t)
 {
     tree_remove(&rq->ready, &t->run_node);
+}
+
+/*
+ * Tell programs (struct motor_kinfo) what has become of a CPU that runs `current`, or will. A CPU
+ * that is still idle but has been chosen makes nobody wait.
+ */
+static void publish(struct cpu *c, struct thread *current)
+{
+    struct run_queue *rq = c->run_queue;
+    if (cpu_count == 1) {
+        return;
+    }
+    uint32_t n = rq->ready.count - (rq->ready.count && is_idle(current) ? 1 : 0);
+    waiting += n - rq->waiting;
+    rq->waiting = n;
+    uint32_t busy = waiting ? 0 : cpu_count - idle_count;
+    if (kinfo->unhurried_cpus != busy) {
+        __atomic_store_n(&kinfo->unhurried_cpus, busy, __ATOMIC_RELAXED);
+    }
+}
+
+static void set_idle(uint32_t cpu, bool idle)
+{
+    uint64_t bit = 1ull << cpu;
+    if (idle != !!(idle_cpus & bit)) {
+        idle_cpus ^= bit;
+        idle_count += idle ? 1 : -1u;
+    }
 }
 
 /* Keep a thread's distance to the queue it leaves when it comes to another. */
@@ -199,10 +230,12 @@ void sched_ready(struct thread *t)
     t->state = THREAD_READY;
     enqueue(rq, t);
     if (idle_cpus & (1ull << id)) {
-        idle_cpus &= ~(1ull << id);
+        set_idle(id, false);
+        publish(c, c->current);
         ask_resched(c);
         return;
     }
+    publish(c, c->current);
     uint64_t now = arch_now();
     bool better = should_preempt(c, t, now);
     uint64_t left = better ? undisturbed(rq, now) : SCHED_SLICE_NS;
@@ -231,6 +264,7 @@ static struct thread *steal(uint32_t cpu)
             struct thread *t = thread_of(n);
             if (may_run_here(t, cpu)) {
                 dequeue(rq, t);
+                publish(cpus[from], cpus[from]->current);
                 move_vruntime(t, from, cpu);
                 t->cpu = cpu;
                 return t;
@@ -262,15 +296,14 @@ static void switch_to(struct cpu *cpu, struct thread *next, uint64_t now)
     next->state = THREAD_RUNNING;
     next->switched_in = now;
     next->cpu = cpu->id;
-    if (is_idle(next)) {
-        idle_cpus |= 1ull << cpu->id;
-    } else {
-        idle_cpus &= ~(1ull << cpu->id);
+    set_idle(cpu->id, is_idle(next));
+    if (!is_idle(next)) {
         raise_min_vruntime(rq, next->vruntime);
         if (rq->ready.count) {
             arm_slice(rq, now, SCHED_SLICE_NS);
         }
     }
+    publish(cpu, next);
     if (next == prev) {
         return;
     }
@@ -343,7 +376,8 @@ static bool go_elsewhere(struct cpu *cpu, struct thread *self)
             self->cpu = id;
             self->state = THREAD_READY;
             enqueue(rq, self);
-            idle_cpus &= ~(1ull << id);
+            set_idle(id, false);
+            publish(cpus[id], cpus[id]->current);
             ask_resched(cpus[id]);
             return true;
         }
@@ -463,7 +497,9 @@ void sched_set_affinity(struct thread *t, uint64_t mask)
     if (t->state == THREAD_RUNNING) {
         ask_resched(cpus[t->cpu]);
     } else if (t->state == THREAD_READY && t->run_node.linked) {
-        dequeue(sched_queue(t->cpu), t);
+        struct cpu *c = cpus[t->cpu];
+        dequeue(c->run_queue, t);
+        publish(c, c->current);
         sched_ready(t);
     }
 }

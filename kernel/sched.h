@@ -19,6 +19,7 @@ struct run_queue {         /* of one CPU [sched_lock] */
     struct tree timers;
     uint64_t armed;        /* what the hardware timer is set to */
     uint64_t switched_at;  /* when the running thread was switched to */
+    uint32_t waiting;      /* of those in `ready`, for whom this CPU has no time now */
     struct thread *zombie; /* the thread just switched from has died: to be reaped */
 };
 

@@ -49,10 +49,17 @@ static uint32_t send_limit(const struct px_stream *t)
     return limit < 4096 ? 4096 : PX_MIN(limit, 1u << IO_RING_ORDER_MAX);
 }
 
+static uint32_t ring_order(const struct px_stream *t, uint32_t limit)
+{
+    uint32_t order = 32u - (uint32_t)__builtin_clz(limit - 1),
+             others = PX_GLANCE(t->session->rings_held) - (t->ring_page != 0);
+    return others < PX_RINGS_LARGE ? order : PX_MIN(order, PX_RING_ORDER_MANY);
+}
+
 static bool place_ring(struct px_file *f, uint32_t limit)
 {
     struct px_stream *t = &f->stream;
-    uint32_t order = 32u - (uint32_t)__builtin_clz(limit - 1);
+    uint32_t order = ring_order(t, limit);
     if (t->ring_page && t->ring_order < order)
         px_ring_put(f);
     if (!t->ring_page && !px_ring_get(f, order))

@@ -215,8 +215,30 @@ static bool wish(struct io_doorbell *bell, uint32_t *word)
     return true;
 }
 
+#define LINGER_NS 50000u
+
+/* The net engine is at work, on another CPU, and nobody else wants ours. */
+static bool worth_lingering(struct px_net *n)
+{
+    const struct px_session *s = __atomic_load_n(&n->session[PX_SESSION_NET], __ATOMIC_ACQUIRE);
+    return PX_GLANCE(px_kinfo()->unhurried_cpus) >= 2 && s &&
+           !PX_GLANCE(s->header->engine_asleep) && !PX_GLANCE(s->header->engine_idle);
+}
+
+/* Looks for a while whether the doorbell, which was `word`, rings. [gives up the lock meanwhile] */
+static void linger(struct px_net *n, struct px_waiter *w, uint32_t word)
+{
+    uint64_t end = px_now() + LINGER_NS;
+    px_unlock(&n->lock);
+    while (PX_GLANCE(n->doorbell->word) == word && !PX_GLANCE(w->fired) && worth_lingering(n) &&
+           px_now() < end)
+        __builtin_ia32_pause();
+    px_lock(&n->lock);
+}
+
 static long lead(struct px_net *n, struct px_waiter *w, uint64_t deadline)
 {
+    bool lingered = false;
     struct io_doorbell *bell = n->doorbell;
     long result = 0;
     n->leader = w;
@@ -226,6 +248,11 @@ static long lead(struct px_net *n, struct px_waiter *w, uint64_t deadline)
         px_drain_locked(n);
         if (w->fired || result < 0)
             break;
+        if (!lingered && worth_lingering(n)) {
+            lingered = true;
+            linger(n, w, word);
+            continue;
+        }
         if (!wish(bell, &word))
             continue;
         w->asleep = true;

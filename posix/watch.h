@@ -37,7 +37,13 @@ struct px_ring_stack {
 };
 
 /* As many streams keep their rings; more share, so that little memory is in use. */
-#define PX_RINGS_KEPT 4u
+#define PX_RINGS_KEPT      4u
+/*
+ * So many may be as large as the engine allows; with more connections that send at a time, the
+ * others' are not larger than 1 << PX_RING_ORDER_MANY.
+ */
+#define PX_RINGS_LARGE     16u
+#define PX_RING_ORDER_MANY 18u
 
 struct px_session {
     motor_handle gate;

@@ -303,6 +303,20 @@ bool net_turn(void)
     return more;
 }
 
+bool net_marked(void)
+{
+    for (const struct session *s = watched; s; s = s->watch_next)
+        if (session_marked(s))
+            return true;
+    return false;
+}
+
+void net_show_idle(bool idle)
+{
+    for (struct session *s = watched; s; s = s->watch_next)
+        __atomic_store_n(&s->header->engine_idle, idle, __ATOMIC_RELAXED);
+}
+
 bool net_before_sleep(void)
 {
     bool work = false;
@@ -327,13 +341,19 @@ void net_after_sleep(void)
         session_watch(s);
 }
 
+/* What one connection may hold, one way. */
+static uint32_t share_of(uint64_t memory, uint32_t most)
+{
+    uint64_t share = memory / 512 & ~0xfffull;
+    return share < 32768 ? 32768 : share > most ? most : (uint32_t)share;
+}
+
 bool net_init(const struct net_config *config)
 {
-    uint64_t share = config->memory / 512; /* of one connection, each way */
-    uint32_t window = share < 32768 ? 32768 : share > 262144 ? 262144 : (uint32_t)share & ~0xfffu;
-    net_tcp_window = net_tcp_sndbuf = window;
-    if (net_datagram_buffer > window)
-        net_datagram_buffer = window;
+    net_tcp_window = share_of(config->memory, 256u << 10);
+    net_tcp_sndbuf = share_of(config->memory, 1u << 20); /* clients divide it when they are many */
+    if (net_datagram_buffer > net_tcp_window)
+        net_datagram_buffer = net_tcp_window;
     session_budget(config->memory / 2);
     if (!net_heap_init(config->memory / 2) || !net_pcb_init(config->memory))
         return false;

@@ -46,6 +46,8 @@ void net_call(void *object, const struct motor_event *ev, struct net_reply *repl
 void net_notified(void *object);
 void net_closed(void *object); /* the last handle to its gate is gone */
 bool net_turn(void);           /* all the work there is; true: there is more */
+bool net_marked(void);         /* whether clients that are looked at in every turn want something */
+void net_show_idle(bool idle); /* tells these clients that nothing will come of us soon, or may */
 bool net_before_sleep(void);   /* true: there is work after all */
 void net_after_sleep(void);    /* always, after the wait, slept or not */
 uint64_t net_deadline(void);

@@ -3,6 +3,7 @@
 #include "../base/engine.h"
 #include "config.h"
 #include "engine.h"
+#include "linger.h"
 #include "port.h"
 #include "socket.h"
 #include "start.h"
@@ -305,7 +306,7 @@ static void on_turn_end(struct engine *e)
         published = net_config_changed;
         publish_resolv_conf();
     }
-    if (more || net_before_sleep())
+    if (more || linger(card) || net_before_sleep())
         e->again = true;
     else
         engine_timer_set(e, &timer, net_deadline());

@@ -148,6 +148,11 @@ struct net_device *virtio_net_open(motor_handle gate, uint64_t memory)
     return d;
 }
 
+bool virtio_net_arrived(struct net_device *d)
+{
+    return virtq_ready(card(d)->rx);
+}
+
 void virtio_net_interrupt_begin(struct net_device *d)
 {
     virtio_interrupt_begin(card(d)->virtio);

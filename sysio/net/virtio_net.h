@@ -10,6 +10,7 @@
  * work.
  */
 struct net_device *virtio_net_open(motor_handle gate, uint64_t memory);
+bool virtio_net_arrived(struct net_device *d); /* received() would find something */
 void virtio_net_interrupt_begin(struct net_device *d);
 void virtio_net_interrupt_end(struct net_device *d);
 

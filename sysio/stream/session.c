@@ -253,7 +253,7 @@ static uint32_t summary_words(const struct session *s)
     return (s->slots_used + 64 * 64 - 1) / (64 * 64);
 }
 
-static bool anything_set(struct session *s)
+bool session_marked(const struct session *s)
 {
     for (uint32_t i = 0; i < summary_words(s); i++)
         if (__atomic_load_n(&s->to_engine->summary[i], __ATOMIC_SEQ_CST))
@@ -292,7 +292,7 @@ bool session_unwatch(struct session *s)
 {
     __atomic_store_n(&s->header->engine_asleep, 1, __ATOMIC_SEQ_CST);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    return anything_set(s);
+    return session_marked(s);
 }
 
 void session_watch(struct session *s)

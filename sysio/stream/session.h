@@ -90,6 +90,7 @@ void session_collect_all(void (*changed)(void *object));
 /* Before sleeping: from now on the client must notify. true: it has set bits meanwhile. */
 bool session_unwatch(struct session *s);
 void session_watch(struct session *s);
+bool session_marked(const struct session *s); /* session_collect() would find something */
 /* Rings doorbells and wakes the sleepers of everything signalled since the last flush. */
 void session_flush_all(void);
 

@@ -152,6 +152,11 @@ void *virtq_pop(struct virtq *q, uint32_t *written)
     return chain_release(q, (uint16_t)id);
 }
 
+bool virtq_ready(const struct virtq *q)
+{
+    return !q->broken && __atomic_load_n(&q->used->index, __ATOMIC_ACQUIRE) != q->used_index;
+}
+
 bool virtq_interrupt_after(struct virtq *q, uint32_t count)
 {
     if (q->broken)

@@ -99,6 +99,7 @@ void virtq_kick(struct virtq *q);
  * chain's in buffers hold). NULL: none.
  */
 void *virtq_pop(struct virtq *q, uint32_t *written);
+bool virtq_ready(const struct virtq *q); /* virtq_pop() would find something */
 bool virtq_broken(const struct virtq *q);
 /*
  * Interrupts for new used entries. on: true if something already waits (then pop again: no

@@ -289,3 +289,37 @@ void test_fairness(void)
     CHECK(all_ran);
     CHECK(kinfo->cpus > 1 || least * 4 > most);
 }
+
+/* Whether kinfo says so within a while, which other CPUs may need. */
+static bool becomes_unhurried(uint32_t cpus)
+{
+    const volatile struct motor_kinfo *kinfo = (void *)MOTOR_KINFO_ADDRESS;
+    for (uint64_t limit = now() + 10000 * MS; now() < limit;) {
+        if (kinfo->unhurried_cpus == cpus) {
+            return true;
+        }
+    }
+    say("  unhurried_cpus is %u, not %u\n", kinfo->unhurried_cpus, cpus);
+    return false;
+}
+
+void test_unhurried(void)
+{
+    const volatile struct motor_kinfo *kinfo = (void *)MOTOR_KINFO_ADDRESS;
+    static struct worker w[64];
+    uint32_t stop = 0, n = 0, cpus = kinfo->cpus < 64 ? kinfo->cpus : 63;
+    CHECK(becomes_unhurried(cpus > 1));
+    for (; n < cpus - 1; n++) {
+        worker_start(&w[n], spin_until_set, &stop);
+    }
+    CHECK(becomes_unhurried(cpus > 1 ? cpus : 0));
+    worker_start(&w[n++], spin_until_set, &stop); /* one too many */
+    CHECK(becomes_unhurried(0));
+    CHECK_EQ(motor_thread_control(w[0].handle, MOTOR_THREAD_SET_AFFINITY, 1), 0);
+    CHECK(becomes_unhurried(0));
+    __atomic_store_n(&stop, 1, __ATOMIC_SEQ_CST);
+    while (n) {
+        worker_join(&w[--n]);
+    }
+    CHECK(becomes_unhurried(cpus > 1));
+}

@@ -577,6 +577,13 @@ struct motor_kinfo {
      * dead: while it stays the same, MOTOR_LABEL_PPID of every living process does
      */
     uint64_t adoptions;
+    uint64_t reserved[5]; /* what follows changes all the time: a cache line of its own */
+    /*
+     * How many CPUs run a thread, while no thread waits for a CPU; 0: some do. Always 0 on a
+     * machine with one. If it is 2 or more, a thread that expects something of another CPU at any
+     * moment may as well look for it as sleep: nobody else wants the CPU.
+     */
+    uint32_t unhurried_cpus;
 };
 #define MOTOR_KINFO_FSGSBASE (1u << 0)             /* rdfsbase and wrfsbase work in user mode */
 #define MOTOR_KINFO_ADDRESS  0x00007fffffffe000ull /* where it is mapped in every process */

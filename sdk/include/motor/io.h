@@ -564,7 +564,8 @@ struct io_session {
     uint32_t magic, version;
     uint32_t engine_asleep; /* [both] */
     uint32_t slots_used;    /* [engine] slots ever used: bound for scans */
-    uint32_t pad[12];
+    uint32_t engine_idle; /* [engine] awake, but with nothing to do: nothing will come of it soon */
+    uint32_t pad[11];
 };
 #define IO_SESSION_MAGIC 0x53534553u
 
