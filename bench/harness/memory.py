@@ -46,6 +46,8 @@ def idle_connections(guest, port, calls, count):
         time.sleep(0.5)
         return free(calls)
 
+    while not guests.http_ok(guest.address, port): # nginx starts beside the calls program
+        time.sleep(0.1)
     try:
         before = more(count // 10)
         return (before - more(count)) / count

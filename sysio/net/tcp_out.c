@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lwIP's tcp_out.c, with three changes.
+ * lwIP's tcp_out.c, with four changes.
  *
  * Segments may be larger than the MSS, when the device cuts them (tcp.c, net_eth_large()). lwIP
  * would never send one again once the congestion window is smaller than it, so before lwIP looks at
@@ -10,6 +10,11 @@
  * Several losses in one window are repaired one after the other (RFC 6582), where lwIP repairs the
  * first and waits for its timer with the others: an acknowledgement of less than what had been sent
  * when recovery began means that the next one is lost, too.
+ *
+ * What is sent again for such a repair waits at the head of the unsent queue when the peer has
+ * closed its window meanwhile. lwIP's timer would put everything else that is not acknowledged
+ * before it, and the peer would never see the bytes that it lacks. Here the queues are merged by
+ * number first.
  *
  * And another TCPH_SET_FLAG. When a window smaller than a segment makes
  * tcp_split_unsent_seg() split it, the flags that the first part keeps are meant to replace the old
@@ -41,12 +46,14 @@ static err_t output_if(struct pbuf *p, const ip_addr_t *from, const ip_addr_t *t
 #define TCPH_SET_FLAG(header, flag) SET_##flag(header)
 
 #undef ip_output_if
-#define ip_output_if          output_if
-#define tcp_output            lwip_tcp_output
-#define tcp_rexmit_rto_commit lwip_tcp_rexmit_rto_commit
-#define tcp_rexmit_fast       lwip_tcp_rexmit_fast
+#define ip_output_if           output_if
+#define tcp_output             lwip_tcp_output
+#define tcp_rexmit_rto_prepare lwip_tcp_rexmit_rto_prepare
+#define tcp_rexmit_rto_commit  lwip_tcp_rexmit_rto_commit
+#define tcp_rexmit_fast        lwip_tcp_rexmit_fast
 
 err_t lwip_tcp_output(struct tcp_pcb *pcb);
+err_t lwip_tcp_rexmit_rto_prepare(struct tcp_pcb *pcb);
 void lwip_tcp_rexmit_rto_commit(struct tcp_pcb *pcb);
 void lwip_tcp_rexmit_fast(struct tcp_pcb *pcb);
 
@@ -55,6 +62,7 @@ void lwip_tcp_rexmit_fast(struct tcp_pcb *pcb);
 #include "../core/tcp_out.c"
 #pragma GCC diagnostic pop
 #undef tcp_output
+#undef tcp_rexmit_rto_prepare
 #undef tcp_rexmit_rto_commit
 #undef tcp_rexmit_fast
 
@@ -190,6 +198,27 @@ err_t tcp_output(struct tcp_pcb *pcb)
         fit_head(pcb);
     }
     return lwip_tcp_output(pcb);
+}
+
+/* Unsent segments that come before the last unacknowledged one take their places among those. */
+static void merge_older(struct tcp_pcb *pcb)
+{
+    struct tcp_seg **at = &pcb->unacked;
+    while (pcb->unsent && *at) {
+        struct tcp_seg *seg = pcb->unsent;
+        if (TCP_SEQ_LT(lwip_ntohl(seg->tcphdr->seqno), lwip_ntohl((*at)->tcphdr->seqno))) {
+            pcb->unsent = seg->next;
+            seg->next = *at;
+            *at = seg;
+        }
+        at = &(*at)->next;
+    }
+}
+
+err_t tcp_rexmit_rto_prepare(struct tcp_pcb *pcb)
+{
+    merge_older(pcb);
+    return lwip_tcp_rexmit_rto_prepare(pcb);
 }
 
 void tcp_rexmit_rto_commit(struct tcp_pcb *pcb)

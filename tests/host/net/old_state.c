@@ -2,199 +2,20 @@
 /*
  * A SYN meets what is left of an older connection between the same two ends, in every state, with
  * sequence numbers and timestamps before, at and after what the old one had; and the other side of
- * it: our SYN is answered by someone who still has the old connection. The peer is made by hand
- * here, segment by segment (RFC 9293 3.10.7, RFC 6191, RFC 1122 4.2.2.13). Linux does the same.
+ * it: our SYN is answered by someone who still has the old connection (RFC 9293 3.10.7, RFC 6191,
+ * RFC 1122 4.2.2.13). Linux does the same.
  *
  *   old_state ENGINE.so
  */
 #define _GNU_SOURCE
 #include "client.h"
-#include <arpa/inet.h>
-#include <dlfcn.h>
+#include "peer.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char *step = "start";
-#define CHECK(x) \
-    ((x) ? (void)0 : (fprintf(stderr, "old_state.c:%d: %s (%s)\n", __LINE__, #x, step), abort()))
-#define MS 1000000ull
-
-enum { FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16 };
 enum { NO_STAMP, OLDER, EQUAL, NEWER, STAMPS };
-
-static const uint8_t own_mac[6] = {2, 0, 0, 0, 0, 2}, engine_mac[6] = {2, 0, 0, 0, 0, 1};
-static const struct host_api *api;
-static uint64_t now = 1000 * MS;
-
-/* ---- segments ---- */
-
-struct segment {
-    uint16_t from, to;
-    uint32_t seq, ack, size;
-    uint8_t flags;
-    bool stamped;
-    uint32_t stamp;
-};
-
-static struct segment sent[512]; /* by the engine, not yet looked at */
-static uint32_t sent_first, sent_last;
-static bool arp_asked;
-
-static uint32_t get32(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
-static uint16_t get16(const uint8_t *p)
-{
-    return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-static void put16(uint8_t *p, uint16_t v)
-{
-    p[0] = (uint8_t)(v >> 8);
-    p[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-    put16(p, (uint16_t)(v >> 16));
-    put16(p + 2, (uint16_t)v);
-}
-
-static uint16_t checksum(const uint8_t *p, uint32_t size, uint32_t sum)
-{
-    for (uint32_t i = 0; i < size; i++)
-        sum += i % 2 ? p[i] : (uint32_t)p[i] << 8;
-    while (sum >> 16)
-        sum = (sum & 0xffff) + (sum >> 16);
-    return (uint16_t)~sum;
-}
-
-static void on_frame(void *context, const uint8_t *bytes, uint32_t size)
-{
-    const uint8_t *ip = bytes + 14, *tcp = ip + 20;
-    (void)context;
-    if (get16(bytes + 12) == 0x806 && get16(bytes + 20) == 1)
-        arp_asked |= !memcmp(bytes + 38, (uint8_t[]){10, 0, 0, 2}, 4);
-    if (get16(bytes + 12) != 0x800 || ip[9] != 6 || size < 54)
-        return;
-    uint32_t header = tcp[12] >> 4 << 2;
-    struct segment s = {.from = get16(tcp),
-                        .to = get16(tcp + 2),
-                        .seq = get32(tcp + 4),
-                        .ack = get32(tcp + 8),
-                        .size = get16(ip + 2) - 20 - header,
-                        .flags = tcp[13]};
-    for (uint32_t at = 20; at + 10 <= header; at += tcp[at] == 1 ? 1 : tcp[at + 1]) {
-        if (tcp[at] == 8) {
-            s.stamped = true;
-            s.stamp = get32(tcp + at + 2);
-        }
-        if (tcp[at] == 0 || (tcp[at] != 1 && !tcp[at + 1]))
-            break;
-    }
-    CHECK(sent_last - sent_first < 512);
-    sent[sent_last++ % 512] = s;
-}
-
-/* Turns without letting time pass, until nothing more happens. */
-static void settle(void)
-{
-    do {
-        if (arp_asked) {
-            uint8_t reply[60] = {[12] = 8, 6, 0, 1, 8, 0, 6, 4, 0, 2};
-            memcpy(reply, engine_mac, 6);
-            memcpy(reply + 6, own_mac, 6);
-            memcpy(reply + 22, own_mac, 6);
-            memcpy(reply + 28, (uint8_t[]){10, 0, 0, 2}, 4);
-            memcpy(reply + 32, engine_mac, 6);
-            memcpy(reply + 38, (uint8_t[]){10, 0, 0, 1}, 4);
-            arp_asked = false;
-            CHECK(api->inject(reply, sizeof reply));
-        }
-        api->turn();
-    } while (arp_asked);
-}
-
-static void pass(uint64_t ns)
-{
-    for (uint64_t end = now + ns; now < end;) {
-        uint64_t at = api->deadline();
-        now = at < now ? now + 1 : at < end ? at : end;
-        api->set_time(now);
-        settle();
-    }
-}
-
-/* One end of a connection, by hand. */
-struct peer {
-    uint16_t port, engine_port;
-    uint32_t seq, ack; /* the next of ours, the next of the engine's */
-    bool stamped;
-    uint32_t stamp;
-    uint16_t window; /* 0: all that goes without scaling */
-};
-
-static void emit(const struct peer *c, uint8_t flags, uint32_t seq, uint32_t ack, uint32_t size)
-{
-    uint8_t frame[1600] = {0}, *ip = frame + 14, *tcp = ip + 20;
-    uint32_t header = c->stamped ? 32 : 20, total = 20 + header + size;
-    memcpy(frame, engine_mac, 6);
-    memcpy(frame + 6, own_mac, 6);
-    frame[12] = 8;
-    ip[0] = 0x45;
-    put16(ip + 2, (uint16_t)total);
-    ip[8] = 64;
-    ip[9] = 6;
-    memcpy(ip + 12, (uint8_t[]){10, 0, 0, 2, 10, 0, 0, 1}, 8);
-    put16(ip + 10, checksum(ip, 20, 0));
-    put16(tcp, c->port);
-    put16(tcp + 2, c->engine_port);
-    put32(tcp + 4, seq);
-    put32(tcp + 8, flags & ACK ? ack : 0);
-    tcp[12] = (uint8_t)(header << 2);
-    tcp[13] = flags;
-    put16(tcp + 14, c->window ? c->window : 65535);
-    if (c->stamped) {
-        memcpy(tcp + 20, (uint8_t[]){1, 1, 8, 10}, 4);
-        put32(tcp + 24, c->stamp);
-    }
-    put16(tcp + 16, checksum(tcp, header + size, checksum(ip + 12, 8, 6 + header + size) ^ 0xffff));
-    CHECK(api->inject(frame, 14 + total));
-    settle();
-}
-
-static void answer(struct peer *c, uint8_t flags, uint32_t size)
-{
-    emit(c, flags, c->seq, c->ack, size);
-    c->seq += size + !!(flags & (SYN | FIN));
-}
-
-static bool next_sent(struct segment *s)
-{
-    if (sent_first == sent_last)
-        return false;
-    *s = sent[sent_first++ % 512];
-    return true;
-}
-
-static void forget_sent(void)
-{
-    sent_first = sent_last;
-}
-
-/* The next segment for the peer must be this one, and nothing else may follow. */
-static struct segment expect_only(const struct peer *c, uint8_t flags)
-{
-    struct segment s, more;
-    CHECK(next_sent(&s));
-    CHECK(s.to == c->port && s.from == c->engine_port && (s.flags & ~PSH) == flags);
-    CHECK(!next_sent(&more));
-    return s;
-}
 
 /* ---- the engine's states ---- */
 
@@ -424,26 +245,11 @@ static void time_wait_damaged(void)
 {
     struct peer c = new_peer(false);
     struct csock s;
-    uint8_t frame[54] = {0}, *ip = frame + 14, *tcp = ip + 20;
     step = "TIME-WAIT and a damaged SYN";
     time_wait(&c, &s);
-    memcpy(frame, engine_mac, 6);
-    memcpy(frame + 6, own_mac, 6);
-    frame[12] = 8;
-    ip[0] = 0x45;
-    ip[3] = 40;
-    ip[8] = 64;
-    ip[9] = 6;
-    memcpy(ip + 12, (uint8_t[]){10, 0, 0, 2, 10, 0, 0, 1}, 8);
-    put16(ip + 10, checksum(ip, 20, 0));
-    put16(tcp, c.port);
-    put16(tcp + 2, 80);
-    put32(tcp + 4, c.seq + 1000);
-    tcp[12] = 0x50;
-    tcp[13] = SYN;
-    put16(tcp + 16, 0x1234);
-    CHECK(api->inject(frame, sizeof frame));
-    settle();
+    c.damaged = true;
+    emit(&c, SYN, c.seq + 1000, 0, 0);
+    c.damaged = false;
     struct segment got;
     CHECK(!next_sent(&got));
     emit(&c, SYN, c.seq - 1000, 0, 0);
@@ -625,23 +431,7 @@ int main(int argc, char **argv)
 {
     if (argc < 2)
         return 2;
-    struct host_options o = {.memory = 64u << 20,
-                             .ip = "10.0.0.1/24",
-                             .mac = {2, 0, 0, 0, 0, 1},
-                             .merge = true,
-                             .large = true,
-                             .seed = 1,
-                             .start_ns = now,
-                             .frame = on_frame,
-                             .quiet = true};
-    void *so = dlopen(argv[1], RTLD_NOW | RTLD_LOCAL);
-    if (!so)
-        fprintf(stderr, "%s\n", dlerror());
-    CHECK(so);
-    api = ((host_api_get)dlsym(so, "host_api"))();
-    CHECK(api->start(&o));
-    pass(1000 * MS);
-    client_open(&client, api, 18);
+    client_open(&client, peer_start(argv[1], true), 18);
     listen_again();
     loopback_faster_than_the_clock();
     syn_meets_states();
