@@ -207,7 +207,9 @@ void px_threads_forked(struct px_process *p, struct px_thread *t)
         }
     }
     for (struct px_thread *free = threads->cache; free; free = free->next) {
-        free->tcb.alive = 0;
+        if (free->tcb.alive) { /* seldom: a write would copy the page */
+            free->tcb.alive = 0;
+        }
     }
     threads->cache_lock.word = 0;
     threads->first = NULL;
