@@ -38,5 +38,5 @@ test: all $(call port_stamp,beanstalkd) $(call port_stamp,lighttpd) $(call port_
 
 # What has to pass many times in a row: hours.
 .PHONY: soak
-soak: all $(POSIX_TESTS) $(BUILD)/host/httpload
+soak: all $(POSIX_TESTS) $(HOST_TESTS) $(BUILD)/host/httpload
 	$(Q)tests/soak.sh

@@ -53,6 +53,10 @@ void model_init(struct model *m)
     m->root->parent = m->root;
     m->names = m->names ? m->names : 40;
     m->file_max = m->file_max ? m->file_max : 200000;
+    m->files = m->files ? m->files : 6;
+    m->writes = m->writes ? m->writes : 4;
+    if (!m->weights.create)
+        m->weights = (struct model_weights){30, 12, 10, 5, 6, 37};
 }
 
 static void mnode_free(struct mnode *n)
@@ -175,7 +179,7 @@ static const char *step_create(struct model *m, struct ext4_node *dir, struct mn
 {
     static const uint32_t modes[] = {S_IFREG | 0644, S_IFDIR | 0755, S_IFLNK | 0777};
     struct ext4_node *n = NULL;
-    enum mtype type = random_below(6) ? MODEL_FILE : MODEL_DIR + random_below(2);
+    enum mtype type = random_below(m->files) ? MODEL_FILE : MODEL_DIR + random_below(2);
     char target[512];
     struct ext4_new new = {.mode = modes[type], .uid = m->next_id, .target = target};
     if (type == MODEL_LINK) {
@@ -362,7 +366,8 @@ static const char *step_file(struct model *m, struct ext4_node *dir, struct mnod
     if (!e || e->node->type != MODEL_FILE)
         return "no file";
     expect("lookup", name, ext4_lookup(dir, name, strlen(name), &n), 0);
-    const char *what = random_below(4) ? step_write(m, n, e->node) : step_size(m, n, e->node);
+    const char *what =
+        random_below(m->writes) ? step_write(m, n, e->node) : step_size(m, n, e->node);
     ext4_put(n);
     return what;
 }
@@ -389,16 +394,17 @@ const char *model_step(struct model *m, struct ext4 *fs)
     const char *what;
     char name[256];
     random_name(m, name);
-    uint32_t kind = random_below(100);
-    if (kind < 30)
+    const struct model_weights *w = &m->weights;
+    uint32_t kind = random_below(100), limit = w->create;
+    if (kind < limit)
         what = step_create(m, dir, mdir, name);
-    else if (kind < 42)
+    else if (kind < (limit += w->unlink))
         what = step_unlink(dir, mdir, name);
-    else if (kind < 52)
+    else if (kind < (limit += w->rename))
         what = step_rename(m, fs, dir, mdir, name);
-    else if (kind < 57)
+    else if (kind < (limit += w->link))
         what = step_link(m, fs, dir, mdir, name);
-    else if (kind < 63)
+    else if (kind < limit + w->attr)
         what = step_attr(m, dir, mdir, name);
     else
         what = step_file(m, dir, mdir, name);
@@ -527,8 +533,8 @@ static uint64_t node_hash(uint64_t path, uint32_t type, uint64_t size, uint32_t 
 
 static uint64_t hash_model(const struct mnode *n, uint64_t path)
 {
-    uint64_t sum = node_hash(path, n->type, n->type == MODEL_DIR ? 0 : n->size, n->nlink, n->id,
-                             n->attrs);
+    uint64_t sum =
+        node_hash(path, n->type, n->type == MODEL_DIR ? 0 : n->size, n->nlink, n->id, n->attrs);
     for (uint32_t i = 0; i < n->count; i++)
         sum += hash_model(n->entries[i].node, mix_name(path, n->entries[i].name));
     return sum;

@@ -33,6 +33,12 @@ struct model {
     uint32_t next_id;
     uint32_t names;    /* how many different names there are */
     uint32_t file_max; /* bytes */
+    /* how often each kind of operation comes, in percent; all 0: a mixture */
+    struct model_weights {
+        uint8_t create, unlink, rename, link, attr, file;
+    } weights;
+    uint32_t files;  /* of so many new inodes, one is no file; 0: 6 */
+    uint32_t writes; /* of so many operations on files, one is no write; 0: 4 */
     /*
      * Files are only appended to or cut, and each byte follows from the file's id and its place: so
      * every state of a file's size tells its bytes.
