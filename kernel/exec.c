@@ -108,6 +108,7 @@ int64_t sys_process_exec(motor_handle embryo, const struct motor_thread_start *s
             status = -MOTOR_EINTR;
         } else {
             robust_owner_died(t);
+            robust_process_died(p);
             take_over(p, t, e, &s);
         }
         process_release(e);

@@ -264,6 +264,9 @@ static int64_t set(struct process *p, uint32_t what, uint64_t value)
         return p != this_cpu()->current->process
                    ? -MOTOR_EINVAL
                    : template_set((const struct motor_thread_start *)value);
+    case MOTOR_PSET_ROBUST_WORDS:
+        return p != this_cpu()->current->process ? -MOTOR_EINVAL
+                                                 : set_entry(p, &p->robust_words, value);
     case MOTOR_PSET_NAME:
         return set_name(p, (const char *)value);
     default:

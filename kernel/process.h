@@ -52,6 +52,7 @@ struct process {
     bool from_template;                 /* see template.h; changes at exec */
     uint64_t upcall_entry, linux_entry; /* [atomic] user addresses, 0: none */
     uint64_t about;                     /* [atomic] the same; MOTOR_PSET_ABOUT */
+    uint64_t robust_words;              /* [atomic] the same; MOTOR_PSET_ROBUST_WORDS */
     uint64_t start_ns;
 
     uint32_t state;        /* [sched_lock] enum process_state */

@@ -5,17 +5,22 @@
  * so that others learn that the owner died. This is here because only the kernel is there when a
  * process is killed, and nobody else can reach its memory.
  *
+ * Robust words are the same for a whole process: words in memory that it shares with others, who
+ * learn from them at once, without asking anybody, that it has gone.
+ *
  * The list is the program's and may be anything: every access is checked, and its length is
  * bounded. A lock that cannot be reached is left alone.
  */
 #include "robust.h"
 #include "log.h"
+#include "process.h"
 #include "sched.h"
 #include "syscall.h"
 #include "thread.h"
 
 #define LOCKS_MAX 2048u /* as Linux */
 #define BATCH     64u
+#define TRIES     1000u /* against somebody who changes the word all the time: only to harm himself */
 
 #define TID_MASK   0x3fffffffu
 #define OWNER_DIED 0x40000000u
@@ -100,4 +105,42 @@ void robust_owner_died(struct thread *t)
         return;
     }
     walk(&owner);
+}
+
+static void word_of_dead(uint32_t *word)
+{
+    uint32_t value;
+    if (((uint64_t)word & 3) || user_load32(word, &value) < 0) {
+        return;
+    }
+    for (uint32_t i = 0; i < TRIES && !(value & MOTOR_ROBUST_GONE); i++) {
+        uint32_t before = value;
+        if (user_cas32(word, &value, before | MOTOR_ROBUST_GONE) < 0) {
+            return;
+        }
+        if (value == before) {
+            break;
+        }
+    }
+    sys_futex_wake(word, UINT32_MAX, MOTOR_FUTEX_SHARED);
+}
+
+void robust_process_died(struct process *p)
+{
+    uint64_t list = __atomic_exchange_n(&p->robust_words, 0, __ATOMIC_RELAXED), count, word;
+    const struct motor_robust_words *words = (const struct motor_robust_words *)list;
+    if (!list || copy_from_user(&count, &words->count, sizeof(count)) < 0) {
+        return;
+    }
+    for (uint64_t i = 0; i < count && i < MOTOR_ROBUST_WORDS_MAX; i++) {
+        if (copy_from_user(&word, &words->word[i], sizeof(word)) < 0) {
+            return;
+        }
+        if (word) {
+            word_of_dead((uint32_t *)word);
+        }
+        if (i % BATCH == BATCH - 1) {
+            sched_preempt_point();
+        }
+    }
 }

@@ -234,6 +234,7 @@ noreturn void thread_exit_current(void)
         family_stopped(t->process);
     }
     if (!left) {
+        robust_process_died(t->process);
         process_last_thread(t->process);
     }
     sched_lock_acquire();

@@ -2,6 +2,7 @@
 /* The descriptor table, and the life of files and descriptions. See fd.h. */
 #include "fd.h"
 #include "filelock.h"
+#include "loan.h"
 #include "names.h"
 #include "socket.h"
 #include "stream.h"
@@ -675,9 +676,10 @@ static void file_forked(struct px_file *f, uint32_t mark_now)
         px_stream_forked(f);
     else if (f->kind == PX_TTY)
         f->tty.bit = 0;
-    else if (f->kind == PX_PIPE || f->kind == PX_UNIX)
+    else if (f->kind == PX_PIPE || f->kind == PX_UNIX) {
         f->local.bit = 0;
-    else if (px_is_event(f))
+        px_loan_forked_file(f);
+    } else if (px_is_event(f))
         f->event_bit = 0;
 }
 
@@ -687,6 +689,7 @@ void px_files_forked(struct px_process *p)
     uint32_t mark_now = ++fork_count;
     t->lock.word = t->pool->lock.word = t->pool->bounce_lock.word = 0;
     px_names_forked(p);
+    px_loans_forked();
     if (t->cwd)
         file_forked(t->cwd, mark_now);
     for (uint32_t fd = 0; fd < t->end; fd++) {

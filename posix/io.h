@@ -46,6 +46,9 @@ static inline void px_vectors_put(struct px_vectors *v)
 long px_io_put(struct px_io *io, const void *from, size_t n); /* into the program */
 long px_io_take(struct px_io *io, void *to, size_t n);        /* out of it */
 long px_io_look(const struct px_io *io, void *to, size_t n);  /* px_io_take() without advancing */
+/* From so many bytes on, without advancing. */
+long px_io_put_at(const struct px_io *io, size_t at, const void *from, size_t n);
+long px_io_look_at(const struct px_io *io, size_t at, void *to, size_t n);
 void px_io_skip(struct px_io *io, size_t n);
 
 /* ---- streams ---- */

@@ -49,13 +49,15 @@ void px_io_skip(struct px_io *io, size_t n)
 }
 
 /* Walks the vector without changing it: a fault must leave the caller's view as it was. */
-static long copy(const struct px_io *io, uint8_t *ours, size_t n, bool put)
+static long copy(const struct px_io *io, size_t at, uint8_t *ours, size_t n, bool put)
 {
     const struct px_vec *vec = io->vec;
-    for (size_t done = 0; done < n; vec++) {
-        size_t step = PX_MIN(n - done, vec->length);
-        long error = put ? px_copy_out(vec->base, ours + done, step)
-                         : px_copy_in(ours + done, vec->base, step);
+    for (; n && at >= vec->length; vec++)
+        at -= vec->length;
+    for (size_t done = 0; done < n; vec++, at = 0) {
+        size_t step = PX_MIN(n - done, vec->length - at);
+        long error = put ? px_copy_out(vec->base + at, ours + done, step)
+                         : px_copy_in(ours + done, vec->base + at, step);
         if (error < 0)
             return error;
         done += step;
@@ -65,7 +67,7 @@ static long copy(const struct px_io *io, uint8_t *ours, size_t n, bool put)
 
 long px_io_put(struct px_io *io, const void *from, size_t n)
 {
-    long error = copy(io, (uint8_t *)from, n, true);
+    long error = copy(io, 0, (uint8_t *)from, n, true);
     if (error == 0)
         px_io_skip(io, n);
     return error;
@@ -73,7 +75,7 @@ long px_io_put(struct px_io *io, const void *from, size_t n)
 
 long px_io_take(struct px_io *io, void *to, size_t n)
 {
-    long error = copy(io, to, n, false);
+    long error = copy(io, 0, to, n, false);
     if (error == 0)
         px_io_skip(io, n);
     return error;
@@ -81,5 +83,15 @@ long px_io_take(struct px_io *io, void *to, size_t n)
 
 long px_io_look(const struct px_io *io, void *to, size_t n)
 {
-    return copy(io, to, n, false);
+    return copy(io, 0, to, n, false);
+}
+
+long px_io_put_at(const struct px_io *io, size_t at, const void *from, size_t n)
+{
+    return copy(io, at, (uint8_t *)from, n, true);
+}
+
+long px_io_look_at(const struct px_io *io, size_t at, void *to, size_t n)
+{
+    return copy(io, at, to, n, false);
 }

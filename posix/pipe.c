@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Pipes and FIFOs: files of the tty engine (sysio/local/pipe.c), a call for each transfer. */
+/*
+ * Pipes and FIFOs: files of the tty engine (sysio/local/pipe.c). A transfer is a call, unless a
+ * ring is on loan (loan.h).
+ */
 #include "file.h"
+#include "loan.h"
 #include "watch.h"
 
 static struct px_file *end(motor_handle h, uint32_t flags)
@@ -67,19 +71,41 @@ long px_inode_call(struct px_file *f, struct motor_msg *msg)
 
 /* ---- reading and writing ---- */
 
+static long read_by_call(struct px_file *f, const struct px_io *io, bool nonblock)
+{
+    struct motor_msg msg = {.op = IO_READ,
+                            .out = io->vec->base,
+                            .out_size = io->vec->length,
+                            .word = {~0ull, nonblock ? O_NONBLOCK : 0},
+                            .deadline = MOTOR_NEVER};
+    return px_call_intr(f->handle, &msg);
+}
+
+/* What there is for the first of the buffers, or for all of them. */
+static long read_once(struct px_file *f, struct px_io *io, bool nonblock)
+{
+    long n = px_loan_read(f, io, nonblock ? PX_IO_NONBLOCK : 0, MOTOR_NEVER);
+    if (n != -PX_BY_CALL)
+        return n;
+    n = read_by_call(f, io, nonblock);
+    if (n > 0) {
+        n = PX_MIN(n, (long)io->vec->length);
+        px_io_skip(io, (size_t)n);
+        px_loan_wanted(f);
+    }
+    return n;
+}
+
 static long pipe_read(struct px_file *f, struct px_io *io, uint32_t flags)
 {
     long done = 0;
     while (io->left) {
         size_t size = io->vec->length;
-        struct motor_msg msg = {
-            .op = IO_READ, .out = io->vec->base, .out_size = size, .deadline = MOTOR_NEVER};
-        msg.word[0] = ~0ull;
-        msg.word[1] = px_nonblock(f, flags) || done ? O_NONBLOCK : 0;
-        long n = px_call_intr(f->handle, &msg);
+        long n = read_once(f, io, px_nonblock(f, flags) || done);
+        if (n == -IO_ELENT)
+            continue;
         if (n <= 0)
             return done ? done : n;
-        px_io_skip(io, PX_MIN((size_t)n, size));
         done += n;
         if ((size_t)n < size || px_flags(f) & O_DIRECT)
             break;
@@ -111,18 +137,33 @@ static long write_gathered(struct px_file *f, const struct px_io *io, uint32_t f
     return n;
 }
 
+static long write_by_call(struct px_file *f, struct px_io *io, uint32_t flags)
+{
+    bool gather = io->count > 1 && io->left <= PIPE_BUF;
+    long n = gather ? write_gathered(f, io, flags)
+                    : write_piece(f, io->vec->base, io->vec->length, flags);
+    if (n > 0) {
+        n = PX_MIN(n, (long)io->left);
+        px_io_skip(io, (size_t)n);
+        px_loan_wanted(f);
+    }
+    return n;
+}
+
 static long pipe_write(struct px_file *f, struct px_io *io, uint32_t flags)
 {
     long done = 0;
     while (io->left) {
-        bool gather = io->count > 1 && io->left <= PIPE_BUF;
-        long n = gather ? write_gathered(f, io, flags)
-                        : write_piece(f, io->vec->base, io->vec->length, flags);
+        uint32_t nonblock = px_nonblock(f, flags) ? PX_IO_NONBLOCK : 0;
+        long n = px_loan_write(f, io, nonblock, PIPE_BUF, MOTOR_NEVER);
+        if (n == -PX_BY_CALL)
+            n = write_by_call(f, io, flags);
+        if (n == -IO_ELENT)
+            continue;
         if (n == -EPIPE && !done && !(flags & PX_IO_NOSIGNAL))
             px_signal_self(SIGPIPE, SI_KERNEL);
         if (n <= 0)
             return done ? done : n;
-        px_io_skip(io, PX_MIN((size_t)n, io->left));
         done += n;
     }
     return done;
@@ -132,16 +173,25 @@ static long pipe_write(struct px_file *f, struct px_io *io, uint32_t flags)
 
 static uint32_t pipe_ready(struct px_file *f, uint32_t events, bool arm)
 {
+    struct px_loan_state s;
+    bool writer = !px_may_read(f);
+    if (!arm && px_loan_look(f, &s) && !(writer && s.room < PIPE_BUF && s.more))
+        return events & ((s.readable ? POLLIN | POLLRDNORM : 0) |
+                         (writer && s.room >= PIPE_BUF ? POLLOUT | POLLWRNORM : 0));
     return px_session_poll(f, &f->local.bit, events, arm);
 }
 
 static long pipe_control(struct px_file *f, unsigned request, unsigned long argument)
 {
+    struct px_loan_state s;
+    if (request == FIONREAD && px_loan_look_alone(f, &s))
+        return px_store32((uint32_t *)argument, px_may_read(f) ? s.readable : s.unread);
     return request == FIONREAD ? px_server_control(f, request, argument) : -ENOTTY;
 }
 
 static void pipe_release(struct px_file *f)
 {
+    px_loan_release(f);
     px_session_unpoll(f->local.bit);
 }
 

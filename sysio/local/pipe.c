@@ -5,11 +5,16 @@
  * in the middle is as good as any other. A ring begins small and grows to the pipe's capacity as it
  * fills; all rings together have a bound, at which they stop growing.
  *
+ * When one process reads and one writes, they get a ring on loan (lend.h), and what follows here is
+ * not asked any more. Whatever comes as a call, but for a look, ends the loan first: then the bytes
+ * are here again.
+ *
  * A FIFO is the pipe of its file's rendezvous, from the first open to the last close.
  *
  * Packets (O_DIRECT): each lies in the ring behind its length in two bytes.
  */
 #include "../tty/session.h"
+#include "lend.h"
 #include "local.h"
 
 #include <errno.h>
@@ -36,6 +41,8 @@ struct pipe {
     uint32_t capacity;
     uint32_t before_head, before_tail; /* before the last write and read */
     bool packets;
+    struct lend *lend; /* ring 0; side 0 reads, side 1 writes. NULL: none */
+    struct lend_habit habit;
     uint64_t id; /* FIFO: its rendezvous; 0: none */
     motor_handle file;
     struct pipe *next_fifo;
@@ -69,11 +76,110 @@ static bool ring_resize(struct pipe *p, uint32_t size)
 static uint32_t ring_room(struct pipe *p, uint64_t n)
 {
     struct bytes *r = &p->ring;
-    if (!bytes_used(r) && r->size > SMALL && n <= SMALL)
+    if (!p->lend && !bytes_used(r) && r->size > SMALL && n <= SMALL)
         ring_resize(p, SMALL);
     while (bytes_free(r) < n && r->size < p->capacity && ring_resize(p, r->size * 2))
         ;
     return bytes_free(r);
+}
+
+/* ---- the loan ---- */
+
+static uint32_t pipe_used(const struct pipe *p)
+{
+    return p->lend && p->lend->active ? lend_used(p->lend, 0) : bytes_used(&p->ring);
+}
+
+/* There is room for them: our ring is as large as long as there is a loan. */
+static void take_bytes(struct pipe *p)
+{
+    struct bytes *r = &p->ring;
+    uint32_t n = lend_used(p->lend, 0);
+    r->head = r->tail = 0;
+    lend_copy(p->lend, 0, r->at, n);
+    r->head = n;
+    p->reader.news += 2;
+    p->both.news += 2;
+}
+
+/* overrun: because more is to be in the pipe than the ring can hold. */
+static void loan_end(struct pipe *p, bool overrun)
+{
+    struct lend *l = p->lend;
+    if (!l)
+        return;
+    lend_end(l);
+    if (l->active)
+        take_bytes(p);
+    lend_lost(&p->habit, l, overrun && l->size < p->capacity);
+    lend_free(l);
+    p->lend = NULL;
+}
+
+/* Who waits in a call goes to the ring, or looks again. */
+static int64_t loan_begin(struct pipe *p)
+{
+    struct bytes *r = &p->ring;
+    uint32_t used = bytes_used(r), at = r->tail & (r->size - 1);
+    uint32_t first = r->size - at < used ? r->size - at : used;
+    if (!lend_fill(p->lend, 0, r->at + at, first) || !lend_fill(p->lend, 0, r->at, used - first) ||
+        !lend_activate(p->lend)) {
+        loan_end(p, used > p->lend->size);
+        return -EAGAIN;
+    }
+    r->tail = r->head;
+    for (int i = 0; i < 3; i++) {
+        struct tty_object *const ends[] = {&p->reader, &p->writer, &p->both};
+        tty_send_away(ends[i]);
+        session_fire(ends[i]);
+    }
+    return 0;
+}
+
+static uint32_t loan_size(const struct pipe *p)
+{
+    uint64_t size = (uint64_t)LEND_SMALLEST << p->habit.order;
+    return size < p->capacity ? (uint32_t)size : p->capacity;
+}
+
+static int64_t loan_ask(struct pipe *p, uint32_t side, const struct motor_event *ev)
+{
+    if (!lend_worth(&p->habit) || !p->readers || !p->writers || !ev->nhandles)
+        return -EAGAIN;
+    if (p->lend && p->lend->granted[side])
+        loan_end(p, false);
+    if (p->ring.size < loan_size(p) && !ring_resize(p, loan_size(p)))
+        return -EAGAIN;
+    if (!p->lend && !(p->lend = lend_new(1, loan_size(p), ev->handle[0])))
+        return -EAGAIN;
+    bool more = p->lend->size < p->capacity;
+    return lend_grant(p->lend, side, ev, p->lend->size, more) ? CALL_ANSWERED : -EAGAIN;
+}
+
+static int64_t loan_call(struct pipe *p, struct tty_object *o, const struct motor_event *ev)
+{
+    uint32_t side = o == &p->writer;
+    if (o == &p->both || p->packets || p->capacity > CAPACITY_MAX || p->capacity < LEND_SMALLEST)
+        return -EOPNOTSUPP;
+    if (!ev->word[0])
+        return loan_ask(p, side, ev);
+    if (!p->lend || !p->lend->granted[side])
+        return -EAGAIN;
+    p->lend->ready[side] = true;
+    return lend_ready(p->lend) ? loan_begin(p) : 0;
+}
+
+static void pipe_settle(struct tty_object *o)
+{
+    loan_end(pipe_of(o), false);
+}
+
+/* A transfer by a call. */
+static void by_call(struct pipe *p, uint64_t size)
+{
+    if (p->lend && p->lend->active)
+        loan_end(p, size > p->lend->size - lend_used(p->lend, 0));
+    p->habit.calls++;
 }
 
 /* ---- reading ---- */
@@ -100,6 +206,7 @@ static int64_t pipe_read(struct tty_object *o, uint64_t token, uint64_t size, ui
 {
     struct pipe *p = pipe_of(o);
     (void)since, (void)again;
+    by_call(p, 0);
     p->before_tail = p->ring.tail;
     *eof = !size || (!bytes_used(&p->ring) && !p->writers);
     return p->packets ? read_packet(&p->ring, token, size) : bytes_to_caller(&p->ring, token, size);
@@ -148,6 +255,7 @@ static int64_t pipe_write(struct tty_object *o, uint64_t token, uint64_t size)
     struct pipe *p = pipe_of(o);
     if (!p->readers)
         return -EPIPE;
+    by_call(p, size);
     p->before_head = p->ring.head;
     p->reader.news += 2; /* odd: never 0 */
     p->both.news += 2;
@@ -173,7 +281,7 @@ static void pipe_undo(struct tty_object *o, bool write)
 
 static uint32_t readable(const struct pipe *p)
 {
-    return (bytes_used(&p->ring) ? POLLIN | POLLRDNORM : 0) |
+    return (pipe_used(p) ? POLLIN | POLLRDNORM : 0) |
            (p->writers || !p->writer_opens ? 0 : POLLHUP);
 }
 
@@ -181,9 +289,8 @@ static uint32_t writable(const struct pipe *p)
 {
     if (!p->readers)
         return POLLERR | POLLOUT | POLLWRNORM;
-    return p->capacity - bytes_used(&p->ring) >= PIPE_BUF + (p->packets ? 2u : 0)
-               ? POLLOUT | POLLWRNORM
-               : 0;
+    return p->capacity - pipe_used(p) >= PIPE_BUF + (p->packets ? 2u : 0) ? POLLOUT | POLLWRNORM
+                                                                          : 0;
 }
 
 static uint32_t pipe_ready(struct tty_object *o)
@@ -197,8 +304,7 @@ static uint32_t pipe_ready(struct tty_object *o)
 static int64_t pipe_control(struct tty_object *o, struct motor_event *ev, bool waited)
 {
     struct pipe *p = pipe_of(o);
-    uint32_t used =
-        p->packets && bytes_used(&p->ring) ? packet_length(&p->ring) : bytes_used(&p->ring);
+    uint32_t used = p->packets && bytes_used(&p->ring) ? packet_length(&p->ring) : pipe_used(p);
     (void)waited;
     if (ev->word[0] != FIONREAD)
         return -ENOTTY;
@@ -211,6 +317,7 @@ static int64_t set_capacity(struct pipe *p, const struct motor_event *ev)
     uint64_t wanted = ev->word[0], size = SMALL;
     if (!wanted)
         return p->capacity;
+    loan_end(p, false);
     if (wanted > INT32_MAX)
         return -EINVAL;
     while (size < wanted)
@@ -255,6 +362,8 @@ static int64_t splice_to(struct pipe *p, const struct motor_event *ev)
         return 0;
     if (!to->readers)
         return -EPIPE;
+    loan_end(p, false);
+    loan_end(to, false);
     uint64_t most = ev->word[0] < to->capacity ? ev->word[0] : to->capacity;
     uint64_t n = move_bytes(p, to, most, ev->word[2]);
     if (n || (!bytes_used(&p->ring) && !p->writers))
@@ -266,6 +375,8 @@ static int64_t splice_to(struct pipe *p, const struct motor_event *ev)
 
 static void pipe_free(struct pipe *p)
 {
+    if (p->lend)
+        lend_free(p->lend);
     struct tty_object *const ends[] = {&p->reader, &p->writer, &p->both};
     const uint64_t badges[] = {p->reader_badge, p->writer_badge, p->both_badge};
     for (int i = 0; i < 3; i++) {
@@ -302,8 +413,11 @@ static void end_opened(struct tty_object *o)
 
 static void end_closed(struct tty_object *o)
 {
+    struct pipe *p = pipe_of(o);
     count(o, UINT32_MAX);
-    fifo_settle(pipe_of(o));
+    if (!p->readers || !p->writers)
+        loan_end(p, false);
+    fifo_settle(p);
 }
 
 void fifo_settle(struct pipe *p)
@@ -384,6 +498,8 @@ static int64_t pipe_call(struct tty_object *o, struct motor_event *ev, void **st
         return fifo_open(o, ev, state);
     case IO_NAMED_FILE:
         return give_file(pipe_of(o), ev);
+    case IO_LOAN:
+        return loan_call(pipe_of(o), o, ev);
     case IO_PIPE_SIZE:
         return set_capacity(pipe_of(o), ev);
     case IO_PIPE_SPLICE:
@@ -400,6 +516,7 @@ static const struct tty_ops pipe_ops = {
     .control = pipe_control,
     .ready = pipe_ready,
     .call = pipe_call,
+    .settle = pipe_settle,
     .cancel = fifo_cancel,
 };
 
@@ -465,6 +582,7 @@ struct tty_object *fifo_opener(struct pipe *p, uint32_t flags)
 void pipes_init(uint64_t memory)
 {
     rings_limit = memory / 16;
+    lends_init(memory);
     counter_register("tty", "pipe_bytes", &rings_bytes);
 }
 

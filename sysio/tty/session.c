@@ -171,6 +171,24 @@ void session_forget(const struct tty_object *object)
     }
 }
 
+static void tell(struct armed **link)
+{
+    struct armed *a = *link;
+    *link = a->next;
+    a->session->armed--;
+    set_bit(a->session, a->bit);
+    free(a);
+}
+
+void session_fire(const struct tty_object *object)
+{
+    for (struct armed **link = &armed, *a; (a = *link);)
+        if (a->object == object)
+            tell(link);
+        else
+            link = &a->next;
+}
+
 void session_tell(void)
 {
     for (struct armed **link = &armed, *a; (a = *link);) {
@@ -179,9 +197,6 @@ void session_tell(void)
             link = &a->next;
             continue;
         }
-        *link = a->next;
-        a->session->armed--;
-        set_bit(a->session, a->bit);
-        free(a);
+        tell(link);
     }
 }

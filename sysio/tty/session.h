@@ -20,6 +20,8 @@ bool session_closed(uint64_t badge);
 int64_t session_arm(uint64_t badge, uint64_t bit, struct tty_object *object, uint32_t mask);
 /* The object goes: nobody is told of it any more. */
 void session_forget(const struct tty_object *object);
+/* Whoever is to be told of the object is told now, and looks. */
+void session_fire(const struct tty_object *object);
 /* Sets the bits of what has become ready: at the end of a turn, and before anybody is answered
  * within one. */
 void session_tell(void);

@@ -205,6 +205,22 @@ void tty_call(struct motor_event *ev, struct tty_object *o)
         put_aside(&call, ev);
 }
 
+void tty_send_away(const struct tty_object *o)
+{
+    for (struct waiting **link = &waiting, *w; (w = *link);) {
+        bool transfer =
+            w->op == IO_READ || w->op == IO_WRITE || w->op == IO_SEND || w->op == IO_RECEIVE;
+        if (w->object != o || !transfer) {
+            link = &w->next;
+            continue;
+        }
+        *link = w->next;
+        engine_reply(&tty_engine, w->token, -IO_ELENT);
+        free(w->event);
+        free(w);
+    }
+}
+
 static bool drained(const struct tty_object *o)
 {
     return !o->terminal || terminal_drained(o->terminal);
@@ -367,6 +383,9 @@ static int64_t poll_object(struct motor_event *ev, struct tty_object *o)
         return ready;
     if (!ev->nhandles || ev->handle[0] != MOTOR_HANDLE_OWN)
         return -EINVAL;
+    if (o->ops->settle)
+        o->ops->settle(o);
+    ready = o->ops->ready(o) & mask;
     int64_t error = session_arm(ev->own_badge[0], ev->word[2], o, mask);
     return error ? error : ready;
 }

@@ -98,6 +98,9 @@ struct tty_ops {
      */
     int64_t (*call)(struct tty_object *o, struct motor_event *ev, void **state);
     void (*cancel)(struct tty_object *o, struct motor_event *ev, void *state);
+    /* Somebody is to be told when it becomes ready: what it has lent comes back. NULL: it lends
+     * nothing */
+    void (*settle)(struct tty_object *o);
 };
 #define CALL_WAIT     INT64_MIN
 #define CALL_ANSWERED (INT64_MIN + 1)
@@ -122,6 +125,9 @@ struct tty_object {
 
 /* The object that a badge leads to; NULL: none. */
 struct tty_object *object_of(uint64_t badge);
+
+/* Transfers that wait for it are answered with -IO_ELENT. */
+void tty_send_away(const struct tty_object *o);
 
 /* Sends bytes of a ring to a waiting caller; bytes moved (and taken), or a negated errno. */
 int64_t bytes_to_caller(struct bytes *b, uint64_t token, uint64_t size);

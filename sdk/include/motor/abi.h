@@ -308,8 +308,21 @@ _Static_assert(sizeof(struct motor_tcb) == 232, "ABI");
  * too. A page of a sparse object can cost two more in tables, which nobody is charged for
  */
 #define MOTOR_PSET_OBJECT_LIMIT  19u
+/*
+ * value: address of a struct motor_robust_words, 0: none; of the process itself. When the process
+ * ends or execs, and before its parent can wait for it, the kernel sets MOTOR_ROBUST_GONE in each
+ * of these words and wakes who sleeps on it (MOTOR_FUTEX_SHARED). fork and exec set 0
+ */
+#define MOTOR_PSET_ROBUST_WORDS  20u
+#define MOTOR_ROBUST_GONE        (1u << 31)
+#define MOTOR_ROBUST_WORDS_MAX   511u
 #define MOTOR_CHILD_AUTO_REAP    (1u << 0) /* no zombies: SIGCHLD ignored, or SA_NOCLDWAIT */
 #define MOTOR_CHILD_NO_STOP      (1u << 1) /* no SIGCHLD for stop and continue: SA_NOCLDSTOP */
+
+struct motor_robust_words {
+    uint64_t count;                        /* entries to look at, at most MOTOR_ROBUST_WORDS_MAX */
+    uint64_t word[MOTOR_ROBUST_WORDS_MAX]; /* their addresses; 0: none */
+};
 
 /* process_label(): who belongs where. pid 0: the caller */
 #define MOTOR_LABEL_PPID      0u

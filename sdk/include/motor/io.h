@@ -470,8 +470,59 @@ struct io_statfs {
 #define IO_EVENT_COUNTER 0u
 #define IO_EVENT_TIMER   1u
 #define IO_EVENT_SIGNALS 2u
+/*
+ * Loans: bytes without calls (docs/decisions/0023-bytes-without-a-call.md). On the reader or writer
+ * of a pipe, or a connected stream socket. w0 0; handle[0]: the caller's process, with INSTALL,
+ * which pays for the memory -> handle[0]: an object that begins with a struct io_loan; w0: which
+ * side the caller is, w1: bytes of each ring, w2: how many of them may be in use, w3: 1 when more
+ * room may be had by calls. -EAGAIN: not now. Then w0 1: the caller has mapped it, and seen to it
+ * that his death will show. It begins when both sides have said so, and goes on until somebody else
+ * uses the same end, or anybody does by a call what a ring cannot do.
+ */
+#define IO_LOAN          106u
+/*
+ * A status -IO_ELENT of a transfer that waited: nothing was done, and the bytes have gone to the
+ * rings that the ends have on loan.
+ */
+#define IO_ELENT         4003
 #define IO_PARCEL_MAX    253u
 #define IO_NAME_MAX      108u
+
+/*
+ * What two processes have on loan, or one that has both ends. A pipe has ring 0, written by side 1
+ * and read by side 0; a pair of sockets two: side s writes ring s and reads the other. The bytes of
+ * ring r are at IO_LOAN_BYTES + r * size.
+ *
+ * An index is moved by compare-and-exchange, by the side that owns it, after the bytes have been
+ * copied; IO_LOAN_GONE in it means that it never moves again: set by its owner when he closes his
+ * end, by the kernel when he dies (MOTOR_PSET_ROBUST_WORDS), and by the engine in both when it
+ * takes the ring back. Whoever meets it makes calls from then on. The bytes in use are (head -
+ * tail) modulo 2^31; more than `size` mean that somebody has scribbled.
+ *
+ * Who sleeps does so on the other one's index, after a wish.
+ */
+struct io_loan_ring {
+    uint32_t head;        /* [writer] */
+    uint32_t read_wanted; /* 1: the reader sleeps on head. Whoever clears it wakes him */
+    uint32_t pad0[14];
+    uint32_t tail;         /* [reader] */
+    uint32_t write_wanted; /* a writer sleeps on tail until so many bytes are free; 0: none */
+    uint32_t pad1[14];
+};
+struct io_loan {
+    uint32_t active; /* [engine] 0: the other side has not come yet: make calls */
+    uint32_t pad[31];
+    struct io_loan_ring ring[2];
+};
+_Static_assert(sizeof(struct io_loan) == 384, "protocol");
+#define IO_LOAN_GONE  MOTOR_ROBUST_GONE
+#define IO_LOAN_BYTES 4096u
+
+/* Bytes between two indices without IO_LOAN_GONE. */
+static inline uint32_t io_loan_used(uint32_t head, uint32_t tail)
+{
+    return (head - tail) & ~IO_LOAN_GONE;
+}
 
 struct io_sender {   /* 112 bytes */
     uint32_t length; /* 0: it has no name */
