@@ -164,6 +164,7 @@ struct mount {
     bool read_only;
     uint32_t flags; /* MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_NOATIME, ... */
     bool stable; /* names and attributes change by messages only, and names_changed() tells of it */
+    void *private_data; /* of the file system */
     struct mount *next;
 };
 
@@ -325,7 +326,7 @@ bool tmpfs_init(struct mount *m, const char *source, uint32_t mode);
 int tmpfs_add_bundle_file(struct inode *dir, const char *name, size_t length,
                           const struct create_args *args, uint64_t offset, uint64_t size,
                           uint64_t hash, struct inode **out);
-extern uint64_t tmpfs_bytes_used;
+uint64_t tmpfs_bytes_used(void); /* by all of them */
 /* memfd_create: `name` is for those who look at its path. It can be sealed, or not. */
 int tmpfs_memory_file(const char *name, bool sealable, const struct cred *who, struct inode **out);
 bool devfs_init(struct mount *m);

@@ -9,6 +9,7 @@
  */
 #include "data.h"
 #include "directory.h"
+#include "quota.h"
 #include "xattr.h"
 
 #include <errno.h>
@@ -42,13 +43,52 @@ struct tmpfs_inode {
     };
 };
 
-uint64_t tmpfs_bytes_used;
-static uint64_t bytes_limit, inodes_used, inodes_limit, next_ino = 1;
+static struct quota all;
+static uint64_t next_ino = 1;
 static const struct inode_ops tmpfs_ops;
 
 static struct tmpfs_inode *of(struct inode *inode)
 {
     return (struct tmpfs_inode *)inode;
+}
+
+/* ---- quotas ---- */
+
+/* The mount's own; NULL: it has none. */
+static struct quota *quota_of(const struct mount *m)
+{
+    return m->private_data;
+}
+
+static void charge_bytes(const struct mount *m, uint64_t more)
+{
+    all.bytes += more;
+    if (quota_of(m))
+        quota_of(m)->bytes += more;
+}
+
+static void charge_inodes(const struct mount *m, uint64_t more)
+{
+    all.inodes += more;
+    if (quota_of(m))
+        quota_of(m)->inodes += more;
+}
+
+static uint64_t bytes_room(const struct mount *m)
+{
+    uint64_t room = quota_room(&all), own = quota_of(m) ? quota_room(quota_of(m)) : room;
+    return own < room ? own : room;
+}
+
+static bool inodes_full(const struct mount *m)
+{
+    const struct quota *q = quota_of(m);
+    return all.inodes >= all.inodes_max || (q && q->inodes >= q->inodes_max);
+}
+
+uint64_t tmpfs_bytes_used(void)
+{
+    return all.bytes;
 }
 
 /* ---- inodes ---- */
@@ -69,9 +109,9 @@ static void inode_destroy(struct inode *inode)
             directory_free(&n->directory);
         else if (S_ISLNK(inode->mode))
             free(n->target);
-        tmpfs_bytes_used -= n->charged + n->xattrs.bytes;
+        charge_bytes(inode->mount, -(n->charged + n->xattrs.bytes));
         xattr_list_free(&n->xattrs);
-        inodes_used--;
+        charge_inodes(inode->mount, -1ull);
         free(inode->name);
         free(n);
         inode = parent && --parent->refs == 0 && parent->nlink == 0 ? parent : NULL;
@@ -95,7 +135,7 @@ static void drop_if_unused(struct inode *inode)
 
 static struct tmpfs_inode *inode_new(struct mount *m, const struct create_args *args)
 {
-    if (inodes_used >= inodes_limit || memory_low())
+    if (inodes_full(m) || memory_low())
         return NULL;
     struct tmpfs_inode *n = calloc(1, sizeof *n);
     if (!n)
@@ -123,7 +163,7 @@ static struct tmpfs_inode *inode_new(struct mount *m, const struct create_args *
         memcpy(n->target, args->target, args->target_size);
         i->size = args->target_size;
     }
-    inodes_used++;
+    charge_inodes(m, 1);
     return n;
 }
 
@@ -388,14 +428,14 @@ static uint64_t page_up(uint64_t n)
 static void recharge(struct tmpfs_inode *n)
 {
     uint64_t bytes = data_committed(&n->data, n->inode.size);
-    tmpfs_bytes_used += bytes - n->charged;
+    charge_bytes(n->inode.mount, bytes - n->charged);
     n->charged = bytes;
 }
 
 /* How much of [offset, offset + count) may be written under the limit. */
 static uint64_t affordable(struct tmpfs_inode *n, uint64_t offset, uint64_t count)
 {
-    uint64_t room = tmpfs_bytes_used < bytes_limit ? bytes_limit - tmpfs_bytes_used : 0;
+    uint64_t room = bytes_room(n->inode.mount);
     uint64_t first = offset & ~(uint64_t)(PAGE - 1);
     /* these pages are paid for */
     uint64_t own = n->data.dense && n->data.vmo ? page_up(n->inode.size) : 0;
@@ -622,8 +662,8 @@ static int64_t tmpfs_xattr(struct inode *inode, uint32_t op, const struct xattr 
 {
     struct xattr_list *list = &of(inode)->xattrs;
     uint64_t before = list->bytes;
-    int64_t status = xattr_list_do(list, op, x, bytes_limit - tmpfs_bytes_used);
-    tmpfs_bytes_used += list->bytes - before;
+    int64_t status = xattr_list_do(list, op, x, bytes_room(inode->mount));
+    charge_bytes(inode->mount, list->bytes - before);
     return status;
 }
 
@@ -664,15 +704,15 @@ static uint64_t tmpfs_blocks(struct inode *inode)
 
 static void tmpfs_statfs(struct inode *inode, struct io_statfs *out)
 {
-    (void)inode;
-    uint64_t used = tmpfs_bytes_used / PAGE, limit = bytes_limit / PAGE;
+    const struct quota *q = quota_of(inode->mount) ? quota_of(inode->mount) : &all;
     *out = (struct io_statfs){.type = TMPFS_MAGIC,
                               .bsize = PAGE,
-                              .blocks = limit,
-                              .files = inodes_limit,
-                              .ffree = inodes_limit - inodes_used,
+                              .blocks = q->bytes_max / PAGE,
+                              .bfree = bytes_room(inode->mount) / PAGE,
+                              .files = q->inodes_max,
+                              .ffree = inodes_full(inode->mount) ? 0 : q->inodes_max - q->inodes,
                               .namelen = FS_NAME_MAX};
-    out->bfree = out->bavail = used < limit ? limit - used : 0;
+    out->bavail = out->bfree;
 }
 
 static const struct inode_ops tmpfs_ops = {
@@ -706,10 +746,10 @@ static const struct inode_ops tmpfs_ops = {
 
 void tmpfs_limits(uint64_t bytes, uint64_t inodes)
 {
-    bytes_limit = bytes;
-    inodes_limit = inodes;
-    counter_register("fs", "tmpfs_bytes", &tmpfs_bytes_used);
-    counter_register("fs", "tmpfs_inodes", &inodes_used);
+    all.bytes_max = bytes;
+    all.inodes_max = inodes;
+    counter_register("fs", "tmpfs_bytes", &all.bytes);
+    counter_register("fs", "tmpfs_inodes", &all.inodes);
 }
 
 bool tmpfs_init(struct mount *m, const char *source, uint32_t mode)
@@ -758,40 +798,64 @@ static int tmpfs_unmount(struct mount *m)
     m->root->nlink = 0;
     inode_put(m->root);
     free((char *)(uintptr_t)m->source);
+    free(m->private_data);
     free(m);
     return 0;
 }
 
 static const struct mount_ops tmpfs_mount_ops = {.unmount = tmpfs_unmount};
 
-/* The only option with a meaning here is mode; sizes are those of all tmpfs together. */
-static int mode_of(const char *data, uint32_t *mode)
+/* An option NAME=NUMBER; 0 is no limit, which is that of all. */
+static int number_of(const char *data, size_t length, const char *name, uint64_t whole,
+                     uint64_t *out)
+{
+    size_t skip = strlen(name);
+    uint64_t value;
+    if (length < skip || strncmp(data, name, skip))
+        return 0;
+    if (!quota_number(data + skip, length - skip, whole, &value))
+        return -EINVAL;
+    *out = value ? value : *out;
+    return 1;
+}
+
+static int options_of(const char *data, uint32_t *mode, struct quota *q)
 {
     while (*data) {
         size_t length = strcspn(data, ",");
         char *end;
-        if (!strncmp(data, "mode=", 5)) {
+        int known = number_of(data, length, "size=", all.bytes_max * 2, &q->bytes_max);
+        if (!known)
+            known = number_of(data, length, "nr_inodes=", 0, &q->inodes_max);
+        if (!known && !strncmp(data, "mode=", 5)) {
             *mode = (uint32_t)strtoul(data + 5, &end, 8);
-            if (end != data + length || *mode > 07777)
-                return -EINVAL;
-        } else if (strncmp(data, "size=", 5) && strncmp(data, "nr_inodes=", 10)) {
-            return -EINVAL;
+            known = end == data + length && *mode <= 07777;
         }
+        if (known <= 0)
+            return -EINVAL;
         data += length + (data[length] == ',');
     }
+    q->bytes_max = page_up(q->bytes_max);
     return 0;
 }
 
 int tmpfs_mount_type(const struct mount_request *r, struct mount **out)
 {
     uint32_t mode = 01777;
-    int error = mode_of(r->data, &mode);
+    struct quota limits = {.bytes_max = all.bytes_max, .inodes_max = all.inodes_max};
+    int error = options_of(r->data, &mode, &limits);
     if (error)
         return error;
     struct mount *m = calloc(1, sizeof *m);
+    struct quota *q = malloc(sizeof *q);
     char *source = strdup(*r->source ? r->source : "tmpfs");
-    if (!m || !source || !tmpfs_init(m, source, mode)) {
+    if (q)
+        *q = limits;
+    if (m)
+        m->private_data = q;
+    if (!m || !q || !source || !tmpfs_init(m, source, mode)) {
         free(source);
+        free(q);
         free(m);
         return -ENOMEM;
     }

@@ -164,6 +164,40 @@ static void memory(void)
     }
 }
 
+/* What a tmpfs may hold is what it was told when it was mounted. */
+static void limits(void)
+{
+    static char block[65536];
+    struct statvfs st;
+    char name[64];
+    int made = 0;
+    FAILS(mount("x", "/m", "tmpfs", 0, "size=1q"), EINVAL);
+    FAILS(mount("x", "/m", "tmpfs", 0, "size="), EINVAL);
+    FAILS(mount("x", "/m", "tmpfs", 0, "size=99999999999999999999"), EINVAL);
+    FAILS(mount("x", "/m", "tmpfs", 0, "nr_inodes=5%"), EINVAL);
+    FAILS(mount("x", "/m", "tmpfs", 0, "weight=3"), EINVAL);
+    CHECK(!mount("x", "/m", "tmpfs", 0, "size=512k,nr_inodes=20"));
+    CHECK(!statvfs("/m", &st) && st.f_blocks == 128 && st.f_bfree == 128 && st.f_files == 20);
+    int fd = open("/m/full", O_CREAT | O_RDWR, 0600);
+    for (int i = 0; i < 8; i++)
+        CHECK(write(fd, block, sizeof block) == (ssize_t)sizeof block);
+    CHECK(write(fd, block, 1) == -1 && errno == ENOSPC);
+    CHECK(!statvfs("/m", &st) && !st.f_bfree && !st.f_bavail);
+    CHECK(!ftruncate(fd, 4096) && pwrite(fd, block, 4096, 4096) == 4096);
+    for (; made < 30; made++) {
+        sprintf(name, "/m/%d", made);
+        if (mkdir(name, 0700))
+            break;
+    }
+    CHECK(errno == ENOSPC && made == 18); /* the root and the file are there */
+    CHECK(!statvfs("/m", &st) && !st.f_ffree);
+    CHECK(!rmdir("/m/3") && !mkdir("/m/again", 0700));
+    CHECK(!close(make("/tmp/beside", "others have room")));
+    CHECK(!close(fd) && !umount("/m"));
+    CHECK(!mount("x", "/m", "tmpfs", 0, "size=10%") && !statvfs("/m", &st));
+    CHECK(st.f_blocks > 1000 && !umount("/m"));
+}
+
 int main(void)
 {
     refused();
@@ -172,6 +206,7 @@ int main(void)
     options();
     lazy();
     memory();
+    limits();
     puts("ok");
     return 0;
 }

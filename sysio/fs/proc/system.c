@@ -16,8 +16,8 @@ void text_meminfo(struct text *t)
         "MemTotal:       %8llu kB\nMemFree:        %8llu kB\nMemAvailable:   %8llu kB\nBuffers:               0 kB\n"
         "Cached:         %8llu kB\nShmem:          %8llu kB\nSlab:           %8llu kB\nSwapTotal:             0 kB\n"
         "SwapFree:              0 kB\n",
-        LL(m.total / 1024), LL(m.free / 1024), LL(m.free / 1024), LL(tmpfs_bytes_used / 1024),
-        LL(tmpfs_bytes_used / 1024), LL(m.kernel / 1024));
+        LL(m.total / 1024), LL(m.free / 1024), LL(m.free / 1024), LL(tmpfs_bytes_used() / 1024),
+        LL(tmpfs_bytes_used() / 1024), LL(m.kernel / 1024));
 }
 
 void text_cpuinfo(struct text *t)
