@@ -165,7 +165,8 @@ struct aspace *process_aspace_get(struct process *p)
 int64_t sys_process_create(uint32_t flags)
 {
     struct process *self = this_cpu()->current->process, *p;
-    if (flags & ~(MOTOR_PROCESS_CHILD | MOTOR_PROCESS_INIT | MOTOR_PROCESS_FROM_TEMPLATE)) {
+    if (flags & ~(MOTOR_PROCESS_CHILD | MOTOR_PROCESS_INIT | MOTOR_PROCESS_FROM_TEMPLATE |
+                  MOTOR_PROCESS_ACT_FOR)) {
         return -MOTOR_EINVAL;
     }
     if ((flags & MOTOR_PROCESS_INIT) && !self->first) {
@@ -186,6 +187,8 @@ int64_t sys_process_create(uint32_t flags)
     h = handle_insert(self, &p->object, MOTOR_RIGHTS_ALL);
     if (h < 0) {
         process_kill(p, SIGKILL); /* a child that nobody can start ends here */
+    } else if (flags & MOTOR_PROCESS_ACT_FOR) {
+        thread_act_for(p);
     }
     object_put(&p->object);
     return h;
@@ -349,6 +352,9 @@ int64_t sys_process_exit(motor_handle process, uint32_t status)
         return result;
     }
     process_kill(p, status);
+    if (p == this_cpu()->current->acting) {
+        thread_act_for(NULL);
+    }
     object_put(&p->object);
     return 0;
 }

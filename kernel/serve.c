@@ -241,6 +241,7 @@ static void take_call(struct endpoint *e, struct taken *out)
     struct thread *t = container_of(e->callers.next, struct thread, wait_link);
     struct process *server = this_cpu()->current->process;
     struct call *c = t->call;
+    const struct process *caller = thread_acts_for(t);
     list_remove(&t->wait_link);
     list_append(&server->serving, &t->wait_link);
     c->stage = CALL_DELIVERED;
@@ -254,11 +255,11 @@ static void take_call(struct endpoint *e, struct taken *out)
     __builtin_memcpy(out->event.word, c->msg.word, sizeof(c->msg.word));
     out->event.in_size = c->msg.in_size;
     out->event.out_size = c->msg.out_size;
-    out->event.pid = t->process->pid;
-    out->event.uid = t->process->uid;
-    out->event.gid = t->process->gid;
-    out->event.pgid = t->process->pgid;
-    out->event.sid = t->process->sid;
+    out->event.pid = caller->pid;
+    out->event.uid = caller->uid;
+    out->event.gid = caller->gid;
+    out->event.pgid = caller->pgid;
+    out->event.sid = caller->sid;
 }
 
 /* Of a gate and a caller that wait, was the gate there first? [sched_lock held] */

@@ -241,7 +241,7 @@ static void sign(struct process *self, uint32_t to, uint32_t id, struct motor_si
 
 int64_t sys_signal_send(uint32_t to, uint32_t id, const struct motor_signal *user)
 {
-    struct process *self = this_cpu()->current->process;
+    struct process *self = thread_acts_for(this_cpu()->current);
     struct motor_signal info;
     if (to > MOTOR_TO_ALL) {
         return -MOTOR_EINVAL;

@@ -199,6 +199,29 @@ int64_t thread_start(struct thread *t)
     return status;
 }
 
+/* ---- acting for an embryo ---- */
+
+struct process *thread_acts_for(const struct thread *t)
+{
+    struct process *p = t->acting;
+    return p && __atomic_load_n(&p->state, __ATOMIC_RELAXED) == PROCESS_EMBRYO ? p : t->process;
+}
+
+void thread_act_for(struct process *p)
+{
+    struct thread *t = this_cpu()->current;
+    if (p) {
+        object_get(&p->object);
+    }
+    sched_lock_acquire();
+    struct process *before = t->acting;
+    t->acting = p;
+    sched_lock_release();
+    if (before) {
+        object_put(&before->object);
+    }
+}
+
 /* ---- the end ---- */
 
 void thread_destroy(struct object *o)
@@ -210,6 +233,9 @@ void thread_destroy(struct object *o)
         sched_lock_release();
     }
     free_resources(t);
+    if (t->acting) {
+        object_put(&t->acting->object);
+    }
     if (t->process) {
         object_put(&t->process->object);
     }
@@ -302,6 +328,9 @@ int64_t sys_thread_create(motor_handle process, const struct motor_thread_start 
     if (h > 0 && (status = thread_start(t)) < 0) {
         handle_close(self, (motor_handle)h);
         h = status;
+    }
+    if (p == this_cpu()->current->acting) { /* it acts for itself from now on */
+        thread_act_for(NULL);
     }
     object_put(&t->object);
     object_put(&p->object);

@@ -86,6 +86,9 @@ struct thread {
     /* own: record for a CANCEL event, so that it needs no memory when it happens */
     struct cancel *cancel;
 
+    /* own to set, [sched_lock] for others: see thread_acts_for(). Referenced; NULL: nobody */
+    struct process *acting;
+
     uint64_t stop_ran; /* [sched_lock] run_ns when it was told to stop while busy; 0: not yet */
 
     /* upcalls */
@@ -110,6 +113,10 @@ void thread_reap(struct thread *t);
 void thread_kill(struct thread *t);                     /* [sched_lock held] */
 void thread_interrupt(struct thread *t, uint32_t bits); /* [sched_lock held] */
 bool thread_killed(void); /* the current one: long operations give up */
+/* Whose labels its calls and signals carry: its process's, or those of MOTOR_PROCESS_ACT_FOR. */
+struct process *thread_acts_for(const struct thread *t);
+/* The current thread acts for p from now on; no lock held. NULL: for itself. */
+void thread_act_for(struct process *p);
 /* EINVAL for addresses that are not user's */
 int64_t thread_check_start(const struct motor_thread_start *s);
 

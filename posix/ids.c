@@ -99,8 +99,7 @@ static bool one_of(uint32_t id, uint32_t a, uint32_t b, uint32_t c)
 
 /*
  * Servers see the effective ids as labels of the caller; signals are judged by all. In a vfork
- * child they are the embryo's: what the child opens before it execs is still judged by its
- * parent's.
+ * child they are the embryo's, for which the thread acts.
  */
 static long publish(uint32_t what, const uint32_t ids[3])
 {

@@ -3,8 +3,9 @@
  * vfork, and clone(CLONE_VM | CLONE_VFORK), which posix_spawn uses. The caller is suspended until
  * its child execs or ends, and the child runs in its memory: so the child runs on its thread, as a
  * process of the runtime's only. The kernel knows the child as an embryo, which has its pid and
- * labels; nothing is copied but the table of descriptors and the actions of signals. At exec the
- * embryo gets its handles and a thread (exec.c), and the parent goes on where it called.
+ * labels, and takes the thread's calls for the embryo's (MOTOR_PROCESS_ACT_FOR); nothing is copied
+ * but the table of descriptors and the actions of signals. At exec the embryo gets its handles and
+ * a thread (exec.c), and the parent goes on where it called.
  *
  * While the thread runs the child, its process is the child's struct px_process. Signals and timers
  * of the parent are the affair of its other threads, or wait (pending_of() in signal.c). What asks
@@ -121,7 +122,8 @@ long px_vfork(uint64_t stack)
     if (parent->vfork) {
         return -EAGAIN;
     }
-    int64_t embryo = motor_process_create(MOTOR_PROCESS_CHILD | MOTOR_PROCESS_FROM_TEMPLATE);
+    int64_t embryo = motor_process_create(MOTOR_PROCESS_CHILD | MOTOR_PROCESS_FROM_TEMPLATE |
+                                          MOTOR_PROCESS_ACT_FOR);
     if (embryo < 0) {
         return embryo == -MOTOR_ENOMEM ? -ENOMEM : -EAGAIN;
     }

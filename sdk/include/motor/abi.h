@@ -265,6 +265,11 @@ _Static_assert(sizeof(struct motor_tcb) == 232, "ABI");
  * mappings are placed at random anew. ENOENT: there is no template yet.
  */
 #define MOTOR_PROCESS_FROM_TEMPLATE (1u << 2)
+/*
+ * As long as it has not started, the calling thread acts for it (vfork): the thread's calls carry
+ * its labels and its user, and its signals come from it. One at a time: the last.
+ */
+#define MOTOR_PROCESS_ACT_FOR       (1u << 3)
 
 /* process_set() */
 #define MOTOR_PSET_UPCALL_ENTRY 1u /* address of the upcall entry (own process or an embryo) */

@@ -43,6 +43,12 @@ struct process {
     bool asks; /* it is the one who looks: it runs, though it waits for this answer */
 };
 
+/*
+ * The process in whose memory who asks runs: its own, or its parent's, as long as it is a child
+ * between vfork and exec. That is what /proc/self means.
+ */
+uint32_t process_of(const struct cred *who);
+
 /* start: start_ns that it must have, 0: any. -ESRCH: there is none. */
 int process_get(struct process *p, uint32_t pid, uint64_t start);
 void process_put(struct process *p);

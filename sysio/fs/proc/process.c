@@ -71,6 +71,17 @@ uint64_t ticks(uint64_t ns)
 
 /* ---- processes ---- */
 
+uint32_t process_of(const struct cred *who)
+{
+    struct motor_process_info info;
+    int64_t h = motor_process_open(who->pid, MOTOR_RIGHT_READ);
+    if (h < 0)
+        return who->pid;
+    int64_t status = motor_process_info((motor_handle)h, MOTOR_PINFO_BASIC, &info, sizeof info);
+    motor_handle_close((motor_handle)h);
+    return status >= 0 && info.state == 0 ? info.ppid : who->pid;
+}
+
 size_t process_read(const struct process *p, uint64_t address, void *to, size_t size)
 {
     uint8_t piece[4096];

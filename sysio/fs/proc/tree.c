@@ -191,7 +191,7 @@ static bool is_private(const struct node *n)
 static int get_process(const struct node *n, const struct cred *who, struct process *p)
 {
     int error = process_get(p, n->pid, n->start);
-    p->asks = who->pid == n->pid;
+    p->asks = process_of(who) == n->pid;
     if (!error && is_private(n) && (error = process_may_inspect(p, who)))
         process_put(p);
     return error;
@@ -304,7 +304,7 @@ static int procfs_lookup(struct inode *dir, const struct cred *who, const char *
     int64_t n = number(name, length);
     if (d->what == ROOT && n > 0)
         return node_new(dir, name, length, (struct made){PROCESS, NULL, (uint32_t)n, 0}, out);
-    if (d->what == FDS && n >= 0 && who->pid == d->pid)
+    if (d->what == FDS && n >= 0 && process_of(who) == d->pid)
         return FS_OWN_FD((int)n);
     if (d->what == FDS || d->what == FDINFOS || d->what == TASKS) {
         enum place what = d->what == FDS ? LINK_FD : d->what == FDINFOS ? FDINFO : TASK;
@@ -389,7 +389,7 @@ static int procfs_readdir(struct inode *dir, const struct cred *who, uint64_t co
 {
     struct node *d = of(dir);
     uint64_t from = cookie > FIRST_NUMBER ? cookie - FIRST_NUMBER : 0;
-    if (d->what == FDS && who->pid == d->pid)
+    if (d->what == FDS && process_of(who) == d->pid)
         return FS_OWN_FD(0);
     if (d->what == FDS || d->what == FDINFOS || d->what == TASKS)
         return list_numbers(d, who, from, sink);
@@ -408,9 +408,9 @@ static int procfs_readdir(struct inode *dir, const struct cred *who, uint64_t co
 static int64_t self_link(const struct node *n, const struct cred *who, char *buffer, size_t size)
 {
     char text[48];
-    int length = n->what == LINK_SELF
-                     ? snprintf(text, sizeof text, "%u", who->pid)
-                     : snprintf(text, sizeof text, "%u/task/%u", who->pid, who->pid);
+    uint32_t pid = process_of(who);
+    int length = n->what == LINK_SELF ? snprintf(text, sizeof text, "%u", pid)
+                                      : snprintf(text, sizeof text, "%u/task/%u", pid, pid);
     size_t fits = (size_t)length < size ? (size_t)length : size;
     memcpy(buffer, text, fits);
     return (int64_t)fits;
