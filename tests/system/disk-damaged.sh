@@ -20,7 +20,7 @@ for ((n = 0; n < ${DISK_DAMAGED:-3}; n++)); do
     esac
     rm -f "$good"
     # shellcheck disable=SC2086
-    mke2fs -q -F -t ext4 $options -d "$scratch/tree" "$good" 8M >/dev/null || exit 1
+    mke2fs -q -F -t ext4 -U 01020304-0506-0708-090a-0b0c0d0e0f10 -E hash_seed=01020304-0506-0708-090a-0b0c0d0e0f10 $options -d "$scratch/tree" "$good" 8M >/dev/null || exit 1
     python3 - "$good" $((seed + n)) <<'END'
 import random, sys
 data = bytearray(open(sys.argv[1], "rb").read())
@@ -34,10 +34,11 @@ data[1024 + 56:1024 + 58] = b"\x53\xef"
 open(sys.argv[1], "wb").write(data)
 END
     cp "$good" "$scratch/tried"
-    out=$(timeout 80 "$run" -t 60 -d "$scratch/tried" "$scratch/damaged" /mnt/vda 2>"$scratch/errors")
+    out=$(timeout 200 "$run" -t 180 -d "$scratch/tried" "$scratch/damaged" /mnt/vda 2>"$scratch/errors")
     [ "$out" = ok ] || {
         fail "seed $((seed + n)), $options: '$out'"
         tail -n 20 "$scratch/errors"
+        cp "$good" "/tmp/motor-disk-damaged-$((seed + n)).img"
     }
 done
 finish
