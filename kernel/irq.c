@@ -28,7 +28,9 @@ void irq_interrupt(uint32_t vector)
     sched_lock_acquire();
     struct irq *irq = vector < VECTORS ? by_vector[vector] : NULL;
     if (irq && irq->gate) {
+        sched_outside(true);
         gate_post(irq->gate);
+        sched_outside(false);
     }
     sched_lock_release();
 }

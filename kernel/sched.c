@@ -11,10 +11,11 @@
  * Direct switch: sched_block(handoff) runs a just-woken thread at once on this CPU, in the rest of
  * the current slice, past the run queue.
  *
- * Preemption by a wake waits until the running thread has had UNDISTURBED_NS. Who is woken is
- * usually a server whom the running thread tells one thing after the other, or a client that it
- * serves: the longer it goes on, the more there is to do at once, and the fewer address-space
- * switches are made.
+ * Preemption by a wake waits until the running thread has had some time to itself. Who is woken by
+ * it is usually a server that it tells one thing after the other, or a client that it serves: the
+ * longer it goes on, the more there is to do at once, and the fewer address-space switches are
+ * made; so it has OWN_WAKES_NS, in which it usually has told all and sleeps. Whom an interrupt or
+ * another CPU wakes waits no longer than UNDISTURBED_NS.
  *
  * Time: there is no tick. The hardware timer is armed for the end of a slice only while someone
  * waits in the queue. `cpu->resched` asks a CPU to call sched_resched() before it returns to user
@@ -34,6 +35,7 @@
 #define WAKE_CREDIT_NS    3000000ull   /* how far behind the others a sleeper may come back */
 #define PREEMPT_MARGIN_NS 1000000ull   /* a woken thread preempts only one that is ahead by more */
 #define UNDISTURBED_NS    500000ull    /* but not before that one has run so long */
+#define OWN_WAKES_NS      2000000ull   /* or so long, if it was that one that woke the thread */
 #define FIRST_VRUNTIME    (1ull << 40) /* so that differences of queues never go below zero */
 #define STEAL_LOOK        16u          /* threads looked at in another CPU's queue */
 
@@ -215,8 +217,19 @@ static bool should_preempt(struct cpu *c, struct thread *t, uint64_t now)
 /* How much longer the running thread is left alone; 0: no more. */
 static uint64_t undisturbed(const struct run_queue *rq, uint64_t now)
 {
+    return rq->undisturbed > now ? rq->undisturbed - now : 0;
+}
+
+void sched_outside(bool outside)
+{
+    sched_queue(this_cpu()->id)->outside = outside;
+}
+
+/* Another thread, or a device, has woken one for this CPU. */
+static void disturb(struct run_queue *rq)
+{
     uint64_t end = rq->switched_at + UNDISTURBED_NS;
-    return end > now ? end - now : 0;
+    rq->undisturbed = end < rq->undisturbed ? end : rq->undisturbed;
 }
 
 void sched_ready(struct thread *t)
@@ -236,6 +249,9 @@ void sched_ready(struct thread *t)
         return;
     }
     publish(c, c->current);
+    if (c != this_cpu() || rq->outside) {
+        disturb(rq);
+    }
     uint64_t now = arch_now();
     bool better = should_preempt(c, t, now);
     uint64_t left = better ? undisturbed(rq, now) : SCHED_SLICE_NS;
@@ -309,6 +325,7 @@ static void switch_to(struct cpu *cpu, struct thread *next, uint64_t now)
     }
     CPU_COUNT(switches);
     rq->switched_at = now;
+    rq->undisturbed = now + OWN_WAKES_NS;
     if (prev->state == THREAD_DEAD) {
         rq->zombie = prev;
     }
@@ -464,7 +481,9 @@ void sched_timer_interrupt(void)
     uint64_t now = arch_now();
     sched_lock_acquire();
     rq->armed = MOTOR_NEVER;
+    rq->outside = true;
     timer_run(now);
+    rq->outside = false;
     if (rq->ready.count && rq->slice_end && now >= rq->slice_end) {
         cpu->resched = true;
     } else if (rq->ready.count) {

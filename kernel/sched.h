@@ -19,6 +19,8 @@ struct run_queue {         /* of one CPU [sched_lock] */
     struct tree timers;
     uint64_t armed;        /* what the hardware timer is set to */
     uint64_t switched_at;  /* when the running thread was switched to */
+    uint64_t undisturbed;  /* until when a woken thread does not preempt it */
+    bool outside;          /* what is woken now is not woken by the running thread */
     uint32_t waiting;      /* of those in `ready`, for whom this CPU has no time now */
     struct thread *zombie; /* the thread just switched from has died: to be reaped */
 };
@@ -45,6 +47,8 @@ static inline void sched_lock_release(void)
 void sched_ready(struct thread *t);
 /* the current thread is no longer RUNNING: switch; returns when it runs again, lock held */
 void sched_block(struct thread *handoff);
+/* an interrupt begins or ends to wake threads */
+void sched_outside(bool outside);
 void sched_set_priority(struct thread *t, uint32_t priority);
 void sched_set_affinity(struct thread *t, uint64_t mask);
 uint64_t sched_run_ns(struct thread *t);
