@@ -28,8 +28,9 @@ static void mark(struct thread *t)
 {
     t->stop_ran = 0;
     __atomic_fetch_or(&t->return_work, WORK_STOP, __ATOMIC_RELAXED);
+    /* always: it may be about to begin a wait, whatever its last one was */
+    __atomic_fetch_or(&t->sticky, MOTOR_UPCALL_STOP, __ATOMIC_RELAXED);
     if (t->interruptible) {
-        __atomic_fetch_or(&t->sticky, MOTOR_UPCALL_STOP, __ATOMIC_RELAXED);
         wait_abort(t, -MOTOR_EINTR);
     }
     sched_poke(t);
