@@ -64,7 +64,7 @@ static void folder_remove(void)
 
 const char *test_file(const char *name)
 {
-    static char path[2][256];
+    static char path[4][256]; /* of the last four */
     static int turn;
     if (!folder[0]) {
         strcpy(folder, "/tmp/motor-ext4-XXXXXX");
@@ -72,7 +72,7 @@ const char *test_file(const char *name)
             fail("mkdtemp: %s", strerror(errno));
         atexit(folder_remove);
     }
-    turn ^= 1;
+    turn = (turn + 1) % 4;
     snprintf(path[turn], sizeof path[turn], "%s/%s", folder, name);
     return path[turn];
 }
