@@ -114,7 +114,7 @@ static void read_all(int fd, uint64_t end)
 static void stream(void)
 {
     int ends[2];
-    uint64_t end = 100000 + chance(1500000);
+    uint64_t end = 100000 + chance(600000);
     make_pair(ends);
     pid_t pid = fork();
     CHECK(pid >= 0);
@@ -134,7 +134,7 @@ static void stream(void)
 
 #define WRITERS 4
 #define READERS 3
-#define RECORDS 3000
+#define RECORDS 1000
 
 struct record {
     uint32_t writer, number, check[14];
@@ -241,7 +241,7 @@ static void records(uint32_t writers_used, uint32_t readers_used)
     for (uint32_t i = 0; i < readers_used; i++)
         readers[i] = start_reader(ends);
     for (uint32_t kills = 3 + chance(12); kills; kills--) {
-        usleep(chance(2500));
+        usleep(chance(1500));
         uint32_t i = chance(writers_used + readers_used);
         if (i < writers_used) {
             kill_one(writers[i]);
@@ -316,7 +316,7 @@ static void oneself(void)
     int ends[2];
     make_pair(ends);
     struct pollfd p = {.fd = ends[0], .events = POLLIN}, q = {.fd = ends[1], .events = POLLOUT};
-    uint64_t in = 0, out = 0, end = 20000;
+    uint64_t in = 0, out = 0, end = 3000;
     CHECK(fcntl(ends[1], F_SETFL, O_NONBLOCK) == 0);
     while (in < end) {
         int waiting = -1;
@@ -344,7 +344,7 @@ static void seen_at_once(void)
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
-        for (uint32_t i = 0; i < 100; i++) {
+        for (uint32_t i = 0; i < 40; i++) {
             while (__atomic_load_n(turn, __ATOMIC_SEQ_CST) != 2 * i)
                 sched_yield();
             CHECK(write(ends[1], "", 1) == 1);
@@ -352,7 +352,7 @@ static void seen_at_once(void)
         }
         _exit(0);
     }
-    for (uint32_t i = 0; i < 100; i++) {
+    for (uint32_t i = 0; i < 40; i++) {
         char byte;
         struct pollfd p = {.fd = ends[0], .events = POLLIN};
         CHECK(poll(&p, 1, 0) == 0);
@@ -403,7 +403,7 @@ static void passed_on(void)
 {
     int ends[2], post[2];
     uint64_t *at = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    uint64_t end = 400000;
+    uint64_t end = 150000;
     CHECK(at != MAP_FAILED);
     make_pair(ends);
     CHECK0(socketpair(AF_UNIX, SOCK_STREAM, 0, post));
@@ -449,7 +449,6 @@ int main(int argc, char **argv)
 {
     state = argc > 1 ? strtoull(argv[1], NULL, 0) * 2 + 1 : 12345;
     signal(SIGPIPE, SIG_IGN);
-    alarm(100);
     for (int round = 0; round < 2; round++) {
         sockets = round;
         oneself();

@@ -323,6 +323,7 @@ static int64_t vmo_control(struct vmo *v, uint32_t op, uint64_t offset, uint64_t
         return (int64_t)v->committed;
     case MOTOR_VMO_MAPPINGS: /* nothing is mapped here */
     case MOTOR_VMO_SEAL:
+    case MOTOR_VMO_CHARGE:
         return 0;
     default:
         CHECK(!"vmo_control");
@@ -566,6 +567,8 @@ int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64
         if (b)
             CHECK(c + e <= get((motor_handle)b, VMO)->vmo.size);
         return fake_map((motor_handle)b, c, d, e, (uint32_t)f);
+    case MOTOR_SYS_futex_wake: /* nobody sleeps here */
+        return 0;
     case MOTOR_SYS_unmap:
         CHECK(!a && c == PAGE);
         return 0;

@@ -2,8 +2,9 @@
 /*
  * Pipes, UNIX sockets, rendezvous and parcels against nonsense: calls with any operation, words,
  * bytes and handles, made, given up and closed in any order. Sane calls are frequent, so that
- * sockets do get connected and parcels do travel. In the end all handles are closed, and nothing
- * may be left: no object of the kernel, no socket in circles.
+ * sockets do get connected, parcels do travel, and rings are lent, into which a client may write
+ * anything. In the end all handles are closed, and nothing may be left: no object of the kernel, no
+ * socket in circles.
  *
  *   local_fuzz [SEED [ROUNDS]]
  */
@@ -86,7 +87,7 @@ static uint32_t some_op(enum kind of)
                     IO_SEND, IO_SEND, IO_RECEIVE, IO_RECEIVE, IO_SOCKET_ACCEPT, IO_POLL, IO_ASYNC,
                     IO_GETSOCKOPT, IO_NAMED_FILE},
         [PIPE] = {IO_READ, IO_WRITE, IO_PIPE_SIZE, IO_PIPE_SPLICE, IO_CONTROL, IO_POLL, IO_STAT,
-                  IO_PATH},
+                  IO_PATH, IO_READ, IO_WRITE, IO_LOAN, IO_LOAN, IO_LOAN, IO_LOAN},
         [PARCEL] = {IO_PARCEL_PUT, IO_PARCEL_PUT, IO_PARCEL_TAKE, IO_PARCEL_SIGN},
         [RENDEZVOUS_GATE] = {IO_FIFO_OPEN}};
     uint32_t op = rnd(20) ? ops[of][rnd(16)] : rnd(120);
@@ -171,6 +172,14 @@ static void make_sane(struct motor_msg *m, uint8_t *in)
         m->word[1] = rnd(4);
         m->out_size = 112 + rnd(300);
         break;
+    case IO_LOAN:
+        m->word[0] = rnd(2);
+        m->nhandles = 1;
+        break;
+    case IO_READ:
+    case IO_WRITE:
+        m->word[1] = O_NONBLOCK;
+        break;
     case IO_PARCEL_PUT:
         m->nhandles = 1 + rnd(4);
         m->in_size = 48ull * m->nhandles;
@@ -182,6 +191,47 @@ static void make_sane(struct motor_msg *m, uint8_t *in)
     default:
         break;
     }
+}
+
+/* ---- rings on loan ---- */
+
+#define LOANS 16u
+
+static motor_handle loans[LOANS];
+static uint32_t active; /* loans that were seen to be */
+
+static void keep_loan(motor_handle h)
+{
+    motor_handle *to = &loans[rnd(LOANS)];
+    if (*to)
+        fake_close(*to);
+    *to = h;
+}
+
+/* As its users would, or as they should not. */
+static void write_into_loan(void)
+{
+    motor_handle h = loans[rnd(LOANS)];
+    struct io_loan l;
+    if (!h)
+        return;
+    CHECK(fake_vmo_read(h, 0, &l, sizeof l) == sizeof l);
+    active += l.active;
+    if (rnd(2))
+        l.ring[0].head += rnd(5000);
+    else if (rnd(2))
+        l.ring[0].tail += rnd(5000);
+    else
+        ((uint32_t *)&l)[rnd(sizeof l / 4)] = (uint32_t)some_word();
+    CHECK(fake_vmo_write(h, 0, &l, sizeof l) == sizeof l);
+}
+
+static void close_loans(void)
+{
+    for (uint32_t i = 0; i < LOANS; i++)
+        if (loans[i])
+            fake_close(loans[i]);
+    memset(loans, 0, sizeof loans);
 }
 
 static void call_some(void)
@@ -209,7 +259,10 @@ static void call_some(void)
         return;
     CHECK(m.status <= (int64_t)sizeof in || op == IO_PIPE_SIZE);
     for (uint32_t i = 0; i < m.nhandles; i++)
-        keep(m.handle[i], kind_given(op));
+        if (op == IO_LOAN)
+            keep_loan(m.handle[i]);
+        else
+            keep(m.handle[i], kind_given(op));
 }
 
 static void round_of(unsigned live)
@@ -221,6 +274,8 @@ static void round_of(unsigned live)
             close_some();
         else if (what == 1)
             keep(some_rendezvous(), RENDEZVOUS_GATE);
+        else if (what == 3)
+            write_into_loan();
         else if (what == 2)
             keep(fake_gate(tty_engine.endpoint, TTY_CONNECTOR + 1), CONNECTOR);
         else
@@ -230,6 +285,7 @@ static void round_of(unsigned live)
         if (handles[i])
             fake_close(handles[i]);
     memset(handles, 0, sizeof handles);
+    close_loans();
     for (int i = 0; i < 200; i++)
         turn();
     CHECK(!unix_sockets && !unix_in_flight);
@@ -250,6 +306,7 @@ int main(int argc, char **argv)
         state = (seed + round) * 0x9e3779b97f4a7c15ull | 1;
         round_of(live);
     }
-    printf("local_fuzz: seed %llu, %u rounds\n", (unsigned long long)seed, rounds);
+    printf("local_fuzz: seed %llu, %u rounds, %u looks at active loans\n", (unsigned long long)seed,
+           rounds, active);
     return 0;
 }
