@@ -11,7 +11,7 @@
 #
 # To add one: the pin here, its name in SOURCES, a recipe, its name in PORTS, and what it needs in NAME_NEEDS.
 
-SOURCES := musl lwip zlib pcre2 nginx beanstalkd lighttpd dash toybox redis sqlite3
+SOURCES := musl lwip zlib pcre2 nginx beanstalkd lighttpd libedit dash toybox redis sqlite3
 
 musl_VERSION := 1.2.5
 musl_PIN := musl musl_1.2.5.orig.tar.gz a9a118bbe84d8764da0ea0d28b3ab3fae8477fc7e4085d90102b8596fc7c75e4
@@ -46,6 +46,9 @@ beanstalkd_PIN := beanstalkd beanstalkd_1.13.orig.tar.gz \
 lighttpd_VERSION := 1.4.79
 lighttpd_PIN := lighttpd lighttpd_1.4.79.orig.tar.xz 3b29a625b3ad88702d1fea4f5f42bb7d87488f2e4efc977d7f185329ca6084bd
 
+libedit_VERSION := 3.1-20250104
+libedit_PIN := libedit libedit_3.1-20250104.orig.tar.gz 23792701694550a53720630cd1cd6167101b5773adddcb4104f7345b73a568ac
+
 dash_VERSION := 0.5.12
 dash_PIN := dash dash_0.5.12.orig.tar.gz 6a474ac46e8b0b32916c4c60df694c82058d3297d8b385b74508030ca4a8f28a
 
@@ -58,10 +61,11 @@ redis_PIN := redis redis_8.0.2.orig.tar.gz caf3c0069f06fc84c5153bd2a348b204c578d
 sqlite3_VERSION := 3.46.1
 sqlite3_PIN := sqlite3 sqlite3_3.46.1.orig.tar.xz d0cdd2ece271b29e7ce18095745d892517ee26d0f270065b3a25c2e9eb11639c
 
-PORTS := zlib pcre2 nginx beanstalkd lighttpd dash toybox redis sqlite3
+PORTS := zlib pcre2 nginx beanstalkd lighttpd libedit dash toybox redis sqlite3
 nginx_NEEDS := zlib pcre2
 lighttpd_NEEDS := zlib
 toybox_NEEDS := zlib
+dash_NEEDS := libedit
 
 # ---- sources ----------------------------------------------------------------------------------------------------
 
