@@ -199,10 +199,14 @@ struct px_process *px_home(void); /* vfork.c */
 motor_handle px_proc_handle(void);
 uint64_t px_limit(unsigned resource); /* soft limit now */
 
+#ifndef PX_HOST_TEST
 static inline const volatile struct motor_kinfo *px_kinfo(void)
 {
     return (const volatile struct motor_kinfo *)MOTOR_KINFO_ADDRESS;
 }
+#else
+const volatile struct motor_kinfo *px_kinfo(void);
+#endif
 
 /*
  * A broken invariant of the runtime itself: a line on fd 2 and the kernel's log, then the process

@@ -195,7 +195,7 @@ void px_fire_locked(struct px_waiter *w)
     struct px_net *n = px_net();
     if (w->fired)
         return;
-    w->fired = true;
+    __atomic_store_n(&w->fired, true, __ATOMIC_RELAXED); /* linger() looks without the lock */
     if (!w->asleep)
         return;
     if (w == n->leader)

@@ -126,3 +126,6 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
     ((enter_function)enter)(kernel.entry, &h->info);
     return EFI_LOAD_ERROR;
 }
+
+/* What gnu-efi's start code calls since version 4; its own one, in libefi, would call efi_main. */
+EFI_STATUS _entry(EFI_HANDLE image, EFI_SYSTEM_TABLE *table) __attribute__((alias("efi_main")));
