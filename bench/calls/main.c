@@ -221,31 +221,59 @@ static void list(void)
     fputc('\n', client);
 }
 
+static const struct memory_row *holding_find(const char *name)
+{
+    for (const struct memory_row *row = holding_rows; row->name; row++)
+        if (strcmp(row->name, name) == 0)
+            return row;
+    return NULL;
+}
+
+/* Ends by longjmp to `failed` when a call fails. */
+static void perform(const char *verb, const struct row *row, const struct memory_row *holding,
+                    double value)
+{
+    if (strcmp(verb, "memory") == 0) {
+        row_memory(holding);
+        return;
+    }
+    if (row->setup)
+        row->setup();
+    if (strcmp(verb, "count") == 0)
+        row_count(row, (uint64_t)value);
+    else
+        row_time(row, value);
+}
+
+/* Apart from its caller, whose variables a longjmp would leave as nobody knows. */
+__attribute__((noinline)) static bool performed(const char *verb, const struct row *row,
+                                                const struct memory_row *holding, double value)
+{
+    if (setjmp(failed))
+        return false;
+    perform(verb, row, holding, value);
+    return true;
+}
+
+__attribute__((noinline)) static void tear_down(const struct row *row)
+{
+    if (!setjmp(failed))
+        row->teardown();
+}
+
 static void measure(const char *verb, const char *name, double value)
 {
-    const struct row *volatile row = row_find(name);
-    const struct memory_row *holding = holding_rows;
-    while (holding->name && strcmp(holding->name, name) != 0)
-        holding++;
-    if (strcmp(verb, "memory") == 0 ? !holding->name : !row) {
+    const struct row *row = row_find(name);
+    const struct memory_row *holding = holding_find(name);
+    if (strcmp(verb, "memory") == 0 ? !holding : !row) {
         fprintf(client, "failed %s there is no such row\n", name);
         return;
     }
-    if (setjmp(failed)) {
+    if (!performed(verb, row, holding, value))
         fprintf(client, "%s %s %s: %s\n", unsupported(failed_errno) ? "unsupported" : "failed",
                 name, failed_what, strerror(failed_errno));
-    } else if (strcmp(verb, "memory") == 0) {
-        row_memory(holding);
-    } else {
-        if (row->setup)
-            row->setup();
-        if (strcmp(verb, "count") == 0)
-            row_count(row, (uint64_t)value);
-        else
-            row_time(row, value);
-    }
-    if (row && row->teardown && !setjmp(failed))
-        row->teardown();
+    if (row && row->teardown)
+        tear_down(row);
 }
 
 static void show_counters(void)
