@@ -456,7 +456,10 @@ static long replace(struct exec *x, const struct motor_thread_start *start)
 {
     save_ids(px_proc(), 0);
     px_signals_hand_over(px_self());
-    return px_errno(motor_process_exec(x->embryo, start, x->keep, x->kept));
+    struct px_descs_left *left = px_descs_leave(px_proc());
+    long status = px_errno(motor_process_exec(x->embryo, start, x->keep, x->kept));
+    px_descs_return(left);
+    return status;
 }
 
 static long begin(struct exec *x)

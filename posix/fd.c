@@ -10,96 +10,11 @@
 
 #define CLOEXEC 1ull
 #define WORDS   (PX_FD_MAX / 64)
-#define DESCS   (1u << 20)
 #define CHUNK   (16u << 10) /* px_files are made by so many bytes */
 
 static struct px_file *entry_file(uint64_t entry)
 {
     return (struct px_file *)(entry & ~CLOEXEC);
-}
-
-/* ---- descriptions ---- */
-
-static struct px_desc *desc_new(uint32_t flags)
-{
-    struct px_file_pool *t = px_file_pool();
-    for (uint32_t i = 0, at = __atomic_load_n(&t->desc_hint, __ATOMIC_RELAXED); i < DESCS;
-         i++, at++) {
-        struct px_desc *d = &t->descs[at % DESCS];
-        uint32_t unused = 0;
-        if (__atomic_load_n(&d->refs, __ATOMIC_RELAXED) ||
-            !__atomic_compare_exchange_n(&d->refs, &unused, 1, false, __ATOMIC_ACQUIRE,
-                                         __ATOMIC_RELAXED))
-            continue;
-        __atomic_store_n(&t->desc_hint, at % DESCS + 1, __ATOMIC_RELAXED);
-        d->flags = flags;
-        d->offset = d->value = 0;
-        d->at_server = 0;
-        d->lock = 0;
-        d->owner = d->signal = 0;
-        return d;
-    }
-    return NULL;
-}
-
-static void desc_put(struct px_desc *d)
-{
-    struct px_file_pool *t = px_file_pool();
-    uint32_t index = (uint32_t)(d - t->descs);
-    if (__atomic_sub_fetch(&d->refs, 1, __ATOMIC_RELEASE) == 0 &&
-        index < __atomic_load_n(&t->desc_hint, __ATOMIC_RELAXED))
-        __atomic_store_n(&t->desc_hint, index, __ATOMIC_RELAXED);
-}
-
-/*
- * The lock's word is the holder's pid, so that others can take it over when the holder was killed
- * in a transfer: nobody but they would know.
- */
-#define LOCK_WAITED    1u
-#define LOCK_LOOK_NS   10000000ull   /* whether the holder lives, at first after so long */
-#define LOCK_LOOK_MOST 1000000000ull /* and at last */
-
-static bool holder_is_dead(uint32_t word)
-{
-    return motor_process_label(word >> 1, MOTOR_LABEL_ALIVE, 0) != 1;
-}
-
-static bool change_lock(struct px_desc *d, uint32_t was, uint32_t word)
-{
-    return __atomic_compare_exchange_n(&d->lock, &was, word, false, __ATOMIC_ACQUIRE,
-                                       __ATOMIC_RELAXED);
-}
-
-static void wait_for_lock(struct px_desc *d, uint32_t mine)
-{
-    uint64_t look = LOCK_LOOK_NS;
-    for (;;) {
-        uint32_t was = __atomic_load_n(&d->lock, __ATOMIC_RELAXED);
-        if (!was && change_lock(d, 0, mine | LOCK_WAITED))
-            return;
-        if (!was || (!(was & LOCK_WAITED) && !change_lock(d, was, was | LOCK_WAITED)))
-            continue;
-        was |= LOCK_WAITED;
-        long status = px_wait(&d->lock, was, PX_WAIT_SHARED | PX_WAIT_NOINTR, px_now() + look);
-        if (status != -ETIMEDOUT)
-            continue;
-        if (holder_is_dead(was) && change_lock(d, was, mine | LOCK_WAITED))
-            return;
-        look = PX_MIN(2 * look, LOCK_LOOK_MOST);
-    }
-}
-
-void px_desc_lock(struct px_desc *d)
-{
-    uint32_t mine = px_proc()->pid << 1;
-    if (!change_lock(d, 0, mine))
-        wait_for_lock(d, mine);
-}
-
-void px_desc_unlock(struct px_desc *d)
-{
-    if (__atomic_exchange_n(&d->lock, 0, __ATOMIC_RELEASE) & LOCK_WAITED)
-        px_wake(&d->lock, 1, PX_WAIT_SHARED);
 }
 
 /* ---- files ---- */
@@ -123,7 +38,7 @@ struct px_file *px_file_new(const struct px_ops *ops, enum px_kind kind, uint32_
                             motor_handle handle)
 {
     struct px_file_pool *t = px_file_pool();
-    struct px_desc *d = desc_new(flags);
+    struct px_desc *d = px_desc_new(flags);
     if (!d)
         return NULL;
     px_lock(&t->lock);
@@ -134,7 +49,7 @@ struct px_file *px_file_new(const struct px_ops *ops, enum px_kind kind, uint32_
         f = cut_file(t);
     px_unlock(&t->lock);
     if (!f) {
-        desc_put(d);
+        px_desc_put(d);
         return NULL;
     }
     memset(&f->file, 0, sizeof *f - offsetof(struct px_file, file));
@@ -163,7 +78,7 @@ static void file_free(struct px_file *f)
         f->ops->release(f);
     if (f->handle)
         motor_handle_close(f->handle);
-    desc_put(f->desc);
+    px_desc_put(f->desc);
     px_lock(&t->lock);
     f->next_free = t->free;
     t->free = f;
@@ -603,16 +518,16 @@ void px_files_start(struct px_process *p)
 {
     struct px_files *t = p->files;
     struct px_file_pool *pool = t->pool;
-    int64_t vmo = motor_vmo_create((uint64_t)DESCS * sizeof(struct px_desc), 0);
+    int64_t vmo = motor_vmo_create((uint64_t)PX_DESCS * sizeof(struct px_desc), 0);
     int64_t at =
         vmo < 0 ? vmo
-                : motor_map(0, (motor_handle)vmo, 0, 0, (uint64_t)DESCS * sizeof(struct px_desc),
+                : motor_map(0, (motor_handle)vmo, 0, 0, (uint64_t)PX_DESCS * sizeof(struct px_desc),
                             MOTOR_PROT_READ | MOTOR_PROT_WRITE);
     if (at < 0)
         px_fatal("no memory for the descriptor table");
     pool->desc_vmo = (motor_handle)vmo;
     pool->descs = (struct px_desc *)at;
-    pool->descs[0].refs = 0; /* written first: a page that is read first is faulted on twice */
+    pool->descs[0].refs = 1; /* written first: a page that is read first is faulted on twice */
     struct io_stat directory = {.mode = S_IFDIR};
     t->cwd = px_file_from_handle(p->start->cwd, MOTOR_FD_FILE, O_PATH | O_DIRECTORY, &directory);
     take_start_fds(p->start);
@@ -760,11 +675,19 @@ void px_files_about(struct px_process *p)
     a->description_position = offsetof(struct px_desc, offset);
 }
 
-void px_files_end(struct px_process *p)
+void px_files_each_locked(struct px_files *t, void (*visit)(struct px_file *f, void *context),
+                          void *context)
 {
-    /*
-     * all is in shared memory or at the servers: the kernel closes the handles, and the servers
-     * finish
-     */
-    (void)p;
+    uint32_t mark_now = ++fork_count;
+    if (t->cwd) {
+        t->cwd->mark = mark_now;
+        visit(t->cwd, context);
+    }
+    for (uint32_t fd = 0; fd < t->end; fd++) {
+        struct px_file *f = entry_file(t->table[fd]);
+        if (f && f->mark != mark_now) {
+            f->mark = mark_now;
+            visit(f, context);
+        }
+    }
 }

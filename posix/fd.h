@@ -21,6 +21,7 @@
 #include "linux_io.h"
 
 #define PX_FD_MAX (1u << 20)
+#define PX_DESCS  (1u << 20)
 
 enum px_kind {
     PX_FILE = 1,
@@ -47,7 +48,8 @@ struct px_desc {
     uint64_t value;     /* eventfd: counter, or that it has moved [atomic] */
     uint32_t at_server; /* [lock] the position is in the server's open file: IO_AT_SHARED */
     int32_t signal;     /* F_SETSIG [atomic] */
-    uint64_t spare[3];
+    uint32_t serial;    /* how often it has been used */
+    uint32_t spare[5];
 };
 _Static_assert(sizeof(struct px_desc) == 64, "a line each");
 
@@ -161,9 +163,8 @@ struct px_file {
 
 /* What a process and its vfork child share of files: the descriptions, and memory for them. */
 struct px_file_pool {
-    struct px_desc *descs; /* shared */
+    struct px_desc *descs; /* shared; the first one is desc.c's own */
     motor_handle desc_vmo;
-    uint32_t desc_hint;
     struct px_mutex lock;       /* free files */
     uint8_t *chunk, *chunk_end; /* [lock] what files are cut from */
     struct px_file *free;
@@ -257,6 +258,22 @@ void px_cwd_set(struct px_file *f);
 /* For each descriptor from `first` on: the next that is in use, or -1. */
 int px_fd_next(int first);
 
+/* Each file of the table and the working directory, once. */
+void px_files_each_locked(struct px_files *t, void (*visit)(struct px_file *f, void *context),
+                          void *context);
+
+/* ---- desc.c ---- */
+
+struct px_desc *px_desc_new(uint32_t flags); /* counted once; NULL: no more */
+void px_desc_put(struct px_desc *d);
+/* The process ends: nothing is done with its files any more. */
+void px_descs_end(struct px_process *p);
+/*
+ * The process is about to become another program: its counts are given back. If it does not, they
+ * must be taken again. NULL: nothing was given back.
+ */
+struct px_descs_left *px_descs_leave(struct px_process *p);
+void px_descs_return(struct px_descs_left *left);
 void px_desc_lock(struct px_desc *d);
 void px_desc_unlock(struct px_desc *d);
 

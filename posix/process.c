@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The process: its state, its end, and the bookkeeping of the call table. */
+#include "fd.h"
 #include "internal.h"
 
 #define CALLS                  453u
@@ -154,8 +155,8 @@ _Noreturn void px_process_end(uint32_t status)
     if (__atomic_exchange_n(&ending, 1, __ATOMIC_ACQ_REL) == 0) {
         if (!px_report_raw) {
             px_trace_end(status);
-            px_files_end(px_proc());
             px_report_missing();
+            px_descs_end(px_proc());
         }
         motor_process_exit(0, status);
     }

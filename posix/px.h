@@ -222,7 +222,6 @@ void px_files_about(struct px_process *p); /* tells /proc where the descriptors 
 /* once, before the program runs: take the start block's descriptors */
 void px_files_prepare(struct px_process *p);
 void px_files_start(struct px_process *p);
-void px_files_end(struct px_process *p); /* at exit_group: what must not be lost */
 /*
  * For mmap: the memory object of an open file. prot and flags are mmap's. Result: a handle (the
  * caller closes it), *base: offset of the file's byte 0 in the object, *size: bytes of the file; or
