@@ -17,10 +17,10 @@ for mode in ${HOSTILE_MODES:-motor linux rings faults memory forks signals}; do
             </dev/null >"$scratch/serial" 2>&1 &
         vm=$!
         pids="$pids $vm"
-        wait_http http://10.0.2.15/ 240 || fail "$mode, $cpus CPUs: nginx does not answer: $(tail -n 30 "$scratch/serial")"
+        wait_http http://10.0.2.15/ 60 || fail "$mode, $cpus CPUs: nginx does not answer: $(tail -n 30 "$scratch/serial")"
         end=$((SECONDS + seconds + 2))
         while [ $SECONDS -lt $end ]; do
-            "$build/host/httpload" -c 8 -n 200 -s 60 10.0.2.15:80/ >"$scratch/load" 2>&1 ||
+            "$build/host/httpload" -c 8 -n 200 -s 15 10.0.2.15:80/ >"$scratch/load" 2>&1 ||
                 { fail "$mode, $cpus CPUs: $(cat "$scratch/load"; tail -n 30 "$scratch/serial")"; break; }
         done
         kill "$vm" 2>/dev/null

@@ -29,14 +29,12 @@ is "gzip" "$(curl -s -m 20 --compressed -H 'Accept-Encoding: gzip' "$url/" | sha
 is "a range" "$(curl -s -m 20 -r 1000-1999 "$url/1m.bin" | wc -c)" 1000
 head -c 300000 /dev/zero | curl -s -m 20 -o /dev/null -X POST --data-binary @- "$url/" || fail "a POST of 300,000 bytes"
 
-# Errors and stalls are httpload's status.
+# Errors and stalls are httpload's status. In the full load the last tenth must not be much slower than the first; a short one says
+# more about the host.
 check_load() {
+    local result
     result=$("$build/host/httpload" "$@") || fail "httpload $*: $result"
     echo "httpload $*: $result"
-}
-# In the full load the last tenth must not be much slower than the first; a short one says more about the host.
-check_steady_load() {
-    check_load "$@"
     [ "$load" -lt 10 ] || echo "$result" | python3 -c 'import json, sys
 r = json.load(sys.stdin)
 sys.exit(r["last_tenth_rate"] < r["first_tenth_rate"] * 0.6)' || fail "httpload $*: the end is slower than the start"
@@ -44,8 +42,8 @@ sys.exit(r["last_tenth_rate"] < r["first_tenth_rate"] * 0.6)' || fail "httpload 
 check_load -c 64 -n 1000 10.0.2.15:80/ # what is kept for reuse is there from now on
 check_load -1 -c 4 -n 200 10.0.2.15:80/
 before=$(counter 10.0.2.15 kernel.free)
-check_steady_load -c 64 -n $((load * 10000)) "10.0.2.15:80/"
-check_steady_load -1 -c 4 -n $((load * 2500)) "10.0.2.15:80/"
+check_load -c 64 -n $((load * 10000)) "10.0.2.15:80/"
+check_load -1 -c 4 -n $((load * 2500)) "10.0.2.15:80/"
 
 # Connections in TIME_WAIT hold memory for a while; then it must be back.
 for _ in $(seq 60); do
@@ -56,8 +54,8 @@ done
 echo "free memory: $before bytes before the load, $after after it"
 [ $((before - after)) -le 1048576 ] || fail "the load left $((before - after)) bytes less of free memory"
 
-check_load -c 4 -n 40 "10.0.2.15:80/1m.bin"
-check_load -c 16 -i 500 -n 2000 "10.0.2.15:80/"
+check_load -c 4 -n $((load * 40)) "10.0.2.15:80/1m.bin"
+check_load -c 16 -i 500 -n $((load * 2000)) "10.0.2.15:80/"
 
 kill -0 "$vm" 2>/dev/null || fail "the VM has ended: $(cat "$scratch/serial")"
 finish
