@@ -144,7 +144,7 @@ void px_process_forked(struct px_process *p)
     p->limits.word = p->groups.lock.word = p->memory->lock.word = 0;
     p->attributes.subreaper = p->attributes.death_signal = 0;
     p->presence = 0; /* the parent's, which stayed there */
-    ending = 0; /* another thread of the parent may have been at it */
+    ending = 0;      /* another thread of the parent may have been at it */
 }
 
 _Noreturn void px_process_end(uint32_t status)
@@ -169,6 +169,26 @@ _Noreturn void px_process_end(uint32_t status)
 bool px_report_raw;
 
 /*
+ * Without locks: to the kernel's log, where root's programs may write; what others say goes to
+ * what their fd 2 is, if a plain call can write there.
+ */
+static void report_raw(const char *text, size_t length)
+{
+    struct motor_msg msg = {.op = IO_WRITE,
+                            .word = {~0ull, O_APPEND | O_NONBLOCK},
+                            .in = text,
+                            .in_size = length,
+                            .deadline = MOTOR_NEVER};
+    if (motor_debug_write(text, length) >= 0 || !px_proc()->files) {
+        return;
+    }
+    const struct px_file *f = (const void *)(px_files()->table[2] & ~1ull);
+    if (f && (f->kind == PX_FILE || f->kind == PX_TTY || f->kind == PX_PIPE)) {
+        motor_call(f->handle, &msg);
+    }
+}
+
+/*
  * After a fault of the runtime itself its locks may be held for ever: then only the kernel's log is
  * safe.
  */
@@ -177,7 +197,7 @@ void px_report(const char *text, size_t length)
     if (px_proc()->files && !px_report_raw) {
         px_sys_write(2, text, length);
     } else {
-        motor_debug_write(text, length);
+        report_raw(text, length);
     }
 }
 
@@ -185,7 +205,7 @@ _Noreturn void px_fatal(const char *what)
 {
     char text[128];
     size_t n = px_format(text, sizeof(text), "motor runtime: %s\n", what);
-    motor_debug_write(text, n);
+    report_raw(text, n);
     motor_process_exit(0, SIGABRT);
     for (;;) {
     }

@@ -141,6 +141,7 @@ static void signals(uint64_t unused, motor_handle unused_too)
     EXPECT(send_signal(MOTOR_TO_PROCESS, other, 9) == -MOTOR_EPERM);
     EXPECT(send_signal(MOTOR_TO_PROCESS, other, 18) == 0); /* the same session */
     EXPECT(motor_process_set(0, MOTOR_PSET_UIDS, (uint64_t)root) == -MOTOR_EPERM);
+    EXPECT(motor_debug_write("x\n", 2) == -MOTOR_EPERM);
     EXPECT(motor_process_set(0, MOTOR_PSET_UID, 0) == -MOTOR_EACCESS);
     EXPECT(motor_process_set(0, MOTOR_PSET_PROCESS_LIMIT, 2) == 0);
     EXPECT(motor_process_create(MOTOR_PROCESS_CHILD) > 0);
