@@ -10,12 +10,6 @@ struct linux_utsname {
     char sysname[65], nodename[65], release[65], version[65], machine[65], domainname[65];
 };
 
-/* Of this process only, until a server keeps them for the system. */
-static struct {
-    struct px_mutex lock;
-    char host[65], domain[65];
-} names = {.host = "motor", .domain = "(none)"};
-
 static void set_string(char *to, size_t size, const char *from)
 {
     size_t i = 0;
@@ -33,39 +27,39 @@ long px_sys_uname(void *user)
     set_string(u.release, sizeof(u.release), "6.1.0-motor");
     set_string(u.version, sizeof(u.version), "#1 Motor");
     set_string(u.machine, sizeof(u.machine), "x86_64");
-    px_lock(&names.lock);
-    memcpy(u.nodename, names.host, sizeof(u.nodename));
-    memcpy(u.domainname, names.domain, sizeof(u.domainname));
-    px_unlock(&names.lock);
+    char names[IO_SYSTEM_NAMES][IO_SYSTEM_NAME_SIZE];
+    struct motor_msg msg = {.op = IO_SYSTEM_NAME,
+                            .word = {IO_SYSTEM_NAMES},
+                            .out = names,
+                            .out_size = sizeof(names),
+                            .deadline = MOTOR_NEVER};
+    long status = px_call(px_proc()->root, &msg);
+    if (status < 0) {
+        return status;
+    }
+    memcpy(u.nodename, names[IO_SYSTEM_HOST], sizeof(u.nodename));
+    memcpy(u.domainname, names[IO_SYSTEM_DOMAIN], sizeof(u.domainname));
     return px_copy_out(user, &u, sizeof(u));
 }
 
-static long set_name(char *which, const void *user, size_t length)
+static long set_name(uint64_t which, const void *user, size_t length)
 {
-    char name[65] = {0};
-    if (px_proc()->euid != 0) {
-        return -EPERM;
-    }
-    if (length > 64) {
-        return -EINVAL;
-    }
-    if (px_copy_in(name, user, length) < 0) {
-        return -EFAULT;
-    }
-    px_lock(&names.lock);
-    memcpy(which, name, sizeof(name));
-    px_unlock(&names.lock);
-    return 0;
+    struct motor_msg msg = {.op = IO_SYSTEM_NAME,
+                            .word = {which},
+                            .in = user,
+                            .in_size = length,
+                            .deadline = MOTOR_NEVER};
+    return px_call(px_proc()->root, &msg);
 }
 
 long px_sys_sethostname(const void *name, size_t length)
 {
-    return set_name(names.host, name, length);
+    return set_name(IO_SYSTEM_HOST, name, length);
 }
 
 long px_sys_setdomainname(const void *name, size_t length)
 {
-    return set_name(names.domain, name, length);
+    return set_name(IO_SYSTEM_DOMAIN, name, length);
 }
 
 /* ---- the system ---- */

@@ -184,6 +184,17 @@
 #define IO_UMOUNT    45u
 
 /*
+ * On any gate of the fs engine: w0 IO_SYSTEM_HOST or IO_SYSTEM_DOMAIN; in: what that name of the
+ * system is from now on, shorter than IO_SYSTEM_NAME_SIZE; for root. w0 IO_SYSTEM_NAMES: -> out:
+ * both, each filled up with NULs
+ */
+#define IO_SYSTEM_NAME      46u
+#define IO_SYSTEM_HOST      0u
+#define IO_SYSTEM_DOMAIN    1u
+#define IO_SYSTEM_NAMES     2u
+#define IO_SYSTEM_NAME_SIZE 65u
+
+/*
  * System V IPC, on any gate of the fs engine; keys, identifiers, flags, commands and structures are
  * Linux's. Statuses are the calls' results.
  */

@@ -6,6 +6,7 @@
  * reader sees one moment.
  */
 #include "../../tty/tty.h"
+#include "../system_name.h"
 #include "../sysv/sysv.h"
 #include "proc.h"
 
@@ -119,7 +120,8 @@ static const struct row rows[] = {
     DIR_(SYS, "kernel", KERNEL),
     DIR_(SYS, "vm", VM),
     DIR_(SYS, "net", SYSNET),
-    FIXED(KERNEL, "hostname", "motor\n"),
+    TEXT(KERNEL, "hostname", text_hostname),
+    TEXT(KERNEL, "domainname", text_domainname),
     FIXED(KERNEL, "ostype", "Linux\n"),
     FIXED(KERNEL, "osrelease", "6.1.0-motor\n"),
     FIXED(KERNEL, "version", "#1 Motor\n"),
