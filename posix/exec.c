@@ -10,7 +10,8 @@
 #include "file.h"
 #include "internal.h"
 
-#define ARGS_MAX    (2u << 20)   /* bytes of strings and their pointers, as Linux's usual limit */
+#define ARGS_LEAST  (128u << 10) /* what may always be passed: bytes of strings and pointers */
+#define ARGS_MOST   (6u << 20)   /* and at most */
 #define STRING_MAX  (128u << 10) /* of one */
 #define SCRIPTS_MAX 5            /* scripts that are interpreters of scripts */
 #define ARGS_USUAL  (16u << 10)  /* what room is made for at first */
@@ -122,10 +123,12 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-/* "#! interpreter [argument]": false if that is no line. */
+/* "#! interpreter [argument]": false if that is no line, or the interpreter's name may be cut. */
 static bool parse_script(struct exec *x)
 {
     char *end = strchr(x->head, '\n'), *at = x->head + 2;
+    bool cut = !end && x->head[HEAD_SIZE - 1];
+    x->head[HEAD_SIZE - 1] = 0; /* of a line without an end, Linux takes as much */
     end = end ? end : x->head + strlen(x->head);
     while (end > at && is_blank(end[-1])) {
         end--;
@@ -139,6 +142,9 @@ static bool parse_script(struct exec *x)
         at++;
     }
     size_t length = (size_t)(at - name);
+    if (cut && !*at) {
+        return false;
+    }
     while (is_blank(*at)) {
         *at++ = 0;
     }
@@ -149,6 +155,12 @@ static bool parse_script(struct exec *x)
 }
 
 /* ---- the block ---- */
+
+/* As Linux: a fourth of what the stack may have. */
+static uint64_t args_most(void)
+{
+    return PX_MAX(PX_MIN(px_limit(RLIMIT_STACK) / 4, (uint64_t)ARGS_MOST), (uint64_t)ARGS_LEAST);
+}
 
 static long put_bytes(struct exec *x, const void *from, size_t size, uint64_t *at)
 {
@@ -255,7 +267,7 @@ static long put_program(struct exec *x, int directory, const char *path, int fla
     uint64_t size, start = x->size, left = x->args_left;
     long status = open_file(x, directory, path, flags, &size);
     struct {
-        char text[4 * HEAD_SIZE]; /* interpreter, argument, ... of all scripts so far */
+        char text[SCRIPTS_MAX * HEAD_SIZE]; /* interpreter, argument, ... of all scripts so far */
         size_t used;
         uint32_t count;
     } prefix = {.count = 0};
@@ -268,9 +280,6 @@ static long put_program(struct exec *x, int directory, const char *path, int fla
             return -ENOEXEC;
         }
         size_t a = strlen(x->interpreter) + 1, b = x->argument[0] ? strlen(x->argument) + 1 : 0;
-        if (prefix.used + a + b > sizeof(prefix.text)) {
-            return -ELOOP;
-        }
         /* a script's interpreter that is a script: its name is the argument after the new ones */
         memmove(prefix.text + a + b, prefix.text, prefix.used);
         memcpy(prefix.text, x->interpreter, a);
@@ -529,7 +538,7 @@ static long prepare(struct exec *x, int directory, const char *path, const void 
     if (status == -E2BIG) {
         block_drop(x);
         close_file(x);
-        status = put_strings(x, ARGS_MAX, directory, path, argv, envp, flags);
+        status = put_strings(x, args_most(), directory, path, argv, envp, flags);
     }
     if (status == 0) {
         status = put_bytes(x, x->elf.head, x->elf.have, &x->head_at);

@@ -131,7 +131,7 @@ function px_copy_string
 	jmp 1b
 3:	leaq 8(%rax), %rcx
 	cmpq %rdx, %rcx
-	ja 2b
+	ja 7f
 	movq (%rsi, %rax), %r10
 	movq %r10, %r11
 	subq %r8, %r11
@@ -149,6 +149,8 @@ function px_copy_string
 	jz 6f
 	incq %rax
 	jmp 4b
+7:	cmpq %rdx, %rax                  /* fewer than 8 bytes are left, or none */
+	jb 2b
 5:	movq $-36, %rax
 6:	ret
 

@@ -17,6 +17,7 @@
 #define BRK_RANDOM_PAGES 0x1fffull
 #define STACK_DEFAULT    (8ull << 20)
 #define STACK_MAX        (1ull << 30)
+#define STACK_LEAST      (128ull << 10)
 
 #define AT_NULL         0
 #define AT_PHDR         3
@@ -219,10 +220,12 @@ static const char *load(struct px_process *p, struct elf_program *e, struct elf_
 
 /* ---- the initial stack ---- */
 
+/* As large as its limit, but always with room beyond what the start block brings. */
 static uint64_t map_stack(const struct px_process *p)
 {
-    uint64_t size = p->limit[RLIMIT_STACK].soft;
-    size = size == RLIM_INFINITY ? STACK_DEFAULT : PX_MAX(128u << 10, PX_MIN(size, STACK_MAX));
+    uint64_t size = p->limit[RLIMIT_STACK].soft, least = STACK_LEAST + p->start->size * 2ull;
+    size = size == RLIM_INFINITY ? STACK_DEFAULT : PX_MIN(size, STACK_MAX);
+    size = PX_MAX(size, least);
     size = (size + MOTOR_PAGE_SIZE - 1) & ~(uint64_t)(MOTOR_PAGE_SIZE - 1);
     int64_t base = motor_map(
         0, 0, 0, 0, size, MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_PRIVATE | MOTOR_MAP_STACK);

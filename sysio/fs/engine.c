@@ -152,6 +152,8 @@ static int64_t call_exec(struct request *q)
         error = -EACCES;
     else
         error = vfs_permission(inode, &q->who, MAY_EXEC);
+    if (!error && inode->writers && !tmpfs_is_memory_file(inode)) /* whose maker may always write */
+        error = -ETXTBSY;
     if (error) {
         inode_put(inode);
         return error;
@@ -251,6 +253,16 @@ static int64_t call_write(struct request *q)
     return NO_REPLY;
 }
 
+static int truncate_check(const struct request *q, const struct inode *inode)
+{
+    if (!q->size)
+        return q->file->flags & O_PATH ? -EBADF : !file_is_writable(q->file) ? -EINVAL : 0;
+    if (!S_ISREG(inode->mode))
+        return S_ISDIR(inode->mode) ? -EISDIR : -EINVAL;
+    int error = vfs_permission(inode, &q->who, MAY_WRITE);
+    return error ? error : inode->runners ? -ETXTBSY : 0;
+}
+
 static int64_t call_truncate(struct request *q)
 {
     struct inode *inode;
@@ -258,16 +270,7 @@ static int64_t call_truncate(struct request *q)
     int error = take_inode(q, false, &inode);
     if (error)
         return error;
-    if (size > INT64_MAX)
-        error = -EINVAL;
-    else if (q->size)
-        error = S_ISDIR(inode->mode)    ? -EISDIR
-                : !S_ISREG(inode->mode) ? -EINVAL
-                                        : vfs_permission(inode, &q->who, MAY_WRITE);
-    else if (q->file->flags & O_PATH)
-        error = -EBADF;
-    else if (!file_is_writable(q->file))
-        error = -EINVAL;
+    error = size > INT64_MAX ? -EINVAL : truncate_check(q, inode);
     if (!error)
         error = S_ISREG(inode->mode) && inode->ops->truncate ? inode->ops->truncate(inode, size)
                                                              : -EINVAL;

@@ -99,6 +99,7 @@ struct file *file_new(struct inode *inode, uint32_t flags)
         inode->writers++;
         hot_others(inode, f);
     }
+    inode->runners += (flags & FILE_EXEC) != 0;
     return f;
 }
 
@@ -112,6 +113,7 @@ void file_free(struct file *file)
         hot_write_end(file);
         file->inode->writers--;
     }
+    file->inode->runners -= (file->flags & FILE_EXEC) != 0;
     inode_put(file->inode);
     give_back(file);
 }

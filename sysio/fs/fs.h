@@ -181,6 +181,7 @@ struct inode {
     uint64_t rendezvous;      /* the number of it as a FIFO or socket; 0: it has none yet */
     struct hot *hot;          /* NULL: nobody reads its attributes from memory */
     uint32_t writers;         /* struct files that may write it */
+    uint32_t runners;         /* with FILE_EXEC: programs that run, or begin to */
     struct file_locks *locks; /* NULL: there are none */
     /*
      * A name of it, for paths: kept by file systems that can. A directory's only name. Removed:
@@ -329,6 +330,7 @@ int tmpfs_add_bundle_file(struct inode *dir, const char *name, size_t length,
 uint64_t tmpfs_bytes_used(void); /* by all of them */
 /* memfd_create: `name` is for those who look at its path. It can be sealed, or not. */
 int tmpfs_memory_file(const char *name, bool sealable, const struct cred *who, struct inode **out);
+bool tmpfs_is_memory_file(const struct inode *inode);
 bool devfs_init(struct mount *m);
 bool devpts_init(struct mount *m);
 bool procfs_init(struct mount *m);

@@ -273,13 +273,19 @@ static int tmpfs_tmpfile(struct inode *dir, const struct create_args *args, stru
     return nameless(dir, args, name, out);
 }
 
+static struct mount memory_files; /* on nothing: they have no place in the tree */
+
+bool tmpfs_is_memory_file(const struct inode *inode)
+{
+    return inode->mount == &memory_files;
+}
+
 int tmpfs_memory_file(const char *name, bool sealable, const struct cred *who, struct inode **out)
 {
-    static struct mount mount; /* on nothing: these files have no place in the tree */
     struct create_args args = {.mode = S_IFREG | 0777, .uid = who->uid, .gid = who->gid};
-    if (!mount.root && !tmpfs_init(&mount, "memfd", 0700))
+    if (!memory_files.root && !tmpfs_init(&memory_files, "memfd", 0700))
         return -ENOSPC;
-    int error = nameless(mount.root, &args, name, out);
+    int error = nameless(memory_files.root, &args, name, out);
     if (!error && sealable)
         of(*out)->seals = 0;
     return error;

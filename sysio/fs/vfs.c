@@ -435,7 +435,7 @@ int vfs_open_check(struct inode *inode, const struct cred *who, uint32_t flags)
         return -EPERM;
     if (S_ISSOCK(mode))
         return -ENXIO;
-    return 0;
+    return write && inode->runners ? -ETXTBSY : 0;
 }
 
 static int open_tmpfile(struct inode *base, const struct cred *who, const char *path, size_t size,
