@@ -351,6 +351,19 @@ void pages_drop(struct ext4_node *n, uint64_t from, uint64_t end)
         n->store->ops->resize(n->store, n->size);
 }
 
+void ext4_forget(struct ext4_node *n, uint64_t from, uint64_t end)
+{
+    struct page *next;
+    fiber_lock(&n->fs->lock);
+    for (struct page *p = n->pages; p; p = next) {
+        uint64_t start = p->index << PAGE_SIZE_LOG;
+        next = p->node_next;
+        if (start >= from && start < end && end - start >= PAGE_BYTES && !p->pins && !p->dirty)
+            page_destroy(p);
+    }
+    fiber_unlock(&n->fs->lock);
+}
+
 /* ---- write-back ---- */
 
 static int by_index(const void *a, const void *b)
