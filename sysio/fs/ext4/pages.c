@@ -52,20 +52,13 @@ static void list_add(struct ext4 *fs, struct page *p)
     fs->page_newest = p;
 }
 
-static void node_clean(struct ext4_node *n)
-{
-    *n->dirty_link = n->dirty_next;
-    if (n->dirty_next)
-        n->dirty_next->dirty_link = n->dirty_link;
-    n->dirty_link = NULL;
-}
-
 static void page_clean(struct page *p)
 {
     struct ext4_node *n = p->node;
     if (!p->dirty)
         return;
     p->dirty = 0;
+    list_add(n->fs, p);
     n->fs->page_dirty--;
     if (--n->page_dirty == 0)
         node_clean(n);
@@ -106,8 +99,6 @@ static void page_destroy(struct page *p)
 
 void pages_free(struct ext4 *fs)
 {
-    while (fs->page_newest)
-        page_destroy(fs->page_newest);
     free(fs->page_hash);
 }
 
@@ -117,7 +108,7 @@ uint32_t pages_evict(struct ext4 *fs, uint32_t count)
     struct page *next;
     for (struct page *p = fs->page_oldest; p && evicted < count && looks; p = next, looks--) {
         next = p->newer;
-        if (p->pins || p->dirty) { /* not looked at again soon */
+        if (p->pins) { /* not looked at again soon */
             list_remove(fs, p);
             list_add(fs, p);
             continue;
@@ -234,12 +225,12 @@ static int page_read_done(struct page *p)
 int page_get(struct ext4_node *n, uint64_t index, struct page **out)
 {
     struct page *p = page_lookup(n, index);
-    if (p) {
+    if (p && !p->dirty) {
         list_remove(n->fs, p);
         list_add(n->fs, p);
-    } else {
-        p = page_new(n, index);
     }
+    if (!p)
+        p = page_new(n, index);
     if (!p)
         return -ENOMEM;
     p->pins++;
@@ -302,6 +293,7 @@ void page_dirty(struct page *p, uint32_t offset, uint32_t size)
     if (!size)
         return;
     if (!p->dirty) {
+        list_remove(fs, p);
         fs->page_dirty++;
         if (n->page_dirty++ == 0) {
             n->dirty_next = fs->dirty_nodes;
