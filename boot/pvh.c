@@ -106,14 +106,42 @@ static void copy_memory_map(const struct start_info *info)
     separate_ranges();
 }
 
+/*
+ * The pages of a module become RAM; false: they cannot be. What ran before may have left a
+ * reservation that reaches into them: SeaBIOS keeps the memory of its disk drivers at the end of
+ * RAM, and the loader puts the module over it. Nobody needs that any more. Believed is only what
+ * begins in RAM and goes on, without a gap, into one reservation.
+ */
+static bool claim(uint64_t start, uint64_t end)
+{
+    struct boot_range *r = boot_params.range;
+    uint32_t i = 0;
+    while (i < boot_params.ranges && r[i].end <= start) {
+        i++;
+    }
+    if (start >= end || i == boot_params.ranges || r[i].kind != BOOT_RAM || r[i].start > start) {
+        return false;
+    }
+    if (end <= r[i].end) {
+        return true;
+    }
+    struct boot_range *behind = i + 1 < boot_params.ranges ? &r[i + 1] : NULL;
+    if (!behind || behind->kind != BOOT_RESERVED || behind->start != r[i].end ||
+        behind->end < end) {
+        return false;
+    }
+    r[i].end = behind->start = (end + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+    separate_ranges(); /* drops an empty one */
+    return true;
+}
+
 static void copy_bundle(const struct start_info *info)
 {
     const struct module *m = low(info->modlist, sizeof(*m));
     if (!info->nr_modules || !m) {
         return; /* kernel_main says that there is no bundle */
     }
-    if (m->paddr % PAGE_SIZE || !low(m->paddr, m->size) ||
-        !boot_is_ram(m->paddr, m->paddr + m->size)) {
+    if (m->paddr % PAGE_SIZE || !low(m->paddr, m->size) || !claim(m->paddr, m->paddr + m->size)) {
         fail("the boot bundle is not at a page of memory below 4 GiB");
     }
     boot_params.bundle_start = m->paddr;

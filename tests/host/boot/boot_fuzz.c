@@ -242,14 +242,41 @@ static void check_result(void)
     REQUIRE(acpi.cpus <= CPUS_MAX && acpi.ioapics <= 4);
 }
 
-static void boot(bool change)
+/* RAM up to 0x3ffd000; a reservation behind it, from there or later, to 0x4000000; and a module. */
+static void reserve_end(uint64_t reserved, uint64_t module_end)
+{
+    put(MEMMAP + 2 * 24 + 8, 8, 0x3ffd000 - 0x100000);
+    put(MEMMAP + 3 * 24, 8, reserved);
+    put(MEMMAP + 3 * 24 + 8, 8, 0x4000000 - reserved);
+    put(MEMMAP + 3 * 24 + 16, 4, 2);
+    put(MODULES, 8, 0x3f00000);
+    put(MODULES + 8, 8, module_end - 0x3f00000);
+}
+static void reserve_under_module(void)
+{
+    reserve_end(0x3ffd000, 0x3ffefff);
+}
+static void reserve_all_under_module(void)
+{
+    reserve_end(0x3ffd000, 0x4000000);
+}
+static void module_beyond(void)
+{
+    reserve_end(0x3ffd000, 0x4000001);
+}
+static void hole_under_module(void)
+{
+    reserve_end(0x3ffe000, 0x3ffefff);
+}
+
+static void boot(void (*change)(void))
 {
     memset(at(BASE), 0, SIZE);
     make_start_info();
     make_tables();
     set_sums();
     if (change) {
-        mutate();
+        change();
     }
     memset(&boot_params, 0, sizeof(boot_params));
     memset(&acpi, 0, sizeof(acpi));
@@ -274,7 +301,7 @@ int main(int argc, char **argv)
     REQUIRE(mmap((char *)low + LOW, LOW, PROT_NONE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
                  0) != MAP_FAILED);
-    boot(false);
+    boot(NULL);
     REQUIRE(!refused && boot_params.ranges == 4 && boot_params.bundle_size == 12345 &&
             boot_params.rsdp == RSDP);
     REQUIRE(!strcmp(boot_params.cmdline, "debug motor"));
@@ -282,9 +309,18 @@ int main(int argc, char **argv)
     REQUIRE(acpi.s5 && acpi.s5_a == 5 && acpi.s5_b == 6 && acpi.hpet == 0xfed00000 &&
             acpi.pm_timer_port == 0x608);
     REQUIRE(acpi.reset_address == 0xcf9 && acpi.reset_value == 15);
+    boot(reserve_under_module);
+    REQUIRE(!refused && boot_params.ranges == 4 && boot_params.range[2].end == 0x3fff000 &&
+            boot_params.range[3].start == 0x3fff000 && boot_params.range[3].end == 0x4000000);
+    boot(reserve_all_under_module);
+    REQUIRE(!refused && boot_params.ranges == 3 && boot_params.range[2].end == 0x4000000);
+    boot(module_beyond);
+    REQUIRE(refused);
+    boot(hole_under_module);
+    REQUIRE(refused);
     uint64_t accepted = 0;
     for (round_number = 1; round_number <= rounds; round_number++) {
-        boot(true);
+        boot(mutate);
         accepted += !refused;
     }
     printf("boot_fuzz: %lu rounds, %lu booted\n", (unsigned long)rounds, (unsigned long)accepted);
