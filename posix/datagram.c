@@ -33,32 +33,28 @@ static long put_bytes(struct px_file *f, struct px_io *io, uint64_t place, uint3
 
 /* The oldest record: bytes stored, or -EAGAIN. */
 static long receive_one(struct px_file *f, struct px_io *io, uint32_t flags,
-                        struct px_datagram_info *info)
+                        struct io_datagram *info)
 {
     struct px_stream *t = &f->stream;
-    struct io_datagram header;
     uint32_t head = __atomic_load_n(&t->slot->rx_head, __ATOMIC_ACQUIRE);
     if (head == t->rx_tail)
         return t->broken ? -EIO : -EAGAIN;
     uint64_t place = __atomic_load_n(&t->slot->rx_place, __ATOMIC_RELAXED);
-    if (t->broken || !px_rx_copy(t->session, place, t->rx_tail, head, &header, sizeof header) ||
-        header.length > 65536 || record_size(header.length) > head - t->rx_tail) {
+    if (t->broken || !px_rx_copy(t->session, place, t->rx_tail, head, info, sizeof *info) ||
+        info->length > 65536 || record_size(info->length) > head - t->rx_tail) {
         PX_SET(t->broken, true);
         return -EIO;
     }
-    info->length = header.length;
-    info->from = (struct px_address){.family = header.family, .port = header.port};
-    memcpy(info->from.bytes, header.address, sizeof header.address);
-    long result = put_bytes(f, io, place, t->rx_tail + (uint32_t)sizeof header,
-                            (uint32_t)PX_MIN((size_t)header.length, io->left));
+    long result = put_bytes(f, io, place, t->rx_tail + (uint32_t)sizeof *info,
+                            (uint32_t)PX_MIN((size_t)info->length, io->left));
     /* one that went elsewhere meanwhile was lost on the way */
     if (result >= 0 && !(flags & PX_IO_PEEK))
-        px_stream_consume(t, record_size(header.length));
+        px_stream_consume(t, record_size(info->length));
     return result;
 }
 
 long px_datagram_receive(struct px_file *f, struct px_io *io, uint32_t flags,
-                         struct px_datagram_info *info)
+                         struct io_datagram *info)
 {
     struct px_stream *t = &f->stream;
     uint64_t deadline = 0;
@@ -93,7 +89,7 @@ long px_datagram_receive(struct px_file *f, struct px_io *io, uint32_t flags,
 
 static long datagram_read(struct px_file *f, struct px_io *io, uint32_t flags)
 {
-    struct px_datagram_info info;
+    struct io_datagram info;
     return px_datagram_receive(f, io, flags, &info);
 }
 
@@ -137,11 +133,11 @@ static bool writable(const struct px_stream *t)
 }
 
 /* [tx_lock] */
-static long send_one(struct px_file *f, struct px_io *io, const struct px_address *to)
+static long send_one(struct px_file *f, struct px_io *io, struct io_datagram *header)
 {
     struct px_stream *t = &f->stream;
     uint32_t length = (uint32_t)io->left, used = send_used(t);
-    struct io_datagram header = {.length = length};
+    header->length = length;
     if (!used) {
         if (!t->ring_page && !px_ring_get(f, SEND_ORDER))
             return -ENOBUFS;
@@ -158,27 +154,21 @@ static long send_one(struct px_file *f, struct px_io *io, const struct px_addres
         return -EMSGSIZE;
     if (size - used < record_size(length))
         return -EAGAIN;
-    if (to) {
-        header.family = to->family;
-        header.port = to->port;
-        memcpy(header.address, to->bytes, sizeof header.address);
-    }
-    put_ring_bytes(t, t->tx_head, &header, sizeof header);
-    long result = take_ring_bytes(t, t->tx_head + (uint32_t)sizeof header, io, length);
+    put_ring_bytes(t, t->tx_head, header, sizeof *header);
+    long result = take_ring_bytes(t, t->tx_head + (uint32_t)sizeof *header, io, length);
     if (result < 0)
         return result;
     px_stream_sent(t, record_size(length)); /* else: lost on the way */
     return length;
 }
 
-long px_datagram_send(struct px_file *f, struct px_io *io, uint32_t flags,
-                      const struct px_address *to)
+long px_datagram_send(struct px_file *f, struct px_io *io, uint32_t flags, struct io_datagram *to)
 {
     struct px_stream *t = &f->stream;
     uint64_t deadline = 0;
     if (io->left > PX_MIN(__atomic_load_n(&t->slot->tx_limit, __ATOMIC_RELAXED), DATAGRAM_MAX))
         return -EMSGSIZE;
-    if (!to && !t->peer_set)
+    if (!to->family && !t->peer_set)
         return -EDESTADDRREQ;
     for (;;) {
         uint32_t seq = __atomic_load_n(&t->slot->seq, __ATOMIC_ACQUIRE);
@@ -213,7 +203,8 @@ long px_datagram_send(struct px_file *f, struct px_io *io, uint32_t flags,
 
 static long datagram_write(struct px_file *f, struct px_io *io, uint32_t flags)
 {
-    return px_datagram_send(f, io, flags, NULL);
+    struct io_datagram to = {0};
+    return px_datagram_send(f, io, flags, &to);
 }
 
 /* ---- the rest ---- */

@@ -187,7 +187,8 @@ static uint32_t transfer_flags(uint32_t f)
 
 static long inet_send(struct px_file *f, struct px_message *m)
 {
-    struct px_address to;
+    struct px_address to = {0};
+    struct io_datagram record = {0};
     uint32_t how = transfer_flags(m->flags);
     long error;
     if (m->flags & MSG_OOB)
@@ -196,12 +197,16 @@ static long inet_send(struct px_file *f, struct px_message *m)
         return f->ops->write(f, m->io, how);
     if (m->name && (error = px_address_in(&to, m->name, m->namelen, f->stream.family)) < 0)
         return error;
-    return px_datagram_send(f, m->io, how, m->name ? &to : NULL);
+    record.family = to.family;
+    record.port = to.port;
+    memcpy(record.address, to.bytes, sizeof record.address);
+    error = px_datagram_say(f, m, &record);
+    return error < 0 ? error : px_datagram_send(f, m->io, how, &record);
 }
 
 static long inet_receive(struct px_file *f, struct px_message *m)
 {
-    struct px_datagram_info info = {0};
+    struct io_datagram info = {0};
     uint32_t how = transfer_flags(m->flags);
     size_t room = m->io->left;
     if (m->flags & MSG_OOB)
@@ -213,8 +218,12 @@ static long inet_receive(struct px_file *f, struct px_message *m)
     long result = px_datagram_receive(f, m->io, how, &info);
     if (result < 0)
         return result;
-    if (info.from.family)
-        m->from.length = px_address_format(&info.from, m->from.bytes);
+    if (info.family) {
+        struct px_address from = {.family = info.family, .port = info.port};
+        memcpy(from.bytes, info.address, sizeof from.bytes);
+        m->from.length = px_address_format(&from, m->from.bytes);
+        px_datagram_tell(f, &info, m);
+    }
     if (info.length > room) {
         m->out_flags = MSG_TRUNC;
         if (m->flags & MSG_TRUNC)

@@ -246,7 +246,9 @@ struct linux_itimerspec {
 #define SO_SNDTIMEO_NEW  67
 #define SOL_IP           0
 #define SOL_TCP          6
+#define IPPROTO_IP       0
 #define IPPROTO_TCP      6
+#define IPPROTO_IPV6     41
 #define TCP_NODELAY      1
 #define TCP_CORK         3
 #define MSG_OOB          1u

@@ -4,26 +4,16 @@
  * (SCM_CREDENTIALS), in control messages as cmsg(3) lays them out. Descriptors travel in a parcel
  * (<motor/io.h>).
  */
-#include "socket.h"
+#include "control.h"
 #include "watch.h"
 
 #define SCM_RIGHTS      1
 #define SCM_CREDENTIALS 2
 #define AT_ONCE         MOTOR_MSG_HANDLES
 
-struct control { /* struct cmsghdr */
-    uint64_t length;
-    int32_t level, type;
-};
-
 struct credentials { /* struct ucred */
     uint32_t pid, uid, gid;
 };
-
-static uint64_t aligned(uint64_t length)
-{
-    return (length + 7) & ~7ull;
-}
 
 /* ---- sending ---- */
 
@@ -96,7 +86,7 @@ static long sign(motor_handle *parcel, const uint8_t *user, uint64_t size)
     return error < 0 ? error : px_call(*parcel, &msg);
 }
 
-static long put_control(motor_handle *parcel, const struct control *c, const uint8_t *user)
+static long put_control(motor_handle *parcel, const struct px_control *c, const uint8_t *user)
 {
     uint64_t size = c->length - sizeof *c;
     if (c->level != (int)SOL_SOCKET)
@@ -113,44 +103,16 @@ static long put_control(motor_handle *parcel, const struct control *c, const uin
 
 long px_rights_send(const struct px_message *m, motor_handle *parcel)
 {
-    const uint8_t *user = m->control;
+    struct px_control c;
+    const uint8_t *data;
     uint64_t at = 0;
-    long error = 0;
-    while (user && error == 0 && m->controllen - at >= sizeof(struct control)) {
-        struct control c;
-        if (px_copy_in(&c, user + at, sizeof c) < 0)
-            return -EFAULT;
-        if (c.length < sizeof c || c.length > m->controllen - at)
-            return -EINVAL;
-        error = put_control(parcel, &c, user + at + sizeof c);
-        at += aligned(c.length);
-        if (at >= m->controllen)
-            break;
-    }
-    return PX_MIN(error, 0L);
+    long more = px_control_next(m, &at, &c, &data), error = 0;
+    for (; more > 0 && error == 0; more = px_control_next(m, &at, &c, &data))
+        error = put_control(parcel, &c, data);
+    return error < 0 ? error : PX_MIN(more, 0L);
 }
 
 /* ---- receiving ---- */
-
-/* A header and its data into the program's buffer; what is too long is cut. */
-static void give_control(struct px_message *m, int type, const void *data, uint64_t size)
-{
-    uint64_t room = m->controllen - m->control_used;
-    struct control c = {.length = sizeof c + size, .level = SOL_SOCKET, .type = type};
-    if (room < sizeof c) {
-        m->out_flags |= MSG_CTRUNC;
-        return;
-    }
-    if (room < c.length) {
-        m->out_flags |= MSG_CTRUNC;
-        c.length = room;
-    }
-    uint8_t *to = (uint8_t *)m->control + m->control_used;
-    if (px_copy_out(to, &c, sizeof c) < 0 ||
-        px_copy_out(to + sizeof c, data, c.length - sizeof c) < 0)
-        return;
-    m->control_used += PX_MIN(aligned(c.length), room);
-}
 
 /* Descriptors from number `from` on, as many as one call gives, into fds: how many. */
 static uint32_t take_some(const struct px_rights *r, uint32_t from, uint32_t most, bool cloexec,
@@ -184,9 +146,9 @@ static void give_descriptors(struct px_message *m, struct px_rights *r)
 {
     int32_t fds[IO_PARCEL_MAX];
     uint64_t room = m->controllen - m->control_used;
-    uint32_t most = room < sizeof(struct control) + sizeof *fds
+    uint32_t most = room < sizeof(struct px_control) + sizeof *fds
                         ? 0
-                        : (uint32_t)PX_MIN((room - sizeof(struct control)) / sizeof *fds,
+                        : (uint32_t)PX_MIN((room - sizeof(struct px_control)) / sizeof *fds,
                                            (uint64_t)IO_PARCEL_MAX);
     uint32_t want = PX_MIN(PX_MIN(r->count, IO_PARCEL_MAX), most), got = 0, n = 1;
     while (got < want && n) {
@@ -194,7 +156,7 @@ static void give_descriptors(struct px_message *m, struct px_rights *r)
         got += n;
     }
     if (got)
-        give_control(m, SCM_RIGHTS, fds, got * sizeof *fds);
+        px_control_give(m, SOL_SOCKET, SCM_RIGHTS, fds, got * sizeof *fds);
     if (got < r->count)
         m->out_flags |= MSG_CTRUNC;
 }
@@ -203,7 +165,7 @@ void px_rights_receive(struct px_message *m, struct px_rights *r)
 {
     struct credentials c = {r->pid, r->uid, r->gid};
     if (r->credentials)
-        give_control(m, SCM_CREDENTIALS, &c, sizeof c);
+        px_control_give(m, SOL_SOCKET, SCM_CREDENTIALS, &c, sizeof c);
     if (r->count && !r->parcel)
         m->out_flags |= MSG_CTRUNC;
     if (!r->parcel)

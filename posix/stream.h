@@ -3,6 +3,7 @@
 #ifndef PX_STREAM_H
 #define PX_STREAM_H
 
+#include "socket.h"
 #include "watch.h"
 
 /* A file for a slot of the net session; takes the handle, also on failure (NULL). */
@@ -94,14 +95,17 @@ bool px_stream_shut(struct px_file *f);
 long px_stream_failed(long error, uint32_t flags);
 
 /* datagram.c */
-struct px_datagram_info { /* of one received */
-    struct px_address from;
-    uint32_t length; /* as it was sent */
-};
+/* `info`: the record of the one received, with its length as it was sent. */
 long px_datagram_receive(struct px_file *f, struct px_io *io, uint32_t flags,
-                         struct px_datagram_info *info);
-long px_datagram_send(struct px_file *f, struct px_io *io, uint32_t flags,
-                      const struct px_address *to);
+                         struct io_datagram *info);
+/* `to`: where, and what is said for this one; its length is set here. */
+long px_datagram_send(struct px_file *f, struct px_io *io, uint32_t flags, struct io_datagram *to);
+
+/* datagram_control.c */
+/* Into `to`: what the program's control messages say. 0 or a negated errno. */
+long px_datagram_say(struct px_file *f, const struct px_message *m, struct io_datagram *to);
+/* What the socket's options ask for, into the program's control buffer. */
+void px_datagram_tell(struct px_file *f, const struct io_datagram *info, struct px_message *m);
 
 static inline uint64_t px_timeout_deadline(uint64_t timeout)
 {

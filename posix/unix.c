@@ -5,6 +5,7 @@
  */
 #include "file.h"
 #include "socket.h"
+#include "stream.h"
 #include "watch.h"
 
 #define SUN_FAMILY  2u /* bytes of a sockaddr_un before the name */
@@ -549,8 +550,9 @@ static uint32_t unix_ready(struct px_file *f, uint32_t events, bool arm)
 
 static long unix_control(struct px_file *f, unsigned request, unsigned long argument)
 {
-    return request == FIONREAD || request == TIOCOUTQ ? px_server_control(f, request, argument)
-                                                      : -ENOTTY;
+    if (request == FIONREAD || request == TIOCOUTQ)
+        return px_server_control(f, request, argument);
+    return px_netinfo_control(request, argument); /* if_nametoindex(3) and its kin ask here */
 }
 
 static void unix_release(struct px_file *f)

@@ -221,8 +221,7 @@ static void enter_slot(struct socket *s, struct io_slot *to, uint32_t state, uin
         if (s->tx_session)
             state |= IO_STATE_TX_WAIT;
     }
-    __atomic_store_n(&to->client_flags, client_flags & (IO_CLIENT_CORK | IO_CLIENT_NODELAY),
-                     __ATOMIC_RELAXED);
+    __atomic_store_n(&to->client_flags, client_flags & IO_CLIENT_OPTIONS, __ATOMIC_RELAXED);
     __atomic_store_n(&to->error, error, __ATOMIC_RELAXED);
     __atomic_store_n(&to->state, state, __ATOMIC_SEQ_CST);
 }

@@ -37,9 +37,19 @@ static bool is_udp(const struct socket *s)
 static void deliver(struct socket *s, struct pbuf *p, uint32_t offset, const ip_addr_t *from,
                     uint16_t port)
 {
-    struct io_datagram record = {.length = p->tot_len - offset, .port = lwip_htons(port)};
+    struct io_datagram record = {.length = p->tot_len - offset,
+                                 .port = lwip_htons(port),
+                                 .ifindex = netif_get_index(ip_current_input_netif()),
+                                 .time = port_realtime()};
     address_pack(s, from, record.address, &record.family);
-    record.ifindex = netif_get_index(ip_current_input_netif());
+    address_pack(s, ip_current_dest_addr(), record.own, &record.family);
+    if (ip_current_is_v6()) {
+        record.ttl = IP6H_HOPLIM(ip6_current_header());
+        record.tos = (uint8_t)IP6H_TC(ip6_current_header());
+    } else {
+        record.ttl = IPH_TTL(ip4_current_header());
+        record.tos = IPH_TOS(ip4_current_header());
+    }
     if (!receive_record(s, &record, sizeof record, p, offset, record.length))
         net_counters.rx_dropped++;
 }
@@ -215,49 +225,87 @@ static bool is_broadcast(const ip_addr_t *to)
            (ip_2_ip4(to)->addr == 0xffffffffu || ip4_addr_isbroadcast(ip_2_ip4(to), &net_eth));
 }
 
-static int transmit(struct socket *s, struct pbuf *p, const ip_addr_t *to, uint16_t port)
+/* What the record says, or the socket's options. */
+static uint8_t ttl_of(const struct socket *s, const struct io_datagram *record)
+{
+    return record->flags & IO_DATAGRAM_TTL ? record->ttl : s->family == 2 ? s->ttl : s->hops;
+}
+
+static uint8_t tos_of(const struct socket *s, const struct io_datagram *record)
+{
+    return record->flags & IO_DATAGRAM_TOS ? record->tos
+           : s->family == 2                ? s->tos
+                                           : s->traffic_class;
+}
+
+/* By which interface a group or everybody is reached; NULL: as routes say. */
+static struct netif *choose_interface(const struct socket *s, const struct io_datagram *record,
+                                      const ip_addr_t *to)
+{
+    bool group = ip_addr_ismulticast(to), broadcast = is_broadcast(to);
+    uint8_t bound = record->flags & IO_DATAGRAM_INTERFACE ? (uint8_t)record->ifindex
+                    : s->netif                            ? s->netif
+                    : group                               ? s->multicast_netif
+                                                          : 0;
+    if (broadcast && !bound)
+        bound = netif_get_index(&net_eth);
+    if (bound || !(group || broadcast))
+        return bound ? netif_get_by_index(bound) : NULL;
+    return netif_default ? netif_default : &net_loop;
+}
+
+/* The way a datagram takes: the address it is sent from, and the interface. */
+static int choose_way(const struct socket *s, const struct io_datagram *record, const ip_addr_t *to,
+                      ip_addr_t *from, struct netif **out)
+{
+    if (is_broadcast(to) && !s->broadcast)
+        return -EACCES;
+    *out = choose_interface(s, record, to);
+    if (!*out && record->flags & IO_DATAGRAM_INTERFACE)
+        return -ENODEV;
+    if (record->flags & IO_DATAGRAM_OWN) {
+        if (!address_unpack(s, record->own, s->family, from) || !address_is_own(from) ||
+            IP_IS_V6_VAL(*from) != IP_IS_V6_VAL(*to))
+            return -EINVAL;
+    } else if (*out && s->binding.protocol && s->binding.explicit_address) {
+        *from = s->binding.address;
+    } else if (*out) {
+        const ip_addr_t *own = ip_netif_get_local_ip(*out, to);
+        if (!own)
+            return -ENETUNREACH;
+        *from = *own;
+    } else {
+        int error = socket_choose_source(s, to, from);
+        if (error)
+            return error;
+    }
+    if (!*out)
+        *out = ip_route(from, to);
+    return *out ? 0 : -ENETUNREACH;
+}
+
+static int transmit(struct socket *s, struct pbuf *p, const struct io_datagram *record,
+                    const ip_addr_t *to, uint16_t port)
 {
     ip_addr_t from;
     struct netif *out;
-    bool group = ip_addr_ismulticast(to), broadcast = is_broadcast(to);
-    if (broadcast && !s->broadcast)
-        return -EACCES;
-    uint8_t bound = s->netif ? s->netif : group ? s->multicast_netif : 0;
-    if (broadcast && !bound)
-        bound = netif_get_index(&net_eth);
-    out = bound ? netif_get_by_index(bound) : NULL;
-    if (out || group || broadcast) {
-        if (!out)
-            out = netif_default ? netif_default : &net_loop;
-        const ip_addr_t *own = ip_netif_get_local_ip(out, to);
-        if (s->binding.protocol && s->binding.explicit_address)
-            own = &s->binding.address;
-        if (!own)
-            return -ENETUNREACH;
-        from = *own;
-    } else {
-        int error = socket_choose_source(s, to, &from);
-        if (error)
-            return error;
-        out = ip_route(&from, to);
-        if (!out)
-            return -ENETUNREACH;
-    }
+    int error = choose_way(s, record, to, &from, &out);
+    if (error)
+        return error;
     err_t err;
+    struct ip_pcb *ip = s->pcb;
+    ip->ttl = ttl_of(s, record);
+    ip->tos = tos_of(s, record);
+    ip->so_options = s->broadcast ? SOF_BROADCAST : 0;
     if (is_udp(s)) {
         struct udp_pcb *pcb = s->udp;
-        pcb->ttl = s->family == 2 ? s->ttl : s->hops;
-        pcb->mcast_ttl = s->multicast_ttl;
-        pcb->tos = s->family == 2 ? s->tos : s->traffic_class;
-        pcb->so_options = s->broadcast ? SOF_BROADCAST : 0;
+        pcb->mcast_ttl = record->flags & IO_DATAGRAM_TTL ? record->ttl : s->multicast_ttl;
         udp_setflags(pcb, (u8_t)((pcb->flags & ~UDP_FLAGS_MULTICAST_LOOP) |
                                  (s->multicast_loop ? UDP_FLAGS_MULTICAST_LOOP : 0)));
         err = udp_sendto_if_src(pcb, p, to, port, out, &from);
     } else {
         if (is_ping(s))
             finish_ping(s, p);
-        s->raw->ttl = s->family == 2 ? s->ttl : s->hops;
-        s->raw->so_options = s->broadcast ? SOF_BROADCAST : 0;
         err = raw_sendto_if_src(s->raw, p, to, out, &from);
     }
     /* no room: as if lost on the wire */
@@ -291,7 +339,7 @@ static bool send_one(struct socket *s)
     struct pbuf *p = error ? NULL : pbuf_alloc(PBUF_TRANSPORT, (uint16_t)record.length, PBUF_RAM);
     if (p) {
         if (copy_out(s, s->tx_sent + (uint32_t)sizeof record, p->payload, record.length))
-            error = transmit(s, p, &to, port);
+            error = transmit(s, p, &record, &to, port);
         pbuf_free(p);
     }
     if (error) {
@@ -326,6 +374,24 @@ void datagram_changed(struct socket *s)
         __atomic_load_n(&s->shared->client_flags, __ATOMIC_SEQ_CST) & IO_CLIENT_WANT_SPACE)
         socket_signal(s);
     receive_release(s);
+}
+
+void datagram_unreachable(const struct net_tuple *ends, int error, bool fatal)
+{
+    for (struct udp_pcb *pcb = udp_pcbs; pcb; pcb = pcb->next) {
+        struct socket *s = pcb->recv_arg;
+        bool connected = pcb->flags & UDP_FLAGS_CONNECTED;
+        if (pcb->recv != on_udp || pcb->local_port != ends->local_port ||
+            (!ip_addr_isany(&pcb->local_ip) && !ip_addr_eq(&pcb->local_ip, &ends->local)) ||
+            (connected && (pcb->remote_port != ends->remote_port ||
+                           !ip_addr_eq(&pcb->remote_ip, &ends->remote))))
+            continue;
+        if (!s->receive_errors && !(connected && fatal))
+            continue;
+        socket_set_error(s, error);
+        socket_signal(s);
+        return;
+    }
 }
 
 int datagram_membership(struct socket *s, bool join, const ip_addr_t *group,

@@ -43,6 +43,7 @@ enum {
     SO_ACCEPTCONN_ = 30,
     SO_SNDBUFFORCE_ = 32,
     SO_RCVBUFFORCE_ = 33,
+    SO_TIMESTAMPNS_ = 35,
     SO_MARK_ = 36,
     SO_PROTOCOL_ = 38,
     SO_DOMAIN_ = 39,
@@ -77,6 +78,7 @@ enum {
     IP_MTU_DISCOVER_ = 10,
     IP_RECVERR_ = 11,
     IP_RECVTTL_ = 12,
+    IP_RECVTOS_ = 13,
     IP_MTU_ = 14,
     IP_FREEBIND_ = 15,
     IP_BIND_ADDRESS_NO_PORT_ = 24,
@@ -100,6 +102,8 @@ enum {
     IPV6_RECVERR_ = 25,
     IPV6_V6ONLY_ = 26,
     IPV6_RECVPKTINFO_ = 49,
+    IPV6_RECVHOPLIMIT_ = 51,
+    IPV6_RECVTCLASS_ = 66,
     IPV6_TCLASS_ = 67,
 };
 #define BUFFER_MIN 4608u
@@ -131,13 +135,10 @@ static const struct simple simple[] = {
     {SOL_IP_, IP_TTL_, BYTE, false, FIELD(ttl), 1, 255},
     {SOL_IP_, IP_MULTICAST_TTL_, BYTE, false, FIELD(multicast_ttl), 0, 255},
     {SOL_IP_, IP_MULTICAST_LOOP_, FLAG, false, FIELD(multicast_loop), 0, 0},
-    {SOL_IP_, IP_PKTINFO_, FLAG, false, FIELD(packet_info), 0, 0},
-    {SOL_IP_, IP_RECVTTL_, FLAG, false, FIELD(recv_ttl), 0, 0},
     {SOL_IPV6_, IPV6_UNICAST_HOPS_, BYTE, false, FIELD(hops), 0, 255},
     {SOL_IPV6_, IPV6_MULTICAST_HOPS_, BYTE, false, FIELD(multicast_ttl), 0, 255},
     {SOL_IPV6_, IPV6_MULTICAST_LOOP_, FLAG, false, FIELD(multicast_loop), 0, 0},
     {SOL_IPV6_, IPV6_TCLASS_, BYTE, false, FIELD(traffic_class), 0, 255},
-    {SOL_IPV6_, IPV6_RECVPKTINFO_, FLAG, false, FIELD(packet_info), 0, 0},
 };
 
 static const struct simple *find(const struct socket *s, int level, int name)
@@ -149,12 +150,43 @@ static const struct simple *find(const struct socket *s, int level, int name)
     return NULL;
 }
 
+/* Options that are flags of the slot. */
+static const struct client_option {
+    uint8_t level, name;
+    bool stream; /* of streams; else of datagrams */
+    uint32_t flag;
+} client_options[] = {
+    {SOL_TCP_, TCP_CORK_, true, IO_CLIENT_CORK},
+    {SOL_TCP_, TCP_NODELAY_, true, IO_CLIENT_NODELAY},
+    {SOL_SOCKET_, SO_TIMESTAMP_, false, IO_CLIENT_TIME},
+    {SOL_SOCKET_, SO_TIMESTAMPNS_, false, IO_CLIENT_TIME_NS},
+    {SOL_IP_, IP_PKTINFO_, false, IO_CLIENT_PKTINFO},
+    {SOL_IP_, IP_RECVTTL_, false, IO_CLIENT_TTL},
+    {SOL_IP_, IP_RECVTOS_, false, IO_CLIENT_TOS},
+    {SOL_IPV6_, IPV6_RECVPKTINFO_, false, IO_CLIENT_PKTINFO6},
+    {SOL_IPV6_, IPV6_RECVHOPLIMIT_, false, IO_CLIENT_HOPLIMIT},
+    {SOL_IPV6_, IPV6_RECVTCLASS_, false, IO_CLIENT_TCLASS},
+};
+
 /* The flag of the slot that is this option; 0: it is none. */
 static uint32_t client_flag(const struct socket *s, int level, int name)
 {
-    if (level != SOL_TCP_ || s->type != 1)
-        return 0;
-    return name == TCP_CORK_ ? IO_CLIENT_CORK : name == TCP_NODELAY_ ? IO_CLIENT_NODELAY : 0;
+    for (size_t i = 0; i < sizeof client_options / sizeof *client_options; i++) {
+        const struct client_option *o = &client_options[i];
+        if (o->level == level && o->name == name && o->stream == (s->type == 1) &&
+            (level != SOL_IPV6_ || s->family == 10))
+            return o->flag;
+    }
+    return 0;
+}
+
+/* The two of times exclude each other. */
+static void set_client_option(struct socket *s, uint32_t flag, bool on)
+{
+    uint32_t times = IO_CLIENT_TIME | IO_CLIENT_TIME_NS;
+    if (on && flag & times)
+        socket_set_client_flag(s, times, false);
+    socket_set_client_flag(s, flag, on);
 }
 
 static int set_simple(struct socket *s, const struct simple *o, int value)
@@ -388,7 +420,7 @@ int option_set(struct socket *s, int level, int name, const uint8_t *value, uint
     const struct simple *o = find(s, level, name);
     uint32_t flag = client_flag(s, level, name);
     if (flag)
-        socket_set_client_flag(s, flag, number);
+        set_client_option(s, flag, number);
     if (flag)
         result = 0;
     else if (o)

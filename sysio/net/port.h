@@ -11,7 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-uint64_t port_now(void); /* monotonic ns, as of the beginning of this turn */
+uint64_t port_now(void);      /* monotonic ns, as of the beginning of this turn */
+uint64_t port_realtime(void); /* ns since 1970 */
 uint32_t port_random(void);
 __attribute__((format(printf, 1, 2))) void port_log(const char *format, ...);
 

@@ -29,6 +29,11 @@ uint64_t port_now(void)
     return engine.now;
 }
 
+uint64_t port_realtime(void)
+{
+    return clock_realtime_ns();
+}
+
 /*
  * SplitMix over a seed of the kernel's, renewed now and then: cheap enough for every port and
  * sequence number.

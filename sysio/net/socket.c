@@ -127,14 +127,12 @@ int64_t socket_expose(struct socket *s)
     return slot;
 }
 
-#define OPTION_FLAGS (IO_CLIENT_CORK | IO_CLIENT_NODELAY)
-
 uint32_t socket_client_flags(const struct socket *s)
 {
     uint32_t flags = s->client_flags;
     if (s->shared)
         flags = __atomic_load_n(&s->shared->client_flags, __ATOMIC_RELAXED);
-    return flags & OPTION_FLAGS;
+    return flags & IO_CLIENT_OPTIONS;
 }
 
 void socket_set_client_flag(struct socket *s, uint32_t flag, bool on)

@@ -17,6 +17,7 @@
 #include "lwip/raw.h"
 #include "lwip/tcp.h"
 #include "lwip/udp.h"
+#include "pcb.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -97,9 +98,10 @@ struct socket {
     struct socket *retired_next; /* freed but for its slot: see net_retire() */
     uint64_t epoch;
 
-    bool broken;   /* the client broke the rules of its rings: nothing moves any more */
-    bool closed;   /* the client has dropped it */
-    bool accepted; /* came from a listener: the accept record has been (or will be) pushed */
+    bool broken;     /* the client broke the rules of its rings: nothing moves any more */
+    bool closed;     /* the client has dropped it */
+    uint8_t refusal; /* the errno of a refusal by others than the peer; 0: there was none */
+    bool accepted;   /* came from a listener: the accept record has been (or will be) pushed */
 
     /* listening */
     uint32_t backlog, syn_pending, deferred_count;
@@ -115,9 +117,9 @@ struct socket {
     uint32_t accept_at;
 
     /* options */
-    bool v6only, reuse_address, reuse_port, broadcast, keepalive, linger_on, recv_ttl, packet_info;
+    bool v6only, reuse_address, reuse_port, broadcast, keepalive, linger_on, receive_errors;
     bool multicast_loop, accept_filter;
-    uint32_t client_flags; /* IO_CLIENT_CORK, IO_CLIENT_NODELAY: while no slot has them */
+    uint32_t client_flags; /* of IO_CLIENT_OPTIONS: while no slot has them */
     uint32_t linger, defer_accept, send_buffer, receive_buffer, low_water, user_timeout,
         max_segment;
     uint32_t keep_idle, keep_interval, keep_count, priority, fast_open;
@@ -139,8 +141,7 @@ void socket_changed(struct socket *s); /* the client has set its to_engine bit *
 void socket_signal(struct socket *s);
 void socket_set_state(struct socket *s, uint32_t set, uint32_t clear);
 void socket_set_error(struct socket *s, int error);
-/* IO_CLIENT_CORK and IO_CLIENT_NODELAY: TCP_CORK and TCP_NODELAY. The slot has them, if there is
- * one */
+/* Options that are IO_CLIENT_* (IO_CLIENT_OPTIONS). The slot has them, if there is one. */
 uint32_t socket_client_flags(const struct socket *s);
 void socket_set_client_flag(struct socket *s, uint32_t flag, bool on);
 int net_errno(err_t e); /* positive Linux errno */
@@ -187,6 +188,8 @@ void tcp_socket_close(struct socket *s); /* may free it */
 /* the client broke the rules, or memory is out: reset */
 void tcp_socket_break(struct socket *s);
 void tcp_socket_options(struct socket *s); /* options -> PCB */
+/* Somebody reports that a segment (`seq`) did not arrive: ends what is not connected yet. */
+void tcp_unreachable(const struct net_tuple *ends, uint32_t seq, int error);
 void tcp_listener_drain(struct socket *s); /* pushes accept records that wait */
 /* of a pulled listener */
 void listener_queue(struct socket *s, struct socket *connection);
@@ -201,6 +204,8 @@ int datagram_connect(struct socket *s, const ip_addr_t *address, uint16_t port);
 void datagram_changed(struct socket *s);
 bool datagram_send(struct socket *s); /* all up to tx_seen; false: the ring makes no sense */
 void datagram_close(struct socket *s);
+/* Somebody reports that what was sent between the two did not arrive; fatal: or ever will. */
+void datagram_unreachable(const struct net_tuple *ends, int error, bool fatal);
 int datagram_membership(struct socket *s, bool join, const ip_addr_t *group,
                         const ip_addr_t *interface_address, uint8_t netif);
 

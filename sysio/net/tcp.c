@@ -184,6 +184,8 @@ static int error_number(const struct socket *s, err_t err)
 {
     if (err == ERR_CLSD)
         return 0;
+    if (s->refusal)
+        return s->refusal;
     if (s->state == SOCKET_CONNECTING)
         return err == ERR_RST ? ECONNREFUSED : ETIMEDOUT;
     return err == ERR_RST ? ECONNRESET : ETIMEDOUT;
@@ -202,6 +204,18 @@ static void on_error(void *arg, err_t err)
     ended(s, error);
     if (s->closed || queued)
         finish_closed(s);
+}
+
+/* RFC 5927: only a report about the segment that is under way is believed, and of a connection that
+ * stands none. */
+void tcp_unreachable(const struct net_tuple *ends, uint32_t seq, int error)
+{
+    struct tcp_pcb *pcb = net_pcb_find(ends);
+    struct socket *s = pcb ? pcb->callback_arg : NULL;
+    if (!s || s->tcp != pcb || pcb->state != SYN_SENT || seq != pcb->lastack)
+        return;
+    s->refusal = (uint8_t)error;
+    tcp_abandon(pcb, 0);
 }
 
 /* ---- receiving ---- */

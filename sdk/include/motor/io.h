@@ -182,11 +182,6 @@
 #define IO_MOUNT_MAX (2 * IO_PATH_MAX + 4096u + 64u)
 /* umount2(2), for root: path, w0 MNT_* and UMOUNT_NOFOLLOW */
 #define IO_UMOUNT    45u
-/*
- * posix_fadvise: w0 offset, w1 length (0: to the end), w2 Linux POSIX_FADV_*. DONTNEED: pages that
- * are wholly in the range and need not be written leave the cache; all else changes nothing
- */
-#define IO_ADVISE    47u
 
 /*
  * On any gate of the fs engine: w0 IO_SYSTEM_HOST or IO_SYSTEM_DOMAIN; in: what that name of the
@@ -698,6 +693,20 @@ static inline uint64_t io_place(uint64_t page, uint32_t order, uint32_t base)
  * home, connected, without IO_STATE_TX_WAIT; the engine's answer is IO_STATE_TX_CLOSED
  */
 #define IO_CLIENT_SHUT       (1u << 3)
+/*
+ * Of datagrams: the options that ask for what goes beside each (struct io_datagram has it all).
+ * Set and cleared by the engine only, when the option is.
+ */
+#define IO_CLIENT_TIME       (1u << 4) /* SO_TIMESTAMP */
+#define IO_CLIENT_TIME_NS    (1u << 5) /* SO_TIMESTAMPNS */
+#define IO_CLIENT_PKTINFO    (1u << 6) /* IP_* */
+#define IO_CLIENT_TTL        (1u << 7)
+#define IO_CLIENT_TOS        (1u << 8)
+#define IO_CLIENT_PKTINFO6   (1u << 9) /* IPV6_RECV* */
+#define IO_CLIENT_HOPLIMIT   (1u << 10)
+#define IO_CLIENT_TCLASS     (1u << 11)
+/* what stays with the socket when it moves to another slot */
+#define IO_CLIENT_OPTIONS    (0xff0u | IO_CLIENT_CORK | IO_CLIENT_NODELAY)
 
 struct io_slot { /* 128 bytes: a cache line for each writer */
     /* written by the engine */
@@ -727,15 +736,27 @@ struct io_slot { /* 128 bytes: a cache line for each writer */
 };
 _Static_assert(sizeof(struct io_slot) == 128, "protocol");
 
-struct io_datagram { /* 32 bytes before each datagram in a ring */
-    uint32_t length; /* of the data; the record takes 32 + length rounded up to 16 */
-    uint16_t family; /* AF_INET; 0 on tx: the connected peer */
-    uint16_t port;   /* network order, as is the address */
+/*
+ * 64 bytes before each datagram in a ring. From the engine: from whom it came, and all of what
+ * follows. To it: to whom it goes, and of what follows what `flags` names.
+ */
+struct io_datagram {
+    uint32_t length; /* of the data; the record takes 64 + length rounded up to 16 */
+    uint16_t family; /* AF_INET, AF_INET6; 0 on tx: the connected peer */
+    uint16_t port;   /* network order, as are the addresses */
     uint8_t address[16];
-    uint32_t ifindex;
-    uint32_t flags; /* 1: truncated */
+    uint8_t own[16];  /* this machine's address, of the same family */
+    uint32_t ifindex; /* the interface that it came by, or is to go out by */
+    uint16_t flags;   /* tx: IO_DATAGRAM_* */
+    uint8_t ttl, tos; /* hop limit and traffic class */
+    uint64_t time;    /* rx: CLOCK_REALTIME of its arrival, ns */
+    uint64_t reserved;
 };
-_Static_assert(sizeof(struct io_datagram) == 32, "protocol");
+_Static_assert(sizeof(struct io_datagram) == 64, "protocol");
+#define IO_DATAGRAM_OWN       (1u << 0) /* send from `own` */
+#define IO_DATAGRAM_INTERFACE (1u << 1)
+#define IO_DATAGRAM_TTL       (1u << 2)
+#define IO_DATAGRAM_TOS       (1u << 3)
 
 struct io_accept {         /* 64 bytes */
     uint32_t slot;         /* of the new stream, in the same arena */

@@ -12,7 +12,10 @@
 
 static int level_changed(struct ext4_node *n, struct extent_level *l)
 {
-    return l->buf ? seal_extents(n, l->buf) : 0; /* the caller writes the inode */
+    if (!l->buf)
+        return 0; /* the caller writes the inode */
+    extents_set_checksum(n, l->buf->data);
+    return journal_change(n->fs, l->buf);
 }
 
 /* The first block of a node has changed: so do the keys that lead to it. */
@@ -72,10 +75,11 @@ static int root_grow(struct ext4_node *n)
     h->eh_entries = root->eh_entries;
     h->eh_depth = root->eh_depth;
     memcpy(h + 1, root + 1, root->eh_entries * 12u);
+    extents_set_checksum(n, b->data);
     extent_indexes(root)[0] = index_to(extent_entries(h)[0].ee_block, b->block);
     root->eh_entries = 1;
     root->eh_depth++;
-    error = seal_extents(n, b);
+    error = journal_change(n->fs, b);
     buf_put(b);
     return error;
 }
@@ -118,7 +122,8 @@ static int node_split(struct ext4_node *n, struct extent_path *p, uint32_t level
     l->header->eh_entries = (uint16_t)keep;
     struct ext4_extent_index x = index_to(extent_entries(h)[0].ee_block, b->block);
     entry_insert(up->header, up->at + 1, &x);
-    error = seal_extents(n, b);
+    extents_set_checksum(n, b->data);
+    error = journal_change(n->fs, b);
     buf_put(b);
     if (!error)
         error = level_changed(n, l);

@@ -235,12 +235,12 @@ bool csock_send_to(struct csock *s, uint32_t address, uint16_t port, const void 
     struct io_datagram d = {.length = size,
                             .family = address || port ? 2 : 0,
                             .port = (uint16_t)(port << 8 | port >> 8)};
-    uint32_t total = 32 + ((size + 15) & ~15u);
+    uint32_t total = (uint32_t)sizeof d + ((size + 15) & ~15u);
     memcpy(d.address, &address, 4);
     if (space(s) < total)
         return false;
     put(s, &d, sizeof d, s->tx_head);
-    put(s, bytes, size, s->tx_head + 32);
+    put(s, bytes, size, s->tx_head + (uint32_t)sizeof d);
     s->tx_head += total;
     __atomic_store_n(&s->s->tx_head, s->tx_head, __ATOMIC_RELEASE);
     ring_bell(s);

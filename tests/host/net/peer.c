@@ -111,19 +111,30 @@ void pass(uint64_t ns)
     }
 }
 
+/* Ethernet and IP headers from the peer to the engine, or back; what follows takes `size` bytes. */
+static void put_ip(uint8_t *ip, bool to_engine, uint8_t protocol, uint32_t size)
+{
+    ip[0] = 0x45;
+    put16(ip + 2, (uint16_t)(20 + size));
+    ip[8] = 64;
+    ip[9] = protocol;
+    memcpy(ip + 12, (uint8_t[]){10, 0, 0, to_engine ? 2 : 1, 10, 0, 0, to_engine ? 1 : 2}, 8);
+    put16(ip + 10, checksum(ip, 20, 0));
+}
+
+static void put_frame(uint8_t *frame, uint8_t protocol, uint32_t size)
+{
+    memcpy(frame, engine_mac, 6);
+    memcpy(frame + 6, own_mac, 6);
+    frame[12] = 8;
+    put_ip(frame + 14, true, protocol, size);
+}
+
 void emit(const struct peer *c, uint8_t flags, uint32_t seq, uint32_t ack, uint32_t size)
 {
     uint8_t frame[1600] = {0}, *ip = frame + 14, *tcp = ip + 20;
     uint32_t header = c->stamped ? 32 : 20, total = 20 + header + size;
-    memcpy(frame, engine_mac, 6);
-    memcpy(frame + 6, own_mac, 6);
-    frame[12] = 8;
-    ip[0] = 0x45;
-    put16(ip + 2, (uint16_t)total);
-    ip[8] = 64;
-    ip[9] = 6;
-    memcpy(ip + 12, (uint8_t[]){10, 0, 0, 2, 10, 0, 0, 1}, 8);
-    put16(ip + 10, checksum(ip, 20, 0));
+    put_frame(frame, 6, header + size);
     put16(tcp, c->port);
     put16(tcp + 2, c->engine_port);
     put32(tcp + 4, seq);
@@ -139,6 +150,23 @@ void emit(const struct peer *c, uint8_t flags, uint32_t seq, uint32_t ack, uint3
     if (c->damaged)
         tcp[16] ^= 1;
     CHECK(api->inject(frame, 14 + total));
+    settle();
+}
+
+void emit_report(const struct peer *c, uint8_t type, uint8_t code, uint8_t protocol, uint32_t seq)
+{
+    uint8_t frame[70] = {0}, *icmp = frame + 34, *sent = icmp + 8 + 20;
+    put_frame(frame, 1, 36);
+    icmp[0] = type;
+    icmp[1] = code;
+    put_ip(icmp + 8, false, protocol, 8);
+    put16(sent, c->engine_port);
+    put16(sent + 2, c->port);
+    put32(sent + 4, seq);
+    put16(icmp + 2, checksum(icmp, 36, 0));
+    if (c->damaged)
+        icmp[3] ^= 1;
+    CHECK(api->inject(frame, sizeof frame));
     settle();
 }
 

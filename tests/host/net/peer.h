@@ -42,7 +42,9 @@ const struct host_api *peer_start(const char *path, bool large);
 void settle(void);
 void pass(uint64_t ns);
 void emit(const struct peer *c, uint8_t flags, uint32_t seq, uint32_t ack, uint32_t size);
-/* The same with the numbers that come next. */
+/* A report that what the engine sent to the peer (`protocol`, of TCP: `seq`) did not arrive. */
+void emit_report(const struct peer *c, uint8_t type, uint8_t code, uint8_t protocol, uint32_t seq);
+/* emit() with the numbers that come next. */
 void answer(struct peer *c, uint8_t flags, uint32_t size);
 bool next_sent(struct segment *s); /* false: the engine has sent nothing more */
 void forget_sent(void);

@@ -27,6 +27,11 @@ uint64_t port_now(void)
     return now;
 }
 
+uint64_t port_realtime(void)
+{
+    return port_now();
+}
+
 uint32_t port_random(void)
 {
     random_state = random_state * 6364136223846793005ull + 1442695040888963407ull;
