@@ -28,6 +28,7 @@ struct pager {
     uint64_t badge;
     uint8_t *base; /* where it is mapped here: `room` bytes, more than the file has */
     uint64_t room;
+    uint64_t size; /* of the object: more than the file's, after it has grown */
     bool used; /* holds a reference to the node */
 };
 
@@ -95,7 +96,18 @@ static int reserve(struct ext4_store *s, uint64_t size)
 
 static void resize(struct ext4_store *s, uint64_t size)
 {
-    control(of(s), MOTOR_VMO_RESIZE, 0, (size + PAGE - 1) & ~(uint64_t)(PAGE - 1), NULL);
+    struct pager *p = of(s);
+    p->size = (size + PAGE - 1) & ~(uint64_t)(PAGE - 1);
+    control(p, MOTOR_VMO_RESIZE, 0, p->size, NULL);
+}
+
+/* With some room, so that an append need not change the object. */
+static void grow(struct ext4_store *s, uint64_t size)
+{
+    struct pager *p = of(s);
+    uint64_t roomy = size + size / 4;
+    if (size > p->size)
+        resize(s, roomy < p->room ? roomy : size);
 }
 
 static void pager_free(struct pager *p)
@@ -124,6 +136,7 @@ static const struct ext4_store_ops ops = {
     .clean = clean,
     .reserve = reserve,
     .resize = resize,
+    .grow = grow,
     .destroy = destroy,
 };
 

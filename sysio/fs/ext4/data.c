@@ -11,7 +11,7 @@
 
 #define CHUNK         (256u << 10) /* bytes written in one transaction */
 #define CHUNK_EXTENTS 3u           /* new extents in one: what its credits allow */
-#define READ_AHEAD    32u          /* pages */
+#define READ_AHEAD    32u          /* pages, at first */
 
 static uint64_t block_up(const struct ext4 *fs, uint64_t offset)
 {
@@ -45,6 +45,20 @@ int data_read_inline(struct ext4_node *n, uint8_t *page)
     return n->size > have + more ? ext4_damage(n->fs, "the size of inline data", n->ino) : 0;
 }
 
+/*
+ * Who goes on where the last read-ahead ended gets twice as much as that brought: what a request
+ * costs is that somebody waits for it.
+ */
+static uint32_t window(struct ext4_node *n, uint64_t index)
+{
+    uint32_t most = n->fs->page_max / 16, next = READ_AHEAD;
+    if (index && index == n->read_next && n->read_window)
+        next = n->read_window * 2;
+    most = most > READ_AHEAD_MAX ? READ_AHEAD_MAX : most < READ_AHEAD ? READ_AHEAD : most;
+    n->read_window = next < most ? next : most;
+    return n->read_window;
+}
+
 static int64_t read_pages(struct ext4_node *n, uint64_t offset, uint64_t size, ext4_mover *move,
                           void *context)
 {
@@ -58,7 +72,8 @@ static int64_t read_pages(struct ext4_node *n, uint64_t offset, uint64_t size, e
         struct page *p;
         if (!page_find(n, index) && (wanted > index || index == n->read_next)) {
             uint64_t count = last - index + 1;
-            page_read_ahead(n, index, count < READ_AHEAD ? (uint32_t)count : READ_AHEAD);
+            uint32_t most = window(n, index);
+            page_read_ahead(n, index, count < most ? (uint32_t)count : most);
         }
         int64_t moved = page_get(n, index, &p);
         if (!moved) {
@@ -180,10 +195,11 @@ int64_t data_ensure(struct ext4_node *n, uint64_t offset, uint64_t size)
 }
 
 /* The pages of a range, read and pinned: so that nothing can fail after space was taken. */
-static int pages_pin(struct ext4_node *n, uint64_t first, uint32_t count, struct page **pages)
+static int pages_pin(struct ext4_node *n, uint64_t first, uint32_t count, bool into_first,
+                     struct page **pages)
 {
     for (uint32_t i = 0; i < count; i++) {
-        int error = page_get(n, first + i, &pages[i]);
+        int error = (i || !into_first ? page_get_to_fill : page_get)(n, first + i, &pages[i]);
         if (!error)
             continue;
         while (i)
@@ -202,6 +218,7 @@ static int64_t fill_pages(struct ext4_node *n, uint64_t offset, uint64_t size, s
         uint32_t into = (offset + done) & (PAGE_BYTES - 1);
         uint64_t part = PAGE_BYTES - into < size - done ? PAGE_BYTES - into : size - done;
         moved = move(context, page_bytes(pages[i]) + into, part);
+        page_filled(pages[i], into + (moved > 0 ? (uint32_t)moved : 0));
         if (moved > 0)
             done += (uint64_t)moved;
         if (moved < (int64_t)part)
@@ -211,6 +228,7 @@ static int64_t fill_pages(struct ext4_node *n, uint64_t offset, uint64_t size, s
     for (uint64_t at = 0, i = 0; at < size; i++) {
         uint32_t into = (offset + at) & (PAGE_BYTES - 1);
         uint64_t part = PAGE_BYTES - into < size - at ? PAGE_BYTES - into : size - at;
+        page_filled(pages[i], 0);
         page_dirty(pages[i], into, (uint32_t)part);
         at += part;
     }
@@ -225,7 +243,7 @@ static int64_t write_chunk(struct ext4_node *n, uint64_t offset, uint64_t size, 
     struct page *pages[CHUNK / PAGE_BYTES + 1];
     uint64_t first = offset >> PAGE_SIZE_LOG;
     uint32_t count = (uint32_t)(((offset + size - 1) >> PAGE_SIZE_LOG) - first + 1);
-    int64_t result = pages_pin(n, first, count, pages);
+    int64_t result = pages_pin(n, first, count, offset & (PAGE_BYTES - 1), pages);
     if (result)
         return result;
     if (offset + size > n->size)
@@ -308,7 +326,7 @@ static int reserve(struct ext4_node *n, uint64_t size)
 {
     int error = n->store ? n->store->ops->reserve(n->store, size) : 0;
     if (n->store && !error && size > n->size)
-        n->store->ops->resize(n->store, size);
+        n->store->ops->grow(n->store, size);
     return error;
 }
 

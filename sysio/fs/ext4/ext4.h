@@ -171,6 +171,8 @@ struct ext4_store_ops {
     void (*clean)(struct ext4_store *s, uint64_t index);
     int (*reserve)(struct ext4_store *s, uint64_t size); /* the file may become as large; ENOMEM */
     void (*resize)(struct ext4_store *s, uint64_t size); /* it is now: pages behind it are gone */
+    /* it is larger: as resize, or with room for more; who touches a page there asks ext4_fault() */
+    void (*grow)(struct ext4_store *s, uint64_t size);
     void (*destroy)(struct ext4_store *s);               /* all its pages have been evicted */
 };
 

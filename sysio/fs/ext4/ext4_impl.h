@@ -139,6 +139,7 @@ struct ext4_node {
     int write_error;    /* of a write-back nobody waited for */
     uint64_t goal;      /* where its next block would be good */
     uint64_t read_next; /* page after the last one read: sequential readers get read-ahead */
+    uint32_t read_window; /* pages that the last read-ahead brought */
 };
 
 static inline uint32_t node_type(const struct ext4_node *n)
@@ -324,7 +325,7 @@ int extent_convert(struct ext4_node *n, uint64_t block, uint32_t count);
 struct page {
     struct ext4_node *node;
     uint64_t index;
-    uint8_t *data; /* NULL: it is in the node's store */
+    uint8_t *data; /* NULL: it is in the node's store, where a fault brings it */
     uint8_t dirty; /* a bit for each block */
     bool valid;
     bool shared; /* users of the store may write it */
@@ -346,8 +347,15 @@ int page_get(struct ext4_node *n, uint64_t index, struct page **out);
 /* the page, if it is there and valid */
 struct page *page_find(struct ext4_node *n, uint64_t index);
 void page_put(struct page *p);
+/*
+ * As page_get(), for who writes the page from its first byte on: a page behind the end of the file
+ * is not zeroed, and is not valid before page_filled() tells how many bytes of it were written.
+ */
+int page_get_to_fill(struct ext4_node *n, uint64_t index, struct page **out);
+void page_filled(struct page *p, uint32_t bytes);
 /* its blocks that [offset, offset + size) touches are to be written */
 void page_dirty(struct page *p, uint32_t offset, uint32_t size);
+#define READ_AHEAD_MAX 128u /* pages */
 void page_read_ahead(struct ext4_node *n, uint64_t index, uint32_t count);
 /* drops whole pages from byte `from` to `end`, and zeroes their parts */
 void pages_drop(struct ext4_node *n, uint64_t from, uint64_t end);

@@ -20,7 +20,7 @@ struct collection {
     uint32_t version;
     struct buf **bufs; /* whose bytes the entries are */
     uint32_t buf_count;
-    struct entry *entries;
+    struct entry *entries; /* twice the room: see sort() */
     uint32_t count, room;
 };
 
@@ -62,7 +62,7 @@ static int collect_entry(struct collection *c, struct ext4_dirent *e, uint64_t f
         return 0;
     if (c->count == c->room) {
         uint32_t room = c->room ? c->room * 2 : 128;
-        struct entry *entries = realloc(c->entries, room * sizeof *entries);
+        struct entry *entries = realloc(c->entries, 2 * room * sizeof *entries);
         if (!entries)
             return -ENOMEM;
         c->entries = entries;
@@ -93,20 +93,39 @@ static int collect_block(struct collection *c, uint32_t block, uint64_t from)
     return error;
 }
 
-static int by_key(const void *a, const void *b)
+/* Merges two sorted halves of from[0 .. count) into to[]. */
+static void merge(const struct entry *from, uint32_t half, uint32_t count, struct entry *to)
 {
-    const struct entry *x = a, *y = b;
-    return x->key < y->key ? -1 : x->key > y->key;
+    for (uint32_t a = 0, b = half, i = 0; i < count; i++)
+        to[i] = b == count || (a < half && from[a].key <= from[b].key) ? from[a++] : from[b++];
+}
+
+/*
+ * By key: each pass merges neighbours that are sorted into a run of twice the size, into the other
+ * array; in which one they are in the end. qsort() calls a function for each comparison, which was
+ * a third of what a listing cost.
+ */
+static const struct entry *sort(struct entry *from, struct entry *other, uint32_t count)
+{
+    for (uint32_t run = 1; run < count; run *= 2) {
+        for (uint32_t at = 0; at < count; at += 2 * run) {
+            uint32_t left = count - at;
+            merge(from + at, left < run ? left : run, left < 2 * run ? left : 2 * run, other + at);
+        }
+        struct entry *sorted = other;
+        other = from;
+        from = sorted;
+    }
+    return from;
 }
 
 /* Tells what was collected; false: no more is wanted. */
 static bool tell_all(struct collection *c, tell *entry, void *context)
 {
-    if (c->count)
-        qsort(c->entries, c->count, sizeof *c->entries, by_key);
+    const struct entry *sorted = sort(c->entries, c->entries + c->room, c->count);
     for (uint32_t i = 0; i < c->count; i++) {
-        const struct ext4_dirent *e = c->entries[i].dirent;
-        if (!entry(context, e->inode, c->entries[i].key + 1, type_of(e), e->name, e->name_len))
+        const struct ext4_dirent *e = sorted[i].dirent;
+        if (!entry(context, e->inode, sorted[i].key + 1, type_of(e), e->name, e->name_len))
             return false;
     }
     return true;

@@ -213,7 +213,7 @@ void node_set_size(struct ext4_node *n, uint64_t size)
     n->raw.i_size_lo = (uint32_t)size;
     n->raw.i_size_hi = (uint32_t)(size >> 32);
     if (n->store && grows)
-        n->store->ops->resize(n->store, size);
+        n->store->ops->grow(n->store, size);
 }
 
 uint64_t node_blocks(const struct ext4_node *n)

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define READ_AHEAD_MAX 32u
 #define PAGES_MIN      64u
 #define EVICT_LOOK     256u /* pages looked at for each that is evicted, at most */
 
@@ -220,7 +219,7 @@ static int page_read_blocks(struct page *p, struct block_batch *batch)
 }
 
 /* After the reads of a page: what is behind the end is nobody's. */
-static int page_read_done(struct page *p)
+static void page_read_done(struct page *p)
 {
     uint64_t start = p->index << PAGE_SIZE_LOG, size = p->node->size;
     if (size <= start)
@@ -228,7 +227,33 @@ static int page_read_done(struct page *p)
     else if (size - start < PAGE_BYTES)
         memset(p->data + (size - start), 0, PAGE_BYTES - (size - start));
     p->valid = true;
-    return p->node->store ? page_to_store(p) : 0;
+}
+
+/*
+ * The page, if it lies behind the end of the file: then nothing of it is on the disk. Its bytes are
+ * anything until page_filled().
+ */
+static bool page_new_behind(struct ext4_node *n, uint64_t index, struct page **out)
+{
+    if (index << PAGE_SIZE_LOG < n->size || n->raw.i_flags & INODE_INLINE_DATA ||
+        page_lookup(n, index))
+        return false;
+    *out = page_new(n, index);
+    if (*out)
+        (*out)->pins++;
+    return *out;
+}
+
+int page_get_to_fill(struct ext4_node *n, uint64_t index, struct page **out)
+{
+    return page_new_behind(n, index, out) ? 0 : page_get(n, index, out);
+}
+
+void page_filled(struct page *p, uint32_t bytes)
+{
+    if (!p->valid)
+        memset(p->data + bytes, 0, PAGE_BYTES - bytes);
+    p->valid = true;
 }
 
 int page_get(struct ext4_node *n, uint64_t index, struct page **out)
@@ -251,10 +276,10 @@ int page_get(struct ext4_node *n, uint64_t index, struct page **out)
     int error = page_read_blocks(p, &batch);
     int status = block_batch_wait(&batch);
     error = error ? error : status;
-    if (!error)
-        error = page_read_done(p);
-    if (!error)
+    if (!error) {
+        page_read_done(p);
         return 0;
+    }
     p->pins--;
     if (!p->pins)
         page_destroy(p);
@@ -264,6 +289,8 @@ int page_get(struct ext4_node *n, uint64_t index, struct page **out)
 void page_put(struct page *p)
 {
     p->pins--;
+    if (!p->valid && !p->pins) /* it was to be filled, and nobody has */
+        page_destroy(p);
 }
 
 void page_read_ahead(struct ext4_node *n, uint64_t index, uint32_t count)
@@ -286,12 +313,9 @@ void page_read_ahead(struct ext4_node *n, uint64_t index, uint32_t count)
     int status = block_batch_wait(&batch);
     error = error ? error : status;
     for (uint32_t i = 0; i < got; i++) {
-        if (error || page_read_done(pages[i])) {
-            pages[i]->pins--;
-            page_destroy(pages[i]); /* whoever needs it will hear of the error */
-        } else {
-            pages[i]->pins--;
-        }
+        if (!error)
+            page_read_done(pages[i]);
+        page_put(pages[i]); /* an invalid one goes: whoever needs it will hear of the error */
     }
 }
 

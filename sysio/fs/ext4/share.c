@@ -47,19 +47,43 @@ int ext4_share(struct ext4_node *n, struct ext4_store *s)
     return error;
 }
 
-/* The page, and some that are likely to be wanted next. */
+/* Pages that are here, but not in the store yet: they were written, or read by calls. */
+static int to_store(struct ext4_node *n, uint64_t first, uint64_t end)
+{
+    int error = 0;
+    for (uint64_t i = first; i < end && !error; i++) {
+        struct page *p = page_find(n, i);
+        if (!p || !p->data)
+            continue;
+        p->pins++; /* moving it may have to evict others */
+        error = page_to_store(p);
+        p->pins--;
+    }
+    return error;
+}
+
+/* The page, and some that are likely to be wanted next, in the store. */
 static int fetch(struct ext4_node *n, uint64_t index, struct page **out)
 {
     uint64_t pages = (n->size + PAGE_BYTES - 1) >> PAGE_SIZE_LOG;
-    if (!page_find(n, index)) {
-        bool on = index == n->fault_next || index == n->read_next;
-        uint64_t first = on ? index : index & ~(uint64_t)(AROUND - 1),
-                 end = first + (on ? AHEAD : AROUND);
-        end = end < pages ? end : pages;
+    bool on = index == n->fault_next || index == n->read_next;
+    uint64_t first = on ? index : index & ~(uint64_t)(AROUND - 1),
+             end = first + (on ? AHEAD : AROUND);
+    struct page *p = page_find(n, index);
+    end = end < pages ? end : pages;
+    if (!p) {
         page_read_ahead(n, first, (uint32_t)(end - first));
         n->fault_next = end;
     }
-    return page_get(n, index, out);
+    int error = page_get(n, index, out);
+    if (!error && (*out)->data) {
+        error = to_store(n, index, index + 1);
+        if (!error) /* for the others there may be no memory */
+            to_store(n, first, end);
+        if (error)
+            page_put(*out);
+    }
+    return error;
 }
 
 /* Space for all of the page that is in the file; the page is pinned. */
