@@ -2,8 +2,10 @@
 /*
  * Pipes and FIFOs: pipe(7), fifo(7). Two objects, a reader and a writer (and for FIFOs one that is
  * both), over one ring that the engine keeps: bytes move by calls, so a pipe whose writer is killed
- * in the middle is as good as any other. A ring begins small and grows to the pipe's capacity as it
- * fills; all rings together have a bound, at which they stop growing.
+ * in the middle is as good as any other. A ring comes with the first bytes, small, and grows to the
+ * pipe's capacity as it fills; all rings together have a bound, at which they stop growing. Each
+ * pipe counts there for a small one from the beginning, so that its first bytes are never refused
+ * for it.
  *
  * When one process reads and one writes, they get a ring on loan (lend.h), and what follows here is
  * not asked any more. Whatever comes as a call, but for a look, ends the loan first: then the bytes
@@ -56,17 +58,23 @@ static struct pipe *pipe_of(struct tty_object *o);
 
 /* ---- the ring ---- */
 
+/* What a pipe counts for. */
+static uint32_t ring_share(const struct bytes *r)
+{
+    return r->size > SMALL ? r->size : SMALL;
+}
+
 static bool ring_resize(struct pipe *p, uint32_t size)
 {
     struct bytes *r = &p->ring, new = {.size = size};
-    if (size > r->size && (rings_bytes + size > rings_limit || memory_low()))
+    if (size > ring_share(r) && (rings_bytes + size > rings_limit || memory_low()))
         return false;
     if (!(new.at = malloc(size)))
         return false;
     while (bytes_used(r))
         bytes_put(&new, bytes_take(r));
     rings_bytes += size;
-    rings_bytes -= r->size;
+    rings_bytes -= ring_share(r);
     free(r->at);
     *r = new;
     return true;
@@ -78,7 +86,8 @@ static uint32_t ring_room(struct pipe *p, uint64_t n)
     struct bytes *r = &p->ring;
     if (!p->lend && !bytes_used(r) && r->size > SMALL && n <= SMALL)
         ring_resize(p, SMALL);
-    while (bytes_free(r) < n && r->size < p->capacity && ring_resize(p, r->size * 2))
+    while (bytes_free(r) < n && r->size < p->capacity &&
+           ring_resize(p, r->size ? r->size * 2 : SMALL))
         ;
     return bytes_free(r);
 }
@@ -236,7 +245,7 @@ static int64_t write_packets(struct pipe *p, uint64_t token, uint64_t size)
         uint32_t n = size - done < PIPE_BUF ? (uint32_t)(size - done) : PIPE_BUF;
         uint32_t start = p->ring.head;
         if (ring_room(p, n + 2) < n + 2)
-            break;
+            return p->ring.size ? (int64_t)done : -ENOMEM;
         start = p->ring.head;
         bytes_put(&p->ring, (uint8_t)n);
         bytes_put(&p->ring, (uint8_t)(n >> 8));
@@ -263,6 +272,8 @@ static int64_t pipe_write(struct tty_object *o, uint64_t token, uint64_t size)
         return write_packets(p, token, size);
     uint64_t n = size < p->capacity ? size : p->capacity;
     uint32_t room = ring_room(p, n);
+    if (n && !p->ring.size)
+        return -ENOMEM;
     if (room < n && n <= PIPE_BUF)
         return 0; /* all at once, or not yet */
     return fill(&p->ring, token, 0, n < room ? n : room);
@@ -392,7 +403,7 @@ static void pipe_free(struct pipe *p)
     }
     if (p->file)
         motor_handle_close(p->file);
-    rings_bytes -= p->ring.size;
+    rings_bytes -= ring_share(&p->ring);
     free(p->ring.at);
     free(p);
 }
@@ -544,9 +555,12 @@ static struct tty_object end(bool no_read, bool no_write)
 
 static struct pipe *pipe_new(bool fifo)
 {
-    struct pipe *p = memory_low() ? NULL : calloc(1, sizeof *p);
+    if (memory_low() || rings_bytes + SMALL > rings_limit)
+        return NULL;
+    struct pipe *p = calloc(1, sizeof *p);
     if (!p)
         return NULL;
+    rings_bytes += SMALL;
     last_number++;
     p->capacity = CAPACITY;
     p->reader = end(false, true);
@@ -555,7 +569,7 @@ static struct pipe *pipe_new(bool fifo)
     p->reader_badge = badge_add(&tty_engine.badges, &p->reader);
     p->writer_badge = badge_add(&tty_engine.badges, &p->writer);
     p->both_badge = fifo ? badge_add(&tty_engine.badges, &p->both) : 0;
-    if (p->reader_badge && p->writer_badge && (p->both_badge || !fifo) && ring_resize(p, SMALL))
+    if (p->reader_badge && p->writer_badge && (p->both_badge || !fifo))
         return p;
     pipe_free(p);
     return NULL;
