@@ -24,6 +24,8 @@ struct strings {
 
 struct exec {
     motor_handle file, block_vmo, embryo;
+    motor_handle image; /* the file's bytes; 0: it cannot be mapped */
+    uint64_t image_base, image_size;
     uint8_t *block; /* mapped here while it is filled */
     uint64_t size, limit;
     uint64_t args_left; /* bytes */
@@ -68,7 +70,25 @@ static void close_file(struct exec *x)
     if (x->file) {
         motor_handle_close(x->file);
     }
-    x->file = 0;
+    if (x->image) {
+        motor_handle_close(x->image);
+    }
+    x->file = x->image = 0;
+}
+
+/* The file's first bytes: from its object, if they are there, without a call. */
+static long read_head(struct exec *x)
+{
+    uint64_t size = PX_MIN(x->image_size, (uint64_t)ELF_HEAD_SIZE);
+    int64_t n = x->image
+                    ? motor_vmo_control(x->image, MOTOR_VMO_READ, x->image_base, size, x->elf.head)
+                    : -1;
+    if (n != (int64_t)size) {
+        return px_elf_open(&x->elf, x->file);
+    }
+    x->elf.handle = x->file;
+    x->elf.have = (uint32_t)n;
+    return 0;
 }
 
 /* The program file, checked for the right to execute it, in x->file; x->head has its first bytes.
@@ -96,12 +116,17 @@ static long open_file(struct exec *x, int directory, const char *path, int flags
     if (status < 0) {
         return status;
     }
-    if (m.nhandles != 1) {
+    if (!m.nhandles) {
         return -EIO;
     }
     x->file = m.handle[0];
     *size = (uint64_t)st.size;
-    status = px_elf_open(&x->elf, x->file);
+    if (m.nhandles > 1) {
+        x->image = m.handle[1];
+        x->image_base = m.word[1];
+        x->image_size = m.word[2];
+    }
+    status = read_head(x);
     memset(x->head, 0, sizeof(x->head));
     memcpy(x->head, x->elf.head, PX_MIN(x->elf.have, HEAD_SIZE));
     return status;
@@ -339,7 +364,7 @@ static long choose_handles(struct exec *x, motor_handle cwd)
 {
     const struct px_process *p = px_proc();
     const struct motor_start_fd *fd = (const struct motor_start_fd *)(x->block + x->fd_table);
-    x->keep_max = 7 + 2 * x->fds;
+    x->keep_max = 8 + 2 * x->fds;
     x->keep = px_alloc(x->keep_max * sizeof(*x->keep));
     if (!x->keep) {
         return -ENOMEM;
@@ -351,6 +376,7 @@ static long choose_handles(struct exec *x, motor_handle cwd)
     keep(x, p->presence);
     keep(x, cwd);
     keep(x, x->file);
+    keep(x, x->image);
     for (uint32_t i = 0; i < x->fds; i++) {
         keep(x, fd[i].handle);
         keep(x, fd[i].second);
@@ -413,6 +439,9 @@ static long fill_start(struct exec *x, motor_handle cwd)
         .death_signal = p->attributes.death_signal,
         .timer_slack = p->attributes.timer_slack,
         .presence = p->presence,
+        .image = x->image,
+        .image_base = x->image_base,
+        .image_size = x->image_size,
     };
     memcpy(s.rlimit, p->limit, sizeof(s.rlimit));
     s.alarm[0] = px_alarm_left(p, &s.alarm[1]);

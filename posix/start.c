@@ -90,10 +90,15 @@ struct image {
     uint64_t base, size; /* of the file in the vmo */
 };
 
-static const char *open_image(motor_handle exec, struct image *image)
+/* Whoever execs has got it with the file, if it can be mapped. */
+static const char *open_image(const struct px_process *p, struct image *image)
 {
     struct motor_msg m = {.op = IO_MAP, .word = {PROT_READ | PROT_EXEC}, .deadline = MOTOR_NEVER};
-    if (px_call(exec, &m) < 0 || (m.nhandles & 15) != 1) {
+    if (p->start->image) {
+        *image = (struct image){p->start->image, p->start->image_base, p->start->image_size};
+        return NULL;
+    }
+    if (px_call(p->exec, &m) < 0 || (m.nhandles & 15) != 1) {
         return "cannot be mapped";
     }
     *image = (struct image){m.handle[0], m.word[0], m.word[1]};
@@ -200,7 +205,7 @@ static const char *load(struct px_process *p, struct elf_program *e, struct elf_
 {
     struct image image;
     struct elf_file file;
-    const char *error = open_image(p->exec, &image);
+    const char *error = open_image(p, &image);
     if (error) {
         return error;
     }

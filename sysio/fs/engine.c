@@ -140,6 +140,22 @@ static int64_t call_check_dir(struct request *q)
     return NO_REPLY;
 }
 
+#define PROGRAM_RIGHTS (MOTOR_RIGHT_READ | MOTOR_RIGHT_EXEC | MOTOR_RIGHT_DUP)
+
+/*
+ * A handle of its own to the object with a program's bytes, at *offset in it. 0: there is none, so
+ * the file is read.
+ */
+static motor_handle program_image(struct inode *inode, uint64_t *offset)
+{
+    motor_handle vmo;
+    if (!inode->ops->map || inode->ops->map(inode, false, &vmo, offset))
+        return 0;
+    inode_accessed(inode, O_RDONLY);
+    int64_t own = motor_handle_dup(vmo, PROGRAM_RIGHTS);
+    return own < 0 ? 0 : (motor_handle)own;
+}
+
 static int64_t call_exec(struct request *q)
 {
     struct inode *inode;
@@ -158,7 +174,17 @@ static int64_t call_exec(struct request *q)
         inode_put(inode);
         return error;
     }
-    file_open_reply(&fs_engine, q->ev, &q->who, inode, O_RDONLY | FILE_EXEC, false);
+    uint64_t offset = 0, size = inode->size;
+    motor_handle image = program_image(inode, &offset);
+    struct motor_reply *r =
+        file_open_reply(&fs_engine, q->ev, &q->who, inode, O_RDONLY | FILE_EXEC, false);
+    if (r && image) {
+        engine_reply_handle(r, image, PROGRAM_RIGHTS);
+        r->word[1] = offset;
+        r->word[2] = size;
+    } else if (image) {
+        motor_handle_close(image);
+    }
     return NO_REPLY;
 }
 

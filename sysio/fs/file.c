@@ -171,18 +171,19 @@ static uint64_t fifo_rights(uint32_t flags)
     return (access == O_WRONLY ? 0 : RENDEZVOUS_READ) | (access == O_RDONLY ? 0 : RENDEZVOUS_WRITE);
 }
 
-void file_open_reply(struct engine *e, struct motor_event *ev, const struct cred *who,
-                     struct inode *inode, uint32_t flags, bool created)
+struct motor_reply *file_open_reply(struct engine *e, struct motor_event *ev,
+                                    const struct cred *who, struct inode *inode, uint32_t flags,
+                                    bool created)
 {
     if (S_ISFIFO(inode->mode) && !(flags & O_PATH)) {
         file_rendezvous_reply(e, ev, inode, fifo_rights(flags), true);
-        return;
+        return NULL;
     }
     struct file *f = file_new(inode, flags);
     if (!f) {
         inode_put(inode);
         engine_reply(e, ev->token, -ENFILE);
-        return;
+        return NULL;
     }
     struct motor_reply opened = {0}; /* not one of the engine's: what follows may sleep */
     int64_t error =
@@ -198,17 +199,18 @@ void file_open_reply(struct engine *e, struct motor_event *ev, const struct cred
         file_free(f);
         r->status = 0;
         engine_reply_data(r, e, &st, sizeof st);
-        return;
+        return NULL;
     }
     int64_t gate = error ? error : engine_gate(e, f->badge);
     if (gate < 0) {
         file_free(f);
         r->status = gate == -ENOMEM ? -ENFILE : gate;
-        return;
+        return NULL;
     }
     engine_reply_handle(r, (motor_handle)gate, MOTOR_RIGHT_CALL | MOTOR_RIGHT_DUP);
     r->word[0] = MOTOR_FD_FILE;
     engine_reply_data(r, e, &st, sizeof st);
+    return r;
 }
 
 /* ---- directories ---- */

@@ -349,10 +349,12 @@ const struct motor_bundle_entry *bundle_find(const void *bundle, uint64_t size, 
 
 /*
  * Opens an inode (its reference is taken over, also on failure) and answers with a gate and its
- * io_stat.
+ * io_stat. Result: the answer with the gate of a new file, to which more may be added at once; NULL
+ * if it is another.
  */
-void file_open_reply(struct engine *e, struct motor_event *ev, const struct cred *who,
-                     struct inode *inode, uint32_t flags, bool created);
+struct motor_reply *file_open_reply(struct engine *e, struct motor_event *ev,
+                                    const struct cred *who, struct inode *inode, uint32_t flags,
+                                    bool created);
 /*
  * Answers with the rendezvous of a FIFO or socket, for `rights`, and with the file itself when
  * `file`; takes the reference over.

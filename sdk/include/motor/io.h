@@ -109,7 +109,8 @@
 #define IO_CHECK_DIR 27u
 /*
  * path or empty, w0 AT_SYMLINK_NOFOLLOW or 0 -> handle[0] readable for exec, checks X permission,
- * out: struct io_stat
+ * out: struct io_stat; handle[1], unless it cannot be mapped: vmo with the file's bytes, as from
+ * IO_MAP to be read and executed; w1: offset of byte 0 in it; w2: the file's size
  */
 #define IO_EXEC      28u
 /*

@@ -77,9 +77,10 @@ struct motor_start {
     int32_t nice;
     uint8_t no_new_privs, subreaper, death_signal, reserved;
     uint64_t timer_slack;
-    uint64_t alarm[2];     /* ITIMER_REAL: ns left (0: not armed) and interval */
-    motor_handle presence; /* fs engine: see IO_PRESENCE; 0: none yet */
-    uint32_t reserved1;
+    uint64_t alarm[2];               /* ITIMER_REAL: ns left (0: not armed) and interval */
+    motor_handle presence;           /* fs engine: see IO_PRESENCE; 0: none yet */
+    motor_handle image;              /* vmo with the program file's bytes; 0: by IO_MAP from exec */
+    uint64_t image_base, image_size; /* offset of byte 0 in it; the file's size */
 };
 
 /*
