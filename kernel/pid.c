@@ -15,7 +15,8 @@ struct slot {
     uint32_t members; /* processes whose group or session this is; one that is both counts twice */
 };
 
-static struct slot *leaves[PIDS / LEAF]; /* made as needed, kept for ever */
+/* made as needed; an empty one goes, unless the next pid will be in it */
+static struct slot *leaves[PIDS / LEAF];
 static uint64_t used[PIDS / 64];
 static uint64_t busy[PIDS / 64 / 64]; /* words of `used` that are not 0 */
 static uint32_t next_pid = 1;
@@ -62,13 +63,28 @@ bool pid_assign(struct process *p, uint32_t wanted)
     return true;
 }
 
+static bool leaf_is_empty(uint32_t leaf)
+{
+    const uint64_t *word = &used[leaf * LEAF / 64];
+    uint64_t any = 0;
+    for (uint32_t i = 0; i < LEAF / 64; i++) {
+        any |= word[i];
+    }
+    return !any;
+}
+
 static void slot_changed(struct slot *s, uint32_t pid)
 {
-    if (!s->process && !s->members) {
-        used[pid / 64] &= ~(1ull << (pid % 64));
-        if (!used[pid / 64]) {
-            busy[pid / 64 / 64] &= ~(1ull << (pid / 64 % 64));
-        }
+    if (s->process || s->members) {
+        return;
+    }
+    used[pid / 64] &= ~(1ull << (pid % 64));
+    if (!used[pid / 64]) {
+        busy[pid / 64 / 64] &= ~(1ull << (pid / 64 % 64));
+    }
+    if (pid / LEAF != next_pid / LEAF && leaf_is_empty(pid / LEAF)) {
+        kfree(leaves[pid / LEAF]);
+        leaves[pid / LEAF] = NULL;
     }
 }
 
