@@ -175,7 +175,7 @@ static int64_t owned_write(struct aspace *as, struct region *r, uint64_t address
     }
     uint64_t page = pte_page(*entry);
     hot_fault(as, address);
-    if (__atomic_load_n(&frame_of(page)->refs, __ATOMIC_ACQUIRE) == 1) {
+    if (__atomic_load_n(&frame_at(page)->refs, __ATOMIC_ACQUIRE) == 1) {
         __atomic_store_n(entry, *entry | PTE_WRITE, __ATOMIC_RELAXED);
         return 0;
     }

@@ -38,9 +38,9 @@ struct frame_cache { /* frame numbers */
 
 static struct spinlock lock;
 static struct spinlock block_lock; /* whether a block is split, while references to it change */
-static struct frame *frames;       /* descriptor of frame number i */
-static uint32_t frames_end;        /* numbers below have descriptors */
-static uint32_t list[ORDERS];      /* [lock] first free block of each order, or NONE */
+struct frame *frame_table;
+static uint32_t frames_end;   /* numbers below have descriptors */
+static uint32_t list[ORDERS]; /* [lock] first free block of each order, or NONE */
 static struct boot_range range[BOOT_RANGES_MAX]; /* [lock] what is not in use yet: the rest */
 static unsigned ranges, next_range;              /* [lock] */
 static uint8_t *ready;                           /* [lock to set] chunks whose descriptors are */
@@ -52,27 +52,27 @@ static uint64_t free_in_caches; /* [atomic] */
 
 static void list_push(uint32_t n, unsigned order)
 {
-    struct frame *f = &frames[n];
+    struct frame *f = &frame_table[n];
     f->state = STATE_FREE;
     f->order = (uint8_t)order;
     f->prev = NONE;
     f->next = list[order];
     if (f->next != NONE) {
-        frames[f->next].prev = n;
+        frame_table[f->next].prev = n;
     }
     list[order] = n;
 }
 
 static void list_take(uint32_t n)
 {
-    struct frame *f = &frames[n];
+    struct frame *f = &frame_table[n];
     if (f->prev != NONE) {
-        frames[f->prev].next = f->next;
+        frame_table[f->prev].next = f->next;
     } else {
         list[f->order] = f->next;
     }
     if (f->next != NONE) {
-        frames[f->next].prev = f->prev;
+        frame_table[f->next].prev = f->prev;
     }
     f->state = STATE_ALLOCATED;
 }
@@ -81,8 +81,8 @@ static void block_insert(uint32_t n, unsigned order)
 {
     while (order < FRAME_ORDER_MAX) {
         uint32_t buddy = n ^ 1u << order;
-        if (buddy >= frames_end || frames[buddy].state != STATE_FREE ||
-            frames[buddy].order != order) {
+        if (buddy >= frames_end || frame_table[buddy].state != STATE_FREE ||
+            frame_table[buddy].order != order) {
             break;
         }
         list_take(buddy);
@@ -129,7 +129,7 @@ static bool use_more(void)
     if (!ready[chunk]) {
         uint32_t first = chunk * CHUNK,
                  count = frames_end - first < CHUNK ? frames_end - first : CHUNK;
-        __builtin_memset(&frames[first], 0, count * sizeof(struct frame));
+        __builtin_memset(&frame_table[first], 0, count * sizeof(struct frame));
         ready[chunk] = true;
     }
     r->start = (uint64_t)last * PAGE_SIZE;
@@ -154,8 +154,8 @@ static uint32_t block_alloc(unsigned order)
         list_push(n + (1u << from), from);
     }
     free_in_lists -= 1u << order;
-    frames[n].state = STATE_ALLOCATED;
-    frames[n].order = (uint8_t)order;
+    frame_table[n].state = STATE_ALLOCATED;
+    frame_table[n].order = (uint8_t)order;
     return n;
 }
 
@@ -179,8 +179,8 @@ void frame_init(void)
         klog("motor: too little memory to start\n");
         arch_power(MOTOR_POWER_EXIT, 1);
     }
-    frames = phys_to_virt(range[largest].start);
-    ready = (uint8_t *)frames + descriptors;
+    frame_table = phys_to_virt(range[largest].start);
+    ready = (uint8_t *)frame_table + descriptors;
     __builtin_memset(ready, 0, chunks);
     range[largest].start += size;
     for (unsigned i = 0; i < ORDERS; i++) {
@@ -228,7 +228,7 @@ static void cache_fill(struct frame_cache *c)
         if (n == NONE) {
             break;
         }
-        frames[n].state = STATE_CACHED;
+        frame_table[n].state = STATE_CACHED;
         c->frame[c->count++] = n;
     }
     spin_unlock(&lock);
@@ -249,9 +249,9 @@ static uint64_t cache_take(uint32_t *count, const uint32_t *from)
 {
     uint32_t n = from[--*count];
     __atomic_fetch_sub(&free_in_caches, 1, __ATOMIC_RELAXED);
-    frames[n].state = STATE_ALLOCATED;
-    frames[n].order = 0;
-    frames[n].refs = 1;
+    frame_table[n].state = STATE_ALLOCATED;
+    frame_table[n].order = 0;
+    frame_table[n].refs = 1;
     return (uint64_t)n * PAGE_SIZE;
 }
 
@@ -298,7 +298,7 @@ uint64_t frame_alloc_order(unsigned order)
     if (n == NONE) {
         return 0;
     }
-    frames[n].refs = 1;
+    frame_table[n].refs = 1;
     return (uint64_t)n * PAGE_SIZE;
 }
 
@@ -330,7 +330,7 @@ void frame_free_zeroed(uint64_t paddr)
         return;
     }
     uint32_t n = (uint32_t)(paddr / PAGE_SIZE);
-    frames[n].state = STATE_CACHED;
+    frame_table[n].state = STATE_CACHED;
     c->zeroed[c->zeroed_count++] = n;
     __atomic_fetch_add(&free_in_caches, 1, __ATOMIC_RELAXED);
 }
@@ -338,18 +338,9 @@ void frame_free_zeroed(uint64_t paddr)
 struct frame *frame_of(uint64_t paddr)
 {
     uint64_t n = paddr / PAGE_SIZE;
-    return n < frames_end && ready[n / CHUNK] && frames[n].state != STATE_RESERVED ? &frames[n]
-                                                                                   : NULL;
-}
-
-void frame_ref(uint64_t paddr)
-{
-    __atomic_fetch_add(&frames[paddr / PAGE_SIZE].refs, 1, __ATOMIC_RELAXED);
-}
-
-bool frame_drop(uint64_t paddr)
-{
-    return __atomic_sub_fetch(&frames[paddr / PAGE_SIZE].refs, 1, __ATOMIC_ACQ_REL) == 0;
+    return n < frames_end && ready[n / CHUNK] && frame_table[n].state != STATE_RESERVED
+               ? &frame_table[n]
+               : NULL;
 }
 
 bool frame_unref(uint64_t paddr)
@@ -365,7 +356,7 @@ bool frame_unref(uint64_t paddr)
 
 void frame_block_ref(uint64_t paddr)
 {
-    struct frame *f = &frames[paddr / PAGE_SIZE];
+    struct frame *f = &frame_table[paddr / PAGE_SIZE];
     spin_lock(&block_lock);
     for (uint32_t n = f->order ? 1 : 1u << FRAME_ORDER_MAX; n; n--, f++) {
         __atomic_fetch_add(&f->refs, 1, __ATOMIC_RELAXED);
@@ -376,7 +367,7 @@ void frame_block_ref(uint64_t paddr)
 void frame_block_unref(uint64_t paddr)
 {
     spin_lock(&block_lock);
-    bool whole = frames[paddr / PAGE_SIZE].order != 0, last = whole && frame_drop(paddr);
+    bool whole = frame_table[paddr / PAGE_SIZE].order != 0, last = whole && frame_drop(paddr);
     spin_unlock(&block_lock);
     if (last) {
         frame_free(paddr);
@@ -388,7 +379,7 @@ void frame_block_unref(uint64_t paddr)
 
 bool frame_block_alone(uint64_t paddr)
 {
-    const struct frame *f = &frames[paddr / PAGE_SIZE];
+    const struct frame *f = &frame_table[paddr / PAGE_SIZE];
     spin_lock(&block_lock);
     bool alone = f->order && __atomic_load_n(&f->refs, __ATOMIC_ACQUIRE) == 1;
     spin_unlock(&block_lock);
@@ -397,7 +388,7 @@ bool frame_block_alone(uint64_t paddr)
 
 void frame_split(uint64_t paddr)
 {
-    struct frame *f = &frames[paddr / PAGE_SIZE];
+    struct frame *f = &frame_table[paddr / PAGE_SIZE];
     spin_lock(&block_lock);
     KASSERT(f->state == STATE_ALLOCATED && f->refs);
     uint32_t count = 1u << f->order, refs = f->refs;

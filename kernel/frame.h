@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #define FRAME_ORDER_MAX 9u
+#define FRAME_SIZE      4096u
 
 struct frame {     /* 16 bytes for each 4 KiB; the buddy links live here too */
     uint32_t refs; /* [atomic] page table entries (private pages) or owners that hold it */
@@ -29,10 +30,27 @@ uint64_t frame_alloc_order(unsigned order);
 void frame_free(uint64_t paddr);        /* any order: the head's */
 void frame_free_zeroed(uint64_t paddr); /* a single frame whose bytes are all zero */
 struct frame *frame_of(uint64_t paddr); /* NULL for addresses that are not managed RAM */
-void frame_ref(uint64_t paddr);
-bool frame_unref(uint64_t paddr); /* frees at zero; true if it did */
+
+extern struct frame *frame_table; /* descriptor of frame number i; set once, by frame_init() */
+
+/* Of what is known to be managed RAM: an allocated frame. */
+static inline struct frame *frame_at(uint64_t paddr)
+{
+    return &frame_table[paddr / FRAME_SIZE];
+}
+
+static inline void frame_ref(uint64_t paddr)
+{
+    __atomic_fetch_add(&frame_at(paddr)->refs, 1, __ATOMIC_RELAXED);
+}
+
 /* as frame_unref(), but the caller, told that it was the last, frees */
-bool frame_drop(uint64_t paddr);
+static inline bool frame_drop(uint64_t paddr)
+{
+    return __atomic_sub_fetch(&frame_at(paddr)->refs, 1, __ATOMIC_ACQ_REL) == 0;
+}
+
+bool frame_unref(uint64_t paddr); /* frees at zero; true if it did */
 /*
  * References to a block of order FRAME_ORDER_MAX as a whole. A split while there are several keeps
  * each of them whole: it is then a reference to every frame of the block, so that one holder can

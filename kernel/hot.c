@@ -94,7 +94,7 @@ static void copy_one(struct aspace *child, uint64_t va)
         return;
     }
     uint64_t shared = pte_page(*entry), page = shared;
-    if (__atomic_load_n(&frame_of(shared)->refs, __ATOMIC_ACQUIRE) != 1) {
+    if (__atomic_load_n(&frame_at(shared)->refs, __ATOMIC_ACQUIRE) != 1) {
         if (!frame_plenty() || !(page = frame_alloc())) {
             return;
         }
@@ -114,7 +114,7 @@ static void restore_one(struct aspace *parent, uint64_t va)
     }
     uint64_t *entry = pagetable_reclaim(parent, va);
     if (entry && is_private(*entry) &&
-        __atomic_load_n(&frame_of(pte_page(*entry))->refs, __ATOMIC_ACQUIRE) == 1) {
+        __atomic_load_n(&frame_at(pte_page(*entry))->refs, __ATOMIC_ACQUIRE) == 1) {
         __atomic_fetch_or(entry, PTE_WRITE, __ATOMIC_RELAXED);
     }
 }

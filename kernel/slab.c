@@ -15,7 +15,9 @@
 
 static const uint16_t sizes[] = {16,  32,  48,  64,  96,   128,  192,
                                  256, 384, 512, 672, 1008, 1344, 2016};
-#define CLASSES (sizeof(sizes) / sizeof(sizes[0]))
+#define CLASSES       (sizeof(sizes) / sizeof(sizes[0]))
+#define SIZE_STEP     16u /* all sizes are multiples of it */
+#define SIZE_MAX_SLAB 2016u
 
 struct slab {
     struct list link; /* [class lock] on the class's list while it has free objects */
@@ -29,6 +31,7 @@ static struct {
     struct list partial;
     uint32_t empty; /* slabs on the list without any object in use */
 } classes[CLASSES];
+static uint8_t class_by[SIZE_MAX_SLAB / SIZE_STEP + 1]; /* the class for up to i steps of bytes */
 static bool ready;
 static uint64_t held; /* [atomic] bytes of frames */
 
@@ -37,16 +40,16 @@ static void init(void)
     for (unsigned i = 0; i < CLASSES; i++) {
         list_init(&classes[i].partial);
     }
+    for (unsigned steps = 0, class = 0; steps * SIZE_STEP <= SIZE_MAX_SLAB; steps++) {
+        class += sizes[class] < steps * SIZE_STEP;
+        class_by[steps] = (uint8_t) class;
+    }
     ready = true;
 }
 
 static unsigned class_of(size_t size)
 {
-    unsigned i = 0;
-    while (sizes[i] < size) {
-        i++;
-    }
-    return i;
+    return class_by[(size + SIZE_STEP - 1) / SIZE_STEP];
 }
 
 static struct slab *slab_of(void *p)
@@ -139,7 +142,7 @@ void *kmalloc(size_t size)
     if (!ready) {
         init();
     }
-    if (size <= sizes[CLASSES - 1]) {
+    if (size <= SIZE_MAX_SLAB) {
         return slab_alloc(class_of(size));
     }
     if (size > PAGE_SIZE << FRAME_ORDER_MAX) {

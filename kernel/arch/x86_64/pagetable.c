@@ -14,7 +14,7 @@ static uint64_t *table(uint64_t entry)
 
 static struct frame *frame_of_table(const void *entry)
 {
-    return frame_of(virt_to_phys(entry) & ~(PAGE_SIZE - 1));
+    return frame_at(virt_to_phys(entry));
 }
 
 static uint32_t *used_count(const void *entry)
@@ -52,7 +52,7 @@ static uint64_t table_alloc(void)
 {
     uint64_t page = frame_current_may() ? frame_alloc_zeroed() : 0;
     if (page) {
-        struct frame *f = frame_of(page);
+        struct frame *f = frame_at(page);
         f->next = f->prev = 0;
     }
     return page;
@@ -72,7 +72,7 @@ uint64_t pagetable_create(void)
     uint64_t root = pagetable_spare_root[this_cpu()->id];
     if (root) {
         pagetable_spare_root[this_cpu()->id] = 0;
-        struct frame *f = frame_of(root);
+        struct frame *f = frame_at(root);
         f->next = f->prev = 0;
     } else if ((root = table_alloc())) {
         __builtin_memcpy((uint64_t *)phys_to_virt(root) + 256,
@@ -267,7 +267,7 @@ static bool own_below(uint64_t *entry, unsigned level, uint64_t *replaced)
     if (*entry & PTE_WRITE) {
         return true;
     }
-    if (__atomic_load_n(&frame_of(shared)->refs, __ATOMIC_ACQUIRE) != 1) {
+    if (__atomic_load_n(&frame_at(shared)->refs, __ATOMIC_ACQUIRE) != 1) {
         page = table_copy(shared, level - 1);
         if (!page) {
             return false;
@@ -309,7 +309,7 @@ uint64_t *pagetable_reclaim(struct aspace *as, uint64_t va)
     for (unsigned l = 3; l > 0; l--) {
         uint64_t *entry = &t[index_of(va, l)];
         if (!*entry || (*entry & PTE_LARGE) ||
-            __atomic_load_n(&frame_of(pte_page(*entry))->refs, __ATOMIC_ACQUIRE) != 1) {
+            __atomic_load_n(&frame_at(pte_page(*entry))->refs, __ATOMIC_ACQUIRE) != 1) {
             return NULL;
         }
         __atomic_fetch_or(entry, PTE_WRITE, __ATOMIC_RELEASE);
