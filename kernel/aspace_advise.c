@@ -26,13 +26,36 @@ static int64_t set_fork(struct aspace *as, uint64_t start, uint64_t end, uint32_
     return split ? 0 : -MOTOR_ENOMEM;
 }
 
+/*
+ * After the pages from `at` on that can be read already, which a fault has brought as neighbours;
+ * as far as their page table goes. [as->lock]
+ */
+static uint64_t skip_present(struct aspace *as, uint64_t at, uint64_t end)
+{
+    unsigned level;
+    uint64_t skip, *entry = pagetable_find(as, at, &level, &skip);
+    uint64_t last = (at & ~(LARGE_SIZE - 1)) + LARGE_SIZE;
+    last = last < end ? last : end;
+    while (entry && level == 0 && at < last && (*entry & PTE_PRESENT)) {
+        at += PAGE_SIZE;
+        entry++;
+    }
+    return at;
+}
+
 static int64_t populate(struct aspace *as, uint64_t start, uint64_t end)
 {
     for (uint64_t at = start; at < end; at += PAGE_SIZE) {
         spin_lock(&as->lock);
         struct region *r = region_find(as, at);
         uint32_t access = r && (r->flags & MOTOR_PROT_WRITE) ? MOTOR_PROT_WRITE : MOTOR_PROT_READ;
+        uint64_t next =
+            r && access == MOTOR_PROT_READ ? skip_present(as, at, r->end < end ? r->end : end) : at;
         spin_unlock(&as->lock);
+        if (next > at) {
+            at = next - PAGE_SIZE;
+            continue;
+        }
         int64_t status;
         do {
             status = aspace_fault(as, at, access);
