@@ -74,7 +74,8 @@ static struct head *cut(size_t size)
     return h;
 }
 
-void *px_alloc(size_t size)
+/* *mapped: it is a mapping of its own, whose pages are zero */
+static void *alloc(size_t size, bool *mapped)
 {
     size_t total = size + sizeof(struct head);
     if (total < size) {
@@ -85,7 +86,8 @@ void *px_alloc(size_t size)
         class ++;
     }
     struct head *h;
-    if (class == CLASSES) {
+    *mapped = class == CLASSES;
+    if (*mapped) {
         total = (total + MOTOR_PAGE_SIZE - 1) & ~(size_t)(MOTOR_PAGE_SIZE - 1);
         h = total ? px_map(total) : NULL;
         if (h) {
@@ -105,8 +107,23 @@ void *px_alloc(size_t size)
         return NULL;
     }
     h->size = class;
-    memset(h + 1, 0, size);
     return h + 1;
+}
+
+void *px_alloc_raw(size_t size)
+{
+    bool mapped;
+    return alloc(size, &mapped);
+}
+
+void *px_alloc(size_t size)
+{
+    bool mapped;
+    void *p = alloc(size, &mapped);
+    if (p && !mapped) {
+        memset(p, 0, size);
+    }
+    return p;
 }
 
 void px_free(void *p)

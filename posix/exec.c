@@ -36,7 +36,7 @@ struct exec {
     uint64_t fd_table;
     motor_handle *keep;
     uint32_t kept, keep_max;
-    struct elf_file elf;
+    struct elf_file elf; /* it and what follows: filled before it is read */
     char head[HEAD_SIZE + 1];
     char script[IO_PATH_MAX], interpreter[HEAD_SIZE], argument[HEAD_SIZE];
 };
@@ -134,7 +134,7 @@ static long open_file(struct exec *x, int directory, const char *path, int flags
 
 static long check_program(struct exec *x, uint64_t size)
 {
-    struct elf_program *e = px_alloc(sizeof(*e));
+    struct elf_program *e = px_alloc_raw(sizeof(*e));
     struct elf_header h;
     memcpy(&h, x->head, sizeof(h));
     const char *error =
@@ -511,9 +511,10 @@ static long begin(struct exec *x)
     if (!p->vfork) {
         x->embryo = (motor_handle)embryo;
     }
-    int64_t at = motor_map((motor_handle)embryo, x->block_vmo, 0, 0,
-                           (x->size + MOTOR_PAGE_SIZE - 1) & ~(uint64_t)(MOTOR_PAGE_SIZE - 1),
-                           MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_PRIVATE);
+    int64_t at =
+        motor_map((motor_handle)embryo, x->block_vmo, 0, 0,
+                  (x->size + MOTOR_PAGE_SIZE - 1) & ~(uint64_t)(MOTOR_PAGE_SIZE - 1),
+                  MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_PRIVATE | MOTOR_MAP_POPULATE);
     if (at < 0) {
         return at == -MOTOR_EGONE && p->vfork ? 0 : px_errno(at);
     }
@@ -584,10 +585,11 @@ static long prepare(struct exec *x, int directory, const char *path, const void 
 
 static long exec(int directory, const char *path, const void *argv, const void *envp, int flags)
 {
-    struct exec *x = px_alloc(sizeof(*x));
+    struct exec *x = px_alloc_raw(sizeof(*x));
     if (!x) {
         return -ENOMEM;
     }
+    memset(x, 0, offsetof(struct exec, elf));
     struct px_file *cwd = px_cwd_get();
     long status = prepare(x, directory, path, argv, envp, flags, cwd->handle);
     if (status == 0) {

@@ -113,8 +113,9 @@ long px_cas32(uint32_t *user, uint32_t *expected, uint32_t desired);
 
 /* zeroed, 16-byte aligned; NULL: no memory. Never the program's heap */
 void *px_alloc(size_t size);
-void px_free(void *p);     /* NULL is fine */
-void *px_map(size_t size); /* zeroed pages */
+void *px_alloc_raw(size_t size); /* not zeroed */
+void px_free(void *p);           /* NULL is fine */
+void *px_map(size_t size);       /* zeroed pages */
 /* shared, readable and writable memory that a forked child does not get: address or status */
 int64_t px_map_unforked(motor_handle vmo, size_t size);
 void px_unmap(void *p, size_t size);

@@ -397,7 +397,7 @@ static void run(void *argument)
 {
     struct px_process *p = &px_first_process;
     struct px_thread *t = px_self();
-    struct elf_program *program = px_alloc(sizeof(*program));
+    struct elf_program *program = px_alloc_raw(sizeof(*program));
     struct elf_header head;
     struct chance chance = {0};
     uint64_t bias = 0;
