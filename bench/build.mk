@@ -90,8 +90,8 @@ $(BUILD)/bench/motor-large.img: $(motor_needs) $(bench_www)
 
 $(LINUX)/nginx: $(LINUX)/ports/nginx/.motor-key
 	$(Q)strip -o $@ $(@D)/ports/nginx/usr/sbin/nginx
-linux_initramfs = bench/linux/mkinitramfs.py $@ $(LINUX)/debian proc/ sys/ tmp/ run/ var/log/nginx/ var/cache/nginx/ \
-  bench/linux/init:/init $(LINUX)/debian/bin/busybox:/bin/busybox $(addprefix module:,virtio_mmio virtio_pci virtio_net) \
+linux_initramfs = bench/linux/mkinitramfs.py $@ $(LINUX)/debian proc/ sys/ tmp/ run/ mnt/vda/ var/log/nginx/ var/cache/nginx/ \
+  bench/linux/init:/init $(LINUX)/debian/bin/busybox:/bin/busybox $(addprefix module:,virtio_mmio virtio_pci virtio_net virtio_blk crc32c-intel ext4) \
   base/etc/passwd:/etc/passwd:644 base/etc/group:/etc/group:644 \
   $(call bench_site,$(LINUX)/nginx,$(LINUX)/ports/nginx) \
   $(BUILD)/bench/linux/calls:/usr/bin/calls

@@ -467,15 +467,24 @@ long px_sys_sync_file_range(int fd, long offset, long length, unsigned flags)
     return stream ? -ESPIPE : flags ? sync_file(fd, true) : 0;
 }
 
+#define FADV_DONTNEED 4
+#define FADV_LAST     5
+
 long px_sys_fadvise64(int fd, long offset, long length, int advice)
 {
-    (void)offset;
+    long result = 0;
     struct px_file *f = px_fd_get_io(fd);
     if (!f)
         return -EBADF;
-    bool stream = px_is_stream_kind(f);
+    if (px_is_stream_kind(f))
+        result = -ESPIPE;
+    else if (length < 0 || advice < 0 || advice > FADV_LAST)
+        result = -EINVAL;
+    else if (advice == FADV_DONTNEED && f->kind == PX_FILE && !f->file.in_memory && offset >= 0)
+        result = PX_MIN(
+            call_file(f, IO_ADVISE, (uint64_t)offset, (uint64_t)length, (uint64_t)advice), 0L);
     px_file_put(f);
-    return stream ? -ESPIPE : length < 0 || advice < 0 || advice > 5 ? -EINVAL : 0;
+    return result;
 }
 
 long px_sys_readahead(int fd, long offset, size_t count)

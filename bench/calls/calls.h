@@ -30,7 +30,7 @@ struct memory_row {
 };
 
 extern const struct row process_rows[], memory_rows[], file_rows[], stream_rows[], event_rows[],
-    http_rows[];
+    http_rows[], disk_rows[];
 extern const struct memory_row holding_rows[];
 
 /* Ends the row with errno, not to return. Only for the thread that runs rows. */
@@ -48,8 +48,11 @@ static inline int must(long value, const char *what)
 void thread_begin(void *(*start)(void *), void *argument);
 void thread_end(void);
 
-/* Where files of the rows are made. */
+/* Where files of the rows are made, at first. */
 #define CALLS_FOLDER "/tmp/calls"
+
+/* Makes a folder, and files in it from now on; false: errno. */
+bool files_folder(const char *path);
 
 /* What `calls exit` is: a process that ends at once, for the exec and spawn rows. */
 extern char *const calls_exit_argv[];

@@ -3,6 +3,7 @@
  * calls: a server on TCP port 7000. One connection at a time sends lines:
  *
  *   list               -> the names of all rows, one line
+ *   folder PATH        -> ok: files are made in PATH, on a disk, and the rows for disks are listed
  *   time ROW MS        -> ok ROW ns=… tsc=… n=…: of one operation, median of batches of about MS
  *                         milliseconds by this machine's clock (with instruction counting: millions
  *                         of instructions)
@@ -36,8 +37,10 @@ static const char *failed_what;
 static int failed_errno;
 static FILE *client;
 
-static const struct row *const tables[] = {process_rows, memory_rows, file_rows, stream_rows,
-                                           event_rows,   http_rows,   NULL};
+#define ALL_ROWS process_rows, memory_rows, file_rows, stream_rows, event_rows, http_rows
+static const struct row *const in_memory[] = {ALL_ROWS, NULL};
+static const struct row *const on_disk[] = {ALL_ROWS, disk_rows, NULL};
+static const struct row *const *tables = in_memory;
 
 void fail(const char *what)
 {
@@ -221,6 +224,16 @@ static void list(void)
     fputc('\n', client);
 }
 
+static void set_folder(const char *path)
+{
+    if (files_folder(path)) {
+        tables = on_disk;
+        fprintf(client, "ok folder\n");
+    } else {
+        fprintf(client, "failed folder %s\n", strerror(errno));
+    }
+}
+
 static const struct memory_row *holding_find(const char *name)
 {
     for (const struct memory_row *row = holding_rows; row->name; row++)
@@ -297,7 +310,10 @@ static void serve(int fd)
     client = fdopen(dup(fd), "w");
     while (fgets(line, sizeof line, in)) {
         double value = 0;
-        if (sscanf(line, "%15s %63s %lf", verb, name, &value) >= 2)
+        int words = sscanf(line, "%15s %63s %lf", verb, name, &value);
+        if (words == 2 && strcmp(verb, "folder") == 0)
+            set_folder(name);
+        else if (words >= 2)
             measure(verb, name, value);
         else if (strncmp(line, "list", 4) == 0)
             list();
@@ -318,7 +334,7 @@ int main(int argc, char **argv)
     struct rlimit files = {8192, 8192};
     setrlimit(RLIMIT_NOFILE, &files);
     signal(SIGPIPE, SIG_IGN);
-    mkdir(CALLS_FOLDER, 0755);
+    files_folder(CALLS_FOLDER);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(7000)};
     int one = 1, listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);

@@ -16,6 +16,14 @@ PLANS = (
     ("time, 2 CPUs", 2, False, 20, None),
 )
 
+# The same rows with their files on a disk; what waits for the device has no meaning in instructions, since an idle guest's clock jumps.
+DISK_PLANS = (
+    ("disk, instructions", 1, True, 10, 1),
+    ("disk, time", 1, False, 20, None),
+)
+DISK_ROWS = ("read_4k", "append_4k", "create_unlink", "rename_twice", "readdir_1000")
+DISK_WAITING_ROWS = ("write_fsync", "read_cold_64m")
+
 
 @contextlib.contextmanager
 def both(**options):
@@ -25,7 +33,10 @@ def both(**options):
         for system in guests.Motor, guests.Linux:
             port = guests.free_port()
             stack.enter_context(guests.Guest(system, forwards=[f"{port}:7000"], **options))
-            up.append(stack.enter_context(contextlib.closing(guests.Calls("127.0.0.1", port))))
+            calls = stack.enter_context(contextlib.closing(guests.Calls("127.0.0.1", port)))
+            if options.get("disk"):
+                calls.folder(guests.DISK_FOLDER)
+            up.append(calls)
         yield up
 
 
@@ -61,12 +72,25 @@ def run_round(results, part, options, names, number, batch_ms, pairs, without):
                 pairs.setdefault(row, []).append(got)
 
 
+def run_disk(results, names):
+    for plan in DISK_PLANS:
+        rows = DISK_ROWS if plan[2] else DISK_ROWS + DISK_WAITING_ROWS
+        wanted = [row for row in rows if not names or row in names]
+        if wanted:
+            run_plans(results, wanted, [plan], disk=True)
+
+
 def run(results, names):
-    for part, cpus, icount, batch_ms, rounds in PLANS:
+    run_plans(results, names, PLANS)
+
+
+def run_plans(results, names, plans, **options):
+    """names: the rows, all when it is empty"""
+    for part, cpus, icount, batch_ms, rounds in plans:
         results.part(f"calls: {part}")
         pairs, without = {}, {}
         for number in range(rounds or results.rounds):
-            run_round(results, part, {"cpus": cpus, "icount": icount}, names, number, batch_ms, pairs, without)
+            run_round(results, part, {"cpus": cpus, "icount": icount, **options}, names, number, batch_ms, pairs, without)
         unit, scale = ("instr", 1) if icount else ("ns", 1e6 / guests.host_tsc_khz)
         for row, values in pairs.items():
             if row not in without:

@@ -33,6 +33,11 @@ TIME = {
 TIME_2 = {"stat": 1, "open_close": 1, "write_4k": 1}
 
 
+# Files on a disk: instructions, and time, with one processor.
+DISK_INSTRUCTIONS = {"read_4k": 2, "append_4k": 2, "create_unlink": 3, "rename_twice": 3, "readdir_1000": 2}
+DISK_TIME = {"read_4k": 1.5, "append_4k": 1.5, "create_unlink": 1.5, "readdir_1000": 1.3, "write_fsync": 1.3, "read_cold_64m": 1.3}
+
+
 def goal(part, row):
     if part == "instructions":
         return INSTRUCTIONS.get(row, 1)
@@ -40,4 +45,8 @@ def goal(part, row):
         return TIME.get(row, 1)
     if part == "time, 2 CPUs":
         return TIME_2.get(row)
+    if part == "disk, instructions":
+        return DISK_INSTRUCTIONS.get(row, 1)
+    if part == "disk, time":
+        return DISK_TIME.get(row, 1)
     return OTHERS.get((part, row))

@@ -4,11 +4,14 @@
 Both get the same machine, processors, memory, CPU model, devices and address. A guest that runs programs beside nginx
 answers on port 80 (nginx) and port 7000 (calls).
 """
-import os, socket, subprocess, sys, time
+import os, socket, subprocess, sys, tempfile, time
 
 # ERMS and FSRM are off for both: QEMU's emulator executes `rep movsb` byte by byte, which Linux would use if it saw them.
 CPU_TCG = "max,erms=off,fsrm=off"
 USER_NET = "10.0.2" # .15 is the guest, .2 is QEMU or this host's TAP
+
+DISK_MIB = 1024
+DISK_FOLDER = "/mnt/vda/calls"  # both guests mount it on /mnt/vda
 
 accel = "tcg"
 host_tsc_khz = 1000000
@@ -28,10 +31,10 @@ def settings(wanted):
 
 
 class Guest:
-    """One running VM. `image`: small, calls or large (bench/build.mk)."""
+    """One running VM. `image`: small, calls or large (bench/build.mk). disk: with a new one."""
 
     def __init__(self, system, image="calls", machine="microvm", cpus=1, memory="512M", icount=False, forwards=(), tap=None,
-                 log=subprocess.DEVNULL):
+                 log=subprocess.DEVNULL, disk=False):
         command = ["tools/qemu.sh", "-M", machine, "-c", str(cpus), "-m", memory, "-a", "tcg" if icount else accel]
         if accel == "tcg" or icount:
             command += ["-C", CPU_TCG]
@@ -41,6 +44,9 @@ class Guest:
             command += ["-n", f"tap,id=net0,ifname=tap{tap},script=no,downscript=no"]
         for pair in forwards:
             command += ["-p", pair]
+        self.disk = new_disk() if disk else None
+        if disk:
+            command += ["-d", self.disk]
         net = USER_NET if tap is None else tap_net(tap)
         self.address = net + ".15"
         command += system.options(image, net, 1000000 if icount else host_tsc_khz, icount or accel == "tcg")
@@ -52,6 +58,8 @@ class Guest:
         self.process.kill()
         self.process.wait()
         self.process.stdout.close()
+        if self.disk:
+            os.unlink(self.disk)
 
     def wait_line(self, text):
         """Until the console shows the text; False if the machine ended before."""
@@ -91,6 +99,16 @@ class Linux:
                  "" if image == "small" else "bench.beside=calls"]
         return ["-k", "build/linux/vmlinux", "-b", f"build/bench/linux-{'large' if image == 'large' else 'small'}.img",
                 "-A", " ".join(w for w in words if w)]
+
+
+def new_disk():
+    """An ext4 as mke2fs of this host makes it, with nothing left for the guest to initialise behind the measurement."""
+    handle, path = tempfile.mkstemp(prefix="disk-", suffix=".img", dir="build/bench")
+    os.close(handle)
+    os.truncate(path, DISK_MIB << 20)
+    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-E", "lazy_itable_init=0,lazy_journal_init=0", path], check=True,
+                   env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"})
+    return path
 
 
 def tap_net(tap):
@@ -149,6 +167,13 @@ class Calls:
                 if time.monotonic() > end:
                     raise
                 time.sleep(0.1)
+
+    def folder(self, path):
+        """Files are made there from now on, on a disk."""
+        answer = self.ask(f"folder {path}")
+        if not answer.startswith("ok"):
+            raise OSError(answer)
+        self.rows = self.ask("list").split()
 
     def ask(self, line):
         self.file.write(line + "\n")

@@ -385,6 +385,11 @@ static int disk_sync(struct inode *inode)
     return ext4_fsync(of(inode)->node);
 }
 
+static void disk_forget(struct inode *inode, uint64_t from, uint64_t end)
+{
+    ext4_forget(of(inode)->node, from, end);
+}
+
 static int64_t disk_xattr(struct inode *inode, uint32_t op, const struct xattr *x)
 {
     struct ext4_node *n = of(inode)->node;
@@ -437,6 +442,7 @@ static const struct inode_ops disk_ops = {
     .setattr = disk_setattr,
     .changed = disk_changed,
     .sync = disk_sync,
+    .forget = disk_forget,
     .statfs = disk_statfs,
     .release = disk_release,
 };

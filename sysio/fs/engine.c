@@ -633,6 +633,18 @@ static int64_t call_sync(struct request *q)
     return inode->ops->sync ? inode->ops->sync(inode) : 0;
 }
 
+static int64_t call_advise(struct request *q)
+{
+    struct inode *inode = q->file->inode;
+    const uint64_t *w = q->ev->word;
+    if (q->file->flags & O_PATH)
+        return -EBADF;
+    uint64_t end = !w[1] || w[1] > INT64_MAX || w[0] > INT64_MAX ? UINT64_MAX : w[0] + w[1];
+    if (w[2] == POSIX_FADV_DONTNEED && inode->ops->forget)
+        inode->ops->forget(inode, w[0], end);
+    return 0;
+}
+
 static int64_t call_map(struct request *q)
 {
     struct inode *inode = q->file->inode;
@@ -969,6 +981,7 @@ static int64_t (*const calls[])(struct request *) = {
     [IO_MOUNT] = call_mount,
     [IO_UMOUNT] = call_umount,
     [IO_SYSTEM_NAME] = call_system_name,
+    [IO_ADVISE] = call_advise,
 };
 
 /* Not an index of the table of badges: see badge_add(). */

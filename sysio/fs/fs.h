@@ -134,6 +134,9 @@ struct inode_ops {
     int (*setattr)(struct inode *inode);     /* may refuse changes of mode, owner, times */
     void (*changed)(struct inode *inode);    /* mode, owner or times were changed */
     int (*sync)(struct inode *inode);        /* NULL: nothing to do */
+    /* its bytes in [from, end) will not be read soon: what a cache has of them may go; NULL: none
+     */
+    void (*forget)(struct inode *inode, uint64_t from, uint64_t end);
     void (*statfs)(struct inode *inode, struct io_statfs *out);
     /* the last reference went: free it unless a name leads to it */
     void (*release)(struct inode *inode);

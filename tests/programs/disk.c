@@ -85,6 +85,26 @@ static void large_file(void)
     CHECK(!fstat(fd, &st) && st.st_blocks * 512 < 2200000 && !close(fd));
 }
 
+/* What the cache forgets is on the disk; what is not there yet it does not forget. */
+static void forgotten(void)
+{
+    int fd = make("forgotten", 0);
+    for (unsigned i = 0; i < 8; i++) {
+        fill(i, sizeof buffer);
+        CHECK(write(fd, buffer, sizeof buffer) == (ssize_t)sizeof buffer);
+        CHECK(i % 2 || !fsync(fd));
+        CHECK(!posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED));
+    }
+    CHECK(!posix_fadvise(fd, 100, 70000, POSIX_FADV_DONTNEED));
+    for (unsigned i = 0; i < 8; i++) {
+        char bytes[100];
+        fill(i, sizeof buffer);
+        CHECK(pread(fd, bytes, 100, (off_t)(i * sizeof buffer + 60000)) == 100);
+        CHECK(!memcmp(bytes, buffer + 60000, 100));
+    }
+    CHECK(!close(fd));
+}
+
 static void attributes(void)
 {
     struct stat st;
@@ -117,6 +137,7 @@ static void work(void)
     CHECK(!statvfs(".", &before) && before.f_bfree < before.f_blocks && before.f_ffree);
     many_files();
     large_file();
+    forgotten();
     attributes();
     removed_but_open();
     CHECK(!mkdir("deep", 0700) && !mkdir("deep/er", 0700) && !chdir("deep/er"));

@@ -183,6 +183,11 @@
 #define IO_MOUNT_MAX (2 * IO_PATH_MAX + 4096u + 64u)
 /* umount2(2), for root: path, w0 MNT_* and UMOUNT_NOFOLLOW */
 #define IO_UMOUNT    45u
+/*
+ * posix_fadvise: w0 offset, w1 length (0: to the end), w2 Linux POSIX_FADV_*. DONTNEED: pages that
+ * are wholly in the range and need not be written leave the cache; all else changes nothing
+ */
+#define IO_ADVISE    47u
 
 /*
  * On any gate of the fs engine: w0 IO_SYSTEM_HOST or IO_SYSTEM_DOMAIN; in: what that name of the

@@ -67,8 +67,7 @@ static int account(struct ext4 *fs, uint32_t group, struct buf *bitmap, int64_t 
         d->bg_free_blocks_hi = (uint16_t)(left >> 16);
     d->bg_flags &= (uint16_t)~BG_BLOCK_UNINIT;
     fs->free_blocks = (uint64_t)((int64_t)fs->free_blocks - count);
-    bitmap_set_checksum(fs, group, false, bitmap->data);
-    int error = journal_change(fs, bitmap);
+    int error = seal_bitmap(bitmap, group, false);
     return error ? error : group_changed(fs, group);
 }
 
@@ -95,7 +94,7 @@ static int bitmap_read(struct ext4 *fs, uint32_t group, struct buf **out)
     int error = buf_read(fs, fs->group[group].block_bitmap, out);
     if (error || (*out)->kind == KIND_BLOCK_BITMAP)
         return error;
-    if ((d->bg_flags & BG_BLOCK_UNINIT) && (fs->has_csum || fs->has_gdt_csum)) {
+    if ((d->bg_flags & BG_BLOCK_UNINIT) && groups_have_checksums(fs)) {
         bitmap_init(fs, group, (*out)->data);
     } else if (!bitmap_check(fs, group, false, (*out)->data)) {
         buf_put(*out);

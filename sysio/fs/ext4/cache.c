@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Metadata blocks in memory: a hash table by block number, and a list by last use. A block leaves
- * only when nobody refers to it and it needs not be written: that is, when it is neither logged nor
- * dirty.
+ * Metadata blocks in memory: a hash table by block number, and a list, by last use, of those that
+ * may leave. That are the ones to which nobody refers, and which need not be written: neither
+ * logged nor dirty.
  */
 #include "ext4_impl.h"
 
@@ -31,6 +31,12 @@ static void list_add(struct ext4 *fs, struct buf *b)
     fs->buf_newest = b;
 }
 
+static bool may_leave(const struct buf *b)
+{
+    return !b->refs && !b->logged && !b->dirty;
+}
+
+/* Of one that may leave: it is in the list. */
 static void buf_destroy(struct ext4 *fs, struct buf *b)
 {
     struct buf **link = bucket(fs, b->block);
@@ -56,8 +62,14 @@ int cache_init(struct ext4 *fs)
 
 void cache_free(struct ext4 *fs)
 {
-    while (fs->buf_newest)
-        buf_destroy(fs, fs->buf_newest);
+    for (uint32_t i = 0; i < fs->buf_hash_size; i++) {
+        struct buf *next;
+        for (struct buf *b = fs->buf_hash[i]; b; b = next) {
+            next = b->hash_next;
+            free(b->data);
+            free(b);
+        }
+    }
     free(fs->buf_hash);
 }
 
@@ -71,20 +83,16 @@ struct buf *buf_find(struct ext4 *fs, uint64_t block)
 
 void buf_trim(struct ext4 *fs)
 {
-    struct buf *next;
-    for (struct buf *b = fs->buf_oldest; b && fs->buf_count > fs->buf_max; b = next) {
-        next = b->newer;
-        if (!b->refs && !b->logged && !b->dirty)
-            buf_destroy(fs, b);
-    }
+    while (fs->buf_count > fs->buf_max && fs->buf_oldest)
+        buf_destroy(fs, fs->buf_oldest);
 }
 
 static int buf_get(struct ext4 *fs, uint64_t block, struct buf **out)
 {
     struct buf *b = buf_find(fs, block);
     if (b) {
-        list_remove(fs, b);
-        list_add(fs, b);
+        if (may_leave(b))
+            list_remove(fs, b);
     } else {
         if (block >= fs->blocks)
             return ext4_damage(fs, "a block beyond the end", block);
@@ -96,10 +104,10 @@ static int buf_get(struct ext4 *fs, uint64_t block, struct buf **out)
             free(b);
             return -ENOMEM;
         }
+        b->fs = fs;
         b->block = block;
         b->hash_next = *bucket(fs, block);
         *bucket(fs, block) = b;
-        list_add(fs, b);
         fs->buf_count++;
     }
     b->refs++;
@@ -145,11 +153,11 @@ static int read_around(struct ext4 *fs, struct buf *b)
     uint32_t count = add_around(fs, b, &batch, others);
     int error = block_batch_wait(&batch);
     for (uint32_t i = 0; i < count; i++) {
-        buf_put(others[i]);
-        if (error)
-            buf_destroy(fs, others[i]);
-        else
+        if (!error)
             filled(others[i]);
+        buf_put(others[i]);
+        if (error && may_leave(others[i]))
+            buf_destroy(fs, others[i]);
     }
     return error;
 }
@@ -186,8 +194,20 @@ int buf_new(struct ext4 *fs, uint64_t block, struct buf **out)
 
 void buf_put(struct buf *b)
 {
-    if (b)
-        b->refs--;
+    if (!b)
+        return;
+    b->refs--;
+    if (may_leave(b))
+        list_add(b->fs, b);
+}
+
+void buf_set_dirty(struct buf *b, bool dirty)
+{
+    b->fs->buf_dirty += dirty - b->dirty;
+    b->logged = false;
+    b->dirty = dirty;
+    if (may_leave(b))
+        list_add(b->fs, b);
 }
 
 void buf_forget(struct ext4 *fs, uint64_t block)
@@ -195,9 +215,10 @@ void buf_forget(struct ext4 *fs, uint64_t block)
     struct buf *b = buf_find(fs, block);
     if (!b)
         return;
-    b->dirty = false;
     b->forgotten = b->logged;
-    if (!b->refs && !b->logged)
+    if (!b->logged && b->dirty)
+        buf_set_dirty(b, false);
+    if (may_leave(b))
         buf_destroy(fs, b);
 }
 
@@ -210,12 +231,13 @@ static int by_block(const void *a, const void *b)
 int cache_write(struct ext4 *fs)
 {
     uint32_t count = 0;
-    struct buf **dirty = malloc((fs->buf_count + 1) * sizeof(struct buf *));
+    struct buf **dirty = malloc((fs->buf_dirty + 1) * sizeof(struct buf *));
     if (!dirty)
         return -ENOMEM;
-    for (struct buf *b = fs->buf_newest; b; b = b->older)
-        if (b->dirty)
-            dirty[count++] = b;
+    for (uint32_t i = 0; i < fs->buf_hash_size; i++)
+        for (struct buf *b = fs->buf_hash[i]; b; b = b->hash_next)
+            if (b->dirty)
+                dirty[count++] = b;
     qsort(dirty, count, sizeof(struct buf *), by_block);
     struct block_batch batch;
     block_batch_begin(&batch, fs->device);
@@ -224,7 +246,7 @@ int cache_write(struct ext4 *fs)
                         fs->block_size);
     int error = block_batch_wait(&batch);
     for (uint32_t i = 0; i < count && !error; i++)
-        dirty[i]->dirty = false;
+        buf_set_dirty(dirty[i], false);
     free(dirty);
     return error;
 }

@@ -137,26 +137,35 @@ uint32_t inode_checksum(struct ext4 *fs, uint32_t ino, const uint8_t *raw)
     return crc32c(c, raw + high + 2, fs->inode_size - high - 2);
 }
 
+void inode_set_checksum(struct ext4 *fs, uint32_t ino, uint8_t *raw)
+{
+    struct ext4_inode *i = (struct ext4_inode *)raw;
+    uint32_t c = inode_checksum(fs, ino, raw);
+    i->i_checksum_lo = (uint16_t)c;
+    if (fs->inode_size > EXT4_OLD_INODE && i->i_extra_isize >= 4)
+        i->i_checksum_hi = (uint16_t)(c >> 16);
+}
+
 /* The tail of a block of extents follows the last possible entry. */
-static uint32_t extents_tail(const struct ext4_node *n, const uint8_t *block)
+static uint32_t extents_tail(const struct ext4 *fs, const uint8_t *block)
 {
     const struct ext4_extent_header *h = (const struct ext4_extent_header *)block;
     uint32_t at = (uint32_t)(sizeof *h + h->eh_max * sizeof(struct ext4_extent));
-    return at + 4 <= n->fs->block_size ? at : 0;
+    return at + 4 <= fs->block_size ? at : 0;
 }
 
-void extents_set_checksum(struct ext4_node *n, uint8_t *block)
+void extents_set_checksum(struct ext4 *fs, uint32_t seed, uint8_t *block)
 {
-    uint32_t at = extents_tail(n, block);
-    if (!n->fs->has_csum || !at)
+    uint32_t at = extents_tail(fs, block);
+    if (!fs->has_csum || !at)
         return;
-    uint32_t c = crc32c(n->csum_seed, block, at);
+    uint32_t c = crc32c(seed, block, at);
     memcpy(block + at, &c, 4);
 }
 
 bool extents_check(struct ext4_node *n, const uint8_t *block)
 {
-    uint32_t at = extents_tail(n, block);
+    uint32_t at = extents_tail(n->fs, block);
     if (!n->fs->has_csum)
         return true;
     if (!at)
@@ -165,21 +174,20 @@ bool extents_check(struct ext4_node *n, const uint8_t *block)
     return !memcmp(block + at, &c, 4);
 }
 
-static struct ext4_dirent_tail *dir_tail(const struct ext4_node *n, const uint8_t *block)
+static struct ext4_dirent_tail *dir_tail(const struct ext4 *fs, const uint8_t *block)
 {
-    return (struct ext4_dirent_tail *)(uintptr_t)(block + n->fs->block_size - DIRENT_TAIL_SIZE);
+    return (struct ext4_dirent_tail *)(uintptr_t)(block + fs->block_size - DIRENT_TAIL_SIZE);
 }
 
-void dir_set_checksum(struct ext4_node *n, uint8_t *block)
+void dir_set_checksum(struct ext4 *fs, uint32_t seed, uint8_t *block)
 {
-    if (n->fs->has_csum)
-        dir_tail(n, block)->checksum =
-            crc32c(n->csum_seed, block, n->fs->block_size - DIRENT_TAIL_SIZE);
+    if (fs->has_csum)
+        dir_tail(fs, block)->checksum = crc32c(seed, block, fs->block_size - DIRENT_TAIL_SIZE);
 }
 
 bool dir_check(struct ext4_node *n, const uint8_t *block)
 {
-    struct ext4_dirent_tail *t = dir_tail(n, block);
+    struct ext4_dirent_tail *t = dir_tail(n->fs, block);
     if (!n->fs->has_csum)
         return true;
     return !t->zero && t->rec_len == DIRENT_TAIL_SIZE && !t->zero_name_len &&
@@ -188,25 +196,25 @@ bool dir_check(struct ext4_node *n, const uint8_t *block)
 }
 
 /* The tail of an index block: behind the room of its last entry; 0: there is none. */
-static uint32_t index_checksum(const struct ext4_node *n, const uint8_t *block, uint32_t entries,
-                               uint32_t *tail)
+static uint32_t index_checksum(const struct ext4 *fs, uint32_t seed, const uint8_t *block,
+                               uint32_t entries, uint32_t *tail)
 {
     const struct ext4_dx_count *c = (const struct ext4_dx_count *)(block + entries);
     uint32_t at = entries + c->limit * 8u, zero = 0;
-    *tail = at + 8 <= n->fs->block_size && c->count <= c->limit ? at : 0;
+    *tail = at + 8 <= fs->block_size && c->count <= c->limit ? at : 0;
     if (!*tail)
         return 0;
-    uint32_t crc = crc32c(n->csum_seed, block, entries + c->count * 8u);
+    uint32_t crc = crc32c(seed, block, entries + c->count * 8u);
     crc = crc32c(crc, block + at, 4);
     return crc32c(crc, &zero, 4);
 }
 
-void index_set_checksum(struct ext4_node *n, uint8_t *block, uint32_t entries)
+void index_set_checksum(struct ext4 *fs, uint32_t seed, uint8_t *block, uint32_t entries)
 {
     uint32_t tail;
-    if (!n->fs->has_csum)
+    if (!fs->has_csum)
         return;
-    uint32_t c = index_checksum(n, block, entries, &tail);
+    uint32_t c = index_checksum(fs, seed, block, entries, &tail);
     if (tail)
         memcpy(block + tail + 4, &c, 4);
 }
@@ -216,7 +224,7 @@ bool index_check(struct ext4_node *n, const uint8_t *block, uint32_t entries)
     uint32_t tail;
     if (!n->fs->has_csum)
         return true;
-    uint32_t c = index_checksum(n, block, entries, &tail);
+    uint32_t c = index_checksum(n->fs, n->csum_seed, block, entries, &tail);
     return tail && !memcmp(block + tail + 4, &c, 4);
 }
 

@@ -79,13 +79,6 @@ int dir_block(struct ext4_node *dir, uint64_t block, struct buf **out)
     return 0;
 }
 
-static int changed(struct ext4_node *dir, struct buf *b)
-{
-    dir_set_checksum(dir, b->data);
-    b->kind = KIND_DIRECTORY;
-    return journal_change(dir->fs, b);
-}
-
 /* ---- find ---- */
 
 int dir_find_in_block(struct buf *b, uint32_t space, const char *name, size_t length,
@@ -157,7 +150,7 @@ int dir_add_in_block(struct ext4_node *dir, struct buf *b, const char *name, siz
             e = rest;
         }
         entry_fill(e, name, length, ino, type);
-        return changed(dir, b);
+        return seal_directory(dir, b);
     }
     return -ENOSPC;
 }
@@ -241,7 +234,7 @@ int dir_remove(struct ext4_node *dir, struct dir_place *at)
     if (at->before)
         at->before->rec_len = (uint16_t)(at->before->rec_len + at->entry->rec_len);
     at->entry->inode = 0;
-    return changed(dir, at->buf);
+    return seal_directory(dir, at->buf);
 }
 
 int dir_change(struct ext4_node *dir, struct dir_place *at, uint32_t ino, uint32_t type)
@@ -249,9 +242,8 @@ int dir_change(struct ext4_node *dir, struct dir_place *at, uint32_t ino, uint32
     at->entry->inode = ino;
     at->entry->file_type = (uint8_t)type;
     if (at->buf->kind != KIND_INDEX)
-        return changed(dir, at->buf);
-    index_set_checksum(dir, at->buf->data, DX_ROOT_INFO + 8); /* ".." of an indexed directory */
-    return journal_change(dir->fs, at->buf);
+        return seal_directory(dir, at->buf);
+    return seal_index(dir, at->buf, DX_ROOT_INFO + 8); /* ".." of an indexed directory */
 }
 
 int dir_make(struct ext4_node *dir, uint32_t parent)
@@ -267,7 +259,7 @@ int dir_make(struct ext4_node *dir, uint32_t parent)
     dot_dot->rec_len = (uint16_t)(dir_space(dir->fs) - 12);
     entry_fill(dot, ".", 1, dir->ino, dir_type(S_IFDIR));
     entry_fill(dot_dot, "..", 2, parent, dir_type(S_IFDIR));
-    error = changed(dir, b);
+    error = seal_directory(dir, b);
     buf_put(b);
     return error;
 }

@@ -151,6 +151,9 @@ int ext4_punch(struct ext4_node *n, uint64_t offset, uint64_t size);
 /* first byte at or after offset that is data (or a hole); ENXIO: none */
 int64_t ext4_seek(struct ext4_node *n, uint64_t offset, bool hole);
 
+/* Pages that are wholly in [from, end) leave the cache, unless they have to be written. */
+void ext4_forget(struct ext4_node *n, uint64_t from, uint64_t end);
+
 /* ---- pages that others map ---- */
 
 /*

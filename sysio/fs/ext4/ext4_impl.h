@@ -3,7 +3,7 @@
  * What ext4's files share.
  *
  *   super.c       mount, features, group descriptors, unmount; grow.c: a larger device
- *   checksum.c    crc32c, and the checksum of each structure
+ *   checksum.c    crc32c, and the checksum of each structure; seal.c: when it is computed
  *   cache.c       metadata blocks in memory
  *   journal.c     transactions and their commit; recover.c: replay
  *   blocks.c      block bitmaps; inodes.c: inode bitmaps
@@ -50,7 +50,16 @@ enum buf_kind {
     KIND_XATTR,
 };
 
+/* The checksum that a changed block lacks until it is committed: seal.c. */
+struct buf_seal {
+    uint8_t kind;    /* of these, KIND_NONE: none. KIND_PLAIN: some of a block of inodes */
+    uint32_t seed;   /* the node's; of a bitmap: its group; of inodes: the number of the first */
+    uint32_t offset; /* of the entries of KIND_INDEX */
+    uint32_t inodes; /* of KIND_PLAIN: a bit for each that has changed */
+};
+
 struct buf {
+    struct ext4 *fs;
     uint64_t block;
     uint8_t *data;
     uint32_t refs;
@@ -59,13 +68,15 @@ struct buf {
     bool dirty;     /* committed, but not written to its place */
     bool forgotten; /* logged, and freed since: the commit leaves it out */
     uint8_t kind;   /* what its checksum has been verified as */
+    struct buf_seal seal;
     struct buf *hash_next;
-    struct buf *newer, *older;
+    struct buf *newer, *older; /* of those that may leave: neither in use, logged nor dirty */
 };
 
 struct group {
     uint64_t block_bitmap, inode_bitmap, inode_table;
     uint8_t *held; /* invariant 3: a bitmap, or NULL; see blocks.c */
+    bool unsealed; /* its descriptor has changed */
 };
 
 struct range {
@@ -96,7 +107,7 @@ struct ext4 {
     uint32_t system_count;
 
     struct buf **buf_hash;
-    uint32_t buf_hash_size, buf_count, buf_max;
+    uint32_t buf_hash_size, buf_count, buf_max, buf_dirty;
     struct buf *buf_newest, *buf_oldest;
 
     struct ext4_node **node_hash;
@@ -126,7 +137,8 @@ struct ext4_node {
     uint64_t size; /* as in raw */
     uint32_t csum_seed;
     struct ext4_node *hash_next;
-    struct ext4_node *newer, *older; /* idle list */
+    struct ext4_node *newer, *older; /* idle list: without references, and all is written */
+    bool idle;                       /* it is in the list */
     struct ext4_node *orphan_next;   /* a list as on the disk */
     bool orphan;
     struct page *pages;       /* all of it */
@@ -152,8 +164,9 @@ static inline uint32_t node_type(const struct ext4_node *n)
 /* Logs, and makes the file system read-only. Result: -EIO, to return. */
 int ext4_damage(struct ext4 *fs, const char *what, uint64_t where);
 struct ext4_group_desc *group_desc(struct ext4 *fs, uint32_t group);
-/* in a transaction: its checksum is set, its block logged */
+/* in a transaction */
 int group_changed(struct ext4 *fs, uint32_t group);
+bool groups_have_checksums(const struct ext4 *fs);
 /* a range of blocks that a file may consist of */
 bool blocks_valid(const struct ext4 *fs, uint64_t first, uint64_t count);
 uint64_t group_first_block(const struct ext4 *fs, uint32_t group);
@@ -175,14 +188,29 @@ bool bitmap_check(struct ext4 *fs, uint32_t group, bool inodes, const uint8_t *b
 uint32_t node_csum_seed(struct ext4 *fs, uint32_t ino, uint32_t generation);
 /* raw: the whole inode on the disk */
 uint32_t inode_checksum(struct ext4 *fs, uint32_t ino, const uint8_t *raw);
-void extents_set_checksum(struct ext4_node *n, uint8_t *block);
+void inode_set_checksum(struct ext4 *fs, uint32_t ino, uint8_t *raw);
+/* seed: of the node whose it is, node_csum_seed() */
+void extents_set_checksum(struct ext4 *fs, uint32_t seed, uint8_t *block);
 bool extents_check(struct ext4_node *n, const uint8_t *block);
-void dir_set_checksum(struct ext4_node *n, uint8_t *block);
+void dir_set_checksum(struct ext4 *fs, uint32_t seed, uint8_t *block);
 bool dir_check(struct ext4_node *n, const uint8_t *block);
 /* entries: offset of the first struct ext4_dx_entry */
-void index_set_checksum(struct ext4_node *n, uint8_t *block, uint32_t entries);
+void index_set_checksum(struct ext4 *fs, uint32_t seed, uint8_t *block, uint32_t entries);
 bool index_check(struct ext4_node *n, const uint8_t *block, uint32_t entries);
 uint32_t xattr_checksum(struct ext4 *fs, uint64_t block, const uint8_t *data);
+
+/*
+ * ---- seal.c: a block has changed, in a transaction; its checksum follows with the commit ----
+ */
+
+int seal_bitmap(struct buf *b, uint32_t group, bool inodes);
+int seal_inode(struct buf *b, uint32_t ino, uint32_t offset);
+bool seal_awaited(const struct buf *b, uint32_t offset); /* by the inode there */
+int seal_directory(struct ext4_node *dir, struct buf *b);
+int seal_index(struct ext4_node *dir, struct buf *b, uint32_t entries);
+int seal_extents(struct ext4_node *n, struct buf *b);
+/* Of all in the running transaction. */
+void seal_all(struct ext4 *fs);
 
 /* ---- cache.c ---- */
 
@@ -198,6 +226,8 @@ void buf_forget(struct ext4 *fs, uint64_t block);
 void buf_trim(struct ext4 *fs);
 /* writes all dirty ones to their places; no flush */
 int cache_write(struct ext4 *fs);
+/* b is, or is not, to be written to its place; not logged any more */
+void buf_set_dirty(struct buf *b, bool dirty);
 
 /* ---- journal.c ---- */
 
@@ -261,6 +291,7 @@ uint64_t node_blocks(const struct ext4_node *n); /* of 512 bytes */
 void node_touch(struct ext4_node *n, bool data); /* ctime, and mtime: now */
 uint64_t node_xattr_block(const struct ext4_node *n);
 void node_trim(struct ext4 *fs);
+void node_clean(struct ext4_node *n); /* no page of it is dirty any more */
 
 /* ---- xattr.c ---- */
 
@@ -331,7 +362,7 @@ struct page {
     bool shared; /* users of the store may write it */
     uint32_t pins;
     struct page *hash_next;
-    struct page *newer, *older;
+    struct page *newer, *older; /* of those that are not dirty */
     struct page *node_next, **node_link;
 };
 

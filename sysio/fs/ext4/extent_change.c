@@ -12,10 +12,7 @@
 
 static int level_changed(struct ext4_node *n, struct extent_level *l)
 {
-    if (!l->buf)
-        return 0; /* the caller writes the inode */
-    extents_set_checksum(n, l->buf->data);
-    return journal_change(n->fs, l->buf);
+    return l->buf ? seal_extents(n, l->buf) : 0; /* the caller writes the inode */
 }
 
 /* The first block of a node has changed: so do the keys that lead to it. */
@@ -75,11 +72,10 @@ static int root_grow(struct ext4_node *n)
     h->eh_entries = root->eh_entries;
     h->eh_depth = root->eh_depth;
     memcpy(h + 1, root + 1, root->eh_entries * 12u);
-    extents_set_checksum(n, b->data);
     extent_indexes(root)[0] = index_to(extent_entries(h)[0].ee_block, b->block);
     root->eh_entries = 1;
     root->eh_depth++;
-    error = journal_change(n->fs, b);
+    error = seal_extents(n, b);
     buf_put(b);
     return error;
 }
@@ -122,8 +118,7 @@ static int node_split(struct ext4_node *n, struct extent_path *p, uint32_t level
     l->header->eh_entries = (uint16_t)keep;
     struct ext4_extent_index x = index_to(extent_entries(h)[0].ee_block, b->block);
     entry_insert(up->header, up->at + 1, &x);
-    extents_set_checksum(n, b->data);
-    error = journal_change(n->fs, b);
+    error = seal_extents(n, b);
     buf_put(b);
     if (!error)
         error = level_changed(n, l);

@@ -87,8 +87,7 @@ static int bitmap_extend(struct ext4 *fs, uint32_t group, uint32_t from, uint32_
         error = ext4_damage(fs, "the checksum of a block bitmap", group);
     } else {
         bits_clear(b->data, from, end - from);
-        bitmap_set_checksum(fs, group, false, b->data);
-        error = journal_change(fs, b);
+        error = seal_bitmap(b, group, false);
     }
     buf_put(b);
     return error;
@@ -160,7 +159,8 @@ static int group_add(struct ext4 *fs, uint32_t group, const uint8_t *bitmap)
     fs->free_inodes += inodes;
     if (!whole)
         bitmap_set_checksum(fs, group, false, bitmap);
-    return group_changed(fs, group);
+    d->bg_checksum = group_checksum(fs, group, d); /* fs->group does not have it yet */
+    return 0;
 }
 
 static void super_grow(struct ext4 *fs, uint32_t groups)

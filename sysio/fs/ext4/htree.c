@@ -72,8 +72,7 @@ static int frame_open(struct ext4_node *dir, uint32_t block, uint32_t offset, st
 
 static int frame_changed(struct ext4_node *dir, struct frame *f)
 {
-    index_set_checksum(dir, f->buf->data, f->offset);
-    return journal_change(dir->fs, f->buf);
+    return seal_index(dir, f->buf, f->offset);
 }
 
 static void frame_search(struct frame *f, uint32_t hash)
@@ -340,13 +339,6 @@ static void leaf_pack(struct ext4_node *dir, uint8_t *to, const uint8_t *from,
     dir_fill_tail(dir, to);
 }
 
-static int leaf_changed(struct ext4_node *dir, struct buf *b)
-{
-    dir_set_checksum(dir, b->data);
-    b->kind = KIND_DIRECTORY;
-    return journal_change(dir->fs, b);
-}
-
 /* Half of the bytes of the leaf, those with the larger hashes, go to a new one. */
 static int split_sorted(struct ext4_node *dir, struct probe *p, struct buf *leaf,
                         const struct leaf_entry *entries, uint32_t count, uint8_t *copy)
@@ -364,9 +356,9 @@ static int split_sorted(struct ext4_node *dir, struct probe *p, struct buf *leaf
     leaf_pack(dir, b->data, copy, entries + keep, count - keep);
     uint32_t hash = entries[keep].hash | (entries[keep].hash == entries[keep - 1].hash);
     entry_insert(&p->frame[p->levels - 1], hash, block);
-    error = leaf_changed(dir, leaf);
+    error = seal_directory(dir, leaf);
     if (!error)
-        error = leaf_changed(dir, b);
+        error = seal_directory(dir, b);
     buf_put(b);
     return error ? error : frame_changed(dir, &p->frame[p->levels - 1]);
 }
@@ -475,10 +467,9 @@ int htree_convert(struct ext4_node *dir)
         leaf_pack(dir, leaf->data, root->data, entries, count);
         root_make(dir, root, block);
         dir->raw.i_flags |= INODE_INDEX;
-        index_set_checksum(dir, root->data, DX_ROOT_INFO + 8);
-        error = leaf_changed(dir, leaf);
+        error = seal_directory(dir, leaf);
         if (!error)
-            error = journal_change(fs, root);
+            error = seal_index(dir, root, DX_ROOT_INFO + 8);
         buf_put(leaf);
     }
     free(entries);

@@ -26,7 +26,7 @@ static int bitmap_read(struct ext4 *fs, uint32_t group, struct buf **out)
     int error = buf_read(fs, fs->group[group].inode_bitmap, out);
     if (error || (*out)->kind == KIND_INODE_BITMAP)
         return error;
-    if ((d->bg_flags & BG_INODE_UNINIT) && (fs->has_csum || fs->has_gdt_csum)) {
+    if ((d->bg_flags & BG_INODE_UNINIT) && groups_have_checksums(fs)) {
         memset((*out)->data, 0, fs->block_size);
         bits_set((*out)->data, fs->inodes_per_group, fs->block_size * 8 - fs->inodes_per_group);
     } else if (!bitmap_check(fs, group, true, (*out)->data)) {
@@ -61,7 +61,7 @@ static int account(struct ext4 *fs, uint32_t group, struct buf *bitmap, uint32_t
     if (left > fs->inodes_per_group || directories > fs->inodes_per_group ||
         unused > fs->inodes_per_group)
         return ext4_damage(fs, "the counts of inodes of a group", group);
-    if (change > 0 && (fs->has_csum || fs->has_gdt_csum)) {
+    if (change > 0 && groups_have_checksums(fs)) {
         unused = d->bg_flags & BG_INODE_UNINIT ? fs->inodes_per_group : unused;
         if (index >= fs->inodes_per_group - unused)
             unused = fs->inodes_per_group - index - 1;
@@ -76,8 +76,7 @@ static int account(struct ext4 *fs, uint32_t group, struct buf *bitmap, uint32_t
         d->bg_itable_unused_hi = (uint16_t)(unused >> 16);
     }
     fs->free_inodes -= (uint64_t)(int64_t)change;
-    bitmap_set_checksum(fs, group, true, bitmap->data);
-    int error = journal_change(fs, bitmap);
+    int error = seal_bitmap(bitmap, group, true);
     return error ? error : group_changed(fs, group);
 }
 

@@ -156,7 +156,7 @@ int journal_start(struct ext4 *fs)
 {
     struct journal *j = fs->journal;
     uint32_t size = j->end - j->first;
-    j->tx_max = size / 4;
+    j->tx_max = size / 4 < fs->buf_max ? size / 4 : fs->buf_max; /* at least TX_CREDITS_MAX */
     j->reserve = j->tx_max + TX_OVERHEAD(j->tx_max);
     j->head = j->first;
     j->free = size - 1;
@@ -440,7 +440,9 @@ static void drop_forgotten(struct ext4 *fs)
             j->tx[kept++] = b;
             continue;
         }
-        b->forgotten = b->logged = b->dirty = false;
+        b->forgotten = false;
+        b->seal.kind = KIND_NONE;
+        buf_set_dirty(b, false);
         buf_forget(fs, b->block);
     }
     j->tx_count = kept;
@@ -487,10 +489,8 @@ static void write_ordered(struct ext4 *fs)
 static void committed(struct ext4 *fs)
 {
     struct journal *j = fs->journal;
-    for (uint32_t i = 0; i < j->tx_count; i++) {
-        j->tx[i]->logged = false;
-        j->tx[i]->dirty = true;
-    }
+    for (uint32_t i = 0; i < j->tx_count; i++)
+        buf_set_dirty(j->tx[i], true);
     fs->tx_number++;
     j->tx_count = j->revoked_count = 0;
     j->sequence++;
@@ -529,11 +529,12 @@ int journal_commit(struct ext4 *fs)
     super_counts(fs);
     write_ordered(fs);
     drop_forgotten(fs);
+    seal_all(fs);
     int error = write_log(fs);
     if (error)
         return fail(fs, "the journal cannot be written", error);
     committed(fs);
-    if (j->free < j->reserve)
+    if (j->free < j->reserve || fs->buf_dirty > fs->buf_max)
         return fail(fs, "metadata cannot be written", checkpoint(fs));
     return 0;
 }

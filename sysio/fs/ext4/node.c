@@ -30,6 +30,7 @@ static void idle_remove(struct ext4_node *n)
     *(n->newer ? &n->newer->older : &fs->node_newest) = n->older;
     *(n->older ? &n->older->newer : &fs->node_oldest) = n->newer;
     fs->node_idle--;
+    n->idle = false;
 }
 
 static void idle_add(struct ext4_node *n)
@@ -40,10 +41,30 @@ static void idle_add(struct ext4_node *n)
     *(n->older ? &n->older->newer : &fs->node_oldest) = n;
     fs->node_newest = n;
     fs->node_idle++;
+    n->idle = true;
+}
+
+/* Nobody needs it now: it may be forgotten. */
+static void idle_if_unused(struct ext4_node *n)
+{
+    if (!n->refs && !n->idle && !n->page_dirty && !n->write_error)
+        idle_add(n);
+}
+
+void node_clean(struct ext4_node *n)
+{
+    *n->dirty_link = n->dirty_next;
+    if (n->dirty_next)
+        n->dirty_next->dirty_link = n->dirty_link;
+    n->dirty_link = NULL;
+    idle_if_unused(n);
 }
 
 static void node_destroy(struct ext4_node *n)
 {
+    if (n->idle)
+        idle_remove(n);
+    n->refs = 1; /* nor does it become idle when its pages go */
     struct ext4_node **link = bucket(n->fs, n->ino);
     while (*link != n)
         link = &(*link)->hash_next;
@@ -69,14 +90,8 @@ void node_free_all(struct ext4 *fs)
 
 void node_trim(struct ext4 *fs)
 {
-    struct ext4_node *next;
-    for (struct ext4_node *n = fs->node_oldest; n && fs->node_idle > NODES_IDLE_MAX; n = next) {
-        next = n->newer;
-        if (n->page_dirty || n->write_error)
-            continue;
-        idle_remove(n);
-        node_destroy(n);
-    }
+    while (fs->node_idle > NODES_IDLE_MAX)
+        node_destroy(fs->node_oldest);
 }
 
 static uint32_t extra_size(const struct ext4_node *n)
@@ -127,7 +142,7 @@ static int node_read(struct ext4_node *n)
     n->csum_seed = node_csum_seed(fs, n->ino, n->raw.i_generation);
     if (!n->raw.i_mode) {
         error = -ESTALE; /* free */
-    } else if (fs->has_csum) {
+    } else if (fs->has_csum && !seal_awaited(b, offset)) {
         uint32_t stored = n->raw.i_checksum_lo, c = inode_checksum(fs, n->ino, raw);
         if (fs->inode_size > EXT4_OLD_INODE && n->raw.i_extra_isize >= 4)
             stored |= (uint32_t)n->raw.i_checksum_hi << 16;
@@ -165,7 +180,8 @@ int node_get(struct ext4 *fs, uint32_t ino, struct ext4_node **out)
 {
     struct ext4_node *n = node_find(fs, ino);
     if (n) {
-        if (n->refs++ == 0)
+        n->refs++;
+        if (n->idle)
             idle_remove(n);
         *out = n;
         return 0;
@@ -196,7 +212,7 @@ void node_put(struct ext4_node *n)
         node_destroy(n);
         return;
     }
-    idle_add(n);
+    idle_if_unused(n);
 }
 
 /* ---- fields ---- */
@@ -372,16 +388,7 @@ int node_write(struct ext4_node *n)
     if (raw->i_generation != n->raw.i_generation || !raw->i_mode) /* a new one: no attributes */
         memset(raw, 0, fs->inode_size);
     memcpy(raw, &n->raw, raw_size(n));
-    if (fs->has_csum) {
-        raw->i_checksum_lo = 0;
-        uint32_t c = inode_checksum(fs, n->ino, b->data + offset);
-        raw->i_checksum_lo = (uint16_t)c;
-        if (extra_size(n) >= 4)
-            raw->i_checksum_hi = (uint16_t)(c >> 16);
-        n->raw.i_checksum_lo = raw->i_checksum_lo;
-        n->raw.i_checksum_hi = extra_size(n) >= 4 ? raw->i_checksum_hi : 0;
-    }
-    error = journal_change(fs, b);
+    error = seal_inode(b, n->ino, offset);
     buf_put(b);
     return error;
 }

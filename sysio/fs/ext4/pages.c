@@ -51,20 +51,13 @@ static void list_add(struct ext4 *fs, struct page *p)
     fs->page_newest = p;
 }
 
-static void node_clean(struct ext4_node *n)
-{
-    *n->dirty_link = n->dirty_next;
-    if (n->dirty_next)
-        n->dirty_next->dirty_link = n->dirty_link;
-    n->dirty_link = NULL;
-}
-
 static void page_clean(struct page *p)
 {
     struct ext4_node *n = p->node;
     if (!p->dirty)
         return;
     p->dirty = 0;
+    list_add(n->fs, p);
     n->fs->page_dirty--;
     if (--n->page_dirty == 0)
         node_clean(n);
@@ -105,8 +98,6 @@ static void page_destroy(struct page *p)
 
 void pages_free(struct ext4 *fs)
 {
-    while (fs->page_newest)
-        page_destroy(fs->page_newest);
     free(fs->page_hash);
 }
 
@@ -116,7 +107,7 @@ uint32_t pages_evict(struct ext4 *fs, uint32_t count)
     struct page *next;
     for (struct page *p = fs->page_oldest; p && evicted < count && looks; p = next, looks--) {
         next = p->newer;
-        if (p->pins || p->dirty) { /* not looked at again soon */
+        if (p->pins) { /* not looked at again soon */
             list_remove(fs, p);
             list_add(fs, p);
             continue;
@@ -259,12 +250,12 @@ void page_filled(struct page *p, uint32_t bytes)
 int page_get(struct ext4_node *n, uint64_t index, struct page **out)
 {
     struct page *p = page_lookup(n, index);
-    if (p) {
+    if (p && !p->dirty) {
         list_remove(n->fs, p);
         list_add(n->fs, p);
-    } else {
-        p = page_new(n, index);
     }
+    if (!p)
+        p = page_new(n, index);
     if (!p)
         return -ENOMEM;
     p->pins++;
@@ -326,6 +317,7 @@ void page_dirty(struct page *p, uint32_t offset, uint32_t size)
     if (!size)
         return;
     if (!p->dirty) {
+        list_remove(fs, p);
         fs->page_dirty++;
         if (n->page_dirty++ == 0) {
             n->dirty_next = fs->dirty_nodes;
@@ -373,6 +365,19 @@ void pages_drop(struct ext4_node *n, uint64_t from, uint64_t end)
     }
     if (n->store && end == UINT64_MAX)
         n->store->ops->resize(n->store, n->size);
+}
+
+void ext4_forget(struct ext4_node *n, uint64_t from, uint64_t end)
+{
+    struct page *next;
+    fiber_lock(&n->fs->lock);
+    for (struct page *p = n->pages; p; p = next) {
+        uint64_t start = p->index << PAGE_SIZE_LOG;
+        next = p->node_next;
+        if (start >= from && start < end && end - start >= PAGE_BYTES && !p->pins && !p->dirty)
+            page_destroy(p);
+    }
+    fiber_unlock(&n->fs->lock);
 }
 
 /* ---- write-back ---- */

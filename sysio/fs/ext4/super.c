@@ -230,11 +230,14 @@ struct ext4_group_desc *group_desc(struct ext4 *fs, uint32_t group)
                                       group % fs->desc_per_block * fs->desc_size);
 }
 
+bool groups_have_checksums(const struct ext4 *fs)
+{
+    return fs->has_csum || fs->has_gdt_csum;
+}
+
 int group_changed(struct ext4 *fs, uint32_t group)
 {
-    struct ext4_group_desc *d = group_desc(fs, group);
-    if (fs->has_csum || fs->has_gdt_csum)
-        d->bg_checksum = group_checksum(fs, group, d);
+    fs->group[group].unsealed = true;
     return journal_change(fs, fs->desc_bufs[group / fs->desc_per_block]);
 }
 
@@ -330,7 +333,7 @@ static int group_read(struct ext4 *fs, uint32_t g)
     bool large = fs->desc_size >= 64;
     uint32_t table = fs->inodes_per_group / (fs->block_size / fs->inode_size);
     struct group *group = &fs->group[g];
-    if ((fs->has_csum || fs->has_gdt_csum) && d->bg_checksum != group_checksum(fs, g, d))
+    if (groups_have_checksums(fs) && d->bg_checksum != group_checksum(fs, g, d))
         return ext4_damage(fs, "the checksum of a group descriptor", g);
     group->block_bitmap =
         d->bg_block_bitmap_lo | (large ? (uint64_t)d->bg_block_bitmap_hi << 32 : 0);
@@ -365,10 +368,10 @@ static int groups_read(struct ext4 *fs)
 
 static void fs_destroy(struct ext4 *fs)
 {
-    if (fs->page_hash)
-        pages_free(fs);
     if (fs->node_hash)
         node_free_all(fs);
+    if (fs->page_hash)
+        pages_free(fs);
     journal_close(fs);
     for (uint32_t g = 0; fs->group && g < fs->groups; g++)
         free(fs->group[g].held);

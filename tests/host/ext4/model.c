@@ -368,6 +368,9 @@ static const char *step_file(struct model *m, struct ext4_node *dir, struct mnod
     expect("lookup", name, ext4_lookup(dir, name, strlen(name), &n), 0);
     const char *what =
         random_below(m->writes) ? step_write(m, n, e->node) : step_size(m, n, e->node);
+    if (!random_below(16)) /* no byte changes by that */
+        ext4_forget(n, random_below(m->file_max),
+                    random_below(2) ? UINT64_MAX : random_below(m->file_max));
     ext4_put(n);
     return what;
 }
