@@ -4,8 +4,8 @@
  * gate, and sends it with a message; then it belongs to the message, until somebody receives that
  * and gets a gate to it, or to nobody when the message is dropped.
  *
- * Handles to other servers are kept. Our own objects arrive as their badges: the parcel counts as a
- * gate of each.
+ * Handles to other servers are kept, until a receiver takes them. Our own objects arrive as their
+ * badges: the parcel counts as a gate of each.
  */
 #include "local.h"
 
@@ -20,6 +20,7 @@
 struct entry {
     struct motor_start_fd record; /* handle: ours */
     uint64_t badge;               /* or an object of this engine */
+    bool given;                   /* a receiver has it: nothing is here any more */
 };
 
 struct parcel {
@@ -38,6 +39,8 @@ static uint64_t total;
 static void entry_release(struct parcel *p, struct entry *e)
 {
     struct tty_object *o = e->badge ? object_of(e->badge) : NULL;
+    if (e->given)
+        return;
     total--;
     if (e->record.handle)
         motor_handle_close(e->record.handle);
@@ -187,6 +190,7 @@ void parcel_new(struct motor_event *ev)
 
 static int64_t entry_take(struct entry *e, struct motor_event *ev, uint32_t i)
 {
+    e->given = false;
     e->record.handle = e->record.second = 0;
     e->badge = 0;
     if (ev->handle[i] != MOTOR_HANDLE_OWN) {
@@ -230,16 +234,22 @@ static int64_t put(struct parcel *p, struct motor_event *ev)
     return 0;
 }
 
-/* A handle for the receiver. */
-static int64_t entry_give(const struct entry *e)
+/*
+ * A handle for the receiver, who has it alone: it goes when he closes it (and with it a lock, say),
+ * not when this parcel does. An object of ours counts as many gates as before.
+ */
+static int64_t entry_give(struct entry *e)
 {
-    if (!e->badge)
-        return to_errno(motor_handle_dup(e->record.handle, RIGHTS));
-    struct tty_object *o = object_of(e->badge);
-    int64_t gate = o ? engine_gate(&tty_engine, e->badge) : -EBADF;
-    if (gate >= 0 && o->opened)
-        o->opened(o);
-    return gate;
+    int64_t h = e->given ? -EBADF : (int64_t)e->record.handle;
+    if (e->badge)
+        h = engine_gate(&tty_engine, e->badge);
+    if (h < 0)
+        return h;
+    e->record.handle = 0;
+    e->badge = 0;
+    e->given = true;
+    total--;
+    return h;
 }
 
 static int64_t take(struct parcel *p, struct motor_event *ev)
@@ -252,12 +262,11 @@ static int64_t take(struct parcel *p, struct motor_event *ev)
         return 0;
     struct motor_reply *r = engine_reply(&tty_engine, ev->token, 0);
     for (; n < AT_ONCE && ev->word[0] + n < p->count; n++) {
-        const struct entry *e = &p->entries[ev->word[0] + n];
+        struct entry *e = &p->entries[ev->word[0] + n];
         int64_t h = entry_give(e);
         if (h < 0)
             break;
         records[n] = e->record;
-        records[n].handle = 0;
         engine_reply_handle(r, (motor_handle)h, RIGHTS);
     }
     r->status = n ? (int64_t)n : -ENFILE;
