@@ -13,8 +13,9 @@ struct px_loan {
     struct io_loan_ring *in, *out; /* NULL: not in this direction */
     const uint8_t *in_bytes;
     uint8_t *out_bytes;
-    uint32_t size, capacity; /* of a ring, and of it what may be in use */
-    bool more;               /* when that is not enough, a call finds more room */
+    uint32_t size;                      /* of a ring, */
+    uint32_t in_capacity, out_capacity; /* and of it what may be in use */
+    bool more;                          /* when that is not enough, a call finds more room */
 };
 
 /* ---- words that say that this process has gone ---- */
@@ -147,7 +148,7 @@ static struct px_loan *loan_map(const struct motor_msg *msg, bool pipe)
     uint64_t side = msg->word[0], size = msg->word[1], rings = pipe ? 1 : 2;
     int64_t at = -ENOMEM;
     if (l && side < 2 && size >= 4096 && size <= 1u << 24 && !(size & (size - 1)) &&
-        msg->word[2] <= size)
+        msg->word[2] <= size && msg->word[4] <= size)
         at = px_map_unforked(msg->handle[0], IO_LOAN_BYTES + rings * size);
     if (at < 0) {
         px_free(l);
@@ -157,7 +158,8 @@ static struct px_loan *loan_map(const struct motor_msg *msg, bool pipe)
                           .shared = (struct io_loan *)at,
                           .mapped = IO_LOAN_BYTES + rings * size,
                           .size = (uint32_t)size,
-                          .capacity = (uint32_t)msg->word[2],
+                          .in_capacity = (uint32_t)msg->word[4],
+                          .out_capacity = (uint32_t)msg->word[2],
                           .more = msg->word[3]};
     uint8_t *bytes = (uint8_t *)at + IO_LOAN_BYTES;
     uint64_t in = pipe ? 0 : 1 - side, out = pipe ? 0 : side;
@@ -250,7 +252,7 @@ static bool advance(uint32_t *index, uint32_t from, size_t n)
 
 static uint32_t room(const struct px_loan *l, const struct view *v)
 {
-    return v->used < l->capacity ? l->capacity - v->used : 0;
+    return v->used < l->out_capacity ? l->out_capacity - v->used : 0;
 }
 
 bool px_loan_look(struct px_file *f, struct px_loan_state *out)
@@ -270,6 +272,7 @@ bool px_loan_look(struct px_file *f, struct px_loan_state *out)
             return false;
         out->unread = v.used;
         out->room = room(l, &v);
+        out->capacity = l->out_capacity;
         out->more = l->more;
     }
     return true;
@@ -341,7 +344,7 @@ static long read_now(const struct px_loan *l, struct px_io *io, const struct vie
         return -PX_BY_CALL;
     px_io_skip(io, n);
     if (!peek)
-        wake_writer(l->in, l->capacity - PX_MIN(l->capacity, v->used - (uint32_t)n));
+        wake_writer(l->in, l->in_capacity - PX_MIN(l->in_capacity, v->used - (uint32_t)n));
     return (long)n;
 }
 
@@ -424,7 +427,7 @@ static long wait_for_room(struct px_file *f, struct px_loan *l, size_t least, si
     if (flags & PX_IO_NONBLOCK)
         return -EAGAIN;
     /* not for each few bytes, if there are many to come */
-    uint32_t wish = (uint32_t)PX_MAX(least, PX_MIN(left, (size_t)l->capacity / 2));
+    uint32_t wish = (uint32_t)PX_MAX(least, PX_MIN(left, (size_t)l->out_capacity / 2));
     __atomic_store_n(&l->out->write_wanted, wish, __ATOMIC_SEQ_CST);
     if (!look(l, l->out, &v))
         return -PX_BY_CALL;

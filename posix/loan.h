@@ -32,6 +32,7 @@ long px_loan_write(struct px_file *f, struct px_io *io, uint32_t flags, size_t w
 struct px_loan_state {
     uint32_t readable;     /* bytes that can be read */
     uint32_t unread, room; /* of what it writes: those that nobody has read, and that can follow */
+    uint32_t capacity;     /* and how many those are together */
     bool more;             /* more can follow, by calls */
 };
 bool px_loan_look(struct px_file *f, struct px_loan_state *out); /* [px_net.lock] */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * UNIX sockets: unix(7). The tty engine serves them (sysio/local/); a call for each transfer. What
- * goes beside the bytes is in rights.c.
+ * UNIX sockets: unix(7). The tty engine serves them (sysio/local/); a call for each transfer,
+ * unless a connected pair of streams has rings on loan (loan.h). What goes beside the bytes is in
+ * rights.c.
  */
 #include "file.h"
+#include "loan.h"
 #include "socket.h"
 #include "stream.h"
 #include "watch.h"
@@ -31,14 +33,19 @@ static uint64_t deadline_of(uint64_t timeout)
     return timeout ? px_now() + timeout : MOTOR_NEVER;
 }
 
-/* A call that may wait, for so long; what its end means to send and recv. */
+/* What the end of a wait means to send and recv. */
+static long wait_result(long result, uint64_t deadline)
+{
+    if (result == -ETIMEDOUT)
+        return -EAGAIN;
+    return result == -PX_ERESTARTSYS && deadline != MOTOR_NEVER ? -EINTR : result;
+}
+
+/* A call that may wait, for so long. */
 static long wait_call(struct px_file *f, struct motor_msg *msg, uint64_t timeout)
 {
     msg->deadline = deadline_of(timeout);
-    long result = px_call_intr(f->handle, msg);
-    if (result == -ETIMEDOUT)
-        return -EAGAIN;
-    return result == -PX_ERESTARTSYS && timeout ? -EINTR : result;
+    return wait_result(px_call_intr(f->handle, msg), msg->deadline);
 }
 
 /* ---- new ones ---- */
@@ -329,6 +336,33 @@ static void buffer_put(struct buffer *b)
         px_free(b->at);
 }
 
+/* ---- through a loan ---- */
+
+/* What is not longer goes in one piece, as programs are used to from Linux. */
+#define WHOLE 1024u
+
+static uint32_t loan_flags(struct px_file *f, uint32_t flags)
+{
+    return (px_nonblock(f, 0) || flags & MSG_DONTWAIT ? PX_IO_NONBLOCK : 0) |
+           (flags & MSG_PEEK ? PX_IO_PEEK : 0);
+}
+
+static bool is_stream(const struct px_file *f)
+{
+    return f->local.type == SOCK_STREAM;
+}
+
+static long lent_write(struct px_file *f, struct px_io *io, uint32_t flags)
+{
+    uint64_t deadline = deadline_of(f->local.send_timeout);
+    return wait_result(px_loan_write(f, io, loan_flags(f, flags), WHOLE, deadline), deadline);
+}
+
+static long lent_read(struct px_file *f, struct px_io *io, uint32_t flags, uint64_t deadline)
+{
+    return wait_result(px_loan_read(f, io, loan_flags(f, flags), deadline), deadline);
+}
+
 /* ---- sending ---- */
 
 struct sending {
@@ -371,27 +405,43 @@ static long send_gathered(struct px_file *f, const struct sending *s, struct px_
 
 static long send_piece(struct px_file *f, const struct sending *s, struct px_io *io, bool first)
 {
-    bool stream = f->local.type == SOCK_STREAM;
     if (s->to.length || io->count > 1)
-        return send_gathered(f, s, io, stream ? STREAM_PIECE : MESSAGE_MAX, first);
+        return send_gathered(f, s, io, is_stream(f) ? STREAM_PIECE : MESSAGE_MAX, first);
     long n = send_bytes(f, s, io->count ? io->vec->base : NULL, io->left, first);
     if (n > 0)
         px_io_skip(io, PX_MIN((size_t)n, io->left));
     return n;
 }
 
-static long send_all(struct px_file *f, const struct sending *s, struct px_io *io)
+static long send_stream_piece(struct px_file *f, const struct sending *s, struct px_io *io,
+                              bool first)
+{
+    long n = first && s->parcel ? -PX_BY_CALL : lent_write(f, io, s->flags);
+    if (n != -PX_BY_CALL)
+        return n;
+    n = send_piece(f, s, io, first);
+    if (n > 0)
+        px_loan_wanted(f);
+    return n;
+}
+
+static long send_stream(struct px_file *f, const struct sending *s, struct px_io *io)
 {
     long done = 0, n;
-    if (io->left > MESSAGE_MAX && f->local.type != SOCK_STREAM)
-        return -EMSGSIZE;
     do {
-        n = send_piece(f, s, io, done == 0);
+        n = send_stream_piece(f, s, io, done == 0);
         done += n > 0 ? n : 0;
-    } while (n > 0 && io->left && f->local.type == SOCK_STREAM);
-    if (n == -EPIPE && !done && f->local.type == SOCK_STREAM && !(s->flags & MSG_NOSIGNAL))
+    } while ((n > 0 && io->left) || n == -IO_ELENT);
+    if (n == -EPIPE && !done && !(s->flags & MSG_NOSIGNAL))
         px_signal_self(SIGPIPE, 0);
     return done ? done : n;
+}
+
+static long send_all(struct px_file *f, const struct sending *s, struct px_io *io)
+{
+    if (is_stream(f))
+        return send_stream(f, s, io);
+    return io->left > MESSAGE_MAX ? -EMSGSIZE : send_piece(f, s, io, true);
 }
 
 static long take_destination(struct sending *s, const struct px_message *m)
@@ -421,7 +471,7 @@ static long unix_send(struct px_file *f, struct px_message *m)
         return -EOPNOTSUPP;
     if (m->name && m->namelen && f->local.type == SOCK_DGRAM)
         result = take_destination(&s, m);
-    else if (m->name && m->namelen && f->local.type == SOCK_STREAM) {
+    else if (m->name && m->namelen && is_stream(f)) {
         struct px_name peer;
         result = unix_name(f, true, &peer) < 0 ? -EOPNOTSUPP : -EISCONN;
     }
@@ -447,41 +497,38 @@ static long unix_write(struct px_file *f, struct px_io *io, uint32_t flags)
 /* ---- receiving ---- */
 
 /* One call. `direct`: into the program's own buffer; else through one of ours. */
-static long receive_call(struct px_file *f, struct px_message *m, struct motor_msg *msg,
-                         uint32_t extra)
+static long receive_call(struct px_file *f, struct px_message *m, struct motor_msg *msg)
 {
     msg->op = IO_RECEIVE;
-    msg->word[0] = m->flags | extra | (px_nonblock(f, 0) ? MSG_DONTWAIT : 0);
+    msg->word[0] = m->flags | (px_nonblock(f, 0) ? MSG_DONTWAIT : 0);
     msg->word[1] = (m->name && f->local.type == SOCK_DGRAM ? WITH_SENDER : 0) |
                    (m->controllen ? WITH_RIGHTS : 0);
-    return wait_call(f, msg, f->local.receive_timeout);
+    return wait_result(px_call_intr(f->handle, msg), msg->deadline);
 }
 
-static long receive_direct(struct px_file *f, struct px_message *m, struct motor_msg *msg,
-                           uint32_t extra)
+static long receive_direct(struct px_file *f, struct px_message *m, struct motor_msg *msg)
 {
     size_t size = m->io->count ? m->io->vec->length : 0;
     msg->out = m->io->count ? m->io->vec->base : NULL;
     msg->out_size = size;
-    long n = receive_call(f, m, msg, extra);
+    long n = receive_call(f, m, msg);
     if (n > 0)
         px_io_skip(m->io, PX_MIN((size_t)n, size));
     return n;
 }
 
-static long receive_buffered(struct px_file *f, struct px_message *m, struct motor_msg *msg,
-                             uint32_t extra)
+static long receive_buffered(struct px_file *f, struct px_message *m, struct motor_msg *msg)
 {
     struct buffer b;
     struct io_sender sender;
     size_t header = m->name && f->local.type == SOCK_DGRAM ? sizeof sender : 0;
-    size_t most = f->local.type == SOCK_STREAM ? STREAM_PIECE : MESSAGE_MAX;
+    size_t most = is_stream(f) ? STREAM_PIECE : MESSAGE_MAX;
     size_t size = PX_MIN(m->io->left, most);
     if (!buffer_get(&b, header + size + 1))
         return -ENOMEM;
     msg->out = b.at;
     msg->out_size = header + size;
-    long n = receive_call(f, m, msg, extra);
+    long n = receive_call(f, m, msg);
     if (n >= 0 && header) {
         memcpy(&sender, b.at, sizeof sender);
         if (sender.length)
@@ -493,14 +540,16 @@ static long receive_buffered(struct px_file *f, struct px_message *m, struct mot
     return n;
 }
 
-static long receive_once(struct px_file *f, struct px_message *m, struct px_rights *r,
-                         uint32_t extra)
+static long receive_by_call(struct px_file *f, struct px_message *m, struct px_rights *r,
+                            uint64_t deadline)
 {
-    struct motor_msg msg = {0};
+    struct motor_msg msg = {.deadline = deadline};
     bool buffered = (m->name && f->local.type == SOCK_DGRAM) || m->io->count > 1;
-    long n = buffered ? receive_buffered(f, m, &msg, extra) : receive_direct(f, m, &msg, extra);
+    long n = buffered ? receive_buffered(f, m, &msg) : receive_direct(f, m, &msg);
     if (n < 0)
         return n;
+    if (n > 0 && is_stream(f))
+        px_loan_wanted(f);
     *r = (struct px_rights){.parcel = msg.nhandles ? msg.handle[0] : 0,
                             .count = (uint32_t)msg.word[4],
                             .pid = (uint32_t)msg.word[2],
@@ -513,21 +562,42 @@ static long receive_once(struct px_file *f, struct px_message *m, struct px_righ
     return n;
 }
 
+static long receive_once(struct px_file *f, struct px_message *m, struct px_rights *r,
+                         uint64_t deadline)
+{
+    long n;
+    do {
+        n = is_stream(f) ? lent_read(f, m->io, m->flags, deadline) : -PX_BY_CALL;
+        if (n == -PX_BY_CALL)
+            n = receive_by_call(f, m, r, deadline);
+    } while (n == -IO_ELENT);
+    return n;
+}
+
+/* Of a stream: how many bytes must come before it is over. */
+static size_t bytes_wanted(const struct px_file *f, const struct px_message *m)
+{
+    if (!is_stream(f) || m->flags & MSG_PEEK)
+        return 0;
+    return m->flags & MSG_WAITALL ? m->io->left : PX_MIN(m->io->left, (size_t)f->local.low_water);
+}
+
 static long unix_receive(struct px_file *f, struct px_message *m)
 {
-    bool more = m->flags & MSG_WAITALL && !(m->flags & MSG_PEEK) && f->local.type == SOCK_STREAM;
     struct px_rights r = {0};
     if (m->flags & MSG_OOB)
-        return f->local.type == SOCK_STREAM ? -EINVAL : -EOPNOTSUPP;
+        return is_stream(f) ? -EINVAL : -EOPNOTSUPP;
     if (m->flags & MSG_ERRQUEUE)
         return -EAGAIN;
-    long done = receive_once(f, m, &r, 0);
+    uint64_t deadline = deadline_of(f->local.receive_timeout);
+    size_t wanted = bytes_wanted(f, m);
+    long done = receive_once(f, m, &r, deadline);
     if (done < 0)
         return done;
     px_rights_receive(m, &r);
-    while (more && done > 0 && m->io->left && !m->control_used) {
+    while (done > 0 && (size_t)done < wanted && !m->control_used) {
         struct px_rights ignored;
-        long n = receive_once(f, m, &ignored, 0);
+        long n = receive_once(f, m, &ignored, deadline);
         if (n <= 0)
             break;
         done += n;
@@ -543,20 +613,34 @@ static long unix_read(struct px_file *f, struct px_io *io, uint32_t flags)
 
 /* ---- the rest ---- */
 
+/* As Linux counts: while not more than a quarter of the buffer waits to be read. */
+static bool writable(const struct px_loan_state *s)
+{
+    return s->unread <= s->capacity / 4;
+}
+
 static uint32_t unix_ready(struct px_file *f, uint32_t events, bool arm)
 {
+    struct px_loan_state s;
+    if (!arm && px_loan_look(f, &s) && (writable(&s) || !s.more))
+        return events & ((s.readable ? POLLIN | POLLRDNORM : 0) |
+                         (writable(&s) ? POLLOUT | POLLWRNORM | POLLWRBAND : 0));
     return px_session_poll(f, &f->local.bit, events, arm);
 }
 
 static long unix_control(struct px_file *f, unsigned request, unsigned long argument)
 {
-    if (request == FIONREAD || request == TIOCOUTQ)
-        return px_server_control(f, request, argument);
-    return px_netinfo_control(request, argument); /* if_nametoindex(3) and its kin ask here */
+    struct px_loan_state s;
+    if (request != FIONREAD && request != TIOCOUTQ)
+        return px_netinfo_control(request, argument); /* if_nametoindex(3) and its kin ask here */
+    if (px_loan_look_alone(f, &s))
+        return px_store32((uint32_t *)argument, request == FIONREAD ? s.readable : s.unread);
+    return px_server_control(f, request, argument);
 }
 
 static void unix_release(struct px_file *f)
 {
+    px_loan_release(f);
     px_session_unpoll(f->local.bit);
 }
 

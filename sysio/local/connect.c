@@ -69,6 +69,8 @@ void unix_pair_up(struct unix_socket *a, struct unix_socket *b)
     }
     a->peer = b;
     b->peer = a;
+    a->side = 0;
+    b->side = 1;
     a->state = b->state = SOCKET_CONNECTED;
     a->peer_owner = b->owner;
     b->peer_owner = a->owner;
@@ -180,6 +182,7 @@ int64_t unix_shutdown(struct unix_socket *s, uint64_t how)
     if (how > SHUT_RDWR)
         return -EINVAL;
     bool read = how != SHUT_WR, write = how != SHUT_RD;
+    unix_loan_end(s);
     s->shut_read |= read;
     s->shut_write |= write;
     if (unix_is_stream(s) && s->peer) {

@@ -46,16 +46,16 @@ struct lend *lend_new(uint32_t rings, uint32_t size, motor_handle payer)
         return NULL;
     lent += bytes;
     l->rings = rings;
-    l->size = size;
+    l->size = l->capacity[0] = l->capacity[1] = size;
     if (object_make(l, payer))
         return l;
     lend_free(l);
     return NULL;
 }
 
-bool lend_grant(struct lend *l, uint32_t side, const struct motor_event *ev, uint32_t capacity,
-                bool more)
+bool lend_grant(struct lend *l, uint32_t side, const struct motor_event *ev)
 {
+    uint32_t out = l->rings == 1 ? 0 : side, in = l->rings == 1 ? 0 : 1 - side;
     int64_t h = motor_handle_dup(l->vmo, MOTOR_RIGHT_READ | MOTOR_RIGHT_WRITE | MOTOR_RIGHT_DUP);
     if (h < 0)
         return false;
@@ -63,8 +63,9 @@ bool lend_grant(struct lend *l, uint32_t side, const struct motor_event *ev, uin
     engine_reply_handle(r, (motor_handle)h, MOTOR_RIGHT_READ | MOTOR_RIGHT_WRITE);
     r->word[0] = side;
     r->word[1] = l->size;
-    r->word[2] = capacity;
-    r->word[3] = more;
+    r->word[2] = l->capacity[out];
+    r->word[3] = l->more[out];
+    r->word[4] = l->capacity[in];
     l->granted[side] = true;
     return true;
 }

@@ -14,6 +14,8 @@ struct lend {
     struct io_loan *page;
     motor_handle vmo;
     uint32_t rings, size;
+    uint32_t capacity[2]; /* of a ring: bytes that may be in use. Its maker may lower it, */
+    bool more[2];         /* and say that more room may be had by calls */
     bool granted[2], ready[2], active, ended;
     uint64_t since;             /* ns: when it became active */
     uint32_t used[2], start[2]; /* bytes that it begins or ended with, and where those were */
@@ -25,9 +27,8 @@ void lends_init(uint64_t memory);
  * memory, or too much is lent.
  */
 struct lend *lend_new(uint32_t rings, uint32_t size, motor_handle payer);
-/* Answers a side's IO_LOAN. capacity, more: w2 and w3. false: it could not. */
-bool lend_grant(struct lend *l, uint32_t side, const struct motor_event *ev, uint32_t capacity,
-                bool more);
+/* Answers a side's IO_LOAN. false: it could not. */
+bool lend_grant(struct lend *l, uint32_t side, const struct motor_event *ev);
 /* Bytes that a ring begins with. Only before lend_activate(). */
 bool lend_fill(struct lend *l, uint32_t ring, const void *bytes, uint32_t n);
 static inline bool lend_ready(const struct lend *l)

@@ -8,6 +8,8 @@
  *   socket.c      UNIX sockets: life, names, and the calls
  *   connect.c     listening, connecting, accepting, pairs
  *   transfer.c    sending and receiving
+ *   pair.c        what connected stream sockets have on loan
+ *   lend.c        rings on loan, of pipes and sockets
  *   option.c      options, /proc/net/unix
  *   message.c     what waits in a socket's queue
  *   parcel.c      descriptors on their way (SCM_RIGHTS)
@@ -18,6 +20,7 @@
 #define SYSIO_LOCAL_H
 
 #include "../tty/tty.h"
+#include "lend.h"
 
 #include <motor/start.h>
 
@@ -102,9 +105,9 @@ struct name { /* immutable */
 
 struct message {
     struct message *next;
-    struct parcel *parcel; /* or NULL */
-    struct account *account;
-    struct name *from; /* of datagrams; NULL: the sender has none */
+    struct parcel *parcel;   /* or NULL */
+    struct account *account; /* NULL: reserved, and charged to nobody yet */
+    struct name *from;       /* of datagrams; NULL: the sender has none */
     struct signature signature;
     uint32_t start, end; /* of its bytes: those that nobody has received */
     uint32_t capacity;
@@ -114,6 +117,10 @@ struct message {
 void messages_init(uint64_t memory);
 /* With room for `capacity` bytes, charged; NULL: too much waits in queues already. */
 struct message *message_new(uint32_t capacity, struct account *account);
+/* The same, charged to nobody yet. */
+struct message *message_reserve(uint32_t capacity);
+/* A reserved one has got so many bytes: it is charged now, and the rest given back. */
+struct message *message_cut(struct message *m, uint32_t size, struct account *account);
 void message_free(struct message *m);
 static inline uint32_t message_size(const struct message *m)
 {
@@ -153,6 +160,13 @@ struct unix_socket {
      */
     struct unix_socket *peer;
     struct unix_socket *senders, *next_sender;
+    uint32_t side;         /* of a pair, 0 or 1 */
+    struct {               /* what a pair of streams has on loan, kept at side 0: pair.c */
+        struct lend *lend; /* side s writes ring s. NULL: none */
+        struct lend_habit habit;
+        struct message *back[2]; /* what the bytes of a ring come back into */
+        struct signature by[2];  /* who writes it */
+    } loan;
     bool refused; /* the one that it sent to has gone: the next send says so */
     struct signature owner, peer_owner; /* SO_PEERCRED */
 
@@ -220,6 +234,20 @@ int64_t unix_receive(struct unix_socket *s, struct motor_event *ev);
 uint32_t unix_ready(struct tty_object *o);
 void unix_drop_queue(struct unix_socket *s);
 uint32_t unix_next_size(const struct unix_socket *s); /* FIONREAD */
+
+/* It has come: bytes are to be read. */
+void unix_queue(struct unix_socket *s, struct message *m);
+
+/* ---- pair.c ---- */
+
+int64_t unix_loan(struct unix_socket *s, const struct motor_event *ev); /* IO_LOAN */
+/* A transfer by a call; size: of what is sent. Bytes that are lent come back first. */
+void unix_by_call(struct unix_socket *s, uint64_t size);
+/* The pair's loan ends, if it has one. */
+void unix_loan_end(struct unix_socket *s);
+/* Bytes on loan that s can read, or has sent and nobody has read. */
+uint32_t unix_lent_unread(const struct unix_socket *s);
+uint32_t unix_lent_sent(const struct unix_socket *s);
 
 /* ---- option.c ---- */
 

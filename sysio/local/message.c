@@ -14,16 +14,42 @@ void messages_init(uint64_t memory)
     counter_register("tty", "message_bytes", &queued);
 }
 
-struct message *message_new(uint32_t capacity, struct account *account)
+static void charge(struct message *m, struct account *account)
+{
+    m->account = account;
+    account->refs++;
+    account->bytes += MESSAGE_COST + m->capacity;
+}
+
+struct message *message_reserve(uint32_t capacity)
 {
     uint64_t size = sizeof(struct message) + capacity;
     struct message *m = queued + size > limit || memory_low() ? NULL : malloc(size);
     if (!m)
         return NULL;
-    *m = (struct message){.account = account, .capacity = capacity};
-    account->refs++;
-    account->bytes += MESSAGE_COST + capacity;
+    *m = (struct message){.capacity = capacity};
     queued += size;
+    return m;
+}
+
+struct message *message_new(uint32_t capacity, struct account *account)
+{
+    struct message *m = message_reserve(capacity);
+    if (m)
+        charge(m, account);
+    return m;
+}
+
+struct message *message_cut(struct message *m, uint32_t size, struct account *account)
+{
+    struct message *less = realloc(m, sizeof *m + size);
+    if (less) { /* else it stays as large as it is */
+        m = less;
+        queued -= m->capacity - size;
+        m->capacity = size;
+    }
+    m->end = size;
+    charge(m, account);
     return m;
 }
 
@@ -31,8 +57,10 @@ void message_free(struct message *m)
 {
     if (!m)
         return;
-    m->account->bytes -= MESSAGE_COST + m->capacity;
-    account_put(m->account);
+    if (m->account) {
+        m->account->bytes -= MESSAGE_COST + m->capacity;
+        account_put(m->account);
+    }
     if (m->parcel)
         parcel_free(m->parcel);
     name_put(m->from);

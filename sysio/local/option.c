@@ -47,6 +47,7 @@ int64_t unix_set_option(struct unix_socket *s, struct motor_event *ev)
         return n < 0 ? n : -EFAULT;
     if (force && ev->uid)
         return -EPERM;
+    unix_loan_end(s); /* the buffers' sizes and who is told the sender are of it */
     switch (ev->word[1]) {
     case SO_SNDBUF:
     case SO_SNDBUFFORCE:
@@ -148,7 +149,7 @@ int64_t unix_control(struct tty_object *o, struct motor_event *ev, bool waited)
             return -EINVAL;
         value = unix_next_size(s);
     } else if (ev->word[0] == TIOCOUTQ) {
-        value = (uint32_t)s->account->bytes;
+        value = (uint32_t)s->account->bytes + unix_lent_sent(s);
     } else {
         return -ENOTTY;
     }
@@ -163,6 +164,7 @@ int64_t unix_async(struct unix_socket *s, const struct motor_event *ev)
     int32_t signal = (int32_t)ev->word[1];
     if (signal < 0 || signal > 64)
         return -EINVAL;
+    unix_loan_end(s);
     s->async.owner = (int32_t)ev->word[0];
     s->async.signal = signal ? signal : SIGIO;
     s->async.on = ev->word[2];

@@ -161,8 +161,8 @@ static int64_t loan_ask(struct pipe *p, uint32_t side, const struct motor_event 
         return -EAGAIN;
     if (!p->lend && !(p->lend = lend_new(1, loan_size(p), ev->handle[0])))
         return -EAGAIN;
-    bool more = p->lend->size < p->capacity;
-    return lend_grant(p->lend, side, ev, p->lend->size, more) ? CALL_ANSWERED : -EAGAIN;
+    p->lend->more[0] = p->lend->size < p->capacity;
+    return lend_grant(p->lend, side, ev) ? CALL_ANSWERED : -EAGAIN;
 }
 
 static int64_t loan_call(struct pipe *p, struct tty_object *o, const struct motor_event *ev)

@@ -236,6 +236,7 @@ static void leave_peer(struct unix_socket *s)
     struct unix_socket *peer = s->peer;
     if (!peer)
         return;
+    unix_loan_end(s);
     s->peer = peer->peer = NULL;
     peer->peer_name = name_get(s->name);
     peer->shut_read = peer->shut_write = true;
@@ -333,15 +334,23 @@ static int64_t unix_call(struct tty_object *o, struct motor_event *ev, void **st
         return give_file(s, ev);
     case IO_ASYNC:
         return unix_async(s, ev);
+    case IO_LOAN:
+        return unix_loan(s, ev);
     default:
         return -EOPNOTSUPP;
     }
+}
+
+static void unix_settle(struct tty_object *o)
+{
+    unix_loan_end(unix_of(o));
 }
 
 static const struct tty_ops ops = {
     .control = unix_control,
     .ready = unix_ready,
     .call = unix_call,
+    .settle = unix_settle,
 };
 
 /* ---- new ones ---- */

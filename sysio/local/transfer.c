@@ -16,7 +16,7 @@
 
 /* ---- the queue ---- */
 
-static void queue_add(struct unix_socket *s, struct message *m)
+void unix_queue(struct unix_socket *s, struct message *m)
 {
     if (s->last)
         s->last->next = m;
@@ -57,7 +57,9 @@ void unix_drop_queue(struct unix_socket *s)
 
 uint32_t unix_next_size(const struct unix_socket *s)
 {
-    return s->type == SOCK_STREAM ? (uint32_t)s->bytes : s->first ? message_size(s->first) : 0;
+    if (s->type == SOCK_STREAM)
+        return (uint32_t)s->bytes + unix_lent_unread(s);
+    return s->first ? message_size(s->first) : 0;
 }
 
 /* Bytes of a stream have been received, and the descriptors that came with them taken or lost. */
@@ -210,6 +212,8 @@ int64_t unix_send(struct unix_socket *s, struct motor_event *ev)
     if (w.flags & MSG_OOB)
         return -EOPNOTSUPP;
     int64_t status = take_handles(s, ev, &w);
+    if (!status && w.size)
+        unix_by_call(s, w.size);
     if (!status)
         status = check(s, &w);
     if (status == CALL_WAIT)
@@ -220,7 +224,7 @@ int64_t unix_send(struct unix_socket *s, struct motor_event *ev)
         return status;
     /* in the queue before the sender can know of it, and out again if it has given up */
     struct message *before = w.to->last;
-    queue_add(w.to, m);
+    unix_queue(w.to, m);
     if (engine_reply_now(&tty_engine, ev->token, m->end))
         sign(s, &w, m, signature_of(ev));
     else
@@ -375,6 +379,7 @@ int64_t unix_receive(struct unix_socket *s, struct motor_event *ev)
     r.size -= header;
     if (s->type == SOCK_STREAM && !r.size && s->state == SOCKET_CONNECTED)
         return 0;
+    unix_by_call(s, 0);
     int64_t status = check_receive(s);
     if (status == 1)
         return flags & MSG_DONTWAIT && s->type == SOCK_DGRAM ? -EAGAIN : 0;
@@ -398,7 +403,7 @@ int64_t unix_receive(struct unix_socket *s, struct motor_event *ev)
 
 static bool writable(const struct unix_socket *s)
 {
-    if (s->account->bytes * 4 > s->send_buffer)
+    if ((s->account->bytes + unix_lent_sent(s)) * 4 > s->send_buffer)
         return false;
     return unix_is_stream(s) || !s->peer || s->peer->peer == s || s->peer->messages < QUEUE_MAX;
 }
@@ -413,7 +418,7 @@ uint32_t unix_ready(struct tty_object *o)
         ready |= POLLHUP;
     if (s->shut_read)
         ready |= POLLRDHUP | POLLIN | POLLRDNORM;
-    if (s->first)
+    if (s->first || unix_lent_unread(s))
         ready |= POLLIN | POLLRDNORM;
     if (unix_is_stream(s) && s->state == SOCKET_NEW)
         ready |= POLLHUP;

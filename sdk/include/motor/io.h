@@ -491,10 +491,11 @@ struct io_statfs {
  * Loans: bytes without calls (docs/decisions/0023-bytes-without-a-call.md). On the reader or writer
  * of a pipe, or a connected stream socket. w0 0; handle[0]: the caller's process, with INSTALL,
  * which pays for the memory -> handle[0]: an object that begins with a struct io_loan; w0: which
- * side the caller is, w1: bytes of each ring, w2: how many of them may be in use, w3: 1 when more
- * room may be had by calls. -EAGAIN: not now. Then w0 1: the caller has mapped it, and seen to it
- * that his death will show. It begins when both sides have said so, and goes on until somebody else
- * uses the same end, or anybody does by a call what a ring cannot do.
+ * side the caller is, w1: bytes of each ring, w2: how many may be in use of the one that he writes,
+ * w3: 1 when more room may be had there by calls, w4: how many of the one that he reads. (A pipe
+ * has one ring: w2 and w4 are the same.) -EAGAIN: not now. Then w0 1: the caller has mapped it, and
+ * seen to it that his death will show. It begins when both sides have said so, and goes on until
+ * somebody else uses the same end, or anybody does by a call what a ring cannot do.
  */
 #define IO_LOAN          106u
 /*

@@ -5,7 +5,7 @@ SYSIO_TEST_BASE := $(addprefix $(BUILD)/tests/obj/san/,sysio/base/engine.o sysio
 
 $(BUILD)/tests/host/image_fuzz: $(addprefix $(BUILD)/tests/obj/san/,tests/host/sysio/image_fuzz.o sdk/lib/process_start.o) $(SYSIO_TEST_BASE)
 TTY_TEST := $(addprefix $(BUILD)/tests/obj/san/sysio/tty/,tty.o terminal.o line.o output.o control.o job.o kmsg.o tracing.o pty.o session.o) \
-  $(addprefix $(BUILD)/tests/obj/san/sysio/local/,pipe.o lend.o event.o rendezvous.o socket.o connect.o transfer.o option.o message.o parcel.o garbage.o) \
+  $(addprefix $(BUILD)/tests/obj/san/sysio/local/,pipe.o lend.o event.o rendezvous.o socket.o connect.o transfer.o pair.o option.o message.o parcel.o garbage.o) \
   $(BUILD)/tests/obj/san/tests/host/sysio/no_console.o $(SYSIO_TEST_BASE)
 $(BUILD)/tests/host/tty_unit: $(addprefix $(BUILD)/tests/obj/san/,tests/host/sysio/tty_unit.o sysio/tty/channel.o sysio/tty/port.o) $(TTY_TEST)
 $(BUILD)/tests/host/tty_linux: $(addprefix $(BUILD)/tests/obj/san/tests/host/sysio/,tty_linux.o no_channel.o) $(TTY_TEST)
@@ -14,7 +14,9 @@ $(BUILD)/tests/host/button_fuzz: $(addprefix $(BUILD)/tests/obj/san/,tests/host/
 
 $(BUILD)/tests/host/local_fuzz: $(addprefix $(BUILD)/tests/obj/san/tests/host/sysio/,local_fuzz.o no_channel.o) $(TTY_TEST)
 
-SYSIO_TESTS := $(addprefix $(BUILD)/tests/host/,image_fuzz tty_unit tty_linux button_fuzz local_fuzz)
+$(BUILD)/tests/host/loan_unit: $(addprefix $(BUILD)/tests/obj/san/tests/host/sysio/,loan_unit.o no_channel.o) $(TTY_TEST)
+
+SYSIO_TESTS := $(addprefix $(BUILD)/tests/host/,image_fuzz tty_unit tty_linux button_fuzz local_fuzz loan_unit)
 sysio_test_wrap := -Wl,--wrap=motor_raw_syscall
 $(SYSIO_TESTS):
 	$(call say,HOSTLD,$@)

@@ -8,8 +8,7 @@
  *
  *   local_fuzz [SEED [ROUNDS]]
  */
-#include "../../../sysio/local/local.h"
-#include "../lib/fake_kernel.h"
+#include "lent.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -83,11 +82,11 @@ static uint32_t some_op(enum kind of)
 {
     static const uint32_t ops[KINDS][16] = {
         [CONNECTOR] = {IO_LOCAL_SOCKET, IO_LOCAL_SOCKET, IO_PIPE, IO_PARCEL},
-        [SOCKET] = {IO_BIND, IO_LISTEN, IO_CONNECT, IO_SHUTDOWN, IO_GETNAME, IO_SETSOCKOPT, IO_SEND,
+        [SOCKET] = {IO_BIND, IO_LISTEN, IO_CONNECT, IO_SHUTDOWN, IO_GETNAME, IO_SETSOCKOPT, IO_GETSOCKOPT,
                     IO_SEND, IO_SEND, IO_RECEIVE, IO_RECEIVE, IO_SOCKET_ACCEPT, IO_POLL, IO_ASYNC,
-                    IO_GETSOCKOPT, IO_NAMED_FILE},
+                    IO_LOAN, IO_CONTROL},
         [PIPE] = {IO_READ, IO_WRITE, IO_PIPE_SIZE, IO_PIPE_SPLICE, IO_CONTROL, IO_POLL, IO_STAT,
-                  IO_PATH, IO_READ, IO_WRITE, IO_LOAN, IO_LOAN, IO_LOAN, IO_LOAN},
+                  IO_PATH, IO_READ, IO_WRITE, IO_LOAN, IO_NAMED_FILE},
         [PARCEL] = {IO_PARCEL_PUT, IO_PARCEL_PUT, IO_PARCEL_TAKE, IO_PARCEL_SIGN},
         [RENDEZVOUS_GATE] = {IO_FIFO_OPEN}};
     uint32_t op = rnd(20) ? ops[of][rnd(16)] : rnd(120);
@@ -208,6 +207,20 @@ static void keep_loan(motor_handle h)
     *to = h;
 }
 
+/* A pipe or a pair of sockets that has a loan, among all the others. */
+static void lend_some(void)
+{
+    struct lent l;
+    lent_open(&l, rnd(2));
+    lent_warm(&l);
+    lent_begin(&l);
+    for (int i = 0; i < 2; i++) {
+        keep(l.end[i], l.pipe ? PIPE : SOCKET);
+        if (l.loan[i])
+            keep_loan(l.loan[i]);
+    }
+}
+
 /* As its users would, or as they should not. */
 static void write_into_loan(void)
 {
@@ -218,9 +231,9 @@ static void write_into_loan(void)
     CHECK(fake_vmo_read(h, 0, &l, sizeof l) == sizeof l);
     active += l.active;
     if (rnd(2))
-        l.ring[0].head += rnd(5000);
+        l.ring[rnd(2)].head += rnd(5000);
     else if (rnd(2))
-        l.ring[0].tail += rnd(5000);
+        l.ring[rnd(2)].tail += rnd(5000);
     else
         ((uint32_t *)&l)[rnd(sizeof l / 4)] = (uint32_t)some_word();
     CHECK(fake_vmo_write(h, 0, &l, sizeof l) == sizeof l);
@@ -276,6 +289,8 @@ static void round_of(unsigned live)
             keep(some_rendezvous(), RENDEZVOUS_GATE);
         else if (what == 3)
             write_into_loan();
+        else if (what == 4 && rnd(4) == 0)
+            lend_some();
         else if (what == 2)
             keep(fake_gate(tty_engine.endpoint, TTY_CONNECTOR + 1), CONNECTOR);
         else
