@@ -105,7 +105,7 @@ bool px_file_get_unless_closed(struct px_file *f)
 }
 
 /* A reference to the file that *place leads to now. */
-static struct px_file *get_from(const uint64_t *place)
+static inline struct px_file *get_from(const uint64_t *place)
 {
     for (;;) {
         struct px_file *f = entry_file(__atomic_load_n(place, __ATOMIC_ACQUIRE));

@@ -46,10 +46,35 @@ static inline void px_vectors_put(struct px_vectors *v)
 long px_io_put(struct px_io *io, const void *from, size_t n); /* into the program */
 long px_io_take(struct px_io *io, void *to, size_t n);        /* out of it */
 long px_io_look(const struct px_io *io, void *to, size_t n);  /* px_io_take() without advancing */
-/* From so many bytes on, without advancing. */
-long px_io_put_at(const struct px_io *io, size_t at, const void *from, size_t n);
-long px_io_look_at(const struct px_io *io, size_t at, void *to, size_t n);
-void px_io_skip(struct px_io *io, size_t n);
+/* From so many bytes on, without advancing. What is more than the first buffer: px_io_..._far(). */
+long px_io_put_far(const struct px_io *io, size_t at, const void *from, size_t n);
+long px_io_look_far(const struct px_io *io, size_t at, void *to, size_t n);
+static inline long px_io_put_at(const struct px_io *io, size_t at, const void *from, size_t n)
+{
+    return n && at + n <= io->vec->length ? px_copy_out(io->vec->base + at, from, n)
+                                          : px_io_put_far(io, at, from, n);
+}
+static inline long px_io_look_at(const struct px_io *io, size_t at, void *to, size_t n)
+{
+    return n && at + n <= io->vec->length ? px_copy_in(to, io->vec->base + at, n)
+                                          : px_io_look_far(io, at, to, n);
+}
+void px_io_skip_far(struct px_io *io, size_t n);
+static inline void px_io_skip(struct px_io *io, size_t n)
+{
+    if (!n || n > io->vec->length) {
+        px_io_skip_far(io, n);
+        return;
+    }
+    io->left -= n;
+    if (n == io->vec->length) {
+        io->vec++;
+        io->count--;
+    } else {
+        io->vec->base += n;
+        io->vec->length -= n;
+    }
+}
 
 /* ---- streams ---- */
 

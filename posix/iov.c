@@ -33,7 +33,7 @@ long px_vectors_get(struct px_vectors *v, const void *user, long count)
     return 0;
 }
 
-void px_io_skip(struct px_io *io, size_t n)
+void px_io_skip_far(struct px_io *io, size_t n)
 {
     io->left -= n;
     while (n) {
@@ -86,12 +86,12 @@ long px_io_look(const struct px_io *io, void *to, size_t n)
     return copy(io, 0, to, n, false);
 }
 
-long px_io_put_at(const struct px_io *io, size_t at, const void *from, size_t n)
+long px_io_put_far(const struct px_io *io, size_t at, const void *from, size_t n)
 {
     return copy(io, at, (uint8_t *)from, n, true);
 }
 
-long px_io_look_at(const struct px_io *io, size_t at, void *to, size_t n)
+long px_io_look_far(const struct px_io *io, size_t at, void *to, size_t n)
 {
     return copy(io, at, to, n, false);
 }

@@ -314,10 +314,12 @@ static void wake_reader(struct io_loan_ring *r)
     }
 }
 
-static void wake_writer(struct io_loan_ring *r, uint32_t now_free)
+/* So much of the ring is in use yet. */
+static void wake_writer(const struct px_loan *l, uint32_t used)
 {
+    struct io_loan_ring *r = l->in;
     uint32_t wanted = __atomic_load_n(&r->write_wanted, __ATOMIC_SEQ_CST);
-    if (wanted && wanted <= now_free) {
+    if (wanted && wanted <= l->in_capacity - PX_MIN(l->in_capacity, used)) {
         __atomic_store_n(&r->write_wanted, 0, __ATOMIC_SEQ_CST);
         px_wake(&r->tail, UINT32_MAX, PX_WAIT_SHARED);
     }
@@ -344,7 +346,7 @@ static long read_now(const struct px_loan *l, struct px_io *io, const struct vie
         return -PX_BY_CALL;
     px_io_skip(io, n);
     if (!peek)
-        wake_writer(l->in, l->in_capacity - PX_MIN(l->in_capacity, v->used - (uint32_t)n));
+        wake_writer(l, v->used - (uint32_t)n);
     return (long)n;
 }
 

@@ -367,8 +367,8 @@ static long lent_read(struct px_file *f, struct px_io *io, uint32_t flags, uint6
 
 struct sending {
     motor_handle parcel, meet; /* 0: none */
-    struct unix_name to;       /* abstract; length 0: none */
     uint32_t flags;
+    const struct unix_name *to; /* abstract; NULL: none */
 };
 
 /* One call with these bytes, of which the first are the name's. */
@@ -377,7 +377,7 @@ static long send_bytes(struct px_file *f, const struct sending *s, const void *b
 {
     struct motor_msg msg = {.op = IO_SEND, .in = bytes, .in_size = size};
     msg.word[0] = s->flags | (px_nonblock(f, 0) ? MSG_DONTWAIT : 0);
-    msg.word[1] = s->to.length;
+    msg.word[1] = s->to ? s->to->length : 0;
     if (first && s->parcel)
         msg.handle[msg.nhandles++] = s->parcel;
     if (s->meet)
@@ -390,10 +390,11 @@ static long send_gathered(struct px_file *f, const struct sending *s, struct px_
                           bool first)
 {
     struct buffer b;
-    size_t size = PX_MIN(io->left, most), name = s->to.length;
+    size_t size = PX_MIN(io->left, most), name = s->to ? s->to->length : 0;
     if (!buffer_get(&b, size + name + 1))
         return -ENOMEM;
-    memcpy(b.at, s->to.bytes, name);
+    if (s->to)
+        memcpy(b.at, s->to->bytes, name);
     long n = px_io_look(io, b.at + name, size);
     if (n == 0)
         n = send_bytes(f, s, b.at, size + name, first);
@@ -405,7 +406,7 @@ static long send_gathered(struct px_file *f, const struct sending *s, struct px_
 
 static long send_piece(struct px_file *f, const struct sending *s, struct px_io *io, bool first)
 {
-    if (s->to.length || io->count > 1)
+    if (s->to || io->count > 1)
         return send_gathered(f, s, io, is_stream(f) ? STREAM_PIECE : MESSAGE_MAX, first);
     long n = send_bytes(f, s, io->count ? io->vec->base : NULL, io->left, first);
     if (n > 0)
@@ -444,20 +445,19 @@ static long send_all(struct px_file *f, const struct sending *s, struct px_io *i
     return io->left > MESSAGE_MAX ? -EMSGSIZE : send_piece(f, s, io, true);
 }
 
-static long take_destination(struct sending *s, const struct px_message *m)
+static long take_destination(struct sending *s, const struct px_message *m, struct unix_name *n)
 {
-    struct unix_name n;
     motor_handle handle[2];
-    long result = take_name(&n, m->name, m->namelen);
+    long result = take_name(n, m->name, m->namelen);
     if (result < 0)
         return result;
-    if (!n.length)
+    if (!n->length)
         return -EINVAL;
-    if (!is_path(&n)) {
+    if (!is_path(n)) {
         s->to = n;
         return 0;
     }
-    result = rendezvous(&n, false, handle);
+    result = rendezvous(n, false, handle);
     if (result == 0)
         s->meet = handle[0];
     return result;
@@ -466,16 +466,17 @@ static long take_destination(struct sending *s, const struct px_message *m)
 static long unix_send(struct px_file *f, struct px_message *m)
 {
     struct sending s = {.flags = m->flags};
+    struct unix_name name;
     long result = 0;
     if (m->flags & MSG_OOB)
         return -EOPNOTSUPP;
     if (m->name && m->namelen && f->local.type == SOCK_DGRAM)
-        result = take_destination(&s, m);
+        result = take_destination(&s, m, &name);
     else if (m->name && m->namelen && is_stream(f)) {
         struct px_name peer;
         result = unix_name(f, true, &peer) < 0 ? -EOPNOTSUPP : -EISCONN;
     }
-    if (result == 0)
+    if (result == 0 && m->control)
         result = px_rights_send(m, &s.parcel);
     if (result == 0)
         result = send_all(f, &s, m->io);
@@ -488,10 +489,9 @@ static long unix_send(struct px_file *f, struct px_message *m)
 
 static long unix_write(struct px_file *f, struct px_io *io, uint32_t flags)
 {
-    struct px_message m = {.io = io,
-                           .flags = (flags & PX_IO_NONBLOCK ? MSG_DONTWAIT : 0) |
-                                    (flags & PX_IO_NOSIGNAL ? MSG_NOSIGNAL : 0)};
-    return unix_send(f, &m);
+    const struct sending s = {.flags = (flags & PX_IO_NONBLOCK ? MSG_DONTWAIT : 0) |
+                                       (flags & PX_IO_NOSIGNAL ? MSG_NOSIGNAL : 0)};
+    return send_all(f, &s, io);
 }
 
 /* ---- receiving ---- */
@@ -605,10 +605,19 @@ static long unix_receive(struct px_file *f, struct px_message *m)
     return done;
 }
 
+static long read_message(struct px_file *f, struct px_io *io, uint32_t flags)
+{
+    struct px_message m = {.io = io, .flags = flags};
+    return unix_receive(f, &m);
+}
+
 static long unix_read(struct px_file *f, struct px_io *io, uint32_t flags)
 {
-    struct px_message m = {.io = io, .flags = flags & PX_IO_NONBLOCK ? MSG_DONTWAIT : 0};
-    return unix_receive(f, &m);
+    uint32_t how = flags & PX_IO_NONBLOCK ? MSG_DONTWAIT : 0;
+    long n = -PX_BY_CALL;
+    if (f->local.low_water == 1) /* else they may have to come in several parts */
+        n = lent_read(f, io, how, deadline_of(f->local.receive_timeout));
+    return n == -PX_BY_CALL ? read_message(f, io, how) : n;
 }
 
 /* ---- the rest ---- */
