@@ -223,9 +223,9 @@ static int64_t devfs_control(struct file *file, struct motor_event *ev)
     return n->kind == DEV_DISK ? raw_control(n->disk, ev) : -ENOTTY;
 }
 
-static int devfs_sync(struct inode *inode)
+static int devfs_sync(struct file *file)
 {
-    const struct node *n = (struct node *)inode;
+    const struct node *n = (struct node *)file->inode;
     return n->kind == DEV_DISK ? block_flush(n->disk->block) : -EINVAL;
 }
 

@@ -300,6 +300,7 @@ static int disk_open(struct file *file, const struct cred *who, struct motor_rep
 {
     (void)who, (void)reply;
     uint32_t mode = file->inode->mode;
+    file->errors_seen = ext4_errors_seen(of(file->inode)->node);
     return S_ISREG(mode) || S_ISDIR(mode) || S_ISLNK(mode) || (file->flags & O_PATH) ? 0 : -ENXIO;
 }
 
@@ -339,8 +340,9 @@ static int disk_truncate(struct inode *inode, uint64_t size)
 static int disk_map(struct inode *inode, bool writable, motor_handle *vmo, uint64_t *offset)
 {
     *offset = 0;
-    return writable && ext4_read_only(disk_of(inode)->fs) ? -EROFS
-                                                          : pager_object(of(inode)->node, vmo);
+    return writable && ext4_read_only(disk_of(inode)->fs)
+               ? -EROFS
+               : pager_object(of(inode)->node, writable, vmo);
 }
 
 static int disk_fetch(struct inode *inode)
@@ -380,9 +382,9 @@ static uint64_t disk_blocks(struct inode *inode)
     return a.blocks;
 }
 
-static int disk_sync(struct inode *inode)
+static int disk_sync(struct file *file)
 {
-    return ext4_fsync(of(inode)->node);
+    return ext4_fsync(of(file->inode)->node, &file->errors_seen);
 }
 
 static void disk_forget(struct inode *inode, uint64_t from, uint64_t end)
@@ -549,7 +551,7 @@ static int make_mount_point(const char *path)
 static bool disk_busy(struct mount *m)
 {
     struct disk *d = (struct disk *)((char *)m - offsetof(struct disk, mount));
-    return d->inodes > 1 || d->mount.root->refs > 1 || pagers_use(d->fs);
+    return d->inodes > 1 || d->mount.root->refs > 1 || pagers_use(d->fs, false);
 }
 
 static void disk_settle(struct mount *m)
@@ -572,10 +574,12 @@ static int disk_unmount(struct mount *m)
     return error;
 }
 
-static int disk_remount(struct mount *m, bool read_only)
+static int disk_remount(struct mount *m, bool read_only, const char *data)
 {
+    (void)data;
     struct disk *d = (struct disk *)((char *)m - offsetof(struct disk, mount));
-    return ext4_remount(d->fs, read_only);
+    pagers_sweep();
+    return read_only && pagers_use(d->fs, true) ? -EBUSY : ext4_remount(d->fs, read_only);
 }
 
 static const struct mount_ops mount_ops = {

@@ -24,9 +24,13 @@ uint32_t disks_reclaim(uint32_t count);
 
 /* ---- pager.c: files that programs map ---- */
 
-/* The object that has the file's pages, made if need be; the handle stays here. */
-int pager_object(struct ext4_node *n, motor_handle *vmo);
-bool pagers_use(const struct ext4 *fs); /* programs have files of it mapped */
+/*
+ * The object that has the file's pages, made if need be; the handle stays here. writable: for
+ * somebody who may write it, now or by mprotect
+ */
+int pager_object(struct ext4_node *n, bool writable, motor_handle *vmo);
+/* Programs have files of it mapped; writable: and may write them. */
+bool pagers_use(const struct ext4 *fs, bool writable);
 /*
  * Nodes that are referred to only because programs had them mapped, and that none maps any more,
  * are let go. For fibers.

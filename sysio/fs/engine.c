@@ -630,7 +630,7 @@ static int64_t call_sync(struct request *q)
         return -EBADF;
     if (!S_ISREG(inode->mode) && !S_ISDIR(inode->mode) && !S_ISBLK(inode->mode))
         return -EINVAL;
-    return inode->ops->sync ? inode->ops->sync(inode) : 0;
+    return inode->ops->sync ? inode->ops->sync(q->file) : 0;
 }
 
 static int64_t call_advise(struct request *q)

@@ -133,7 +133,7 @@ struct inode_ops {
     uint64_t (*blocks)(struct inode *inode); /* of 512 bytes */
     int (*setattr)(struct inode *inode);     /* may refuse changes of mode, owner, times */
     void (*changed)(struct inode *inode);    /* mode, owner or times were changed */
-    int (*sync)(struct inode *inode);        /* NULL: nothing to do */
+    int (*sync)(struct file *file);          /* NULL: nothing to do */
     /* its bytes in [from, end) will not be read soon: what a cache has of them may go; NULL: none
      */
     void (*forget)(struct inode *inode, uint64_t from, uint64_t end);
@@ -149,7 +149,8 @@ struct mount_ops {
     int (*unmount)(struct mount *m);
     bool (*busy)(struct mount *m);   /* used by more than open files; NULL: never */
     void (*settle)(struct mount *m); /* lets go what nobody uses; NULL: nothing. For fibers */
-    int (*remount)(struct mount *m, bool read_only); /* NULL: there is nothing to do */
+    /* data: its own options; NULL: there is nothing to do */
+    int (*remount)(struct mount *m, bool read_only, const char *data);
 };
 
 /* The arguments of mount(2); strings. */
@@ -221,6 +222,7 @@ struct file {
     uint32_t flags;
     uint64_t badge;
     uint64_t offset; /* of those who share it: see IO_AT_SHARED */
+    uint32_t errors_seen; /* of write-back: ext4_fsync() */
     struct lock_set locks;
     void *private_data; /* of the file system; freed by its close */
 };

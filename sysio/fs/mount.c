@@ -89,12 +89,12 @@ static bool in_use(struct mount *m)
 
 /* ---- mount ---- */
 
-static int remount(struct mount *m, uint32_t flags)
+static int remount(struct mount *m, uint32_t flags, const char *data)
 {
     bool read_only = flags & MS_RDONLY;
     if (read_only && !m->read_only && has_files(m, true))
         return -EBUSY;
-    int error = m->ops && m->ops->remount ? m->ops->remount(m, read_only) : 0;
+    int error = m->ops && m->ops->remount ? m->ops->remount(m, read_only, data) : 0;
     if (error)
         return error;
     m->flags = flags & KEPT_FLAGS;
@@ -138,7 +138,7 @@ int vfs_mount_call(struct inode *base, const struct cred *who, const struct moun
         return error;
     if (!(r->flags & MS_REMOUNT))
         return mount_new(r, w.inode);
-    error = w.inode == w.inode->mount->root ? remount(w.inode->mount, r->flags) : -EINVAL;
+    error = w.inode == w.inode->mount->root ? remount(w.inode->mount, r->flags, r->data) : -EINVAL;
     inode_put(w.inode);
     return error;
 }

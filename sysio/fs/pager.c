@@ -29,7 +29,9 @@ struct pager {
     uint8_t *base; /* where it is mapped here: `room` bytes, more than the file has */
     uint64_t room;
     uint64_t size; /* of the object: more than the file's, after it has grown */
-    bool used; /* holds a reference to the node */
+    bool used;     /* holds a reference to the node */
+    bool writable; /* used, by somebody who may write */
+    uint32_t errors_seen; /* by MOTOR_PAGER_SYNC, for whose caller there is no open file */
 };
 
 static struct badge_table pagers;
@@ -164,6 +166,7 @@ static int pager_make(struct ext4_node *n, struct pager **out)
         return -ENOMEM;
     p->store.ops = &ops;
     p->node = n;
+    p->errors_seen = ext4_errors_seen(n);
     int error = pager_bind(p);
     if (!error)
         error = ext4_share(n, &p->store);
@@ -173,7 +176,7 @@ static int pager_make(struct ext4_node *n, struct pager **out)
     return error;
 }
 
-int pager_object(struct ext4_node *n, motor_handle *vmo)
+int pager_object(struct ext4_node *n, bool writable, motor_handle *vmo)
 {
     struct ext4_store *s = ext4_store(n);
     struct pager *p = s ? of(s) : NULL;
@@ -188,6 +191,7 @@ int pager_object(struct ext4_node *n, motor_handle *vmo)
         p->used = true;
         ext4_get(n);
     }
+    p->writable |= writable;
     *vmo = p->vmo;
     return 0;
 }
@@ -195,7 +199,7 @@ int pager_object(struct ext4_node *n, motor_handle *vmo)
 static void let_go(struct pager *p)
 {
     if (p->used && motor_vmo_control(p->vmo, MOTOR_VMO_USERS, 0, 0, NULL) == 0) {
-        p->used = false;
+        p->used = p->writable = false;
         ext4_put(p->node);
     }
 }
@@ -207,11 +211,11 @@ void pagers_sweep(void)
             let_go(pagers.slots[i].object);
 }
 
-bool pagers_use(const struct ext4 *fs)
+bool pagers_use(const struct ext4 *fs, bool writable)
 {
     for (uint32_t i = 0; i < pagers.size; i++) {
         const struct pager *p = pagers.slots[i].object;
-        if (p && p->used && ext4_of(p->node) == fs)
+        if (p && (writable ? p->writable : p->used) && ext4_of(p->node) == fs)
             return true;
     }
     return false;
@@ -229,7 +233,7 @@ static int64_t pager_call(struct pager *p, const struct motor_event *ev)
     uint64_t index = ev->word[0] / PAGE;
     bool write = ev->word[1];
     if (ev->op == MOTOR_PAGER_SYNC)
-        return status_of(ext4_fsync(p->node));
+        return status_of(ext4_fsync(p->node, &p->errors_seen));
     if (ev->op != MOTOR_PAGER_FETCH)
         return -MOTOR_ENOSYS;
     int error = ext4_fault(p->node, index, write);

@@ -9,7 +9,7 @@
  */
 #include "data.h"
 #include "directory.h"
-#include "quota.h"
+#include "tmpfs_options.h"
 #include "xattr.h"
 
 #include <errno.h>
@@ -809,57 +809,37 @@ static int tmpfs_unmount(struct mount *m)
     return 0;
 }
 
-static const struct mount_ops tmpfs_mount_ops = {.unmount = tmpfs_unmount};
-
-/* An option NAME=NUMBER; 0 is no limit, which is that of all. */
-static int number_of(const char *data, size_t length, const char *name, uint64_t whole,
-                     uint64_t *out)
+/* Other limits, if what is there fits in; an option that is not named stays as it is. */
+static int tmpfs_remount(struct mount *m, bool read_only, const char *data)
 {
-    size_t skip = strlen(name);
-    uint64_t value;
-    if (length < skip || strncmp(data, name, skip))
-        return 0;
-    if (!quota_number(data + skip, length - skip, whole, &value))
+    struct quota *q = m->private_data;
+    struct tmpfs_options o = {.limits = *q};
+    (void)read_only;
+    int error = tmpfs_options(data, &all, &o);
+    if (error || o.limits.bytes_max < q->bytes || o.limits.inodes_max < q->inodes)
         return -EINVAL;
-    *out = value ? value : *out;
-    return 1;
-}
-
-static int options_of(const char *data, uint32_t *mode, struct quota *q)
-{
-    while (*data) {
-        size_t length = strcspn(data, ",");
-        char *end;
-        int known = number_of(data, length, "size=", all.bytes_max * 2, &q->bytes_max);
-        if (!known)
-            known = number_of(data, length, "nr_inodes=", 0, &q->inodes_max);
-        if (!known && !strncmp(data, "mode=", 5)) {
-            *mode = (uint32_t)strtoul(data + 5, &end, 8);
-            known = end == data + length && *mode <= 07777;
-        }
-        if (known <= 0)
-            return -EINVAL;
-        data += length + (data[length] == ',');
-    }
-    q->bytes_max = page_up(q->bytes_max);
+    *q = o.limits;
     return 0;
 }
 
+static const struct mount_ops tmpfs_mount_ops = {.unmount = tmpfs_unmount,
+                                                 .remount = tmpfs_remount};
+
 int tmpfs_mount_type(const struct mount_request *r, struct mount **out)
 {
-    uint32_t mode = 01777;
-    struct quota limits = {.bytes_max = all.bytes_max, .inodes_max = all.inodes_max};
-    int error = options_of(r->data, &mode, &limits);
+    struct tmpfs_options o = {.mode = 01777,
+                              .limits = {.bytes_max = all.bytes_max, .inodes_max = all.inodes_max}};
+    int error = tmpfs_options(r->data, &all, &o);
     if (error)
         return error;
     struct mount *m = calloc(1, sizeof *m);
     struct quota *q = malloc(sizeof *q);
     char *source = strdup(*r->source ? r->source : "tmpfs");
     if (q)
-        *q = limits;
+        *q = o.limits;
     if (m)
         m->private_data = q;
-    if (!m || !q || !source || !tmpfs_init(m, source, mode)) {
+    if (!m || !q || !source || !tmpfs_init(m, source, o.mode)) {
         free(source);
         free(q);
         free(m);

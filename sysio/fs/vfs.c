@@ -431,6 +431,8 @@ int vfs_open_check(struct inode *inode, const struct cred *who, uint32_t flags)
     int error = vfs_permission(inode, who, want);
     if (error)
         return error;
+    if ((S_ISCHR(mode) || S_ISBLK(mode)) && inode->mount->flags & MS_NODEV)
+        return -EACCES;
     if ((flags & O_NOATIME) && who->uid != 0 && who->uid != inode->uid)
         return -EPERM;
     if (S_ISSOCK(mode))

@@ -12,6 +12,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -124,9 +125,17 @@ static void options(void)
     CHECK(errno == EPERM);
     FAILS(execl("/m/file", "file", NULL), EACCES);
     FAILS(mount(NULL, "/m", NULL, MS_REMOUNT | MS_RDONLY, NULL), EBUSY);
+    char *map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    CHECK(map != MAP_FAILED && !close(fd)); /* who may write by a mapping is a writer, too */
+    FAILS(mount(NULL, "/m", NULL, MS_REMOUNT | MS_RDONLY, NULL), EBUSY);
+    map[1] = 'e';
+    CHECK(!munmap(map, 4096));
+    fd = open("/m/file", O_RDONLY); /* one that only reads keeps nobody from it */
+    map = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+    CHECK(map != MAP_FAILED && !memcmp(map, "cello", 5));
     CHECK(!close(fd) && !mount(NULL, "/m", NULL, MS_REMOUNT | MS_RDONLY, NULL));
     FAILS(open("/m/new", O_CREAT | O_RDWR, 0600), EROFS);
-    CHECK(!umount("/m"));
+    CHECK(!munmap(map, 4096) && !umount("/m"));
 }
 
 /* Detached, it goes with its last file. */
@@ -192,10 +201,33 @@ static void limits(void)
     CHECK(errno == ENOSPC && made == 18); /* the root and the file are there */
     CHECK(!statvfs("/m", &st) && !st.f_ffree);
     CHECK(!rmdir("/m/3") && !mkdir("/m/again", 0700));
+    FAILS(mount(NULL, "/m", NULL, MS_REMOUNT, "size=4k"), EINVAL); /* less than there is */
+    FAILS(mount(NULL, "/m", NULL, MS_REMOUNT, "weight=3"), EINVAL);
+    CHECK(!mount(NULL, "/m", NULL, MS_REMOUNT, "size=1m,nr_inodes=30"));
+    CHECK(!statvfs("/m", &st) && st.f_blocks == 256 && st.f_files == 30);
+    CHECK(ftruncate(fd, 0) == 0);
+    for (int i = 0; i < 16; i++)
+        CHECK(pwrite(fd, block, sizeof block, i * (off_t)sizeof block) == (ssize_t)sizeof block);
+    FAILS(pwrite(fd, block, 1, 1 << 20), ENOSPC);
+    CHECK(!mkdir("/m/more", 0700));
+    CHECK(!mount(NULL, "/m", NULL, MS_REMOUNT | MS_NOSUID, NULL)); /* the limits stay */
+    CHECK(!statvfs("/m", &st) && st.f_blocks == 256 && st.f_files == 30);
     CHECK(!close(make("/tmp/beside", "others have room")));
     CHECK(!close(fd) && !umount("/m"));
     CHECK(!mount("x", "/m", "tmpfs", 0, "size=10%") && !statvfs("/m", &st));
     CHECK(st.f_blocks > 1000 && !umount("/m"));
+}
+
+/* nodev: device files are there, but open none. noexec and nosuid: see options() and memory(). */
+static void no_devices(void)
+{
+    struct statvfs st;
+    CHECK(!mount("x", "/m", "tmpfs", MS_NODEV, NULL));
+    CHECK(!statvfs("/m", &st) && st.f_flag & ST_NODEV);
+    CHECK(!mknod("/m/null", S_IFCHR | 0666, makedev(1, 3)));
+    FAILS(open("/m/null", O_RDONLY), EACCES);
+    int fd = open("/m/null", O_PATH);
+    CHECK(fd >= 0 && !close(fd) && !umount("/m"));
 }
 
 int main(void)
@@ -207,6 +239,7 @@ int main(void)
     lazy();
     memory();
     limits();
+    no_devices();
     puts("ok");
     return 0;
 }

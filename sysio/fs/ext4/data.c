@@ -302,13 +302,13 @@ static int cut_before(struct ext4_node *n)
     return n->truncated == n->fs->tx_number ? journal_commit(n->fs) : 0;
 }
 
-/* Dirty pages shall not take all memory. */
+/* Dirty pages shall not take all memory. An error is told to who syncs that file. */
 static int limit_dirty(struct ext4 *fs)
 {
     int error = 0;
     while (fs->page_dirty > fs->page_dirty_max && !error)
         error = pages_write(fs->dirty_nodes);
-    return error;
+    return fs->broken ? -EIO : 0;
 }
 
 int data_prepare(struct ext4_node *n)
@@ -578,7 +578,22 @@ int64_t ext4_seek(struct ext4_node *n, uint64_t offset, bool hole)
     return result;
 }
 
-int ext4_fsync(struct ext4_node *n)
+uint32_t ext4_errors_seen(const struct ext4_node *n)
+{
+    return n->write_error && !n->write_error_reported ? n->write_errors - 1 : n->write_errors;
+}
+
+/* What was not told yet to whose word this is. */
+static int error_since(struct ext4_node *n, uint32_t *seen)
+{
+    if (*seen == n->write_errors)
+        return 0;
+    *seen = n->write_errors;
+    n->write_error_reported = true;
+    return n->write_error;
+}
+
+int ext4_fsync(struct ext4_node *n, uint32_t *seen)
 {
     struct ext4 *fs = n->fs;
     fiber_lock(&fs->lock);
@@ -587,10 +602,8 @@ int ext4_fsync(struct ext4_node *n)
         error = pages_write(n);
         int committed = tx_running(fs) ? journal_commit(fs) : block_flush(fs->device);
         error = error ? error : committed;
-        if (!error)
-            error = n->write_error;
-        n->write_error = 0;
     }
+    int earlier = error_since(n, seen);
     fiber_unlock(&fs->lock);
-    return error;
+    return error ? error : earlier;
 }

@@ -187,7 +187,12 @@ int ext4_fault(struct ext4_node *n, uint64_t index, bool write);
 /* Gives back up to `count` pages of the cache; how many. */
 uint32_t ext4_reclaim(struct ext4 *fs, uint32_t count);
 
-/* fsync; the error of an earlier write-back is told once */
-int ext4_fsync(struct ext4_node *n);
+/*
+ * A write-back that fails is told to everybody who syncs the file, once: each open file description
+ * keeps in a word what it has been told, which begins as ext4_errors_seen() says. An error that
+ * nobody has been told of yet is told to who opens the file after it, too (as Linux does).
+ */
+uint32_t ext4_errors_seen(const struct ext4_node *n);
+int ext4_fsync(struct ext4_node *n, uint32_t *seen);
 
 #endif

@@ -148,7 +148,9 @@ struct ext4_node {
     struct ext4_node *dirty_next, **dirty_link; /* dirty_link: in fs->dirty_nodes */
     uint64_t ordered;   /* transaction before which its data must be written (invariant 4) */
     uint64_t truncated; /* transaction that cuts it: data must not be written before */
-    int write_error;    /* of a write-back nobody waited for */
+    int write_error;    /* of the last write-back that failed */
+    uint32_t write_errors;     /* how many have */
+    bool write_error_reported; /* the last one, to somebody */
     uint64_t goal;      /* where its next block would be good */
     uint64_t read_next; /* page after the last one read: sequential readers get read-ahead */
     uint32_t read_window; /* pages that the last read-ahead brought */

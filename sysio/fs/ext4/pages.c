@@ -448,7 +448,13 @@ int pages_write_now(struct ext4_node *n)
     for (uint32_t i = 0; i < count; i++)
         page_clean(dirty[i]);
     free(dirty);
-    return error ? error : status;
+    error = error ? error : status;
+    if (error) {
+        n->write_error = error;
+        n->write_errors++;
+        n->write_error_reported = false;
+    }
+    return error;
 }
 
 int pages_write(struct ext4_node *n)

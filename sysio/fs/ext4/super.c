@@ -473,11 +473,17 @@ int ext4_mount(struct block_device *d, const struct ext4_options *options, struc
     return 0;
 }
 
+/* One file's error keeps no other from the disk; the first one is the result. */
 static int write_all(struct ext4 *fs)
 {
     int error = 0;
-    while (fs->dirty_nodes && !error)
-        error = pages_write(fs->dirty_nodes);
+    while (fs->dirty_nodes) {
+        uint32_t before = fs->page_dirty;
+        int status = pages_write(fs->dirty_nodes);
+        error = error ? error : status;
+        if (fs->page_dirty == before) /* nor will the next try get on */
+            break;
+    }
     return error;
 }
 

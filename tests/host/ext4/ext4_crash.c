@@ -51,10 +51,11 @@ static struct ext4 *mount(struct disk *d)
 static void make_durable(struct ext4 *fs)
 {
     struct ext4_node *root;
+    uint32_t seen = 0;
     if (random_below(2)) {
         if (ext4_sync(fs))
             fail("sync");
-    } else if (ext4_root(fs, &root) || ext4_fsync(root)) {
+    } else if (ext4_root(fs, &root) || ext4_fsync(root, &seen)) {
         fail("fsync");
     } else {
         ext4_put(root);

@@ -97,6 +97,7 @@ static void transaction(struct ext4_node *db, uint32_t t)
 {
     uint32_t count = 1 + random_below(CHANGED_MAX), pages[CHANGED_MAX];
     struct ext4_node *journal = make("journal");
+    uint32_t seen = 0;
     memcpy(versions[t], versions[t - 1], sizeof versions[t]);
     put(journal, 0, &count, 4);
     for (uint32_t i = 0; i < count; i++) {
@@ -107,18 +108,18 @@ static void transaction(struct ext4_node *db, uint32_t t)
         r.sum = sum_of(&r);
         put(journal, 4 + i * sizeof r, &r, sizeof r);
     }
-    must("fsync", ext4_fsync(journal), 0);
+    must("fsync", ext4_fsync(journal, &seen), 0);
     for (uint32_t i = 0; i < count; i++) {
         uint8_t bytes[PAGE];
         versions[t][pages[i]] = t;
         page_fill(pages[i], t, bytes);
         put(db, pages[i] * PAGE, bytes, PAGE);
     }
-    must("fsync", ext4_fsync(db), 0);
+    must("fsync", ext4_fsync(db, &seen), 0);
     ext4_put(journal);
     must("unlink", ext4_unlink(root, "journal", 7), 0);
     if (random_below(2)) {
-        must("fsync", ext4_fsync(root), 0);
+        must("fsync", ext4_fsync(root, &seen), 0);
         durable[t] = disk.log_count;
     }
 }

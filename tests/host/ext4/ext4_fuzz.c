@@ -119,7 +119,7 @@ static void walk(struct ext4_node *dir, unsigned depth)
             ext4_link(dir, new_name, strlen(new_name), n);
             break;
         case 4:
-            ext4_fsync(n);
+            ext4_fsync(n, &(uint32_t){0});
             break;
         }
         ext4_put(n);
