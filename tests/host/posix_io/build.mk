@@ -2,7 +2,7 @@
 #
 # The I/O half of the POSIX runtime on the host: with a capricious engine, under sanitizers (address, and thread).
 
-POSIX_IO_SOURCES := $(addprefix posix/,address attach datagram desc epoll event eventfd fcntl fd file filelock hot inet iov loan memfd names netinfo path pipe poll rights ring rw select session \
+POSIX_IO_SOURCES := $(addprefix posix/,address attach control datagram datagram_control desc epoll event eventfd fcntl fd file filelock hot inet iov loan memfd names netinfo path pipe poll rights ring rw select session \
     socket socket_message stream timerfd tty unix watch lock)
 POSIX_IO_FLAGS := -std=gnu17 -O1 -g -fno-omit-frame-pointer -Wall -Wextra -Isdk/include -DPX_HOST_TEST -DMOTOR_SYSCALL_EXTERN
 POSIX_IO_RUNTIME := -ffreestanding -fno-builtin -Iposix
@@ -17,14 +17,17 @@ $(BUILD)/posix_io/$(1)/%.o: %.c
 	$$(Q)$$(HOSTCC) $$(POSIX_IO_FLAGS) $$(POSIX_IO_MORE) $$(POSIX_IO_$(1)) -MMD -MP -c -o $$@ $$<
 endef
 define posix_io_test
-$(BUILD)/tests/host/posix_io_$(2)_$(1): $(addprefix $(BUILD)/posix_io/$(1)/,$(POSIX_IO_SOURCES:=.o) $(addprefix tests/host/posix_io/,seam.o kernel.o engine.o $(2).o))
+$(BUILD)/tests/host/posix_io_$(2)_$(1): $(addprefix $(BUILD)/posix_io/$(1)/,$(POSIX_IO_SOURCES:=.o) $(addprefix tests/host/posix_io/,seam.o kernel.o $(3) $(2).o))
 	$$(call say,HOSTLD,$$@)
 	@mkdir -p $$(@D)
 	$$(Q)$$(HOSTCC) $$(POSIX_IO_$(1)) -pthread -o $$@ $$^
 HOST_TESTS += $(BUILD)/tests/host/posix_io_$(2)_$(1)
 endef
 $(foreach kind,address thread,$(eval $(call posix_io_kind,$(kind))))
-$(eval $(call posix_io_test,address,streams))
-$(eval $(call posix_io_test,thread,streams))
-$(eval $(call posix_io_test,address,hostile))
-$(eval $(call posix_io_test,address,table))
+$(eval $(call posix_io_test,address,streams,engine.o))
+$(eval $(call posix_io_test,thread,streams,engine.o))
+$(eval $(call posix_io_test,address,hostile,engine.o))
+$(eval $(call posix_io_test,address,table,engine.o))
+# These bring an engine of their own.
+$(eval $(call posix_io_test,address,lent))
+$(eval $(call posix_io_test,thread,lent))

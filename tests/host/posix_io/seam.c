@@ -3,8 +3,8 @@
  * What the I/O half needs of the other half of the runtime. Sees the runtime's headers, not the
  * host's.
  */
-#include "internal.h"
 #include "event.h"
+#include "internal.h"
 #include "px.h"
 
 void *calloc(size_t, size_t);
@@ -47,6 +47,7 @@ void host_start(void)
     host_thread();
     p->start = &start;
     p->net = kernel_gate(engine_connector);
+    p->tty = kernel_gate(engine_connector);
     p->limit[RLIMIT_NOFILE] = nofile;
     px_files_prepare(p);
     px_files_start(p);
