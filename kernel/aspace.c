@@ -92,8 +92,8 @@ void aspace_put(struct aspace *as)
     arch_tlb_shootdown(as, 0, USER_END); /* refs is 0: CPUs that still have it loaded leave it */
     pagetable_destroy(as->root);
     struct region *r;
-    while ((r = region_of(as->regions.first))) { /* nobody else can reach this address space now */
-        region_remove(as, r);
+    while ((r = region_of(tree_drain(&as->regions)))) { /* nobody else can reach them from here */
+        region_unlink(r);
         region_free(r);
         sched_preempt_point();
     }

@@ -74,10 +74,16 @@ static struct region *copy_region(struct aspace *child, const struct region *r,
     return copy;
 }
 
-/* The parent's regions stand still: its lock is not needed. */
+#define UNWANTED (MOTOR_MAP_NOFORK | MOTOR_MAP_WIPEFORK)
+
+/*
+ * The parent's regions stand still: its lock is not needed. *unwanted: some are not to stay in the
+ * child as they are.
+ */
 static int64_t copy_regions(struct aspace *parent, struct aspace *child,
-                            const struct root_slots *slots)
+                            const struct root_slots *slots, bool *unwanted)
 {
+    *unwanted = false;
     struct region *last = NULL;
     unsigned n = 0;
     for (struct region *r = region_first_in(parent, 0, USER_END); r; r = region_next(r)) {
@@ -85,6 +91,7 @@ static int64_t copy_regions(struct aspace *parent, struct aspace *child,
             child->virtual_bytes -= r->end - region_start(r);
             continue;
         }
+        *unwanted = *unwanted || (r->flags & UNWANTED);
         last = copy_region(child, r, last);
         if (!last) {
             return -MOTOR_ENOMEM;
@@ -130,7 +137,7 @@ static struct region *find_unwanted(struct aspace *child, uint64_t at)
 {
     unsigned n = 0;
     struct region *r = region_first_in(child, at, USER_END);
-    while (r && !(r->flags & (MOTOR_MAP_NOFORK | MOTOR_MAP_WIPEFORK))) {
+    while (r && !(r->flags & UNWANTED)) {
         if (++n % BATCH == 0) {
             sched_preempt_point();
         }
@@ -160,18 +167,19 @@ static int64_t drop_unwanted(struct aspace *child)
 int64_t aspace_fork(struct aspace *parent, struct aspace *child)
 {
     struct root_slots slots;
+    bool unwanted;
     KASSERT(!child->region_count && !child->cpus);
     layout_begin(parent);
     spin_unlock(&parent->lock);
     find_slots(parent, &slots);
-    int64_t status = copy_regions(parent, child, &slots);
+    int64_t status = copy_regions(parent, child, &slots, &unwanted);
     if (status == 0) {
         share_tables(parent, child, &slots);
         link_regions(child);
     }
     spin_lock(&parent->lock);
     layout_end(parent);
-    if (status == 0) {
+    if (status == 0 && unwanted) {
         status = drop_unwanted(child);
     }
     if (status == 0) {

@@ -129,7 +129,8 @@ static uint32_t take_batch(struct process *p, uint32_t *index, bool unkept_only,
     uint32_t n = 0, looked = 0;
     spin_lock(&p->lock);
     uint32_t end = p->handles.leaves * HANDLE_LEAF;
-    for (; *index < end && n < CLOSE_BATCH && looked < LOOK_BATCH; ++*index, looked++) {
+    for (; *index < end && p->handles.used && n < CLOSE_BATCH && looked < LOOK_BATCH;
+         ++*index, looked++) {
         struct handle_entry *e = entry_of(&p->handles, *index);
         if (e && e->object && !(unkept_only && is_kept(e))) {
             batch[n++] = take(p, *index, e);
@@ -137,7 +138,7 @@ static uint32_t take_batch(struct process *p, uint32_t *index, bool unkept_only,
             e->rights &= ~HANDLE_KEEP;
         }
     }
-    if (*index >= end) {
+    if (*index >= end || !p->handles.used) {
         *index = 0;
     }
     spin_unlock(&p->lock);

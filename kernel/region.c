@@ -106,6 +106,13 @@ void region_link(struct region *r)
     }
 }
 
+void region_unlink(struct region *r)
+{
+    if (r->vmo) {
+        vmo_mapping_remove(r->vmo, r);
+    }
+}
+
 void region_insert(struct aspace *as, struct region *r, uint64_t start)
 {
     tree_insert(&as->regions, &r->node, start);
@@ -120,9 +127,7 @@ void region_remove(struct aspace *as, struct region *r)
     }
     tree_remove(&as->regions, &r->node);
     as->region_count--;
-    if (r->vmo) {
-        vmo_mapping_remove(r->vmo, r);
-    }
+    region_unlink(r);
 }
 
 /* ---- cutting and joining ---- */

@@ -50,6 +50,7 @@ void region_insert(struct aspace *as, struct region *r, uint64_t start);
 void region_remove(struct aspace *as, struct region *r);
 /* into its object's list, at the front: removals of pages that are under way come by */
 void region_link(struct region *r);
+void region_unlink(struct region *r);
 
 /* cut at both ends of a range; false: no memory, and one cut may have been made */
 bool region_split_range(struct aspace *as, uint64_t start, uint64_t end);

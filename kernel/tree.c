@@ -100,6 +100,26 @@ void tree_remove(struct tree *t, struct tree_node *n)
     t->count--;
 }
 
+/*
+ * The first has no left child, so its right one can take its place; ranks and balance matter no
+ * more.
+ */
+struct tree_node *tree_drain(struct tree *t)
+{
+    struct tree_node *n = t->first, *next = n ? n->right : NULL;
+    if (!n) {
+        return NULL;
+    }
+    replace_child(t, n->parent, n, next);
+    while (next && next->left) {
+        next = next->left;
+    }
+    t->first = next ? next : n->parent;
+    n->linked = false;
+    t->count--;
+    return n;
+}
+
 struct tree_node *tree_next(struct tree_node *n)
 {
     if (n->right) {

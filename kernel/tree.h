@@ -29,5 +29,7 @@ void tree_insert(struct tree *t, struct tree_node *n, uint64_t key); /* n must n
 void tree_append(struct tree *t, struct tree_node *last, struct tree_node *n, uint64_t key);
 void tree_remove(struct tree *t, struct tree_node *n); /* n must be linked in t */
 struct tree_node *tree_next(struct tree_node *n);      /* NULL after the last */
+/* The first is taken out of a tree that is emptied: only this may follow. NULL: it is empty. */
+struct tree_node *tree_drain(struct tree *t);
 
 #endif

@@ -15,13 +15,29 @@
 #define LEFT_LISTENER 2u
 #define LEFT_MASK     3u
 
-static struct px_session *open_session(struct px_net *n, motor_handle connector, long *error)
+#define OWNERS_BYTES (IO_SLOTS * sizeof(uint64_t))
+
+/* Zeroed: new, or what the parent's session left in a forked child. [open lock] */
+static uint64_t *owners_new(struct px_net *n, unsigned which)
+{
+    uint64_t *left = n->owners_left[which];
+    n->owners_left[which] = NULL;
+    if (left && motor_advise((uint64_t)left, OWNERS_BYTES, MOTOR_ADVISE_DONTNEED) >= 0)
+        return left;
+    if (left)
+        px_unmap(left, OWNERS_BYTES);
+    return px_map(OWNERS_BYTES);
+}
+
+/* [open lock] */
+static struct px_session *open_session(struct px_net *n, unsigned which, motor_handle connector,
+                                       long *error)
 {
     struct px_session *s = px_alloc(sizeof *s);
     int64_t self = motor_handle_dup(0, MOTOR_RIGHT_INSTALL | MOTOR_RIGHT_DUP);
     struct motor_msg msg = {.op = IO_SESSION_OPEN, .nhandles = 2, .deadline = MOTOR_NEVER};
     *error = -ENOMEM;
-    if (!s || self < 0 || !(s->owners = px_map(IO_SLOTS * sizeof *s->owners)))
+    if (!s || self < 0 || !(s->owners = owners_new(n, which)))
         goto fail;
     msg.handle[0] = (motor_handle)self;
     msg.handle[1] = n->doorbell_vmo;
@@ -53,7 +69,7 @@ fail:
     if (self > 0)
         motor_handle_close((motor_handle)self);
     if (s && s->owners)
-        px_unmap(s->owners, IO_SLOTS * sizeof *s->owners);
+        px_unmap(s->owners, OWNERS_BYTES);
     px_free(s);
     return NULL;
 }
@@ -71,7 +87,7 @@ struct px_session *px_session_get(unsigned which, long *error)
     if (!s) {
         motor_handle connector = which == PX_SESSION_NET ? px_proc()->net : px_proc()->tty;
         *error = -ENETDOWN;
-        s = connector ? open_session(n, connector, error) : NULL;
+        s = connector ? open_session(n, which, connector, error) : NULL;
         if (s)
             __atomic_store_n(&n->session[which], s, __ATOMIC_RELEASE);
     }

@@ -10,22 +10,23 @@ void px_watch_start(struct px_process *p)
         px_fatal("no memory for waiting");
 }
 
-static void session_forget(struct px_session *s)
+/* What it leaves is the memory of its owners: to unmap it is for a child that needs a session. */
+static void session_forget(struct px_net *n, unsigned which)
 {
+    struct px_session *s = n->session[which];
+    n->session[which] = NULL;
     for (uint32_t i = 0; s && i < RING_CLASSES; i++)
         px_free(s->free_rings[i].pages);
     if (s)
-        px_unmap(s->owners, IO_SLOTS * sizeof *s->owners);
+        n->owners_left[which] = s->owners;
     px_free(s);
 }
 
 void px_watch_forked(struct px_process *p)
 {
     struct px_net *n = p->netstate;
-    for (unsigned i = 0; i < PX_SESSIONS; i++) { /* arenas are not inherited */
-        session_forget(n->session[i]);
-        n->session[i] = NULL;
-    }
+    for (unsigned i = 0; i < PX_SESSIONS; i++) /* arenas are not inherited */
+        session_forget(n, i);
     n->doorbell = NULL;
     n->doorbell_vmo = 0;
     n->drained = 0;
