@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a server that shows processes to people reads of one: threads, mappings, bytes of memory,
- * and which of the server's objects a handle names. Lists are read in pieces, from where the caller
- * says, so that no lock is held for longer than a piece takes.
+ * What a server that shows processes to people reads of one: threads, mappings, bytes of memory
+ * (which a debugger also writes), and which of the server's objects a handle names. Lists are read
+ * in pieces, from where the caller says, so that no lock is held for longer than a piece takes.
  */
 #include "endpoint.h"
 #include "handle.h"
@@ -137,6 +137,29 @@ static int64_t memory_bytes(struct aspace *as, void *user, size_t size)
         return -MOTOR_EFAULT;
     }
     return aspace_copy(this_cpu()->current->aspace, (uint64_t)user, as, address, size);
+}
+
+int64_t process_write_memory(struct process *p, const struct motor_memory_write *user)
+{
+    struct motor_memory_write w;
+    if (copy_from_user(&w, user, sizeof(w)) < 0) {
+        return -MOTOR_EFAULT;
+    }
+    if (w.size > MEMORY_MAX) {
+        return -MOTOR_EINVAL;
+    }
+    uint64_t from = (uint64_t)w.from;
+    if (!arch_user_address_ok(w.address) || !arch_user_address_ok(w.address + w.size) ||
+        !arch_user_address_ok(from) || !arch_user_address_ok(from + w.size)) {
+        return -MOTOR_EFAULT;
+    }
+    struct aspace *as = process_aspace_get(p);
+    int64_t status = -MOTOR_EGONE;
+    if (as) {
+        status = aspace_copy(as, w.address, this_cpu()->current->aspace, from, w.size);
+        aspace_put(as);
+    }
+    return status;
 }
 
 static int64_t gate_info(struct process *p, struct motor_gate_info *user, size_t size)

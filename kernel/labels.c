@@ -267,6 +267,8 @@ static int64_t set(struct process *p, uint32_t what, uint64_t value)
     case MOTOR_PSET_ROBUST_WORDS:
         return p != this_cpu()->current->process ? -MOTOR_EINVAL
                                                  : set_entry(p, &p->robust_words, value);
+    case MOTOR_PSET_MEMORY:
+        return process_write_memory(p, (const struct motor_memory_write *)value);
     case MOTOR_PSET_NAME:
         return set_name(p, (const char *)value);
     default:

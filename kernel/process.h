@@ -120,6 +120,7 @@ static inline bool process_is_driver(struct process *p)
 void process_interrupt(struct process *p, uint32_t bits);
 /* inspect.c: sys_process_info() of everything but the labels */
 int64_t process_inspect(motor_handle process, uint32_t what, void *buffer, size_t size);
+int64_t process_write_memory(struct process *p, const struct motor_memory_write *user);
 void process_totals(uint64_t *handles, uint64_t *regions); /* over all processes */
 
 extern struct process *first_process;

@@ -10,6 +10,7 @@
 #include "devices.h"
 #include "pager.h"
 #include "presence.h"
+#include "proc/proc.h"
 #include "system_name.h"
 #include "sysv/sysv.h"
 #include "xattr.h"
@@ -874,6 +875,11 @@ static int64_t call_system_name(struct request *q)
     return system_name_call(q->ev, &q->who);
 }
 
+static int64_t call_process_memory(struct request *q)
+{
+    return foreign_memory_call(q->ev, &q->who);
+}
+
 /* Four strings, one after the other; the lengths of the first three are in the words. */
 static int64_t call_mount(struct request *q)
 {
@@ -980,6 +986,7 @@ static int64_t (*const calls[])(struct request *) = {
     [IO_MSG_GET... IO_MSG_CONTROL] = call_msg,
     [IO_MOUNT] = call_mount,
     [IO_UMOUNT] = call_umount,
+    [IO_PROCESS_MEMORY] = call_process_memory,
     [IO_SYSTEM_NAME] = call_system_name,
     [IO_ADVISE] = call_advise,
 };

@@ -319,10 +319,21 @@ _Static_assert(sizeof(struct motor_tcb) == 232, "ABI");
  * of these words and wakes who sleeps on it (MOTOR_FUTEX_SHARED). fork and exec set 0
  */
 #define MOTOR_PSET_ROBUST_WORDS  20u
+/*
+ * value: address of a struct motor_memory_write: bytes of the caller's into the process's memory,
+ * where a mapping lets it write. Result: how many; EFAULT: none, EGONE: it is dead
+ */
+#define MOTOR_PSET_MEMORY        21u
 #define MOTOR_ROBUST_GONE        (1u << 31)
 #define MOTOR_ROBUST_WORDS_MAX   511u
 #define MOTOR_CHILD_AUTO_REAP    (1u << 0) /* no zombies: SIGCHLD ignored, or SA_NOCLDWAIT */
 #define MOTOR_CHILD_NO_STOP      (1u << 1) /* no SIGCHLD for stop and continue: SA_NOCLDSTOP */
+
+struct motor_memory_write {
+    uint64_t address; /* in the process */
+    const void *from;
+    uint64_t size; /* at most 64 KiB (EINVAL) */
+};
 
 struct motor_robust_words {
     uint64_t count;                        /* entries to look at, at most MOTOR_ROBUST_WORDS_MAX */

@@ -201,6 +201,13 @@
 #define IO_SYSTEM_NAME_SIZE 65u
 
 /*
+ * On any gate of the fs engine: w0 pid, w1 an address in that process's memory, w2 bytes, w3 0:
+ * from there -> out, 1: in -> there. Status: bytes, at most IO_TRANSFER_MAX; for root, and for who
+ * is the same user and group in every form (else -EPERM)
+ */
+#define IO_PROCESS_MEMORY 60u
+
+/*
  * System V IPC, on any gate of the fs engine; keys, identifiers, flags, commands and structures are
  * Linux's. Statuses are the calls' results.
  */

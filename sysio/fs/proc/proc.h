@@ -7,6 +7,7 @@
  *   status.c       texts of a process or a thread
  *   memory.c       its mappings and strings
  *   descriptors.c  fd, fdinfo, and the links to files
+ *   foreign.c      memory of one process for another: process_vm_readv, process_vm_writev
  *   system.c counters.c locks.c net.c   texts of the system
  *
  * Labels, times, threads, mappings and the objects behind handles come from the kernel, so a
@@ -66,6 +67,9 @@ struct thread {
 /* Fills t with the first thread whose kernel id is at least `id`: false: none. */
 bool thread_get(const struct process *p, uint32_t id, struct thread *t);
 bool thread_find(const struct process *p, uint32_t tid, struct thread *t);
+/* foreign.c: IO_PROCESS_MEMORY's status */
+int64_t foreign_memory_call(const struct motor_event *ev, const struct cred *who);
+
 uint32_t processes_list(uint32_t **pids); /* to be freed; how many */
 
 /* ---- texts of a process; thread: of this one, NULL: of all of it ---- */
