@@ -203,15 +203,18 @@ static void arm_slice(struct run_queue *rq, uint64_t now, uint64_t most)
     }
 }
 
+/* Of the running thread, with what it has not been charged for yet. */
+static uint64_t vruntime_now(const struct thread *running, uint64_t now)
+{
+    uint64_t ran = now > running->switched_in ? now - running->switched_in : 0;
+    return running->vruntime + ((ran * inverse_weight[running->priority]) >> 22);
+}
+
 static bool should_preempt(struct cpu *c, struct thread *t, uint64_t now)
 {
     struct thread *running = c->current;
-    if (is_idle(running)) {
-        return true;
-    }
-    uint64_t ran = now > running->switched_in ? now - running->switched_in : 0;
-    uint64_t v = running->vruntime + ((ran * inverse_weight[running->priority]) >> 22);
-    return (int64_t)(v - t->vruntime) > (int64_t)PREEMPT_MARGIN_NS;
+    return is_idle(running) ||
+           (int64_t)(vruntime_now(running, now) - t->vruntime) > (int64_t)PREEMPT_MARGIN_NS;
 }
 
 /* How much longer the running thread is left alone; 0: no more. */
@@ -262,6 +265,16 @@ void sched_ready(struct thread *t)
     } else if (better || rq->ready.count == 1) {
         ask_resched(c); /* only it can arm its timer */
     }
+}
+
+void sched_new(struct thread *t)
+{
+    struct cpu *c = this_cpu();
+    uint64_t least = sched_queue(c->id)->min_vruntime,
+             own = is_idle(c->current) ? least : vruntime_now(c->current, arch_now());
+    t->cpu = c->id;
+    t->vruntime = own > least ? own : least;
+    sched_ready(t);
 }
 
 static bool may_run_here(struct thread *t, uint32_t cpu)

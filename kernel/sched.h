@@ -45,6 +45,11 @@ static inline void sched_lock_release(void)
 /* [sched_lock held] */
 /* choose a CPU, queue there, and tell that CPU if it should look */
 void sched_ready(struct thread *t);
+/*
+ * The same for a new one: it has slept for nothing, so it comes after who made it. A program may
+ * rely on it that fork returns before the child has done much, and making threads wins no time.
+ */
+void sched_new(struct thread *t);
 /* the current thread is no longer RUNNING: switch; returns when it runs again, lock held */
 void sched_block(struct thread *handoff);
 /* an interrupt begins or ends to wake threads */

@@ -159,7 +159,6 @@ struct thread *thread_alloc(struct process *p)
     }
     struct thread *creator = this_cpu()->current;
     t->cpu = this_cpu()->id;
-    t->vruntime = sched_queue(t->cpu)->min_vruntime;
     if (creator && creator->process) {
         t->priority = creator->priority;
         t->affinity = creator->affinity;
@@ -192,7 +191,7 @@ int64_t thread_start(struct thread *t)
     if (process_add_thread(t->process, t)) {
         t->aspace = t->process->aspace;
         object_get(&t->object); /* its own, until it is reaped */
-        sched_ready(t);
+        sched_new(t);
         status = 0;
     }
     sched_lock_release();
