@@ -247,5 +247,5 @@ void event_open(struct motor_event *ev)
 
 void events_init(void)
 {
-    counter_register("tty", "events", &events);
+    counter_register("tty", "event_objects", &events);
 }
