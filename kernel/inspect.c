@@ -187,10 +187,35 @@ static int64_t gate_info(struct process *p, struct motor_gate_info *user, size_t
     return same ? copy_to_user(user, &info, sizeof(info)) : -MOTOR_ETYPE;
 }
 
+static int64_t thread_handle(struct process *p, const uint32_t *user, size_t size)
+{
+    uint32_t id;
+    if (size != sizeof(id)) {
+        return -MOTOR_EINVAL;
+    }
+    if (copy_from_user(&id, user, sizeof(id)) < 0) {
+        return -MOTOR_EFAULT;
+    }
+    sched_lock_acquire();
+    struct thread *t = id && id < thread_ids_end() ? thread_by_id(id) : NULL;
+    bool is_its = t && t->process == p && t->state != THREAD_DEAD && t->state != THREAD_NEW;
+    if (is_its) {
+        object_get(&t->object);
+    }
+    sched_lock_release();
+    if (!is_its) {
+        return -MOTOR_ENOENT;
+    }
+    int64_t h = handle_insert(this_cpu()->current->process, &t->object, MOTOR_RIGHTS_ALL);
+    object_put(&t->object);
+    return h;
+}
+
 int64_t process_inspect(motor_handle process, uint32_t what, void *buffer, size_t size)
 {
     struct process *p;
-    bool deep = what == MOTOR_PINFO_MEMORY || what == MOTOR_PINFO_GATE;
+    bool deep =
+        what == MOTOR_PINFO_MEMORY || what == MOTOR_PINFO_GATE || what == MOTOR_PINFO_THREAD;
     int64_t status = process_lookup(process, deep ? MOTOR_RIGHT_MANAGE : MOTOR_RIGHT_READ, &p);
     if (status < 0) {
         return status;
@@ -209,6 +234,9 @@ int64_t process_inspect(motor_handle process, uint32_t what, void *buffer, size_
         break;
     case MOTOR_PINFO_GATE:
         status = gate_info(p, buffer, size);
+        break;
+    case MOTOR_PINFO_THREAD:
+        status = thread_handle(p, buffer, size);
         break;
     default:
         status = -MOTOR_EINVAL;

@@ -433,7 +433,7 @@ static long fill_start(struct exec *x, motor_handle cwd)
         .signal_blocked = t->work & PX_WORK_RESTORE ? t->saved_mask : t->mask,
         .groups = p->groups.count,
         .group_list = (uint32_t)groups,
-        .nice = t->nice,
+        .nice = t->tcb.nice,
         .no_new_privs = p->attributes.no_new_privs,
         .subreaper = p->attributes.subreaper,
         .death_signal = p->attributes.death_signal,

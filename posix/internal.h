@@ -201,6 +201,9 @@ void px_timer_dequeued(struct px_siginfo *info);
 void px_restart_at(uint64_t deadline);
 bool px_restarted(uint64_t *deadline); /* true: this is that call again */
 
+/* schedule.c: prlimit of another process; new NULL: only looks */
+long px_limit_other(int pid, unsigned resource, const struct px_limits *new, struct px_limits *old);
+
 /* clock.c */
 uint64_t px_cpu_time(bool user_only);
 uint64_t px_thread_cpu_time(struct px_thread *t);

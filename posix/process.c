@@ -233,9 +233,7 @@ long px_sys_prlimit64(int pid, unsigned resource, const void *new, void *old)
 {
     struct px_process *p = px_proc();
     struct px_limits limit, before;
-    if (pid && (uint32_t)pid != p->pid) {
-        return -ESRCH;
-    }
+    bool other = pid && (uint32_t)pid != p->pid;
     if (resource >= 16) {
         return -EINVAL;
     }
@@ -244,6 +242,10 @@ long px_sys_prlimit64(int pid, unsigned resource, const void *new, void *old)
     }
     if (new &&limit.soft > limit.hard) {
         return -EINVAL;
+    }
+    if (other) {
+        long result = px_limit_other(pid, resource, new ? &limit : NULL, &before);
+        return result < 0 || !old ? result : px_copy_out(old, &before, sizeof(before));
     }
     long status = 0;
     px_lock(&p->limits);

@@ -161,7 +161,6 @@ struct px_thread *px_thread_find(struct px_process *p, uint32_t tid)
 void px_thread_show(struct px_thread *t)
 {
     t->tcb.tid = t->tid;
-    t->tcb.nice = t->nice;
     memcpy(t->tcb.name, t->name, sizeof(t->tcb.name));
 }
 
@@ -187,7 +186,7 @@ void px_threads_start(struct px_process *p)
     struct px_thread *t = p->threads->table[0];
     t->tid = p->pid;
     t->mask = p->start->signal_blocked & ~PX_UNBLOCKABLE;
-    t->nice = (int8_t)p->start->nice;
+    t->tcb.nice = p->start->nice;
     memcpy(t->name, p->name, sizeof(t->name));
     px_thread_show(t);
     int64_t handle = motor_thread_control(0, MOTOR_THREAD_GET_HANDLE, 0);
@@ -329,9 +328,8 @@ long px_sys_clone(unsigned long flags, void *stack, void *ptid, void *ctid, unsi
     px_child_registers(t, self, (uint64_t)stack);
     t->fs_base = flags & CLONE_SETTLS ? tls : px_current_fs(self);
     t->mask = self->mask;
-    t->policy = self->policy;
-    t->priority = self->priority;
-    t->nice = self->nice;
+    t->tcb.policy = self->tcb.policy;
+    t->tcb.nice = self->tcb.nice;
     memcpy(t->name, self->name, sizeof(t->name));
     t->clear_tid = flags & CLONE_CHILD_CLEARTID ? ctid : NULL;
     long status = start_thread(self->process, t, flags & CLONE_PARENT_SETTID ? ptid : NULL,
@@ -473,61 +471,6 @@ long px_sys_sched_yield(void)
     return 0;
 }
 
-static uint64_t all_cpus(void)
-{
-    uint32_t n = px_kinfo()->cpus;
-    return n >= 64 ? UINT64_MAX : (1ull << n) - 1;
-}
-
-/* Run with the thread that `pid` names (0: this one); the lock keeps it there. */
-static long with_thread(int pid, long (*act)(struct px_thread *t, uint64_t *value), uint64_t *value)
-{
-    struct px_process *p = px_proc();
-    if (pid < 0) {
-        return -EINVAL;
-    }
-    px_lock(&p->signals->lock);
-    struct px_thread *t = pid ? px_thread_find(p, (uint32_t)pid) : px_self();
-    long result = t ? act(t, value) : -ESRCH;
-    px_unlock(&p->signals->lock);
-    return result;
-}
-
-static long set_affinity(struct px_thread *t, uint64_t *mask)
-{
-    return px_errno(motor_thread_control(t->handle, MOTOR_THREAD_SET_AFFINITY, *mask));
-}
-
-static long get_affinity(struct px_thread *t, uint64_t *mask)
-{
-    int64_t value = motor_thread_control(t->handle, MOTOR_THREAD_GET_AFFINITY, 0);
-    *mask = value > 0 ? (uint64_t)value & all_cpus() : all_cpus();
-    return 0;
-}
-
-long px_sys_sched_setaffinity(int pid, size_t size, const void *user)
-{
-    uint64_t mask = 0;
-    if (px_copy_in(&mask, user, PX_MIN(size, sizeof(mask))) < 0) {
-        return -EFAULT;
-    }
-    mask &= all_cpus();
-    return mask ? with_thread(pid, set_affinity, &mask) : -EINVAL;
-}
-
-long px_sys_sched_getaffinity(int pid, size_t size, void *user)
-{
-    uint64_t mask = 0;
-    if (size < sizeof(mask) || size % sizeof(mask)) {
-        return -EINVAL;
-    }
-    long status = with_thread(pid, get_affinity, &mask);
-    if (status < 0) {
-        return status;
-    }
-    return px_copy_out(user, &mask, sizeof(mask)) < 0 ? -EFAULT : (long)sizeof(mask);
-}
-
 long px_sys_getcpu(void *cpu, void *node)
 {
     uint32_t here = 0;
@@ -536,134 +479,6 @@ long px_sys_getcpu(void *cpu, void *node)
         return -EFAULT;
     }
     return node ? px_store32(node, 0) : 0;
-}
-
-#define SCHED_FIFO          1
-#define SCHED_RR            2
-#define SCHED_BATCH         3
-#define SCHED_IDLE          5
-#define SCHED_RESET_ON_FORK 0x40000000
-
-static bool policy_ok(int policy)
-{
-    return (policy >= 0 && policy <= SCHED_BATCH) || policy == SCHED_IDLE;
-}
-
-static bool is_realtime(int policy)
-{
-    return policy == SCHED_FIFO || policy == SCHED_RR;
-}
-
-long px_sys_sched_get_priority_max(int policy)
-{
-    return policy_ok(policy) ? (is_realtime(policy) ? 99 : 0) : -EINVAL;
-}
-
-long px_sys_sched_get_priority_min(int policy)
-{
-    return policy_ok(policy) ? (is_realtime(policy) ? 1 : 0) : -EINVAL;
-}
-
-static long get_policy(struct px_thread *t, uint64_t *value)
-{
-    *value = (uint64_t)t->policy << 8 | t->priority;
-    return 0;
-}
-
-static long set_policy(struct px_thread *t, uint64_t *value)
-{
-    t->policy = (uint8_t)(*value >> 8);
-    t->priority = (uint8_t)*value;
-    return 0;
-}
-
-long px_sys_sched_getscheduler(int pid)
-{
-    uint64_t value;
-    long status = with_thread(pid, get_policy, &value);
-    return status < 0 ? status : (long)(value >> 8);
-}
-
-long px_sys_sched_getparam(int pid, void *parameters)
-{
-    uint64_t value;
-    long status = parameters ? with_thread(pid, get_policy, &value) : -EINVAL;
-    return status < 0 ? status : px_store32(parameters, value & 255);
-}
-
-/* Real-time policies are kept and reported; the kernel has one kind of scheduling. */
-long px_sys_sched_setscheduler(int pid, int policy, const void *parameters)
-{
-    uint32_t priority;
-    policy &= ~SCHED_RESET_ON_FORK;
-    if (!parameters || !policy_ok(policy)) {
-        return -EINVAL;
-    }
-    if (px_load32(parameters, &priority) < 0) {
-        return -EFAULT;
-    }
-    if (is_realtime(policy) ? priority < 1 || priority > 99 : priority != 0) {
-        return -EINVAL;
-    }
-    if (is_realtime(policy) && px_proc()->euid != 0) {
-        return -EPERM;
-    }
-    uint64_t value = (uint64_t)policy << 8 | priority;
-    long status = with_thread(pid, set_policy, &value);
-    return status;
-}
-
-long px_sys_sched_setparam(int pid, const void *parameters)
-{
-    long policy = px_sys_sched_getscheduler(pid);
-    return policy < 0 ? policy : px_sys_sched_setscheduler(pid, (int)policy, parameters);
-}
-
-long px_sys_sched_rr_get_interval(int pid, void *interval)
-{
-    uint64_t value;
-    long status = with_thread(pid, get_policy, &value);
-    return status < 0 ? status : px_timespec_out(interval, 10000000);
-}
-
-#define PRIO_PROCESS 0
-#define PRIO_USER    2
-
-static long get_nice(struct px_thread *t, uint64_t *value)
-{
-    *value = (uint64_t)(int64_t)t->nice;
-    return 0;
-}
-
-static long set_nice(struct px_thread *t, uint64_t *value)
-{
-    int nice = (int)(int64_t)*value;
-    if (nice < t->nice && t->process->euid != 0) {
-        return -EACCES;
-    }
-    t->nice = (int8_t)nice;
-    t->tcb.nice = nice;
-    motor_thread_control(t->handle, MOTOR_THREAD_SET_PRIORITY, (uint64_t)(nice + 20));
-    return 0;
-}
-
-long px_sys_getpriority(int which, int who)
-{
-    uint64_t value = 0;
-    if (which < PRIO_PROCESS || which > PRIO_USER) {
-        return -EINVAL;
-    }
-    long status = with_thread(which == PRIO_PROCESS ? who : 0, get_nice, &value);
-    return status < 0 ? status : 20 - (long)(int64_t)value;
-}
-
-long px_sys_setpriority(int which, int who, int priority)
-{
-    uint64_t value = (uint64_t)(int64_t)PX_MAX(-20, PX_MIN(priority, 19));
-    if (which < PRIO_PROCESS || which > PRIO_USER) {
-        return -EINVAL;
-    }
-    return with_thread(which == PRIO_PROCESS ? who : 0, set_nice, &value);
 }
 
 #define MEMBARRIER_QUERY             0

@@ -58,8 +58,6 @@ struct px_thread {
     uint32_t *clear_tid;            /* [own] a program's address */
     uint64_t robust_list;           /* [own] a program's address */
     uint64_t fs_base;
-    uint8_t policy, priority; /* sched_* as told; no effect yet */
-    int8_t nice;
     char name[16];
     /* [own] a relative sleep that signals interrupted without a handler */
     uint64_t restart_deadline;

@@ -880,6 +880,11 @@ static int64_t call_process_memory(struct request *q)
     return foreign_memory_call(q->ev, &q->who);
 }
 
+static int64_t call_process_adjust(struct request *q)
+{
+    return adjust_call(q->ev, &q->who);
+}
+
 /* Four strings, one after the other; the lengths of the first three are in the words. */
 static int64_t call_mount(struct request *q)
 {
@@ -987,6 +992,7 @@ static int64_t (*const calls[])(struct request *) = {
     [IO_MOUNT] = call_mount,
     [IO_UMOUNT] = call_umount,
     [IO_PROCESS_MEMORY] = call_process_memory,
+    [IO_PROCESS_ADJUST] = call_process_adjust,
     [IO_SYSTEM_NAME] = call_system_name,
     [IO_ADVISE] = call_advise,
 };

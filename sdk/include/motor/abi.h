@@ -234,7 +234,7 @@ struct motor_tcb {
     /* [U] what /proc shows of the thread; the kernel does not look */
     char name[16];
     int32_t nice;
-    uint32_t reserved0;
+    uint32_t policy; /* Linux SCHED_* << 8 | priority */
     /*
      * [U] address of a list as of set_robust_list(2), 0: none. When the thread ends, or its process
      * execs, the kernel marks the locks there whose word has its tid as their dead owner's
@@ -398,7 +398,7 @@ _Static_assert(sizeof(struct motor_signal) == 48, "ABI");
 
 /*
  * process_info(). Where a structure is marked "in", it is read before it is filled. BASIC, THREADS
- * and REGIONS need a handle with READ, MEMORY and GATE one with MANAGE.
+ * and REGIONS need a handle with READ, MEMORY, GATE and THREAD one with MANAGE.
  */
 #define MOTOR_PINFO_BASIC   1u /* struct motor_process_info */
 /*
@@ -415,6 +415,8 @@ _Static_assert(sizeof(struct motor_signal) == 48, "ABI");
 #define MOTOR_PINFO_MEMORY  4u
 /* struct motor_gate_info: what a handle of the process is to an endpoint of the caller */
 #define MOTOR_PINFO_GATE    5u
+/* uint32_t, in: a thread's id, as THREADS gives it; result: a handle to it, all rights; ENOENT */
+#define MOTOR_PINFO_THREAD  6u
 
 struct motor_process_info {
     uint32_t pid, ppid, pgid, sid;

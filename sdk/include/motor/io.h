@@ -208,6 +208,21 @@
 #define IO_PROCESS_MEMORY 60u
 
 /*
+ * On any gate of the fs engine: scheduling and limits of another process. w0 IO_ADJUST_*,
+ * | IO_ADJUST_SET; w1 its pid (a group, a real user); w2, w3 what is set; w4 RLIMIT_* -> w0, w1:
+ * what it was. NICE: the value; AFFINITY: mask of processors; POLICY: SCHED_* << 8 | priority;
+ * LIMIT: soft, hard
+ */
+#define IO_PROCESS_ADJUST    59u
+#define IO_ADJUST_NICE       0u
+#define IO_ADJUST_AFFINITY   1u
+#define IO_ADJUST_POLICY     2u
+#define IO_ADJUST_GROUP_NICE 3u
+#define IO_ADJUST_USER_NICE  4u
+#define IO_ADJUST_LIMIT      5u
+#define IO_ADJUST_SET        16u
+
+/*
  * System V IPC, on any gate of the fs engine; keys, identifiers, flags, commands and structures are
  * Linux's. Statuses are the calls' results.
  */

@@ -8,6 +8,7 @@
  *   memory.c       its mappings and strings
  *   descriptors.c  fd, fdinfo, and the links to files
  *   foreign.c      memory of one process for another: process_vm_readv, process_vm_writev
+ *   adjust.c       scheduling and limits of one process, by another
  *   system.c counters.c locks.c net.c   texts of the system
  *
  * Labels, times, threads, mappings and the objects behind handles come from the kernel, so a
@@ -69,6 +70,9 @@ bool thread_get(const struct process *p, uint32_t id, struct thread *t);
 bool thread_find(const struct process *p, uint32_t tid, struct thread *t);
 /* foreign.c: IO_PROCESS_MEMORY's status */
 int64_t foreign_memory_call(const struct motor_event *ev, const struct cred *who);
+
+/* adjust.c: IO_PROCESS_ADJUST: answers it */
+int64_t adjust_call(const struct motor_event *ev, const struct cred *who);
 
 uint32_t processes_list(uint32_t **pids); /* to be freed; how many */
 
