@@ -105,6 +105,9 @@ tcg) : "${cpu:=max}" ;;
 *) echo "qemu.sh: no accelerator is called $accel: auto, tcg, kvm" >&2; exit 2 ;;
 esac
 
+# QEMU (9 and later) ends itself with "Bad icount read" when the count of a local APIC in x2APIC mode is read.
+[ -z "$icount" ] || cpu=$cpu,x2apic=off
+
 case $firmware in
 '' | pvh) : "${machine:=microvm}" ;;
 bios | uefi) : "${machine:=q35}" ;;
@@ -201,7 +204,12 @@ set -- -no-user-config -nodefaults -display none \
 if [ $boot = yes ]; then
     set -- -kernel "$kernel" ${bundle:+-initrd "$bundle"} ${append:+-append "$append"} "$@"
 elif [ $firmware = uefi ]; then
-    set -- -drive "if=pflash,format=raw,readonly=on,file=$ovmf" "$@"
+    # Variables as the firmware has them at first, each time: without a place for them it keeps them in a file on the disk's EFI
+    # partition, and then looks for the disk where another machine had it.
+    variables=$(echo "$ovmf" | sed 's/\(.*\)CODE/\1VARS/')
+    [ "$variables" = "$ovmf" ] || [ ! -f "$variables" ] ||
+        set -- -drive "if=pflash,format=raw,unit=1,snapshot=on,file=$variables" "$@"
+    set -- -drive "if=pflash,format=raw,unit=0,readonly=on,file=$ovmf" "$@"
 fi
 [ "$firmware" ] || set -- -no-reboot "$@"
 
