@@ -324,8 +324,19 @@ char *strchr(const char *s, int c);
 size_t px_format(char *to, size_t size, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-#define PX_MIN(a, b) ((a) < (b) ? (a) : (b))
-#define PX_MAX(a, b) ((a) > (b) ? (a) : (b))
+/* Each argument is evaluated once: many are calls. */
+#define PX_MIN(a, b) \
+    ({ \
+        __auto_type px_a_ = (a); \
+        __auto_type px_b_ = (b); \
+        px_a_ < px_b_ ? px_a_ : px_b_; \
+    })
+#define PX_MAX(a, b) \
+    ({ \
+        __auto_type px_a_ = (a); \
+        __auto_type px_b_ = (b); \
+        px_a_ > px_b_ ? px_a_ : px_b_; \
+    })
 
 #include "thread.h"
 
