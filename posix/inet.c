@@ -200,6 +200,7 @@ static long inet_send(struct px_file *f, struct px_message *m)
     record.family = to.family;
     record.port = to.port;
     memcpy(record.address, to.bytes, sizeof record.address);
+    record.flags = m->flags & MSG_DONTROUTE ? IO_DATAGRAM_NEAR : 0;
     error = px_datagram_say(f, m, &record);
     return error < 0 ? error : px_datagram_send(f, m->io, how, &record);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Linux socket addresses and lwIP's. On an AF_INET6 socket, IPv4 peers appear as ::ffff:a.b.c.d. */
 #include "lwip/netif.h"
+#include "netif.h"
 #include "socket.h"
 #include <errno.h>
 #include <string.h>
@@ -153,5 +154,21 @@ bool address_is_own(const ip_addr_t *address)
             return true;
         }
     }
+    return false;
+}
+
+bool address_is_near(const ip_addr_t *address)
+{
+    if (address_is_own(address) || ip_addr_ismulticast(address))
+        return true;
+    if (IP_IS_V4_VAL(*address))
+        return ip4_addr_net_eq(ip_2_ip4(address), netif_ip4_addr(&net_eth),
+                               netif_ip4_netmask(&net_eth));
+    if (ip6_addr_islinklocal(ip_2_ip6(address)))
+        return true;
+    for (int i = 0; i < LWIP_IPV6_NUM_ADDRESSES; i++)
+        if (ip6_addr_isvalid(netif_ip6_addr_state(&net_eth, i)) &&
+            ip6_addr_net_eq(ip_2_ip6(address), netif_ip6_addr(&net_eth, i)))
+            return true;
     return false;
 }

@@ -209,7 +209,7 @@ static void enter_slot(struct socket *s, struct io_slot *to, uint32_t state, uin
     s->rx_head = s->rx_tail = 0;
     to->rx_head = 0;
     to->rx_place = 0;
-    to->rx_limit = s->receive_buffer;
+    to->rx_limit = socket_receive_limit(s);
     to->tx_limit = s->type == 1 ? s->send_buffer : 65535;
     __atomic_store_n(&to->rx_tail, 0, __ATOMIC_RELAXED);
     if (same_tx) {

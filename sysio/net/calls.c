@@ -98,7 +98,7 @@ static int64_t bind_socket(struct socket *s, const struct motor_event *ev)
     if (s->binding.protocol || s->state != SOCKET_NEW)
         return -EINVAL;
     bool group = ip_addr_ismulticast(&address), any = ip_addr_isany(&address);
-    if (!any && !(group && s->type != 1) && !address_is_own(&address) &&
+    if (!any && !(group && s->type != 1) && !address_is_own(&address) && !s->free_bind &&
         !(s->type == 2 && IP_IS_V4_VAL(address) &&
           ip4_addr_isbroadcast(ip_2_ip4(&address), &net_eth)))
         return -EADDRNOTAVAIL;

@@ -19,8 +19,11 @@
 #include <string.h>
 
 #define DATAGRAM_MAX       65507u
+#define MEMBERSHIPS_MAX    20u /* of a socket, as on Linux */
 #define ICMP_ECHO_REQUEST  8u
 #define ICMP6_ECHO_REQUEST 128u
+
+static void leave_group(struct socket *s, struct membership **m);
 
 static bool is_ping(const struct socket *s)
 {
@@ -54,11 +57,24 @@ static void deliver(struct socket *s, struct pbuf *p, uint32_t offset, const ip_
         net_counters.rx_dropped++;
 }
 
+static struct membership **find_membership(struct socket *s, const ip_addr_t *group,
+                                           const struct netif *netif)
+{
+    struct membership **m = &s->memberships;
+    while (*m && ((*m)->netif != netif || !ip_addr_eq(&(*m)->group, group)))
+        m = &(*m)->next;
+    return m;
+}
+
 static void on_udp(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *from,
                    uint16_t port)
 {
+    struct socket *s = arg;
+    const ip_addr_t *to = ip_current_dest_addr();
     (void)pcb;
-    deliver(arg, p, 0, from, port);
+    if (s->multicast_all || !ip_addr_ismulticast(to) ||
+        *find_membership(s, to, ip_current_input_netif()))
+        deliver(s, p, 0, from, port);
     pbuf_free(p);
 }
 
@@ -177,6 +193,8 @@ int datagram_connect(struct socket *s, const ip_addr_t *address, uint16_t port)
 
 void datagram_close(struct socket *s)
 {
+    while (s->memberships)
+        leave_group(s, &s->memberships);
     if (!s->pcb)
         return;
     if (is_udp(s))
@@ -260,6 +278,9 @@ static int choose_way(const struct socket *s, const struct io_datagram *record, 
 {
     if (is_broadcast(to) && !s->broadcast)
         return -EACCES;
+    if ((s->dont_route || record->flags & IO_DATAGRAM_NEAR) && !is_broadcast(to) &&
+        !address_is_near(to))
+        return -ENETUNREACH;
     *out = choose_interface(s, record, to);
     if (!*out && record->flags & IO_DATAGRAM_INTERFACE)
         return -ENODEV;
@@ -300,8 +321,9 @@ static int transmit(struct socket *s, struct pbuf *p, const struct io_datagram *
     if (is_udp(s)) {
         struct udp_pcb *pcb = s->udp;
         pcb->mcast_ttl = record->flags & IO_DATAGRAM_TTL ? record->ttl : s->multicast_ttl;
-        udp_setflags(pcb, (u8_t)((pcb->flags & ~UDP_FLAGS_MULTICAST_LOOP) |
-                                 (s->multicast_loop ? UDP_FLAGS_MULTICAST_LOOP : 0)));
+        udp_setflags(pcb, (u8_t)((pcb->flags & ~(UDP_FLAGS_MULTICAST_LOOP | UDP_FLAGS_NOCHKSUM)) |
+                                 (s->multicast_loop ? UDP_FLAGS_MULTICAST_LOOP : 0) |
+                                 (s->no_check ? UDP_FLAGS_NOCHKSUM : 0)));
         err = udp_sendto_if_src(pcb, p, to, port, out, &from);
     } else {
         if (is_ping(s))
@@ -394,30 +416,67 @@ void datagram_unreachable(const struct net_tuple *ends, int error, bool fatal)
     }
 }
 
+/* ---- groups ---- */
+
+static struct netif *group_netif(const ip_addr_t *group, const ip_addr_t *interface_address,
+                                 uint8_t netif)
+{
+    struct netif *n;
+    if (netif)
+        return netif_get_by_index(netif);
+    if (!IP_IS_V4_VAL(*group) || !interface_address || ip_addr_isany(interface_address))
+        return net_eth.input ? &net_eth : &net_loop;
+    NETIF_FOREACH(n)
+    {
+        if (ip4_addr_eq(netif_ip4_addr(n), ip_2_ip4(interface_address)))
+            return n;
+    }
+    return NULL;
+}
+
+static int join_group(struct socket *s, const ip_addr_t *group, struct netif *n)
+{
+    struct membership *m =
+        s->membership_count < MEMBERSHIPS_MAX ? net_heap_zalloc(1, sizeof *m) : NULL;
+    if (!m)
+        return -ENOBUFS;
+    err_t err = IP_IS_V6_VAL(*group) ? mld6_joingroup_netif(n, ip_2_ip6(group))
+                                     : igmp_joingroup_netif(n, ip_2_ip4(group));
+    if (err != ERR_OK) {
+        net_heap_free(m);
+        return err == ERR_VAL ? -EADDRNOTAVAIL : -net_errno(err);
+    }
+    *m = (struct membership){s->memberships, *group, n};
+    s->memberships = m;
+    s->membership_count++;
+    return 0;
+}
+
+static void leave_group(struct socket *s, struct membership **m)
+{
+    struct membership *gone = *m;
+    if (IP_IS_V6_VAL(gone->group))
+        mld6_leavegroup_netif(gone->netif, ip_2_ip6(&gone->group));
+    else
+        igmp_leavegroup_netif(gone->netif, ip_2_ip4(&gone->group));
+    *m = gone->next;
+    s->membership_count--;
+    net_heap_free(gone);
+}
+
 int datagram_membership(struct socket *s, bool join, const ip_addr_t *group,
                         const ip_addr_t *interface_address, uint8_t netif)
 {
-    struct netif *n = netif ? netif_get_by_index(netif) : net_eth.input ? &net_eth : &net_loop;
-    err_t err;
-    (void)s;
     if (!ip_addr_ismulticast(group))
         return -EINVAL;
-    if (!netif && IP_IS_V4_VAL(*group) && interface_address && !ip_addr_isany(interface_address)) {
-        struct netif *m;
-        n = NULL;
-        NETIF_FOREACH(m)
-        {
-            if (ip4_addr_eq(netif_ip4_addr(m), ip_2_ip4(interface_address)))
-                n = m;
-        }
-    }
+    struct netif *n = group_netif(group, interface_address, netif);
     if (!n)
         return -ENODEV;
-    if (IP_IS_V6_VAL(*group))
-        err = join ? mld6_joingroup_netif(n, ip_2_ip6(group))
-                   : mld6_leavegroup_netif(n, ip_2_ip6(group));
-    else
-        err = join ? igmp_joingroup_netif(n, ip_2_ip4(group))
-                   : igmp_leavegroup_netif(n, ip_2_ip4(group));
-    return err == ERR_OK ? 0 : err == ERR_VAL ? -EADDRNOTAVAIL : -net_errno(err);
+    struct membership **m = find_membership(s, group, n);
+    if (join)
+        return *m ? -EADDRINUSE : join_group(s, group, n);
+    if (!*m)
+        return -EADDRNOTAVAIL;
+    leave_group(s, m);
+    return 0;
 }

@@ -59,8 +59,7 @@ enum {
     TCP_KEEPINTVL_,
     TCP_KEEPCNT_,
     TCP_SYNCNT_,
-    TCP_LINGER2_,
-    TCP_DEFER_ACCEPT_,
+    TCP_DEFER_ACCEPT_ = 9,
     TCP_WINDOW_CLAMP_,
     TCP_INFO_,
     TCP_QUICKACK_,
@@ -90,7 +89,6 @@ enum {
     IP_MULTICAST_ALL_ = 49,
 };
 enum {
-    IPV6_CHECKSUM_ = 7,
     IPV6_UNICAST_HOPS_ = 16,
     IPV6_MULTICAST_IF_,
     IPV6_MULTICAST_HOPS_,
@@ -108,6 +106,7 @@ enum {
 };
 #define BUFFER_MIN 4608u
 #define BUFFER_MAX 425984u
+#define WINDOW_MIN 1152u
 
 /* An option that is one int with a field behind it, or a flag. */
 enum kind { FLAG, BYTE, WORD };
@@ -123,7 +122,14 @@ static const struct simple simple[] = {
     {SOL_SOCKET_, SO_REUSEPORT_, FLAG, false, FIELD(reuse_port), 0, 0},
     {SOL_SOCKET_, SO_BROADCAST_, FLAG, false, FIELD(broadcast), 0, 0},
     {SOL_SOCKET_, SO_KEEPALIVE_, FLAG, false, FIELD(keepalive), 0, 0},
-    {SOL_SOCKET_, SO_PRIORITY_, WORD, false, FIELD(priority), 0, 6},
+    {SOL_SOCKET_, SO_DEBUG_, FLAG, false, FIELD(debug), 0, 0},
+    {SOL_SOCKET_, SO_DONTROUTE_, FLAG, false, FIELD(dont_route), 0, 0},
+    {SOL_SOCKET_, SO_OOBINLINE_, FLAG, false, FIELD(oob_inline), 0, 0},
+    {SOL_SOCKET_, SO_NO_CHECK_, FLAG, false, FIELD(no_check), 0, 0},
+    {SOL_SOCKET_, SO_PRIORITY_, WORD, false, FIELD(priority), INT32_MIN, INT32_MAX},
+    {SOL_SOCKET_, SO_MARK_, WORD, false, FIELD(mark), INT32_MIN, INT32_MAX},
+    {SOL_SOCKET_, SO_BUSY_POLL_, WORD, false, FIELD(busy_poll), 0, INT32_MAX},
+    {SOL_SOCKET_, SO_INCOMING_CPU_, WORD, false, FIELD(incoming_cpu), INT32_MIN, INT32_MAX},
     {SOL_SOCKET_, SO_RCVLOWAT_, WORD, false, FIELD(low_water), 0, INT32_MAX},
     {SOL_TCP_, TCP_KEEPIDLE_, WORD, true, FIELD(keep_idle), 1, 32767},
     {SOL_TCP_, TCP_KEEPINTVL_, WORD, true, FIELD(keep_interval), 1, 32767},
@@ -131,10 +137,18 @@ static const struct simple simple[] = {
     {SOL_TCP_, TCP_DEFER_ACCEPT_, WORD, true, FIELD(defer_accept), 0, INT32_MAX},
     {SOL_TCP_, TCP_USER_TIMEOUT_, WORD, true, FIELD(user_timeout), 0, INT32_MAX},
     {SOL_TCP_, TCP_FASTOPEN_, WORD, true, FIELD(fast_open), 0, INT32_MAX},
+    {SOL_TCP_, TCP_SYNCNT_, WORD, true, FIELD(syn_count), 1, 127},
+    {SOL_TCP_, TCP_NOTSENT_LOWAT_, WORD, true, FIELD(not_sent_low), INT32_MIN, INT32_MAX},
+    {SOL_IP_, IP_MTU_DISCOVER_, WORD, false, FIELD(mtu_discover), 0, 5},
+    {SOL_IP_, IP_RECVERR_, FLAG, false, FIELD(receive_errors), 0, 0},
+    {SOL_IP_, IP_FREEBIND_, FLAG, false, FIELD(free_bind), 0, 0},
+    {SOL_IP_, IP_BIND_ADDRESS_NO_PORT_, FLAG, false, FIELD(late_port), 0, 0},
     {SOL_IP_, IP_TOS_, BYTE, false, FIELD(tos), 0, 255},
     {SOL_IP_, IP_TTL_, BYTE, false, FIELD(ttl), 1, 255},
     {SOL_IP_, IP_MULTICAST_TTL_, BYTE, false, FIELD(multicast_ttl), 0, 255},
     {SOL_IP_, IP_MULTICAST_LOOP_, FLAG, false, FIELD(multicast_loop), 0, 0},
+    {SOL_IPV6_, IPV6_MTU_DISCOVER_, WORD, false, FIELD(mtu_discover), 0, 5},
+    {SOL_IPV6_, IPV6_RECVERR_, FLAG, false, FIELD(receive_errors), 0, 0},
     {SOL_IPV6_, IPV6_UNICAST_HOPS_, BYTE, false, FIELD(hops), 0, 255},
     {SOL_IPV6_, IPV6_MULTICAST_HOPS_, BYTE, false, FIELD(multicast_ttl), 0, 255},
     {SOL_IPV6_, IPV6_MULTICAST_LOOP_, FLAG, false, FIELD(multicast_loop), 0, 0},
@@ -189,9 +203,21 @@ static void set_client_option(struct socket *s, uint32_t flag, bool on)
     socket_set_client_flag(s, flag, on);
 }
 
+/* What only root may ask for (socket(7)). */
+static bool privileged(const struct socket *s, const struct simple *o, int value)
+{
+    if (o->level != SOL_SOCKET_)
+        return false;
+    return o->name == SO_MARK_ || (o->name == SO_DEBUG_ && value) ||
+           (o->name == SO_PRIORITY_ && (value < 0 || value > 6)) ||
+           (o->name == SO_BUSY_POLL_ && (uint32_t)value > s->busy_poll);
+}
+
 static int set_simple(struct socket *s, const struct simple *o, int value)
 {
     uint8_t *field = (uint8_t *)s + o->offset;
+    if (s->uid && privileged(s, o, value))
+        return o->name == SO_DEBUG_ ? -EACCES : -EPERM;
     if (value == -1 && o->kind == BYTE) /* the default */
         value = o->name == IP_MULTICAST_TTL_ && o->level == SOL_IP_ ? 1
                 : o->max == 255 && o->min == 0                      ? 0
@@ -245,7 +271,7 @@ static void set_buffers(struct socket *s)
     if (s->shared && s->state != SOCKET_LISTENING) {
         if (s->type == 1)
             s->shared->tx_limit = s->send_buffer;
-        s->shared->rx_limit = s->receive_buffer;
+        s->shared->rx_limit = socket_receive_limit(s);
     }
 }
 
@@ -278,15 +304,6 @@ static int set_socket(struct socket *s, int name, const uint8_t *value, uint32_t
         if (size < 16)
             return -EINVAL;
         return 0; /* the runtime's */
-    case SO_DEBUG_:
-    case SO_DONTROUTE_:
-    case SO_OOBINLINE_:
-    case SO_NO_CHECK_:
-    case SO_TIMESTAMP_:
-    case SO_BUSY_POLL_:
-    case SO_INCOMING_CPU_:
-    case SO_MARK_:
-        return 0;
     default:
         return -ENOPROTOOPT;
     }
@@ -308,11 +325,18 @@ static int set_tcp(struct socket *s, int name, const uint8_t *value, uint32_t si
         memset(s->congestion, 0, sizeof s->congestion);
         memcpy(s->congestion, value, size);
         return 0;
-    case TCP_SYNCNT_:
-    case TCP_LINGER2_:
     case TCP_WINDOW_CLAMP_:
+        if (!number && s->state != SOCKET_NEW)
+            return -EINVAL;
+        s->window_clamp = !number || (uint32_t)number > WINDOW_MIN ? (uint32_t)number : WINDOW_MIN;
+        set_buffers(s);
+        return 0;
     case TCP_QUICKACK_:
-    case TCP_NOTSENT_LOWAT_:
+        s->ping_pong = !number;
+        if (number && s->state == SOCKET_CONNECTED && s->tcp->flags & TF_ACK_DELAY) {
+            tcp_ack_now(s->tcp);
+            tcp_output(s->tcp);
+        }
         return 0;
     default:
         return -ENOPROTOOPT;
@@ -362,7 +386,7 @@ static int set_multicast_interface(struct socket *s, const uint8_t *value, uint3
     return index || !address || s->multicast_netif ? 0 : -EADDRNOTAVAIL;
 }
 
-static int set_ip(struct socket *s, int name, const uint8_t *value, uint32_t size)
+static int set_ip(struct socket *s, int name, const uint8_t *value, uint32_t size, int number)
 {
     switch (name) {
     case IP_ADD_MEMBERSHIP_:
@@ -370,12 +394,10 @@ static int set_ip(struct socket *s, int name, const uint8_t *value, uint32_t siz
         return set_membership(s, false, name == IP_ADD_MEMBERSHIP_, value, size);
     case IP_MULTICAST_IF_:
         return set_multicast_interface(s, value, size);
-    case IP_OPTIONS_:
-    case IP_MTU_DISCOVER_:
-    case IP_RECVERR_:
-    case IP_FREEBIND_:
-    case IP_BIND_ADDRESS_NO_PORT_:
     case IP_MULTICAST_ALL_:
+        if (number < 0 || number > 1)
+            return -EINVAL;
+        s->multicast_all = number;
         return 0;
     default:
         return -ENOPROTOOPT;
@@ -394,12 +416,9 @@ static int set_ipv6(struct socket *s, int name, const uint8_t *value, uint32_t s
     case IPV6_LEAVE_GROUP_:
         return set_membership(s, true, name == IPV6_JOIN_GROUP_, value, size);
     case IPV6_MULTICAST_IF_:
+        if (number && (number > 255 || !netif_get_by_index((uint8_t)number)))
+            return -ENODEV;
         s->multicast_netif = (uint8_t)number;
-        return 0;
-    case IPV6_MTU_DISCOVER_:
-    case IPV6_MTU_:
-    case IPV6_RECVERR_:
-    case IPV6_CHECKSUM_:
         return 0;
     default:
         return -ENOPROTOOPT;
@@ -430,7 +449,7 @@ int option_set(struct socket *s, int level, int name, const uint8_t *value, uint
     else if (level == SOL_TCP_ && s->type == 1)
         result = set_tcp(s, name, value, size, number);
     else if (level == SOL_IP_)
-        result = set_ip(s, name, value, size);
+        result = set_ip(s, name, value, size, number);
     else if (level == SOL_IPV6_ && s->family == 10)
         result = set_ipv6(s, name, value, size, number);
     else
@@ -540,15 +559,6 @@ static int get_socket(struct socket *s, int name, uint8_t *value, uint32_t size)
     case SO_RCVTIMEO_:
     case SO_SNDTIMEO_:
         return put_bytes(s->receive_timeout, 16, value, size);
-    case SO_DEBUG_:
-    case SO_DONTROUTE_:
-    case SO_OOBINLINE_:
-    case SO_NO_CHECK_:
-    case SO_TIMESTAMP_:
-    case SO_BUSY_POLL_:
-    case SO_INCOMING_CPU_:
-    case SO_MARK_:
-        return put_int(0, value, size);
     default:
         return -ENOPROTOOPT;
     }
@@ -566,16 +576,10 @@ static int get_tcp(struct socket *s, int name, uint8_t *value, uint32_t size)
         return get_info(s, value, size);
     case TCP_CONGESTION_:
         return put_bytes(s->congestion, 16, value, size);
-    case TCP_SYNCNT_:
-        return put_int(6, value, size);
-    case TCP_LINGER2_:
-        return put_int(60, value, size);
     case TCP_QUICKACK_:
-        return put_int(1, value, size);
+        return put_int(!s->ping_pong, value, size);
     case TCP_WINDOW_CLAMP_:
-        return put_int((int)net_tcp_window, value, size);
-    case TCP_NOTSENT_LOWAT_:
-        return put_int(0, value, size);
+        return put_int((int)s->window_clamp, value, size);
     default:
         return -ENOPROTOOPT;
     }
@@ -612,10 +616,7 @@ int option_get(struct socket *s, int level, int name, uint8_t *value, uint32_t s
                        : -ENOTCONN;
         if (name == IP_OPTIONS_)
             return 0;
-        return name == IP_MTU_DISCOVER_ ? put_int(1, value, size)
-               : name == IP_RECVERR_ || name == IP_FREEBIND_ || name == IP_MULTICAST_ALL_
-                   ? put_int(0, value, size)
-                   : -ENOPROTOOPT;
+        return name == IP_MULTICAST_ALL_ ? put_int(s->multicast_all, value, size) : -ENOPROTOOPT;
     }
     return -ENOPROTOOPT;
 }

@@ -14,7 +14,7 @@
 
 static uint32_t order_for(const struct socket *s, uint32_t size)
 {
-    uint32_t limit = s->receive_buffer < 4096 ? 4096 : s->receive_buffer;
+    uint32_t limit = socket_receive_limit(s) < 4096 ? 4096 : socket_receive_limit(s);
     uint32_t order = s->rx_order > IO_RING_ORDER_MIN ? s->rx_order : IO_RING_ORDER_MIN;
     while (order < IO_RING_ORDER_MAX && (1u << order) < size && (1u << order) < limit)
         order++;
@@ -56,7 +56,7 @@ bool receive_tail_moved(struct socket *s, uint32_t *consumed)
 static void outgrow(struct socket *s)
 {
     uint32_t order = s->rx.order + 1u;
-    if (s->rx_order < order && ring_size(&s->rx) < s->receive_buffer)
+    if (s->rx_order < order && ring_size(&s->rx) < socket_receive_limit(s))
         s->rx_order = (uint8_t)order;
 }
 

@@ -105,7 +105,10 @@ struct socket *socket_create(struct session *session, uint32_t family, uint32_t 
     s->keep_count = 9;
     s->ttl = s->hops = 64;
     s->multicast_ttl = 1;
-    s->multicast_loop = true;
+    s->multicast_loop = s->multicast_all = true;
+    s->syn_count = SYN_COUNT;
+    s->mtu_discover = IP_PMTUDISC_WANT;
+    s->incoming_cpu = ~0u;
     memcpy(s->congestion, "reno", 5);
     net_counters.sockets++;
     return s;
@@ -122,7 +125,7 @@ int64_t socket_expose(struct socket *s)
     s->tx_session = s->session;
     s->tx_shared = s->shared;
     s->shared->tx_limit = s->type == STREAM ? s->send_buffer : 65535;
-    s->shared->rx_limit = s->receive_buffer;
+    s->shared->rx_limit = socket_receive_limit(s);
     s->shared->client_flags = s->client_flags;
     return slot;
 }

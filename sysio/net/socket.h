@@ -27,6 +27,9 @@ struct object { /* what the port knows of: the first fields of sessions, sockets
     uint64_t badge;
 };
 
+#define SYN_COUNT        6u /* Linux's tcp_syn_retries: 127 s */
+#define IP_PMTUDISC_WANT 1u
+
 enum socket_state {
     SOCKET_NEW,
     SOCKET_LISTENING,
@@ -42,6 +45,12 @@ struct binding { /* see ports.h */
     uint8_t protocol; /* IPPROTO_*; 0: not bound */
     uint8_t netif;
     bool explicit_port, explicit_address;
+};
+
+struct membership { /* of a group, by a socket */
+    struct membership *next;
+    ip_addr_t group;
+    struct netif *netif;
 };
 
 struct socket {
@@ -118,11 +127,15 @@ struct socket {
 
     /* options */
     bool v6only, reuse_address, reuse_port, broadcast, keepalive, linger_on, receive_errors;
-    bool multicast_loop, accept_filter;
-    uint32_t client_flags; /* of IO_CLIENT_OPTIONS: while no slot has them */
+    bool multicast_loop, multicast_all, accept_filter, dont_route, no_check, free_bind;
+    bool debug, oob_inline, late_port; /* kept */
+    uint32_t client_flags;             /* of IO_CLIENT_OPTIONS: while no slot has them */
     uint32_t linger, defer_accept, send_buffer, receive_buffer, low_water, user_timeout,
         max_segment;
-    uint32_t keep_idle, keep_interval, keep_count, priority, fast_open;
+    uint32_t keep_idle, keep_interval, keep_count, fast_open, syn_count, window_clamp;
+    uint32_t priority, mark, busy_poll, incoming_cpu, not_sent_low, mtu_discover; /* kept */
+    struct membership *memberships;
+    uint32_t membership_count;
     /* kept for getsockopt: SO_RCVTIMEO, SO_SNDTIMEO are the runtime's */
     uint32_t receive_timeout[4];
     uint8_t tos, traffic_class, ttl, hops, multicast_ttl, multicast_netif, netif;
@@ -144,6 +157,12 @@ void socket_set_error(struct socket *s, int error);
 /* Options that are IO_CLIENT_* (IO_CLIENT_OPTIONS). The slot has them, if there is one. */
 uint32_t socket_client_flags(const struct socket *s);
 void socket_set_client_flag(struct socket *s, uint32_t flag, bool on);
+/* SO_RCVBUF, as far as TCP_WINDOW_CLAMP allows. */
+static inline uint32_t socket_receive_limit(const struct socket *s)
+{
+    return s->window_clamp && s->window_clamp < s->receive_buffer ? s->window_clamp
+                                                                  : s->receive_buffer;
+}
 int net_errno(err_t e); /* positive Linux errno */
 /* of the tx ring, into tx_seen; false: the client broke the rules */
 bool socket_read_head(struct socket *s);
@@ -206,6 +225,7 @@ bool datagram_send(struct socket *s); /* all up to tx_seen; false: the ring make
 void datagram_close(struct socket *s);
 /* Somebody reports that what was sent between the two did not arrive; fatal: or ever will. */
 void datagram_unreachable(const struct net_tuple *ends, int error, bool fatal);
+/* 0, -EADDRINUSE: it is a member already, -EADDRNOTAVAIL: it is none, -ENOBUFS, -ENODEV */
 int datagram_membership(struct socket *s, bool join, const ip_addr_t *group,
                         const ip_addr_t *interface_address, uint8_t netif);
 
@@ -228,5 +248,6 @@ bool address_unpack(const struct socket *s, const uint8_t bytes[16], uint16_t fa
                     ip_addr_t *address);
 void address_any(const struct socket *s, ip_addr_t *address);
 bool address_is_own(const ip_addr_t *address);
+bool address_is_near(const ip_addr_t *address); /* reached without a router */
 
 #endif

@@ -115,6 +115,17 @@ void tcp_socket_options(struct socket *s)
         pcb->mss = (uint16_t)s->max_segment;
 }
 
+/*
+ * A SYN goes out once a second: as many times as the seconds that Linux, which waits twice as long
+ * each time, tries altogether.
+ */
+uint8_t tcp_syn_retries(const struct tcp_pcb *pcb)
+{
+    const struct socket *s = pcb->callback_arg;
+    uint32_t count = s && pcb->state == SYN_SENT ? s->syn_count : SYN_COUNT;
+    return count < 7 ? (uint8_t)((2u << count) - 1) : 254;
+}
+
 /* ---- the end of a connection ---- */
 
 /* No PCB any more. The client sees end of file, and an error if there is one. */
@@ -658,7 +669,8 @@ int tcp_socket_connect(struct socket *s, const ip_addr_t *address, uint16_t port
     }
     if (ip_addr_ismulticast(&to) || (IP_IS_V4_VAL(to) && ip_2_ip4(&to)->addr == 0xffffffffu))
         return -ENETUNREACH;
-    int error = socket_choose_source(s, &to, &from);
+    int error =
+        s->dont_route && !address_is_near(&to) ? -ENETUNREACH : socket_choose_source(s, &to, &from);
     if (error)
         return error;
     if (s->binding.protocol) {
@@ -757,6 +769,10 @@ static void inherit(struct socket *s, const struct socket *listener)
     s->keep_idle = listener->keep_idle;
     s->keep_interval = listener->keep_interval;
     s->keep_count = listener->keep_count;
+    s->window_clamp = listener->window_clamp;
+    s->not_sent_low = listener->not_sent_low;
+    s->priority = listener->priority;
+    s->mark = listener->mark;
     s->client_flags = socket_client_flags(listener);
     s->linger_on = listener->linger_on;
     s->linger = listener->linger;

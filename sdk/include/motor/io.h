@@ -786,6 +786,7 @@ _Static_assert(sizeof(struct io_datagram) == 64, "protocol");
 #define IO_DATAGRAM_INTERFACE (1u << 1)
 #define IO_DATAGRAM_TTL       (1u << 2)
 #define IO_DATAGRAM_TOS       (1u << 3)
+#define IO_DATAGRAM_NEAR      (1u << 4) /* MSG_DONTROUTE */
 
 struct io_accept {         /* 64 bytes */
     uint32_t slot;         /* of the new stream, in the same arena */

@@ -133,7 +133,9 @@ extern uint32_t net_tcp_window, net_tcp_sndbuf;
 #define TCP_SYNMAXRTX 12
 #define TCP_MAXRTX    12
 #else                    /* the table of back-offs has 13 entries, and lwIP stops at the last */
-#define TCP_SYNMAXRTX 60 /* once a second */
+struct tcp_pcb;
+uint8_t tcp_syn_retries(const struct tcp_pcb *pcb); /* TCP_SYNCNT; tcp.c */
+#define TCP_SYNMAXRTX tcp_syn_retries(pcb)
 /* lwIP applies it to a PCB in SYN_SENT as well */
 #define TCP_MAXRTX    (pcb->state == SYN_SENT ? TCP_SYNMAXRTX : 22)
 #endif
