@@ -4,8 +4,11 @@
  * memory that a fork shares; each counts the processes that have it.
  *
  * A process gives its counts back when it ends and when another program takes its place. It does so
- * itself, and only with one thread, for others could still be using them; what a process that is
- * killed has held stays counted until the whole family is gone.
+ * itself, and only with one thread, for others could still be using them. For one that was killed
+ * its parent does, when it has waited for it: a description notes its first few holders by their
+ * tags, which are never used again. What is noted is counted, never the other way round, so a
+ * process that is killed between the two leaves a count too many. Those of a child whose parent
+ * does not wait, and of more holders than can be noted, stay until the whole family is gone.
  *
  * An exec can still fail after that. Then the process takes its counts again, from descriptions
  * that are still the ones it had: `serial` tells. One that everybody else has left meanwhile is
@@ -14,12 +17,38 @@
 #include "fd.h"
 #include "internal.h"
 
-#define TAKING (1u << 31) /* refs: somebody is making it his own */
+#define TAKING  (1u << 31) /* refs: somebody is making it his own */
+#define HOLDERS (sizeof((struct px_desc *)0)->holder / sizeof(uint32_t))
 
 /* Where a free one is likely: kept in the first entry, which is never used, for all processes. */
 static uint64_t *hint(struct px_file_pool *t)
 {
     return &t->descs[0].value;
+}
+
+/* Tags given out; and the end of what has ever been used: also there. */
+static uint64_t *tags(struct px_file_pool *t)
+{
+    return &t->descs[0].offset;
+}
+
+static uint32_t *used_end(struct px_file_pool *t)
+{
+    return &t->descs[0].at_server;
+}
+
+uint32_t px_desc_tag(void)
+{
+    uint32_t tag = (uint32_t)__atomic_add_fetch(tags(px_file_pool()), 1, __ATOMIC_RELAXED);
+    return tag ? tag : px_desc_tag();
+}
+
+static void note_used(struct px_file_pool *t, uint32_t end)
+{
+    uint32_t now = __atomic_load_n(used_end(t), __ATOMIC_RELAXED);
+    while (now < end && !__atomic_compare_exchange_n(used_end(t), &now, end, false,
+                                                     __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
 }
 
 static bool take(struct px_desc *d)
@@ -45,19 +74,85 @@ struct px_desc *px_desc_new(uint32_t flags)
         d->at_server = 0;
         d->lock = 0;
         d->owner = d->signal = 0;
+        d->holder[0] = t->tag;
+        for (uint32_t h = 1; h < HOLDERS; h++)
+            PX_SET(d->holder[h], 0);
+        note_used(t, (uint32_t)(at % PX_DESCS) + 1);
         __atomic_store_n(&d->refs, 1, __ATOMIC_RELEASE);
         return d;
     }
     return NULL;
 }
 
-void px_desc_put(struct px_desc *d)
+static bool change_holder(struct px_desc *d, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = 0; i < HOLDERS; i++) {
+        uint32_t tag = from;
+        if (PX_GLANCE(d->holder[i]) == from &&
+            __atomic_compare_exchange_n(&d->holder[i], &tag, to, false, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED))
+            return true;
+    }
+    return false;
+}
+
+static void count_less(struct px_desc *d)
 {
     struct px_file_pool *t = px_file_pool();
     uint64_t index = (uint64_t)(d - t->descs);
     if (__atomic_sub_fetch(&d->refs, 1, __ATOMIC_RELEASE) == 0 &&
         index < __atomic_load_n(hint(t), __ATOMIC_RELAXED))
         __atomic_store_n(hint(t), index, __ATOMIC_RELAXED);
+}
+
+void px_desc_hold(struct px_desc *d, uint32_t tag)
+{
+    __atomic_fetch_add(&d->refs, 1, __ATOMIC_RELAXED);
+    change_holder(d, 0, tag);
+}
+
+void px_desc_drop(struct px_desc *d, uint32_t tag)
+{
+    change_holder(d, tag, 0);
+    count_less(d);
+}
+
+void px_desc_put(struct px_desc *d)
+{
+    px_desc_drop(d, px_file_pool()->tag);
+}
+
+/* ---- children ---- */
+
+void px_descs_child(uint32_t pid)
+{
+    struct px_file_pool *t = px_file_pool();
+    px_lock(&t->lock);
+    t->children[t->next_child++ % (sizeof t->children / sizeof t->children[0])] =
+        (struct px_desc_child){pid, t->child_tag};
+    px_unlock(&t->lock);
+}
+
+static uint32_t child_tag_of(struct px_file_pool *t, uint32_t pid)
+{
+    uint32_t tag = 0;
+    px_lock(&t->lock);
+    for (uint32_t i = 0; i < sizeof t->children / sizeof t->children[0]; i++)
+        if (t->children[i].pid == pid) {
+            tag = t->children[i].tag;
+            t->children[i].pid = 0;
+        }
+    px_unlock(&t->lock);
+    return tag;
+}
+
+void px_descs_child_killed(uint32_t pid)
+{
+    struct px_file_pool *t = px_file_pool();
+    uint32_t tag = child_tag_of(t, pid), end = __atomic_load_n(used_end(t), __ATOMIC_RELAXED);
+    for (uint32_t i = 1; tag && i < PX_MIN(end, PX_DESCS); i++)
+        if (change_holder(&t->descs[i], tag, 0))
+            count_less(&t->descs[i]);
 }
 
 /*
@@ -172,9 +267,11 @@ static bool take_again(struct px_desc *d, uint32_t serial)
             return false;
     } while (!__atomic_compare_exchange_n(&d->refs, &refs, refs + 1, false, __ATOMIC_ACQ_REL,
                                           __ATOMIC_ACQUIRE));
-    if (__atomic_load_n(&d->serial, __ATOMIC_RELAXED) == serial)
+    if (__atomic_load_n(&d->serial, __ATOMIC_RELAXED) == serial) {
+        change_holder(d, 0, px_file_pool()->tag);
         return true;
-    px_desc_put(d);
+    }
+    count_less(d);
     return false;
 }
 

@@ -528,6 +528,7 @@ void px_files_start(struct px_process *p)
     pool->desc_vmo = (motor_handle)vmo;
     pool->descs = (struct px_desc *)at;
     pool->descs[0].refs = 1; /* written first: a page that is read first is faulted on twice */
+    pool->tag = px_desc_tag();
     struct io_stat directory = {.mode = S_IFDIR};
     t->cwd = px_file_from_handle(p->start->cwd, MOTOR_FD_FILE, O_PATH | O_DIRECTORY, &directory);
     take_start_fds(p->start);
@@ -552,9 +553,9 @@ static uint32_t fork_file(struct px_file *f, enum px_fork_step step, motor_handl
             n++;
         }
     if (step == PX_FORK_HOLD)
-        __atomic_fetch_add(&f->desc->refs, 1, __ATOMIC_RELAXED);
+        px_desc_hold(f->desc, px_file_pool()->child_tag);
     else if (step == PX_FORK_UNDO)
-        __atomic_fetch_sub(&f->desc->refs, 1, __ATOMIC_RELAXED);
+        px_desc_drop(f->desc, px_file_pool()->child_tag);
     return n;
 }
 
@@ -563,6 +564,8 @@ uint32_t px_files_fork(struct px_process *p, enum px_fork_step step, motor_handl
 {
     struct px_files *t = p->files;
     uint32_t n = 0, mark_now = ++fork_count;
+    if (step == PX_FORK_HOLD)
+        t->pool->child_tag = px_desc_tag();
     if (t->cwd) {
         t->cwd->mark = mark_now;
         n = fork_file(t->cwd, step, keep, max, n);
@@ -603,6 +606,8 @@ void px_files_forked(struct px_process *p)
     struct px_files *t = p->files;
     uint32_t mark_now = ++fork_count;
     t->lock.word = t->pool->lock.word = t->pool->bounce_lock.word = 0;
+    t->pool->tag = t->pool->child_tag;
+    memset(t->pool->children, 0, sizeof t->pool->children);
     px_names_forked(p);
     px_loans_forked();
     if (t->cwd)

@@ -49,7 +49,7 @@ struct px_desc {
     uint32_t at_server; /* [lock] the position is in the server's open file: IO_AT_SHARED */
     int32_t signal;     /* F_SETSIG [atomic] */
     uint32_t serial;    /* how often it has been used */
-    uint32_t spare[5];
+    uint32_t holder[5]; /* [atomic] tags of processes that have it; 0: none */
 };
 _Static_assert(sizeof(struct px_desc) == 64, "a line each");
 
@@ -168,8 +168,14 @@ struct px_file_pool {
     struct px_mutex lock;       /* free files */
     uint8_t *chunk, *chunk_end; /* [lock] what files are cut from */
     struct px_file *free;
-    uint32_t events_here;        /* [atomic] files of event.h whose state is in this process */
-    struct px_files *spare;      /* [atomic] a table that a vfork child has left */
+    uint32_t events_here;   /* [atomic] files of event.h whose state is in this process */
+    struct px_files *spare; /* [atomic] a table that a vfork child has left */
+    uint32_t tag;           /* by which descriptions know this process; of its next child: */
+    uint32_t child_tag;     /* [px_files.lock] */
+    struct px_desc_child {  /* [lock] the last ones, oldest overwritten: pid 0: none */
+        uint32_t pid, tag;
+    } children[64];
+    uint32_t next_child;         /* [lock] */
     struct px_mutex bounce_lock; /* for whoever gets it with px_trylock() */
     uint8_t *bounce;
 };
@@ -266,6 +272,14 @@ void px_files_each_locked(struct px_files *t, void (*visit)(struct px_file *f, v
 
 struct px_desc *px_desc_new(uint32_t flags); /* counted once; NULL: no more */
 void px_desc_put(struct px_desc *d);
+/* A name for a process among those that share the table. */
+uint32_t px_desc_tag(void);
+/* A count more, and less, for the process with this tag. */
+void px_desc_hold(struct px_desc *d, uint32_t tag);
+void px_desc_drop(struct px_desc *d, uint32_t tag);
+/* fork has made a child, with pool->child_tag; and it was killed: what it had is given back. */
+void px_descs_child(uint32_t pid);
+void px_descs_child_killed(uint32_t pid);
 /* The process ends: nothing is done with its files any more. */
 void px_descs_end(struct px_process *p);
 /*

@@ -120,6 +120,8 @@ long px_fork(const struct px_fork_options *options)
         lock_all(p);
         result = motor_process_fork(&start, f.keep, f.count, 0);
         unlock_all(p);
+        if (result > 0)
+            px_descs_child((uint32_t)result);
         if (result < 0) {
             px_files_fork(p, PX_FORK_UNDO, NULL, 0);
             result = result == -MOTOR_ENOMEM ? -ENOMEM : -EAGAIN;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Waiting for children: wait4, waitid; what they have used. */
+#include "fd.h"
 #include "internal.h"
 
 #define WNOHANG    1
@@ -48,6 +49,9 @@ static long wait_child(uint32_t which, uint32_t id, int options, struct motor_wa
             return px_errno(status);
         }
         if (status >= 0 && w->pid) {
+            if (w->code != CLD_EXITED && w->code < CLD_STOPPED && !(options & WNOWAIT)) {
+                px_descs_child_killed(w->pid);
+            }
             return 1;
         }
         if (options & WNOHANG) {

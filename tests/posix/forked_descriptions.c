@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What forked processes share of open files is given back when they end and when they become other
- * programs: a server that forks for each connection, and a shell, open many more files in their
- * lives than a system has at a time. And a process whose exec fails still has its files, and
- * shares them.
+ * What forked processes share of open files is given back when they end, by themselves or by a
+ * signal, and when they become other programs: a server that forks for each connection, and a
+ * shell, open many more files in their lives than a system has at a time. And a process whose exec
+ * fails still has its files, and shares them.
  */
 #include "check.h"
 #include "child.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -16,18 +17,21 @@
 #include <sys/wait.h>
 
 #define FILES  1000
-#define ROUNDS 24
-#define SPARE  (512 << 10) /* bytes that may be gone: a third of what lost descriptions would take \
-                            */
+#define ROUNDS 36
+#define SPARE \
+    (512 << 10) /* bytes that may be gone: a third of what lost descriptions would take \
+                 */
 
 static int files[FILES];
 
 static void child(const char *self, int round)
 {
     char *arguments[] = {(char *)self, "leave", NULL};
-    if (round % 2)
+    if (round % 3 == 1)
         execv(self, arguments);
-    _exit(round % 2 ? 1 : 0);
+    if (round % 3 == 2)
+        raise(SIGKILL);
+    _exit(round % 3);
 }
 
 /* Each round's files are held by a child when the parent closes them. */
@@ -43,7 +47,7 @@ static void many(const char *self, int rounds)
         CHECK(pid > 0);
         for (int i = 0; i < FILES; i++)
             close(files[i]);
-        CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+        CHECK(waitpid(pid, &status, 0) == pid && status == (round % 3 == 2 ? SIGKILL : 0));
     }
 }
 
@@ -63,7 +67,7 @@ static long free_memory(void)
 
 static void test_many(const char *self)
 {
-    many(self, 2);
+    many(self, 3);
     long before = free_memory();
     many(self, ROUNDS);
     long lost = before - free_memory();
