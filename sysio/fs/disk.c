@@ -8,6 +8,7 @@
  */
 #include "disk.h"
 #include "../base/fiber.h"
+#include "../base/spare.h"
 #include "devices.h"
 #include "pager.h"
 #include "xattr.h"
@@ -45,6 +46,7 @@ struct disk {                    /* a mounted file system */
 static struct disk disks[DISKS_MAX];
 static uint32_t disk_count, mounted;
 static struct disk_inode *changed;
+static struct spares inode_spares = {.size = sizeof(struct disk_inode)};
 static const struct inode_ops disk_ops;
 
 static struct disk_inode *of(struct inode *inode)
@@ -110,7 +112,7 @@ static int wrap(struct mount *m, struct ext4_node *node, struct inode *parent, c
         inode_get(&i->inode);
         ext4_put(node);
     } else {
-        i = calloc(1, sizeof *i);
+        i = spare_take(&inode_spares);
         if (!i) {
             ext4_put(node);
             return -ENOMEM;
@@ -174,7 +176,7 @@ static void disk_release(struct inode *inode)
     ext4_put(i->node);
     inode_put(inode->parent);
     free(inode->name);
-    free(i);
+    spare_give(&inode_spares, i);
 }
 
 static int disk_setattr(struct inode *inode)

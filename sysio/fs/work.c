@@ -5,6 +5,7 @@
  * engine's loop goes on meanwhile.
  */
 #include "../base/fiber.h"
+#include "../base/spare.h"
 #include "devices.h"
 #include "fs.h"
 
@@ -19,13 +20,14 @@ struct work {
 
 static struct work *first, **last = &first;
 static bool running;
+static struct spares spares = {.size = sizeof(struct work)};
 
 static void work_free(struct work *w)
 {
     for (unsigned i = 0; i < w->event.nhandles && i < MOTOR_MSG_HANDLES; i++)
         if (w->event.handle[i] && w->event.handle[i] != MOTOR_HANDLE_OWN)
             motor_handle_close(w->event.handle[i]);
-    free(w);
+    spare_give(&spares, w);
 }
 
 static void work_all(void *arg)
@@ -44,7 +46,7 @@ static void work_all(void *arg)
 
 void work_add(struct motor_event *ev, void (*handle)(struct motor_event *ev))
 {
-    struct work *w = malloc(sizeof *w);
+    struct work *w = spare_take(&spares);
     if (!w) {
         if (ev->kind == MOTOR_EVENT_CALL)
             engine_reply(&fs_engine, ev->token, -ENOMEM);

@@ -3,6 +3,7 @@
  * Inodes in memory: a table by number. One that nobody refers to stays for a while; one that has no
  * name either is deleted with its last reference.
  */
+#include "../../base/spare.h"
 #include "ext4_impl.h"
 
 #include <errno.h>
@@ -12,6 +13,8 @@
 
 #define NODES_IDLE_MAX 1024u
 #define NODE_BUCKETS   1024u
+
+static struct spares spares = {.size = sizeof(struct ext4_node)};
 
 static struct ext4_node **bucket(struct ext4 *fs, uint32_t ino)
 {
@@ -77,7 +80,7 @@ static void node_destroy(struct ext4_node *n)
     pages_drop(n, 0, UINT64_MAX);
     if (n->store)
         n->store->ops->destroy(n->store);
-    free(n);
+    spare_give(&spares, n);
 }
 
 void node_free_all(struct ext4 *fs)
@@ -155,7 +158,7 @@ static int node_read(struct ext4_node *n)
 
 static struct ext4_node *node_new(struct ext4 *fs, uint32_t ino)
 {
-    struct ext4_node *n = calloc(1, sizeof *n);
+    struct ext4_node *n = spare_take(&spares);
     if (!n)
         return NULL;
     n->fs = fs;

@@ -4,6 +4,7 @@
  * page knows which of its blocks are dirty. A block is dirty only when it has a place on the disk:
  * space is taken by the write, not by the write-back. Bytes behind the end of the file are zeros.
  */
+#include "../../base/spare.h"
 #include "ext4_impl.h"
 
 #include <errno.h>
@@ -12,6 +13,8 @@
 
 #define PAGES_MIN      64u
 #define EVICT_LOOK     256u /* pages looked at for each that is evicted, at most */
+
+static struct spares spares = {.size = sizeof(struct page)};
 
 static uint32_t buckets(const struct ext4 *fs)
 {
@@ -93,7 +96,7 @@ static void page_destroy(struct page *p)
     if (!p->data)
         n->store->ops->evict(n->store, p->index);
     bytes_free(n->fs, p->data);
-    free(p);
+    spare_give(&spares, p);
 }
 
 void pages_free(struct ext4 *fs)
@@ -159,13 +162,13 @@ static struct page *page_new(struct ext4_node *n, uint64_t index)
 {
     struct ext4 *fs = n->fs;
     pages_trim(fs);
-    struct page *p = calloc(1, sizeof *p);
+    struct page *p = spare_take(&spares);
     if (p)
         p->data = bytes_new(fs);
     if (p && !p->data && pages_evict(fs, PAGES_MIN))
         p->data = bytes_new(fs);
     if (!p || !p->data) {
-        free(p);
+        free(p); /* NULL, too */
         return NULL;
     }
     p->node = n;
