@@ -19,10 +19,10 @@ extern char **environ;
 /* ---- the counts ---- */
 
 /*
- * What may differ, however much was done: what caches hold on either side, and the kernel's table
- * of pids, which comes to half a MiB when each pid has been used once.
+ * What may differ, however much was done: what caches hold on either side, such as the objects by
+ * which a process knows names that it asked for again and again.
  */
-#define BYTES_SLACK   (1l << 20)
+#define BYTES_SLACK   (128l << 10)
 #define OBJECTS_SLACK 8
 
 static const char *const objects[] = {
