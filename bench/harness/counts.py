@@ -21,9 +21,10 @@ SLACK, RELATIVE, STRAY = 0.06, 0.01, 6
 # host's affair.
 EXTERNAL = "http_external"
 
+# A row whose switches come in groups, by how full rings are, needs runs that are long against a group.
 SHORT, LONG = 64, 256
 FEW = {"mmap_touch_munmap_64m": (2, 6), "readdir_1000": (4, 16), "page_fault": (2, 6), "mmap_touch_munmap_1m": (16, 64),
-       "append_4k": (512, 2048)}
+       "append_4k": (512, 2048), "tcp_throughput_64k": (256, 2304)}
 
 
 def each(grown_by, operations, name):
