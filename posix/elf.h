@@ -77,7 +77,8 @@ struct elf_file {
     uint32_t have; /* bytes of head */
     char head[ELF_HEAD_SIZE];
 };
-/* exec.c: fills the head from handle, 0 or an error; and the read() of elf_parse(), with a struct elf_file */
+/* exec.c: fills the head from handle, 0 or an error; and the read() of elf_parse(), with a struct
+ * elf_file */
 long px_elf_open(struct elf_file *f, uint32_t handle);
 bool px_elf_read(void *file, uint64_t offset, void *to, size_t size);
 

@@ -401,9 +401,9 @@ static int64_t disk_xattr(struct inode *inode, uint32_t op, const struct xattr *
         return ext4_xattr_list(n, x->value, XATTR_VALUE_MAX);
     if (op == IO_XATTR_GET)
         return ext4_xattr_get(n, x->name, x->value, XATTR_VALUE_MAX);
-    int error = ext4_xattr_set(n, x->name, op == IO_XATTR_SET ? x->value : NULL, x->size,
-                               (x->create ? EXT4_XATTR_CREATE : 0) |
-                                   (x->replace ? EXT4_XATTR_REPLACE : 0));
+    int error =
+        ext4_xattr_set(n, x->name, op == IO_XATTR_SET ? x->value : NULL, x->size,
+                       (x->create ? EXT4_XATTR_CREATE : 0) | (x->replace ? EXT4_XATTR_REPLACE : 0));
     refresh(inode);
     return error;
 }

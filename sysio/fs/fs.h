@@ -221,7 +221,7 @@ struct file {
     /* Linux O_*: access mode, O_APPEND, O_PATH, O_NOATIME, O_DIRECTORY; FILE_EXEC */
     uint32_t flags;
     uint64_t badge;
-    uint64_t offset; /* of those who share it: see IO_AT_SHARED */
+    uint64_t offset;      /* of those who share it: see IO_AT_SHARED */
     uint32_t errors_seen; /* of write-back: ext4_fsync() */
     struct lock_set locks;
     void *private_data; /* of the file system; freed by its close */

@@ -28,9 +28,9 @@ struct pager {
     uint64_t badge;
     uint8_t *base; /* where it is mapped here: `room` bytes, more than the file has */
     uint64_t room;
-    uint64_t size; /* of the object: more than the file's, after it has grown */
-    bool used;     /* holds a reference to the node */
-    bool writable; /* used, by somebody who may write */
+    uint64_t size;        /* of the object: more than the file's, after it has grown */
+    bool used;            /* holds a reference to the node */
+    bool writable;        /* used, by somebody who may write */
     uint32_t errors_seen; /* by MOTOR_PAGER_SYNC, for whose caller there is no open file */
 };
 

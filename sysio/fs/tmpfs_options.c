@@ -25,8 +25,7 @@ static int one(const char *data, size_t length, const struct quota *all, struct 
 {
     struct quota *q = &o->limits;
     char *end;
-    int known =
-        number_of(data, length, "size=", all->bytes_max * 2, all->bytes_max, &q->bytes_max);
+    int known = number_of(data, length, "size=", all->bytes_max * 2, all->bytes_max, &q->bytes_max);
     if (!known)
         known = number_of(data, length, "nr_inodes=", 0, all->inodes_max, &q->inodes_max);
     if (!known && !strncmp(data, "mode=", 5)) {

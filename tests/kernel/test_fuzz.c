@@ -70,9 +70,9 @@ static bool allowed(uint64_t n, const uint64_t *a, bool seldom)
     case MOTOR_SYS_process_wait:
         return seldom || a[3] % 4 == 0;
     case MOTOR_SYS_process_set:
-        return seldom || ((uint32_t)a[1] > MOTOR_PSET_LINUX_ENTRY &&
-                          (uint32_t)a[1] != MOTOR_PSET_MEMORY_LIMIT &&
-                          (uint32_t)a[1] != MOTOR_PSET_MEMORY);
+        return seldom ||
+               ((uint32_t)a[1] > MOTOR_PSET_LINUX_ENTRY &&
+                (uint32_t)a[1] != MOTOR_PSET_MEMORY_LIMIT && (uint32_t)a[1] != MOTOR_PSET_MEMORY);
     case MOTOR_SYS_thread_control:
         return seldom || (uint32_t)a[1] != MOTOR_THREAD_SET_FS;
     case MOTOR_SYS_thread_create:

@@ -176,7 +176,7 @@ struct ext4_store_ops {
     void (*resize)(struct ext4_store *s, uint64_t size); /* it is now: pages behind it are gone */
     /* it is larger: as resize, or with room for more; who touches a page there asks ext4_fault() */
     void (*grow)(struct ext4_store *s, uint64_t size);
-    void (*destroy)(struct ext4_store *s);               /* all its pages have been evicted */
+    void (*destroy)(struct ext4_store *s); /* all its pages have been evicted */
 };
 
 /* The file's pages are in s from now on, until the node is forgotten. An error: they are not. */

@@ -146,14 +146,14 @@ struct ext4_node {
     uint64_t fault_next;      /* page after those that the last fault brought */
     uint32_t page_count, page_dirty;
     struct ext4_node *dirty_next, **dirty_link; /* dirty_link: in fs->dirty_nodes */
-    uint64_t ordered;   /* transaction before which its data must be written (invariant 4) */
-    uint64_t truncated; /* transaction that cuts it: data must not be written before */
-    int write_error;    /* of the last write-back that failed */
+    uint64_t ordered;          /* transaction before which its data must be written (invariant 4) */
+    uint64_t truncated;        /* transaction that cuts it: data must not be written before */
+    int write_error;           /* of the last write-back that failed */
     uint32_t write_errors;     /* how many have */
     bool write_error_reported; /* the last one, to somebody */
-    uint64_t goal;      /* where its next block would be good */
-    uint64_t read_next; /* page after the last one read: sequential readers get read-ahead */
-    uint32_t read_window; /* pages that the last read-ahead brought */
+    uint64_t goal;             /* where its next block would be good */
+    uint64_t read_next;        /* page after the last one read: sequential readers get read-ahead */
+    uint32_t read_window;      /* pages that the last read-ahead brought */
 };
 
 static inline uint32_t node_type(const struct ext4_node *n)

@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGES_MIN      64u
-#define EVICT_LOOK     256u /* pages looked at for each that is evicted, at most */
+#define PAGES_MIN  64u
+#define EVICT_LOOK 256u /* pages looked at for each that is evicted, at most */
 
 static struct spares spares = {.size = sizeof(struct page)};
 

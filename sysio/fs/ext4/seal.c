@@ -14,8 +14,8 @@
 
 int seal_bitmap(struct buf *b, uint32_t group, bool inodes)
 {
-    b->seal = (struct buf_seal){.kind = inodes ? KIND_INODE_BITMAP : KIND_BLOCK_BITMAP,
-                                .seed = group};
+    b->seal =
+        (struct buf_seal){.kind = inodes ? KIND_INODE_BITMAP : KIND_BLOCK_BITMAP, .seed = group};
     return journal_change(b->fs, b);
 }
 
@@ -42,8 +42,7 @@ int seal_directory(struct ext4_node *dir, struct buf *b)
 
 int seal_index(struct ext4_node *dir, struct buf *b, uint32_t entries)
 {
-    b->seal =
-        (struct buf_seal){.kind = KIND_INDEX, .seed = dir->csum_seed, .offset = entries};
+    b->seal = (struct buf_seal){.kind = KIND_INDEX, .seed = dir->csum_seed, .offset = entries};
     return journal_change(b->fs, b);
 }
 

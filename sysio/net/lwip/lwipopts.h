@@ -132,11 +132,11 @@ extern uint32_t net_tcp_window, net_tcp_sndbuf;
 #ifdef NET_LWIP_CHECKS
 #define TCP_SYNMAXRTX 12
 #define TCP_MAXRTX    12
-#else                    /* the table of back-offs has 13 entries, and lwIP stops at the last */
+#else /* the table of back-offs has 13 entries, and lwIP stops at the last */
 struct tcp_pcb;
 uint8_t tcp_syn_retries(const struct tcp_pcb *pcb); /* TCP_SYNCNT; tcp.c */
 #define TCP_SYNMAXRTX tcp_syn_retries(pcb)
-/* lwIP applies it to a PCB in SYN_SENT as well */
+                                                    /* lwIP applies it to a PCB in SYN_SENT as well */
 #define TCP_MAXRTX    (pcb->state == SYN_SENT ? TCP_SYNMAXRTX : 22)
 #endif
 #define TCP_TTL        64
