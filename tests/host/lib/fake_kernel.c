@@ -12,7 +12,7 @@
     ((c) ? (void)0 : (fprintf(stderr, "fake kernel: %s:%d: %s\n", __FILE__, __LINE__, #c), abort()))
 #define PAGE 4096u
 
-enum kind { VMO = 1, ENDPOINT, GATE, PROCESS };
+enum kind { VMO = 1, ENDPOINT, GATE, PROCESS, THREAD };
 
 struct page {
     uint64_t index;
@@ -440,6 +440,10 @@ static int64_t process_info(uint32_t what, void *buffer, uint64_t size)
             return 0;
         *thread = (struct motor_thread_info){.id = 1, .tcb = FAKE_PROCESS_BASE};
         return 1;
+    case MOTOR_PINFO_THREAD:
+        return *(const uint32_t *)buffer == 1
+                   ? (int64_t)handle_add(object_new(THREAD), MOTOR_RIGHTS_ALL)
+                   : -MOTOR_ENOENT;
     case MOTOR_PINFO_MEMORY:
         return process_memory(buffer, size);
     case MOTOR_PINFO_GATE:
@@ -604,6 +608,11 @@ int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64
         return handle_add(object_new(PROCESS), MOTOR_RIGHTS_ALL);
     case MOTOR_SYS_process_info:
         return process_info((uint32_t)b, (void *)c, d);
+    case MOTOR_SYS_thread_control:
+        CHECK(get((motor_handle)a, THREAD));
+        return b == MOTOR_THREAD_GET_AFFINITY;
+    case MOTOR_SYS_process_set: /* it takes everything, and changes nothing */
+        return get((motor_handle)a, PROCESS) ? 0 : -MOTOR_EHANDLE;
     case MOTOR_SYS_debug_write:
         return fake_quiet ? 0 : (int64_t)fwrite((const void *)a, 1, b, stderr);
     default:
