@@ -75,6 +75,8 @@ static int adjust_nice(struct target *t, const struct wish *w, uint64_t *old)
     *old = (uint64_t)(int64_t)t->main.nice;
     if (!w->set)
         return 0;
+    if (nice < -20 || nice > 19)
+        return -EINVAL;
     if (!owns(&t->process, w->who))
         return -EPERM;
     if (nice < t->main.nice && w->who->uid)
