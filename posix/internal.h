@@ -161,6 +161,8 @@ long px_vfork(uint64_t stack); /* does not return on success */
 _Noreturn void px_vfork_return(void);
 _Noreturn void px_vfork_end(uint32_t status);
 motor_handle px_vfork_embryo(struct px_vfork *v);
+/* a child changes its affinity, which is its thread's: `mask` comes back with the parent */
+void px_vfork_keep_affinity(struct px_vfork *v, uint64_t mask);
 /* files and signals of a vfork child: copies, and their end */
 struct px_files *px_files_copy(struct px_process *p); /* fd.c; NULL: no memory */
 void px_files_drop(struct px_files *t);

@@ -63,6 +63,11 @@ static uint64_t all_cpus(void)
 
 static long set_affinity(struct px_thread *t, uint64_t *mask)
 {
+    struct px_vfork *v = t->process->vfork;
+    if (v && t == px_self()) {
+        px_vfork_keep_affinity(
+            v, (uint64_t)motor_thread_control(t->handle, MOTOR_THREAD_GET_AFFINITY, 0));
+    }
     return px_errno(motor_thread_control(t->handle, MOTOR_THREAD_SET_AFFINITY, *mask));
 }
 

@@ -26,6 +26,9 @@ struct px_vfork {
     struct px_altstack altstack;
     uint32_t *clear_tid;
     char name[16];
+    int32_t nice;
+    uint32_t policy;
+    uint64_t affinity; /* 0: the child has not changed it */
 };
 
 struct px_process *px_home(void)
@@ -99,6 +102,8 @@ static void leave_parent(struct px_thread *t, struct px_vfork *v)
     v->altstack = t->altstack;
     v->clear_tid = t->clear_tid;
     memcpy(v->name, t->name, sizeof(v->name));
+    v->nice = t->tcb.nice;
+    v->policy = t->tcb.policy;
     px_lock(&parent->signals->lock);
     t->away_pending = t->pending;
     if (!t->pending.first) {
@@ -152,7 +157,27 @@ long px_sys_vfork(void)
     return px_vfork(0);
 }
 
+void px_vfork_keep_affinity(struct px_vfork *v, uint64_t mask)
+{
+    if (!v->affinity) {
+        v->affinity = mask;
+    }
+}
+
 /* ---- the end ---- */
+
+/* The kernel's thread is the parent's again. */
+static void restore_scheduling(struct px_thread *t, const struct px_vfork *v)
+{
+    if (t->tcb.nice != v->nice) {
+        t->tcb.nice = v->nice;
+        motor_thread_control(t->handle, MOTOR_THREAD_SET_PRIORITY, (uint64_t)(v->nice + 20));
+    }
+    t->tcb.policy = v->policy;
+    if (v->affinity) {
+        motor_thread_control(t->handle, MOTOR_THREAD_SET_AFFINITY, v->affinity);
+    }
+}
 
 static void back_to_parent(struct px_thread *t, struct px_vfork *v)
 {
@@ -174,6 +199,7 @@ static void back_to_parent(struct px_thread *t, struct px_vfork *v)
     t->altstack = v->altstack;
     t->clear_tid = v->clear_tid;
     memcpy(t->name, v->name, sizeof(t->name));
+    restore_scheduling(t, v);
 }
 
 _Noreturn void px_vfork_return(void)

@@ -166,8 +166,46 @@ static void test_rights(void)
     end(pid);
 }
 
-int main(void)
+/*
+ * What a child of vfork() sets of itself is not its parent's, whose memory and time it runs in; and
+ * the program that it executes has it.
+ */
+static void test_vfork(void)
 {
+    struct state before = own_state();
+    cpu_set_t all, one;
+    CHECK(sched_getaffinity(0, sizeof all, &all) == 0);
+    CPU_ZERO(&one);
+    for (int cpu = 0; !CPU_COUNT(&one); cpu++)
+        if (CPU_ISSET(cpu, &all))
+            CPU_SET(cpu, &one);
+    char nice[12];
+    snprintf(nice, sizeof nice, "%d", before.nice + 5);
+    char *const arguments[] = {(char[]){"adjust"}, nice, NULL};
+    for (int executes = 0; executes < 2; executes++) {
+        pid_t pid = vfork();
+        CHECK(pid >= 0);
+        if (!pid) {
+            if (setpriority(PRIO_PROCESS, 0, before.nice + 5) ||
+                sched_setaffinity(0, sizeof one, &one))
+                _exit(2);
+            if (executes)
+                execv("/proc/self/exe", arguments);
+            _exit(executes);
+        }
+        finish(pid);
+        struct state after = own_state();
+        CHECK(after.nice == before.nice && after.cpus == before.cpus);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1) { /* as test_vfork() executes it */
+        struct state s = own_state();
+        return s.nice == atoi(argv[1]) && s.cpus == 1 ? 0 : 3;
+    }
+    test_vfork();
     pid_t pid = start(0);
     told(0);
     test_nice(pid);
