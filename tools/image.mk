@@ -2,7 +2,7 @@
 #
 # motor-image, what of the SDK it needs, and the disks that `make image` makes with it.
 
-$(call host_tool,motor-image,$(wildcard tools/motor-image/*.c) tools/bundle.c boot/load/kernel_file.c)
+$(call host_tool,motor-image,$(wildcard tools/motor-image/*.c) tools/bundle.c boot/load/kernel_file.c base/init/config.c)
 
 sdk_image := $(SDK)/bin/motor-image $(addprefix $(SDK)/share/motor/,kernel mbr-stage1.bin mbr-stage2.bin bootx64.efi)
 

@@ -110,6 +110,55 @@ static int signal_number(const char *word)
     return *end || number < 1 || number >= NSIG ? 0 : (int)number;
 }
 
+/* "unlimited", or a number, with K, M, G or T behind it for powers of 1024. */
+static bool amount(const char *word, rlim_t *value)
+{
+    static const char units[] = "KMGT";
+    if (!strcmp(word, "unlimited")) {
+        *value = RLIM_INFINITY;
+        return true;
+    }
+    uint64_t n = 0;
+    unsigned digits = 0, shift = 0;
+    for (; *word >= '0' && *word <= '9' && digits < 18; word++, digits++)
+        n = n * 10 + (uint64_t)(*word - '0');
+    const char *unit = *word ? strchr(units, *word) : NULL;
+    if (unit) {
+        shift = 10 * (unsigned)(unit - units + 1);
+        word++;
+    }
+    *value = n << shift;
+    return digits && !*word && n <= UINT64_MAX >> 1 >> shift;
+}
+
+/* RLIMIT_..., or -1. */
+static int resource_number(const char *word)
+{
+    static const struct {
+        const char name[12];
+        int number;
+    } names[] = {{"as", RLIMIT_AS},
+                 {"core", RLIMIT_CORE},
+                 {"cpu", RLIMIT_CPU},
+                 {"data", RLIMIT_DATA},
+                 {"fsize", RLIMIT_FSIZE},
+                 {"locks", RLIMIT_LOCKS},
+                 {"memlock", RLIMIT_MEMLOCK},
+                 {"msgqueue", RLIMIT_MSGQUEUE},
+                 {"nice", RLIMIT_NICE},
+                 {"nofile", RLIMIT_NOFILE},
+                 {"nproc", RLIMIT_NPROC},
+                 {"rss", RLIMIT_RSS},
+                 {"rtprio", RLIMIT_RTPRIO},
+                 {"rttime", RLIMIT_RTTIME},
+                 {"sigpending", RLIMIT_SIGPENDING},
+                 {"stack", RLIMIT_STACK}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(word, names[i].name))
+            return names[i].number;
+    return -1;
+}
+
 static const char *add(char **list, char *const *words)
 {
     size_t n = 0;
@@ -153,6 +202,32 @@ static const char *set_stop(struct config *c, char *const *value)
     if (!c->stop_signal)
         return "no such signal";
     return value[1] && !milliseconds(value[1], &c->stop_ms) ? "not a number of seconds" : NULL;
+}
+
+static const char *set_limit(struct config *c, char *const *value)
+{
+    struct config_limit limit = {.resource = resource_number(value[0])};
+    if (limit.resource < 0)
+        return "no such limit";
+    if (!value[1])
+        return "a value is missing";
+    if (!amount(value[1], &limit.value.rlim_cur) ||
+        !amount(value[2] ? value[2] : value[1], &limit.value.rlim_max))
+        return "a limit is a number, with K, M, G or T for powers of 1024, or unlimited";
+    if (limit.value.rlim_cur > limit.value.rlim_max)
+        return "the limit is above the hard one";
+    if (c->limit_count == CONFIG_LIMITS)
+        return "too many of them";
+    c->limits[c->limit_count++] = limit;
+    return NULL;
+}
+
+static const char *set_nice(struct config *c, char *const *value)
+{
+    char *end;
+    long n = strtol(value[0], &end, 10);
+    c->nice = (int)n;
+    return end == value[0] || *end || n < -20 || n > 19 ? "nice is a number from -20 to 19" : NULL;
 }
 
 static const char *set_environment(struct config *c, char *const *value)
@@ -226,7 +301,9 @@ static const char *set(struct config *c, char *const *words, size_t values)
                  {"user", 1, set_user},
                  {"directory", 1, set_directory},
                  {"log", 1, set_log},
-                 {"terminal", 1, set_terminal}};
+                 {"terminal", 1, set_terminal},
+                 {"limit", 3, set_limit},
+                 {"nice", 1, set_nice}};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
         if (!strcmp(words[0], lines[i].name))
             return !values                  ? "a value is missing"

@@ -10,11 +10,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 
-#define CONFIG_WORDS 64 /* of a command */
-#define CONFIG_LIST  32 /* variables of the environment, services to come after */
+#define CONFIG_WORDS  64 /* of a command */
+#define CONFIG_LIST   32 /* variables of the environment, services to come after */
+#define CONFIG_LIMITS 16
 
 enum config_restart { RESTART_UNSAID, RESTART_ALWAYS, RESTART_FAILURE, RESTART_NEVER };
+
+struct config_limit {
+    int resource; /* RLIMIT_... */
+    struct rlimit value;
+};
 
 struct config {
     char *command[CONFIG_WORDS + 1];
@@ -28,7 +35,10 @@ struct config {
     enum config_restart restart;
     uint32_t delay_ms, delay_max_ms; /* before it is started again */
     int stop_signal;
-    uint32_t stop_ms; /* then it is killed */
+    uint32_t stop_ms;                          /* then it is killed */
+    struct config_limit limits[CONFIG_LIMITS]; /* the later of two for the same resource holds */
+    size_t limit_count;
+    int nice;
 };
 
 struct config_error {

@@ -184,6 +184,14 @@ static bool set_files(const struct config *c)
 
 /* ---- the process ---- */
 
+static bool set_limits(const struct config *c)
+{
+    for (size_t i = 0; i < c->limit_count; i++)
+        if (setrlimit(c->limits[i].resource, &c->limits[i].value) < 0)
+            return false;
+    return !c->nice || setpriority(PRIO_PROCESS, 0, c->nice) == 0;
+}
+
 static bool set_user(const struct identity *who)
 {
     return setgroups((size_t)who->group_count, who->groups) == 0 && setgid(who->gid) == 0 &&
@@ -202,6 +210,8 @@ static _Noreturn void become(const struct service *s, const struct identity *who
     setsid();
     if (!set_files(c))
         what = c->terminal ? c->terminal : c->log ? c->log : "/dev/null";
+    else if (!set_limits(c)) /* as root still, who may raise them */
+        what = "limits";
     else if (c->user && !set_user(who))
         what = c->user;
     else if (chdir(c->directory ? c->directory : "/") < 0)

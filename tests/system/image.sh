@@ -84,6 +84,13 @@ refuses 'manifest:3: .* no such path' 'name x' '# a comment' 'mode /none 644'
 refuses 'manifest:2: .* not an absolute path' 'name x' 'directory /a/../b'
 refuses 'manifest:2: no such user' 'name x' 'owner /etc/passwd nobody-has-this-name'
 refuses 'manifest:2: a quote' 'name x' 'link "/a b'
+refuses 'manifest:2: it has no service' 'name x' 'limit nofile 5'
+printf 'command /bin/x\n' >"$scratch/bad/service"
+refuses 'manifest:3: no such limit' 'name x' '' 'limit files 5'
+refuses 'manifest:2: the limit is above' 'name x' 'limit nofile 5 4'
+printf 'command /bin/x\ncolour red\n' >"$scratch/bad/service"
+refuses 'service:2: unknown word' 'name x'
+rm "$scratch/bad/service"
 ! "$tool" -o "$scratch/bad.img" --init '/sbin/none -x' >"$scratch/out" 2>&1 && grep -q 'no such program for process 1' "$scratch/out" || fail "a process 1 that is not there: $(cat "$scratch/out")"
 ! "$tool" -o "$scratch/bad.img" -s 8M >"$scratch/out" 2>&1 && grep -q 'need a disk of [0-9]* MiB' "$scratch/out" || fail "a disk too small: $(cat "$scratch/out")"
 

@@ -36,6 +36,14 @@ user nobody
 directory /tmp
 environment GREETING="hello  there"
 END
+add limited <<'END'
+command /bin/sh -c 'ulimit -S -n; ulimit -H -n; ulimit -S -v; ulimit -S -f; cut -d " " -f 19 /proc/self/stat; exec sleep 1000'
+user nobody
+log /tmp/limited
+limit nofile 100 4K
+limit as 512M
+nice 7
+END
 add flaky <<'END'
 command /bin/sh -c 'echo flaky is $$; echo to stderr >&2; exec sleep 1000'
 log /var/log/flaky

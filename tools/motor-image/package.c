@@ -4,6 +4,7 @@
  * into the root file system, and perhaps the description of a service. An archive is not trusted
  * with the host: tar unpacks it below a folder of ours, as us.
  */
+#include "../../base/init/config.h"
 #include "image.h"
 
 #include <dirent.h>
@@ -21,6 +22,7 @@ struct package {
     struct image *image;
     const char *folder;
     char *name;
+    char *service; /* what init is told; NULL: nothing. The image's tree keeps it */
 };
 
 static void check(const struct package *p, bool ok)
@@ -149,6 +151,19 @@ static mode_t mode_parse(const struct manifest_line *line, const char *text)
     return (mode_t)mode;
 }
 
+/* ---- the service ---- */
+
+/* Exits if init would refuse the description; `line` 0: the mistake's own line is told. */
+static void service_check(const struct package *p, const char *file, unsigned line)
+{
+    struct config config;
+    struct config_error error;
+    char *copy = must(strdup(p->service));
+    if (!config_parse(&config, copy, &error))
+        die("%s:%u: %s", file, line ? line : error.line, error.what);
+    free(copy);
+}
+
 /* ---- the manifest ---- */
 
 static void line_name(struct package *p, const struct manifest_line *line)
@@ -213,6 +228,18 @@ static void line_owner(struct package *p, const struct manifest_line *line)
     set_owner(p, line, line->words[1], line->words[2]);
 }
 
+/* For the service's description, which the manifest so tells the size of the machine it is for. */
+static void line_limit(struct package *p, const struct manifest_line *line)
+{
+    if (!p->service)
+        manifest_error(line, "it has no service to be limited");
+    char *longer = path_of("%s\nlimit %s %s %s\n", p->service, line->words[1], line->words[2],
+                           line->words[line->count > 3 ? 3 : 2]);
+    free(p->service);
+    p->service = longer;
+    service_check(p, line->file, line->number);
+}
+
 static void each_line(void *context, const struct manifest_line *line)
 {
     static const struct {
@@ -224,7 +251,7 @@ static void each_line(void *context, const struct manifest_line *line)
         {"summary", 2, 64, line_nothing}, {"port", 2, 2, line_port},
         {"memory", 2, 2, line_memory},    {"directory", 2, 4, line_directory},
         {"link", 3, 3, line_link},        {"mode", 3, 3, line_mode},
-        {"owner", 3, 3, line_owner},
+        {"owner", 3, 3, line_owner},      {"limit", 3, 4, line_limit},
     };
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         if (strcmp(kinds[i].word, line->words[0]))
@@ -244,15 +271,28 @@ static bool exists(const char *path)
     return !access(path, F_OK);
 }
 
-static void add_service(const struct package *p)
+/* Mistakes are told here rather than by the machine's init. */
+static void load_service(struct package *p)
 {
-    char *file = path_of("%s/service", p->folder), *to = path_of("/etc/services.d/%s", p->name);
+    char *file = path_of("%s/service", p->folder);
+    size_t size;
     if (exists(file)) {
-        if (!bundle_is_directory(p->image->root, "/etc/services.d"))
-            check(p, bundle_add_directory(p->image->root, "/etc/services.d", 0755));
-        check(p, bundle_add_file(p->image->root, to, file, 0644));
+        p->service = file_load(file, &size);
+        if (strlen(p->service) != size)
+            die("%s: it is not text", file);
+        service_check(p, file, 0);
     }
     free(file);
+}
+
+static void add_service(const struct package *p)
+{
+    char *to = path_of("/etc/services.d/%s", p->name);
+    if (p->service) {
+        if (!bundle_is_directory(p->image->root, "/etc/services.d"))
+            check(p, bundle_add_directory(p->image->root, "/etc/services.d", 0755));
+        check(p, bundle_add_data(p->image->root, to, p->service, strlen(p->service), 0644));
+    }
     free(to);
 }
 
@@ -266,6 +306,7 @@ static void add_folder(struct image *image, const char *folder)
         die("%s: it is not text", manifest);
     if (exists(files))
         add_tree(&p, "", files);
+    load_service(&p);
     manifest_read(manifest, text, each_line, &p);
     if (!p.name)
         die("%s: it has no name", manifest);

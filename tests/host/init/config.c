@@ -79,6 +79,44 @@ static void values(void)
     CHECK(config.stop_signal == 15 && config.delay_ms == 120000 && config.delay_max_ms == 120000);
 }
 
+/* The limit that holds for a resource. */
+static struct rlimit limit_of(int resource)
+{
+    struct rlimit found = {1, 0};
+    for (size_t i = 0; i < config.limit_count; i++)
+        if (config.limits[i].resource == resource)
+            found = config.limits[i].value;
+    return found;
+}
+
+static void resources(void)
+{
+    CHECK(parse("command /a") && !config.limit_count && !config.nice);
+    CHECK(parse("command /a\nlimit nofile 100 4K\nlimit as 64M\nlimit core unlimited\n"
+                "limit nofile 5\nlimit cpu 0 8388607T\nnice -5"));
+    CHECK(limit_of(RLIMIT_NOFILE).rlim_cur == 5 && limit_of(RLIMIT_NOFILE).rlim_max == 5);
+    CHECK(limit_of(RLIMIT_AS).rlim_cur == 64 << 20 && limit_of(RLIMIT_AS).rlim_max == 64 << 20);
+    CHECK(limit_of(RLIMIT_CORE).rlim_cur == RLIM_INFINITY);
+    CHECK(limit_of(RLIMIT_CPU).rlim_cur == 0 && limit_of(RLIMIT_CPU).rlim_max == 8388607ull << 40);
+    CHECK(config.nice == -5);
+    CHECK(parse("command /a\nlimit nofile 100 4K") && limit_of(RLIMIT_NOFILE).rlim_cur == 100 &&
+          limit_of(RLIMIT_NOFILE).rlim_max == 4096);
+    refused("command /a\nlimit nofile", 2, "missing");
+    refused("command /a\nlimit files 5", 2, "no such limit");
+    refused("command /a\nlimit nofile 6 5", 2, "above");
+    refused("command /a\nlimit nofile unlimited 5", 2, "above");
+    refused("command /a\nlimit nofile 5 6 7", 2, "too many");
+    refused("command /a\nlimit as 8388608T", 2, "number");
+    refused("command /a\nlimit as 1234567890123456789", 2, "number");
+    refused("command /a\nlimit as K", 2, "number");
+    refused("command /a\nlimit as 1KB", 2, "number");
+    refused("command /a\nlimit as -1", 2, "number");
+    refused("command /a\nnice 20", 2, "-20 to 19");
+    refused("command /a\nnice -21", 2, "-20 to 19");
+    refused("command /a\nnice x", 2, "-20 to 19");
+    refused("command /a\nnice ''", 2, "-20 to 19");
+}
+
 static void mistakes(void)
 {
     refused("", 1, "no command");
@@ -117,15 +155,21 @@ static void limits(void)
     CHECK(parse(many));
     strcat(many, "\nafter y");
     refused(many, 3, "too many");
+    strcpy(many, "command /a");
+    for (int i = 0; i < CONFIG_LIMITS; i++)
+        strcat(many, "\nlimit nofile 5");
+    CHECK(parse(many));
+    strcat(many, "\nlimit nofile 5");
+    refused(many, CONFIG_LIMITS + 2, "too many");
 }
 
 static void random_texts(unsigned seed, unsigned rounds)
 {
     static const char *const pieces[] = {
-        "command", "/a",    "environment", "A=b",  "after", "delay", "stop",
-        "TERM",    "kind",  "task",        "1.5",  " ",     "\n",    "\"",
-        "'",       "\\",    "#",           "\t",   "user",  "log",   "\r\n",
-        "restart", "never", "terminal",    "9999", "\xff",  "\x01",  "="};
+        "command", "/a",   "environment", "A=b", "after", "delay",   "stop",  "TERM",
+        "kind",    "task", "1.5",         " ",   "\n",    "\"",      "'",     "\\",
+        "#",       "\t",   "user",        "log", "\r\n",  "restart", "never", "terminal",
+        "9999",    "\xff", "\x01",        "=",   "limit", "cpu",     "nice",  "7K"};
     srand(seed);
     while (rounds--) {
         char made[2048] = "";
@@ -143,6 +187,7 @@ int main(int argc, char **argv)
 {
     words();
     values();
+    resources();
     mistakes();
     limits();
     random_texts(argc > 1 ? (unsigned)atoi(argv[1]) : 1,
