@@ -22,6 +22,8 @@ static void batch_done(struct block_request *r)
         b->waiting = NULL;
         fiber_ready(f);
     }
+    if (b->over && !b->pending)
+        b->over(b);
 }
 
 static void batch_sleep_until(struct block_batch *b, uint32_t pending)
@@ -83,6 +85,14 @@ int block_batch_wait(struct block_batch *b)
     batch_submit_open(b);
     batch_sleep_until(b, 0);
     return b->status;
+}
+
+void block_batch_end(struct block_batch *b, void (*over)(struct block_batch *b))
+{
+    batch_submit_open(b);
+    b->over = over;
+    if (!b->pending)
+        over(b);
 }
 
 int block_transfer(struct block_device *d, enum block_op op, uint64_t offset, void *data,

@@ -60,6 +60,7 @@ struct block_batch {
     uint32_t pending;
     int status; /* the first error */
     struct fiber *waiting;
+    void (*over)(struct block_batch *b); /* of block_batch_end() */
 };
 
 void block_batch_begin(struct block_batch *b, struct block_device *d);
@@ -71,6 +72,8 @@ void block_batch_add(struct block_batch *b, enum block_op op, uint64_t offset, v
                      uint32_t size);
 /* All is done: 0, or the first error. May sleep: for fibers. */
 int block_batch_wait(struct block_batch *b);
+/* Instead: nobody waits; `over` is called when all is done, from the loop or at once. */
+void block_batch_end(struct block_batch *b, void (*over)(struct block_batch *b));
 /* one transfer, and its end */
 int block_transfer(struct block_device *d, enum block_op op, uint64_t offset, void *data,
                    uint32_t size);

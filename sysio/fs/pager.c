@@ -49,14 +49,14 @@ static int control(struct pager *p, uint32_t op, uint64_t index, uint64_t length
     return status < 0 ? (int)to_errno(status) : 0;
 }
 
-static int supply(struct ext4_store *s, uint64_t index, const void *page)
+static int supply(struct ext4_store *s, uint64_t index, const void *pages, uint64_t count)
 {
-    return control(of(s), MOTOR_VMO_SUPPLY, index, PAGE, page);
+    return control(of(s), MOTOR_VMO_SUPPLY, index, count * PAGE, pages);
 }
 
-static void evict(struct ext4_store *s, uint64_t index)
+static void evict(struct ext4_store *s, uint64_t index, uint64_t count)
 {
-    control(of(s), MOTOR_VMO_DECOMMIT, index, PAGE, NULL);
+    control(of(s), MOTOR_VMO_DECOMMIT, index, count * PAGE, NULL);
 }
 
 static uint8_t *at(struct ext4_store *s, uint64_t index)

@@ -11,7 +11,6 @@
 
 #define CHUNK         (256u << 10) /* bytes written in one transaction */
 #define CHUNK_EXTENTS 3u           /* new extents in one: what its credits allow */
-#define READ_AHEAD    32u          /* pages, at first */
 
 static uint64_t block_up(const struct ext4 *fs, uint64_t offset)
 {
@@ -45,36 +44,20 @@ int data_read_inline(struct ext4_node *n, uint8_t *page)
     return n->size > have + more ? ext4_damage(n->fs, "the size of inline data", n->ino) : 0;
 }
 
-/*
- * Who goes on where the last read-ahead ended gets twice as much as that brought: what a request
- * costs is that somebody waits for it.
- */
-static uint32_t window(struct ext4_node *n, uint64_t index)
-{
-    uint32_t most = n->fs->page_max / 16, next = READ_AHEAD;
-    if (index && index == n->read_next && n->read_window)
-        next = n->read_window * 2;
-    most = most > READ_AHEAD_MAX ? READ_AHEAD_MAX : most < READ_AHEAD ? READ_AHEAD : most;
-    n->read_window = next < most ? next : most;
-    return n->read_window;
-}
-
 static int64_t read_pages(struct ext4_node *n, uint64_t offset, uint64_t size, ext4_mover *move,
                           void *context)
 {
     uint64_t done = 0;
-    while (done < size) {
+    ahead_expect(n, offset >> PAGE_SIZE_LOG, ((offset + size - 1) >> PAGE_SIZE_LOG) + 1,
+                 offset >> PAGE_SIZE_LOG == n->read_next);
+    while (done < size && offset + done < n->size) {
         uint64_t at = offset + done, index = at >> PAGE_SIZE_LOG;
         uint32_t into = at & (PAGE_BYTES - 1);
         uint64_t part = PAGE_BYTES - into < size - done ? PAGE_BYTES - into : size - done;
-        uint64_t last = (n->size - 1) >> PAGE_SIZE_LOG,
-                 wanted = (offset + size - 1) >> PAGE_SIZE_LOG;
         struct page *p;
-        if (!page_find(n, index) && (wanted > index || index == n->read_next)) {
-            uint64_t count = last - index + 1;
-            uint32_t most = window(n, index);
-            page_read_ahead(n, index, count < most ? (uint32_t)count : most);
-        }
+        if (ahead_wait_outside(n, index))
+            continue;
+        part = part < n->size - at ? part : n->size - at;
         int64_t moved = page_get(n, index, &p);
         if (!moved) {
             moved = move(context, page_bytes(p) + into, part);

@@ -165,9 +165,9 @@ struct ext4_store {
     const struct ext4_store_ops *ops;
 };
 struct ext4_store_ops {
-    /* a copy of the page is there from now on; ENOMEM */
-    int (*supply)(struct ext4_store *s, uint64_t index, const void *page);
-    void (*evict)(struct ext4_store *s, uint64_t index);
+    /* copies of `count` pages are there from now on; an error (ENOMEM): some may be */
+    int (*supply)(struct ext4_store *s, uint64_t index, const void *pages, uint64_t count);
+    void (*evict)(struct ext4_store *s, uint64_t index, uint64_t count);
     uint8_t *(*at)(struct ext4_store *s, uint64_t index); /* a page that is there */
     void (*allow)(struct ext4_store *s, uint64_t index);  /* users may write it */
     /* and not any more, without asking again; what they wrote is seen at at() */

@@ -9,7 +9,7 @@
  *   blocks.c      block bitmaps; inodes.c: inode bitmaps
  *   node.c        inodes in memory; orphan.c: removed, but in use or not freed yet
  *   extent.c      the tree from file blocks to disk blocks; extent_change.c: its changes
- *   pages.c       the pages of files in memory, and write-back
+ *   pages.c       the pages of files in memory, and write-back; ahead.c: reading ahead
  *   data.c        read, write, truncate, allocate, punch
  *   share.c       files that others map
  *   dir.c         blocks of entries; htree.c: their index by hash; hash.c: the hash; list.c
@@ -17,7 +17,8 @@
  *   xattr.c       extended attributes
  *
  * Invariants.
- * 1. One fiber at a time is inside (`lock`), also while it waits for the device.
+ * 1. One fiber at a time is inside (`lock`), also while it waits for the device; but who reads a
+ *    page that is on its way waits for it outside. What comes from the device comes at any sleep.
  * 2. A metadata block is changed only in a transaction (tx_begin .. tx_end), after
  *    journal_change(); it is written to its place only when its transaction is in the journal.
  * 3. Blocks that a transaction frees are not used again before it is committed (`held`).
@@ -153,7 +154,9 @@ struct ext4_node {
     bool write_error_reported; /* the last one, to somebody */
     uint64_t goal;             /* where its next block would be good */
     uint64_t read_next;        /* page after the last one read: sequential readers get read-ahead */
+    uint64_t read_end;         /* page after those that were asked for ahead */
     uint32_t read_window;      /* pages that the last read-ahead brought */
+    struct page_read *reads;   /* on their way */
 };
 
 static inline uint32_t node_type(const struct ext4_node *n)
@@ -363,6 +366,7 @@ struct page {
     bool valid;
     bool shared; /* users of the store may write it */
     uint32_t pins;
+    struct page_read *reading; /* it is on its way: pinned, not valid */
     struct page *hash_next;
     struct page *newer, *older; /* of those that are not dirty */
     struct page *node_next, **node_link;
@@ -377,8 +381,9 @@ int pages_init(struct ext4 *fs);
 void pages_free(struct ext4 *fs);
 /* The page, read if need be; pinned until page_put(). */
 int page_get(struct ext4_node *n, uint64_t index, struct page **out);
-/* the page, if it is there and valid */
+/* the page, if it is there and valid; page_lookup(): or not valid */
 struct page *page_find(struct ext4_node *n, uint64_t index);
+struct page *page_lookup(struct ext4_node *n, uint64_t index);
 void page_put(struct page *p);
 /*
  * As page_get(), for who writes the page from its first byte on: a page behind the end of the file
@@ -388,8 +393,6 @@ int page_get_to_fill(struct ext4_node *n, uint64_t index, struct page **out);
 void page_filled(struct page *p, uint32_t bytes);
 /* its blocks that [offset, offset + size) touches are to be written */
 void page_dirty(struct page *p, uint32_t offset, uint32_t size);
-#define READ_AHEAD_MAX 128u /* pages */
-void page_read_ahead(struct ext4_node *n, uint64_t index, uint32_t count);
 /* drops whole pages from byte `from` to `end`, and zeroes their parts */
 void pages_drop(struct ext4_node *n, uint64_t from, uint64_t end);
 /* Writes the dirty pages, after a commit if they must not come before it; no flush. */
@@ -398,8 +401,33 @@ int pages_write(struct ext4_node *n);
 int pages_write_now(struct ext4_node *n);
 /* Drops up to `count` clean pages, oldest first; how many. */
 uint32_t pages_evict(struct ext4 *fs, uint32_t count);
-/* a valid page into its node's store */
+/* A valid page into its node's store; it must be pinned, since others may have to leave for it. */
 int page_to_store(struct page *p);
+/* Valid pages that are adjacent, also in memory; no other leaves for them. All of them or none. */
+int pages_to_store(struct page **run, uint32_t count);
+/* one that is not here; NULL: no memory */
+struct page *page_new(struct ext4_node *n, uint64_t index);
+/* Adds the reads of a page's blocks; what is not on the disk is zeroed. */
+int page_read_blocks(struct page *p, struct block_batch *batch);
+/* After them: what is behind the end is nobody's. */
+void page_read_done(struct page *p);
+
+/* ---- ahead.c ---- */
+
+/*
+ * Somebody wants the pages [index, end). They are asked for unless it is one page that nobody could
+ * expect; and more behind them. on: who has read what is before them goes on.
+ */
+void ahead_expect(struct ext4_node *n, uint64_t index, uint64_t end, bool on);
+/* Asks for those of [first, end) that are not here. */
+void ahead_bring(struct ext4_node *n, uint64_t first, uint64_t end);
+void ahead_wait(struct page *p); /* a pinned page is not on its way any more */
+/*
+ * Waits for a page that is on its way, without the lock: everything may have changed after it.
+ * False: it is not.
+ */
+bool ahead_wait_outside(struct ext4_node *n, uint64_t index);
+void ahead_end(struct ext4_node *n); /* nothing is on its way to the node any more */
 
 /* ---- data.c ---- */
 

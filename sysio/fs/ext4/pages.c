@@ -79,6 +79,35 @@ static void bytes_free(struct ext4 *fs, uint8_t *data)
         free(data);
 }
 
+/* Adjacent pages that leave a store together: a call to the kernel for all of them. */
+static struct {
+    struct ext4_node *node; /* NULL: none */
+    uint64_t first, count;
+} leaving;
+
+/* After page_destroy() of pages that may be in a store, before anybody sleeps. */
+static void leave_now(void)
+{
+    struct ext4_node *n = leaving.node;
+    leaving.node = NULL;
+    if (n)
+        n->store->ops->evict(n->store, leaving.first, leaving.count);
+}
+
+static void leave(struct ext4_node *n, uint64_t index)
+{
+    bool before = index + 1 == leaving.first, behind = index == leaving.first + leaving.count;
+    if (leaving.node == n && (before || behind)) {
+        leaving.first -= before;
+        leaving.count++;
+        return;
+    }
+    leave_now();
+    leaving.node = n;
+    leaving.first = index;
+    leaving.count = 1;
+}
+
 static void page_destroy(struct page *p)
 {
     struct ext4_node *n = p->node;
@@ -94,7 +123,7 @@ static void page_destroy(struct page *p)
     n->page_count--;
     n->fs->page_count--;
     if (!p->data)
-        n->store->ops->evict(n->store, p->index);
+        leave(n, p->index);
     bytes_free(n->fs, p->data);
     spare_give(&spares, p);
 }
@@ -118,6 +147,7 @@ uint32_t pages_evict(struct ext4 *fs, uint32_t count)
         page_destroy(p);
         evicted++;
     }
+    leave_now();
     return evicted;
 }
 
@@ -131,20 +161,35 @@ static void pages_trim(struct ext4 *fs)
         pages_evict(fs, 2);
 }
 
-int page_to_store(struct page *p)
+static int supply(struct page **run, uint32_t count)
 {
-    struct ext4_store *s = p->node->store;
-    int error = p->data ? s->ops->supply(s, p->index, p->data) : 0;
-    if (error == -ENOMEM && pages_evict(p->node->fs, PAGES_MIN))
-        error = s->ops->supply(s, p->index, p->data);
-    if (error || !p->data)
-        return error;
-    bytes_free(p->node->fs, p->data);
-    p->data = NULL;
-    return 0;
+    struct ext4_store *s = run[0]->node->store;
+    int error = s->ops->supply(s, run[0]->index, run[0]->data, count);
+    if (error) /* some may be there: nobody shall see them, as they are not what counts */
+        s->ops->evict(s, run[0]->index, count);
+    return error;
 }
 
-static struct page *page_lookup(struct ext4_node *n, uint64_t index)
+/* The memory of the last page is the first to be used again, and so is adjacent again. */
+int pages_to_store(struct page **run, uint32_t count)
+{
+    int error = supply(run, count);
+    while (!error && count--) {
+        bytes_free(run[count]->node->fs, run[count]->data);
+        run[count]->data = NULL;
+    }
+    return error;
+}
+
+int page_to_store(struct page *p)
+{
+    int error = p->data ? pages_to_store(&p, 1) : 0;
+    if (error == -ENOMEM && pages_evict(p->node->fs, PAGES_MIN))
+        error = pages_to_store(&p, 1);
+    return error;
+}
+
+struct page *page_lookup(struct ext4_node *n, uint64_t index)
 {
     struct page *p = *bucket(n, index);
     while (p && (p->index != index || p->node != n))
@@ -158,7 +203,7 @@ struct page *page_find(struct ext4_node *n, uint64_t index)
     return p && p->valid ? p : NULL;
 }
 
-static struct page *page_new(struct ext4_node *n, uint64_t index)
+struct page *page_new(struct ext4_node *n, uint64_t index)
 {
     struct ext4 *fs = n->fs;
     pages_trim(fs);
@@ -186,8 +231,7 @@ static struct page *page_new(struct ext4_node *n, uint64_t index)
     return p;
 }
 
-/* Adds the reads of a page's blocks; what is not on the disk is zeroed. */
-static int page_read_blocks(struct page *p, struct block_batch *batch)
+int page_read_blocks(struct page *p, struct block_batch *batch)
 {
     struct ext4_node *n = p->node;
     if (n->raw.i_flags & INODE_INLINE_DATA)
@@ -212,8 +256,7 @@ static int page_read_blocks(struct page *p, struct block_batch *batch)
     return 0;
 }
 
-/* After the reads of a page: what is behind the end is nobody's. */
-static void page_read_done(struct page *p)
+void page_read_done(struct page *p)
 {
     uint64_t start = p->index << PAGE_SIZE_LOG, size = p->node->size;
     if (size <= start)
@@ -263,6 +306,7 @@ int page_get(struct ext4_node *n, uint64_t index, struct page **out)
         return -ENOMEM;
     p->pins++;
     *out = p;
+    ahead_wait(p);
     if (p->valid)
         return 0;
     struct block_batch batch;
@@ -285,32 +329,6 @@ void page_put(struct page *p)
     p->pins--;
     if (!p->valid && !p->pins) /* it was to be filled, and nobody has */
         page_destroy(p);
-}
-
-void page_read_ahead(struct ext4_node *n, uint64_t index, uint32_t count)
-{
-    struct page *pages[READ_AHEAD_MAX];
-    uint32_t got = 0;
-    struct block_batch batch;
-    block_batch_begin(&batch, n->fs->device);
-    int error = 0;
-    for (uint64_t i = index; i < index + count && got < READ_AHEAD_MAX && !error; i++) {
-        if (page_lookup(n, i))
-            continue;
-        struct page *p = page_new(n, i);
-        if (!p)
-            break;
-        p->pins++;
-        pages[got++] = p;
-        error = page_read_blocks(p, &batch);
-    }
-    int status = block_batch_wait(&batch);
-    error = error ? error : status;
-    for (uint32_t i = 0; i < got; i++) {
-        if (!error)
-            page_read_done(pages[i]);
-        page_put(pages[i]); /* an invalid one goes: whoever needs it will hear of the error */
-    }
 }
 
 void page_dirty(struct page *p, uint32_t offset, uint32_t size)
@@ -356,6 +374,7 @@ static void page_drop_part(struct page *p, uint64_t from, uint64_t end)
 void pages_drop(struct ext4_node *n, uint64_t from, uint64_t end)
 {
     struct page *next;
+    ahead_end(n);
     for (struct page *p = n->pages; p; p = next) {
         uint64_t start = p->index << PAGE_SIZE_LOG;
         next = p->node_next;
@@ -366,6 +385,7 @@ void pages_drop(struct ext4_node *n, uint64_t from, uint64_t end)
         else
             page_drop_part(p, from, end);
     }
+    leave_now();
     if (n->store && end == UINT64_MAX)
         n->store->ops->resize(n->store, n->size);
 }
@@ -380,6 +400,7 @@ void ext4_forget(struct ext4_node *n, uint64_t from, uint64_t end)
         if (start >= from && start < end && end - start >= PAGE_BYTES && !p->pins && !p->dirty)
             page_destroy(p);
     }
+    leave_now();
     fiber_unlock(&n->fs->lock);
 }
 

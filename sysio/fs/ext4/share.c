@@ -11,6 +11,8 @@
 #define AHEAD  32u /* pages, of who goes through a file */
 #define AROUND 32u /* of who does not: a power of two */
 
+#define RUN_PAGES 64u /* that come into a store together */
+
 struct ext4_store *ext4_store(struct ext4_node *n)
 {
     return n->store;
@@ -47,43 +49,72 @@ int ext4_share(struct ext4_node *n, struct ext4_store *s)
     return error;
 }
 
-/* Pages that are here, but not in the store yet: they were written, or read by calls. */
-static int to_store(struct ext4_node *n, uint64_t first, uint64_t end)
+/*
+ * Pages that are here, but not in the store yet: they were written, or read by calls, or have been
+ * read ahead. Result: where it stopped, at one that is not here.
+ */
+static uint64_t to_store(struct ext4_node *n, uint64_t first, uint64_t end)
 {
-    int error = 0;
-    for (uint64_t i = first; i < end && !error; i++) {
-        struct page *p = page_find(n, i);
-        if (!p || !p->data)
-            continue;
-        p->pins++; /* moving it may have to evict others */
-        error = page_to_store(p);
-        p->pins--;
+    struct page *run[RUN_PAGES], *p;
+    uint32_t count = 0;
+    for (uint64_t i = first; i < end; i++) {
+        p = page_find(n, i);
+        bool goes_on = p && p->data && count < RUN_PAGES &&
+                       (!count || p->data == run[count - 1]->data + PAGE_BYTES);
+        if (count && !goes_on) {
+            if (pages_to_store(run, count))
+                return run[0]->index;
+            count = 0;
+        }
+        if (!p)
+            return i;
+        if (p->data)
+            run[count++] = p;
     }
-    return error;
+    return count && pages_to_store(run, count) ? run[0]->index : end;
 }
 
-/* The page, and some that are likely to be wanted next, in the store. */
-static int fetch(struct ext4_node *n, uint64_t index, struct page **out)
+static bool behind(const struct ext4_node *n, uint64_t index)
 {
-    uint64_t pages = (n->size + PAGE_BYTES - 1) >> PAGE_SIZE_LOG;
-    bool on = index == n->fault_next || index == n->read_next;
-    uint64_t first = on ? index : index & ~(uint64_t)(AROUND - 1),
-             end = first + (on ? AHEAD : AROUND);
-    struct page *p = page_find(n, index);
-    end = end < pages ? end : pages;
-    if (!p) {
-        page_read_ahead(n, first, (uint32_t)(end - first));
-        n->fault_next = end;
+    return index >= (n->size + PAGE_BYTES - 1) >> PAGE_SIZE_LOG;
+}
+
+/* Asks for the page, and for some that are likely to be wanted next: where they end. */
+static uint64_t expect(struct ext4_node *n, uint64_t index, uint64_t *first)
+{
+    uint64_t pages = (n->size + PAGE_BYTES - 1) >> PAGE_SIZE_LOG, end;
+    if (index == n->fault_next || index == n->read_next) {
+        *first = index;
+        ahead_expect(n, index, index + AHEAD, true);
+        end = index + (n->read_window > AHEAD ? n->read_window : AHEAD);
+    } else {
+        *first = index & ~(uint64_t)(AROUND - 1);
+        end = *first + AROUND;
+        if (!page_lookup(n, index))
+            ahead_bring(n, *first, end < pages ? end : pages);
     }
+    return end < pages ? end : pages;
+}
+
+/* The page in the store, and what is here of those around it or behind it. */
+static int fetch(struct ext4_node *n, uint64_t index, bool write, struct page **out)
+{
+    uint64_t first, end = expect(n, index, &first);
+    while (!write && ahead_wait_outside(n, index))
+        if (behind(n, index))
+            return -ENXIO;
     int error = page_get(n, index, out);
-    if (!error && (*out)->data) {
-        error = to_store(n, index, index + 1);
-        if (!error) /* for the others there may be no memory */
-            to_store(n, first, end);
-        if (error)
-            page_put(*out);
+    if (error || !(*out)->data)
+        return error;
+    error = page_to_store(*out);
+    if (error) {
+        page_put(*out);
+        return error;
     }
-    return error;
+    for (uint64_t i = first; i < index; i++)
+        to_store(n, i, i + 1);
+    n->fault_next = to_store(n, index, end);
+    return 0;
 }
 
 /* Space for all of the page that is in the file; the page is pinned. */
@@ -113,13 +144,13 @@ static int make_room(struct ext4_node *n, struct page *p)
 static int fault(struct ext4_node *n, uint64_t index, bool write)
 {
     struct page *p;
-    if (!n->store || index >= (n->size + PAGE_BYTES - 1) >> PAGE_SIZE_LOG)
+    if (!n->store || behind(n, index))
         return -ENXIO;
     int error = write ? data_writable(n) : 0;
     if (!error && write)
         error = data_prepare(n);
     if (!error)
-        error = fetch(n, index, &p);
+        error = fetch(n, index, write, &p);
     if (error)
         return error;
     if (write)
