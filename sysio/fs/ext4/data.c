@@ -367,7 +367,7 @@ int data_cut(struct ext4_node *n, uint64_t size)
         error = extent_remove(n, block_up(fs, size), (uint64_t)EXTENT_BLOCK_MAX + 1);
     if (!error)
         error = tx_more(fs, 8);
-    if (!error)
+    if (!error && n->raw.i_links_count) /* else it stays one, until it is closed */
         error = orphan_remove(n);
     if (!error)
         error = node_write(n);
