@@ -5,6 +5,7 @@
  * id: never reused, and good only in the process that received the call.
  */
 #include "endpoint.h"
+#include "exec.h"
 #include "frame.h"
 #include "handle.h"
 #include "log.h"
@@ -125,8 +126,10 @@ static int64_t prepare(struct thread *t, struct call *c)
     c->stage = CALL_QUEUED;
     c->interruptible = !(c->msg.nhandles & MOTOR_CALL_NOINTR);
     c->confirm = c->msg.nhandles & MOTOR_CALL_CONFIRM;
+    c->may_exec = c->msg.nhandles & MOTOR_CALL_EXEC;
+    c->program = NULL;
     c->cancelled = false;
-    c->msg.nhandles &= ~(MOTOR_CALL_NOINTR | MOTOR_CALL_CONFIRM);
+    c->msg.nhandles &= ~(MOTOR_CALL_NOINTR | MOTOR_CALL_CONFIRM | MOTOR_CALL_EXEC);
     c->pinned = false;
     c->abort_status = 0;
     c->server = NULL;
@@ -237,5 +240,9 @@ int64_t sys_call(motor_handle gate, struct motor_msg *msg)
     }
     call_drop_handles(&c);
     object_handle_put(&c.gate->object);
+    if (c.program) {
+        status = status == 0 ? exec_answered(c.program, c.msg.word) : status;
+        object_put(&c.program->object);
+    }
     return status;
 }

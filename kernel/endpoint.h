@@ -67,6 +67,7 @@ struct call {
     uint8_t stage;          /* [sched_lock] enum call_stage */
     bool interruptible;     /* not MOTOR_CALL_NOINTR */
     bool confirm;           /* MOTOR_CALL_CONFIRM */
+    bool may_exec;          /* MOTOR_CALL_EXEC */
     bool cancelled;         /* [sched_lock] the server has been told */
     bool pinned;            /* [sched_lock] a server is copying: aborts wait */
     int64_t abort_status;   /* [sched_lock] the abort that waits, 0: none */
@@ -75,6 +76,7 @@ struct call {
     /* bytes of data: of `in` before delivery, for `out` after the reply */
     uint32_t inline_size;
     uint8_t data[MOTOR_MSG_INLINE];
+    struct process *program; /* of a reply with MOTOR_REPLY_EXEC, referenced; NULL: none */
 };
 
 void endpoint_close(struct endpoint *e); /* its last handle is gone */

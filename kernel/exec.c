@@ -4,36 +4,51 @@
  * handles and labels. First everything that can fail; then the embryo is taken (nobody can start it
  * any more); then the other threads die and are waited for; then the switch, which cannot fail.
  */
+#include "exec.h"
 #include "log.h"
-#include "process.h"
 #include "robust.h"
 #include "sched.h"
 #include "syscall.h"
 #include "template.h"
 
-/* Claim the embryo and this process's future. */
-static int64_t claim(struct process *p, struct thread *t, struct process *embryo)
+int64_t exec_claim(struct process *p, struct thread *t, struct process *embryo)
 {
     int64_t status = -MOTOR_EBUSY;
     sched_lock_acquire();
     if (embryo->state != PROCESS_EMBRYO || embryo->dying) {
         status = -MOTOR_EBUSY;
-    } else if (!p->dying && !p->alone) {
+    } else if (!p || (!p->dying && !p->alone)) {
         embryo->dying = true;
-        p->alone = t;
+        if (p) {
+            p->alone = t;
+        }
         status = 0;
     }
     sched_lock_release();
     return status;
 }
 
-static void wait_alone(struct process *p)
+int64_t exec_alone(struct process *p, struct thread *t)
 {
+    process_kill_threads(p, t);
     sched_lock_acquire();
     while (p->thread_count > 1) {
         wait_begin(WAIT_ALONE, false, NULL);
         wait_block(MOTOR_NEVER, NULL);
     }
+    sched_lock_release();
+    if (thread_killed()) {
+        return -MOTOR_EINTR;
+    }
+    robust_owner_died(t);
+    robust_process_died(p);
+    return 0;
+}
+
+void exec_done(struct process *p)
+{
+    sched_lock_acquire();
+    p->alone = NULL;
     sched_lock_release();
 }
 
@@ -57,24 +72,36 @@ static void copy_name(struct process *to, struct process *from)
     spin_unlock(&to->lock);
 }
 
-static void take_over(struct process *p, struct thread *t, struct process *embryo,
-                      const struct motor_thread_start *start)
+void exec_names(struct process *p, struct process *embryo)
 {
-    struct aspace *old = exchange_aspace(p, exchange_aspace(embryo, NULL));
     copy_name(p, embryo);
     __atomic_store_n(&p->upcall_entry, embryo->upcall_entry, __ATOMIC_RELAXED);
     __atomic_store_n(&p->linux_entry, embryo->linux_entry, __ATOMIC_RELAXED);
     __atomic_store_n(&p->about, embryo->about, __ATOMIC_RELAXED);
     p->from_template = embryo->from_template;
-    t->aspace = p->aspace;
-    aspace_activate(t->aspace);
-    aspace_put(old);
     __atomic_store_n(&p->execed, true, __ATOMIC_RELAXED);
-    handle_close_unkept(p);
+}
+
+void exec_registers(struct thread *t, const struct motor_thread_start *start)
+{
+    t->aspace = t->process->aspace;
+    aspace_activate(t->aspace);
     arch_set_user_start(t, start);
     arch_set_fs(start->fs_base);
     arch_set_gs(start->gs_base);
     t->tcb = start->gs_base;
+}
+
+static void take_over(struct process *p, struct thread *t, struct process *embryo,
+                      const struct motor_thread_start *start)
+{
+    struct aspace *old = exchange_aspace(p, exchange_aspace(embryo, NULL));
+    exec_names(p, embryo);
+    exec_registers(t, start);
+    aspace_put(old);
+    bool secret = p->uid != p->ruid || p->gid != p->rgid;
+    __atomic_store_n(&p->secret, secret, __ATOMIC_RELAXED);
+    handle_close_unkept(p);
 }
 
 int64_t sys_process_exec(motor_handle embryo, const struct motor_thread_start *start,
@@ -99,22 +126,15 @@ int64_t sys_process_exec(motor_handle embryo, const struct motor_thread_start *s
     }
     status = s.flags ? template_start(e, &s) : thread_check_start(&s);
     if (status == 0) {
-        status = claim(p, t, e);
+        status = exec_claim(p, t, e);
     }
     if (status == 0) {
-        process_kill_threads(p, t);
-        wait_alone(p);
-        if (thread_killed()) {
-            status = -MOTOR_EINTR;
-        } else {
-            robust_owner_died(t);
-            robust_process_died(p);
+        status = exec_alone(p, t);
+        if (status == 0) {
             take_over(p, t, e, &s);
         }
         process_release(e);
-        sched_lock_acquire();
-        p->alone = NULL;
-        sched_lock_release();
+        exec_done(p);
     }
     object_put(&e->object);
     return status;

@@ -16,6 +16,7 @@ static void inherit(struct process *child, const struct process *parent)
     child->upcall_entry = parent->upcall_entry;
     child->linux_entry = parent->linux_entry;
     child->about = parent->about;
+    child->secret = __atomic_load_n(&parent->secret, __ATOMIC_RELAXED);
     __atomic_store_n(&child->child_flags, parent->child_flags, __ATOMIC_RELAXED);
 }
 

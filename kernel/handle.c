@@ -368,6 +368,20 @@ struct object *handle_peek(struct process *p, motor_handle h, enum object_kind k
     return o;
 }
 
+struct object *handle_hold_of(struct process *p, motor_handle h, enum object_kind kind,
+                              uint32_t rights)
+{
+    struct object *o = NULL;
+    spin_lock(&p->lock);
+    struct handle_entry *e = entry_of(&p->handles, h);
+    if (e && e->object && e->object->kind == kind && !(rights & ~e->rights)) {
+        o = e->object;
+        object_handle_get(o);
+    }
+    spin_unlock(&p->lock);
+    return o;
+}
+
 int64_t handle_lookup(motor_handle h, enum object_kind kind, uint32_t rights, struct object **out,
                       uint32_t *rights_out)
 {
@@ -383,7 +397,12 @@ int64_t handle_hold(motor_handle h, enum object_kind kind, uint32_t rights, stru
 int64_t process_lookup(motor_handle h, uint32_t rights, struct process **out)
 {
     if (h) {
-        return lookup(h, OBJECT_PROCESS, rights, false, (struct object **)out, NULL);
+        int64_t status = lookup(h, OBJECT_PROCESS, rights, false, (struct object **)out, NULL);
+        if (status == 0 && process_is_closed(*out)) {
+            object_put(&(*out)->object);
+            status = -MOTOR_EACCESS;
+        }
+        return status;
     }
     *out = this_cpu()->current->process;
     object_get(&(*out)->object);

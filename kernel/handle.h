@@ -35,6 +35,9 @@ int64_t handle_lookup(motor_handle h, enum object_kind kind, uint32_t rights, st
                       uint32_t *rights_out);
 /* Of another process. The object comes with a reference; NULL: no such handle, or another kind. */
 struct object *handle_peek(struct process *p, motor_handle h, enum object_kind kind);
+/* The same with these rights, held: object_handle_put() ends it. */
+struct object *handle_hold_of(struct process *p, motor_handle h, enum object_kind kind,
+                              uint32_t rights);
 /* As handle_lookup, but what the caller holds counts as a handle: object_handle_put() ends it. */
 int64_t handle_hold(motor_handle h, enum object_kind kind, uint32_t rights, struct object **out,
                     uint32_t *rights_out);

@@ -57,20 +57,22 @@ int64_t sys_process_info(motor_handle process, uint32_t what, void *buffer, size
     if (status < 0) {
         return status;
     }
-    struct motor_process_info info = {.pid = p->pid,
-                                      .ppid = p->ppid,
-                                      .pgid = p->pgid,
-                                      .sid = p->sid,
-                                      .uid = p->uid,
-                                      .gid = p->gid,
-                                      .ruid = p->ruid,
-                                      .suid = p->suid,
-                                      .rgid = p->rgid,
-                                      .sgid = p->sgid,
-                                      .children_user_ns = p->children_ns,
-                                      .children_memory_max = p->children_memory_max,
-                                      .start_ns = p->start_ns,
-                                      .about = __atomic_load_n(&p->about, __ATOMIC_RELAXED)};
+    struct motor_process_info info = {
+        .pid = p->pid,
+        .ppid = p->ppid,
+        .pgid = p->pgid,
+        .sid = p->sid,
+        .uid = p->uid,
+        .gid = p->gid,
+        .ruid = p->ruid,
+        .suid = p->suid,
+        .rgid = p->rgid,
+        .sgid = p->sgid,
+        .children_user_ns = p->children_ns,
+        .children_memory_max = p->children_memory_max,
+        .start_ns = p->start_ns,
+        .flags = __atomic_load_n(&p->secret, __ATOMIC_RELAXED) ? MOTOR_PROCESS_SECRET : 0,
+        .about = __atomic_load_n(&p->about, __ATOMIC_RELAXED)};
     fill_sched(p, &info);
     fill_locked(p, &info);
     object_put(&p->object);
@@ -89,12 +91,15 @@ static int64_t set_entry(struct process *p, uint64_t *entry, uint64_t value)
     if (value && !arch_user_address_ok(value)) {
         return -MOTOR_EINVAL;
     }
-    if (p != this_cpu()->current->process &&
-        __atomic_load_n(&p->state, __ATOMIC_RELAXED) != PROCESS_EMBRYO) {
-        return -MOTOR_EBUSY;
+    spin_lock(&p->lock); /* who takes a process over does that under it */
+    bool may =
+        p == this_cpu()->current->process ||
+        (__atomic_load_n(&p->state, __ATOMIC_RELAXED) == PROCESS_EMBRYO && !process_is_closed(p));
+    if (may) {
+        __atomic_store_n(entry, value, __ATOMIC_RELAXED);
     }
-    __atomic_store_n(entry, value, __ATOMIC_RELAXED);
-    return 0;
+    spin_unlock(&p->lock);
+    return may ? 0 : -MOTOR_EBUSY;
 }
 
 /* The processes of a user are counted by the real one. */
@@ -105,6 +110,9 @@ static int64_t set_ids(struct process *p, bool group, const uint32_t ids[3])
     int64_t status = 0;
     bool root = is_root();
     spin_lock(&processes_lock);
+    if (process_is_closed(p)) {
+        status = -MOTOR_EACCESS;
+    }
     for (int i = 0; i < 3 && !root; i++) {
         if (ids[i] != *real && ids[i] != *effective && ids[i] != *saved) {
             status = -MOTOR_EPERM;
@@ -248,6 +256,10 @@ static int64_t set(struct process *p, uint32_t what, uint64_t value)
         return set_word(&p->child_flags, value, MOTOR_CHILD_AUTO_REAP | MOTOR_CHILD_NO_STOP);
     case MOTOR_PSET_DEATH_SIGNAL:
         return set_word(&p->death_signal, value, SIGMAX);
+    case MOTOR_PSET_NO_NEW_PRIVS:
+        return value == 1 ? set_flag(&p->no_new_privs, value) : -MOTOR_EINVAL;
+    case MOTOR_PSET_SECRET:
+        return set_flag(&p->secret, value);
     case MOTOR_PSET_SUBREAPER:
         return set_flag(&p->subreaper, value);
     case MOTOR_PSET_PROCESS_LIMIT:

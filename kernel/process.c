@@ -106,6 +106,7 @@ static void inherit(struct process *p, struct process *from)
     p->sgid = from->sgid;
     p->process_limit = from->first ? default_process_limit() : from->process_limit;
     p->signal_limit = from->signal_limit;
+    p->no_new_privs = __atomic_load_n(&from->no_new_privs, __ATOMIC_RELAXED);
     spin_lock(&from->lock);
     __builtin_memcpy(p->name, from->name, sizeof(p->name));
     if (from->aspace) {
@@ -151,10 +152,17 @@ int64_t process_create(struct process *creator, uint32_t flags, struct aspace *a
     return 0;
 }
 
+bool process_is_closed(const struct process *p)
+{
+    const struct process *self = this_cpu()->current->process;
+    return __atomic_load_n(&p->guarded, __ATOMIC_RELAXED) && p != self &&
+           __atomic_load_n(&self->uid, __ATOMIC_RELAXED) != 0;
+}
+
 struct aspace *process_aspace_get(struct process *p)
 {
     spin_lock(&p->lock);
-    struct aspace *as = p->aspace;
+    struct aspace *as = process_is_closed(p) ? NULL : p->aspace;
     if (as) {
         aspace_get(as);
     }

@@ -50,6 +50,9 @@ struct process {
     uint32_t death_signal;              /* [atomic] */
     bool subreaper, execed, init;       /* [atomic] */
     bool from_template;                 /* see template.h; changes at exec */
+    bool no_new_privs;                  /* [atomic] MOTOR_PSET_NO_NEW_PRIVS */
+    bool secret;                        /* [atomic] MOTOR_PROCESS_SECRET */
+    bool guarded;                       /* [sched_lock to set] see process_is_closed(); for good */
     uint64_t upcall_entry, linux_entry; /* [atomic] user addresses, 0: none */
     uint64_t about;                     /* [atomic] the same; MOTOR_PSET_ABOUT */
     uint64_t robust_words;              /* [atomic] the same; MOTOR_PSET_ROBUST_WORDS */
@@ -99,7 +102,14 @@ struct process {
  */
 int64_t process_create(struct process *creator, uint32_t flags, struct aspace *as,
                        struct process **out);
-struct aspace *process_aspace_get(struct process *p); /* referenced, NULL when dead */
+/* referenced; NULL: it is dead, or closed to the current process */
+struct aspace *process_aspace_get(struct process *p);
+/*
+ * A program has been given more than its process had (exec_answer.c): handles to the process are no
+ * longer good for anything, but for root and itself. Looked at again with the lock held of whatever
+ * is going to change, because a handle may have been looked up before.
+ */
+bool process_is_closed(const struct process *p);
 /* every thread dies, soon; no lock held. An embryo just becomes dead */
 void process_kill(struct process *p, uint32_t status);
 /* in pieces; new ones must be impossible already */

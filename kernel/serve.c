@@ -155,6 +155,19 @@ static int64_t reply_handles(struct call *c, const struct motor_reply *r)
     return 0;
 }
 
+/* The embryo that the caller goes on as. */
+static int64_t reply_program(struct call *c, const struct motor_reply *r)
+{
+    if (!this_cpu()->current->process->first || r->nhandles != 1) {
+        return -MOTOR_EINVAL;
+    }
+    if (!c->may_exec) {
+        return -MOTOR_EACCESS;
+    }
+    return r->handle[0] ? process_lookup(r->handle[0], MOTOR_RIGHT_MANAGE, &c->program)
+                        : -MOTOR_EHANDLE;
+}
+
 static void close_moved(const struct motor_reply *r)
 {
     for (uint32_t i = 0; (r->flags & MOTOR_REPLY_MOVE) && i < r->nhandles; i++) {
@@ -190,7 +203,8 @@ static int64_t reply_one(const struct motor_reply *user, struct thread **handoff
     if (status < 0) {
         return status;
     }
-    if (r.nhandles > MOTOR_MSG_HANDLES || (r.flags & ~(MOTOR_REPLY_MOVE | MOTOR_REPLY_CHECK))) {
+    if (r.nhandles > MOTOR_MSG_HANDLES ||
+        (r.flags & ~(MOTOR_REPLY_MOVE | MOTOR_REPLY_CHECK | MOTOR_REPLY_EXEC))) {
         return -MOTOR_EINVAL;
     }
     status = call_pin(r.token, &t);
@@ -203,7 +217,9 @@ static int64_t reply_one(const struct motor_reply *user, struct thread **handoff
     }
     struct call *c = t->call;
     status = reply_data(t, &r);
-    if (status == 0 && r.nhandles) {
+    if (status == 0 && (r.flags & MOTOR_REPLY_EXEC)) {
+        status = reply_program(c, &r);
+    } else if (status == 0 && r.nhandles) {
         status = reply_handles(c, &r);
     }
     close_moved(&r);

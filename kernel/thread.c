@@ -184,11 +184,12 @@ struct thread *thread_create_idle(uint32_t cpu, void *stack)
     return t; /* no FPU state: user registers stay loaded while a CPU idles */
 }
 
-int64_t thread_start(struct thread *t)
+/* asked: by a handle to the process. */
+static int64_t start_thread(struct thread *t, bool asked)
 {
     int64_t status = -MOTOR_EGONE;
     sched_lock_acquire();
-    if (process_add_thread(t->process, t)) {
+    if (!(asked && process_is_closed(t->process)) && process_add_thread(t->process, t)) {
         t->aspace = t->process->aspace;
         object_get(&t->object); /* its own, until it is reaped */
         sched_new(t);
@@ -196,6 +197,11 @@ int64_t thread_start(struct thread *t)
     }
     sched_lock_release();
     return status;
+}
+
+int64_t thread_start(struct thread *t)
+{
+    return start_thread(t, false);
 }
 
 /* ---- acting for an embryo ---- */
@@ -324,7 +330,7 @@ int64_t sys_thread_create(motor_handle process, const struct motor_thread_start 
     t->tcb = s.gs_base;
     struct process *self = this_cpu()->current->process;
     int64_t h = handle_insert(self, &t->object, MOTOR_RIGHTS_ALL);
-    if (h > 0 && (status = thread_start(t)) < 0) {
+    if (h > 0 && (status = start_thread(t, true)) < 0) {
         handle_close(self, (motor_handle)h);
         h = status;
     }

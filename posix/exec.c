@@ -26,6 +26,7 @@ struct exec {
     motor_handle file, block_vmo, embryo;
     motor_handle image; /* the file's bytes; 0: it cannot be mapped */
     uint64_t image_base, image_size;
+    bool set_id;    /* its file has other ids for it: the fs engine makes it */
     uint8_t *block; /* mapped here while it is filled */
     uint64_t size, limit;
     uint64_t args_left; /* bytes */
@@ -120,6 +121,7 @@ static long open_file(struct exec *x, int directory, const char *path, int flags
         return -EIO;
     }
     x->file = m.handle[0];
+    x->set_id = m.word[3] && !px_proc()->attributes.no_new_privs;
     *size = (uint64_t)st.size;
     if (m.nhandles > 1) {
         x->image = m.handle[1];
@@ -500,9 +502,35 @@ static long replace(struct exec *x, const struct motor_thread_start *start)
     return status;
 }
 
+/*
+ * The answer to this call is the program; only a vfork child comes back, as its parent. What this
+ * process has and another may not have (the tables of descriptors) is given up as at every exec.
+ */
+static long begin_set_id(struct exec *x)
+{
+    struct px_process *p = px_proc();
+    struct motor_msg m = {.op = IO_EXEC_SET_ID,
+                          .nhandles = MOTOR_CALL_EXEC,
+                          .in = x->block,
+                          .in_size = x->size,
+                          .deadline = MOTOR_NEVER};
+    px_fd_cloexec_unlock();
+    if (p->vfork) {
+        return px_call(x->file, &m);
+    }
+    px_signals_hand_over(px_self());
+    struct px_descs_left *left = px_descs_leave(p);
+    long status = px_call(x->file, &m);
+    px_descs_return(left);
+    return status;
+}
+
 static long begin(struct exec *x)
 {
     struct px_process *p = px_proc();
+    if (x->set_id) {
+        return begin_set_id(x);
+    }
     int64_t embryo = p->vfork ? (int64_t)px_vfork_embryo(p->vfork)
                               : motor_process_create(MOTOR_PROCESS_FROM_TEMPLATE);
     if (embryo < 0) {

@@ -314,6 +314,7 @@ long px_sys_prctl(int option, unsigned long a, unsigned long b, unsigned long c,
             return -EINVAL;
         }
         flags->not_dumpable = !a;
+        motor_process_set(px_proc_handle(), MOTOR_PSET_SECRET, !a);
         return 0;
     case PR_GET_KEEPCAPS:
         return flags->keep_caps;
@@ -341,6 +342,7 @@ long px_sys_prctl(int option, unsigned long a, unsigned long b, unsigned long c,
             return -EINVAL;
         }
         flags->no_new_privs = 1;
+        motor_process_set(px_proc_handle(), MOTOR_PSET_NO_NEW_PRIVS, 1);
         return 0;
     case PR_GET_NO_NEW_PRIVS:
         return flags->no_new_privs;

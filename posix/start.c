@@ -306,7 +306,7 @@ static uint64_t build_stack(struct px_process *p, const struct elf_program *e,
         {AT_EUID, p->euid},
         {AT_GID, p->gid},
         {AT_EGID, p->egid},
-        {AT_SECURE, p->uid != p->euid || p->gid != p->egid},
+        {AT_SECURE, (s->flags & MOTOR_START_SET_ID) || p->uid != p->euid || p->gid != p->egid},
         {AT_RANDOM, bytes},
         {AT_HWCAP2, px_kinfo()->flags & MOTOR_KINFO_FSGSBASE ? 2 : 0},
         {AT_EXECFN, name},
@@ -343,6 +343,24 @@ static void default_limits(struct px_process *p)
     p->limit[14] = (struct px_limits){0, 0};           /* RTPRIO */
 }
 
+/*
+ * Of a set-id program. Whoever started it is not to be believed, and had the say over how large its
+ * stack is.
+ */
+static void take_ids(struct px_process *p)
+{
+    struct motor_process_info info;
+    if (motor_process_info(0, MOTOR_PINFO_BASIC, &info, sizeof(info)) < 0) {
+        px_fatal("who am I");
+    }
+    p->pid = info.pid;
+    p->uid = info.ruid;
+    p->euid = p->suid = info.uid;
+    p->gid = info.rgid;
+    p->egid = p->sgid = info.gid;
+    p->limit[RLIMIT_STACK].soft = PX_MIN(p->limit[RLIMIT_STACK].soft, (uint64_t)STACK_DEFAULT);
+}
+
 static void take_block(struct px_process *p, const struct motor_start *s)
 {
     p->start = s;
@@ -371,7 +389,12 @@ static void take_block(struct px_process *p, const struct motor_start *s)
     }
     p->groups.count = PX_MIN(s->groups, (uint32_t)PX_GROUPS_MAX);
     memcpy(p->groups.id, (const char *)s + s->group_list, p->groups.count * sizeof(uint32_t));
+    if (s->flags & MOTOR_START_SET_ID) {
+        take_ids(p);
+    }
     p->attributes = (struct px_attributes){.no_new_privs = s->no_new_privs,
+                                           .not_dumpable = (s->flags & MOTOR_START_SET_ID) ||
+                                                           p->uid != p->euid || p->gid != p->egid,
                                            .subreaper = s->subreaper,
                                            .death_signal = s->death_signal,
                                            .timer_slack = s->timer_slack};

@@ -11,6 +11,7 @@
 #include "pager.h"
 #include "presence.h"
 #include "proc/proc.h"
+#include "program.h"
 #include "system_name.h"
 #include "sysv/sysv.h"
 #include "xattr.h"
@@ -141,22 +142,6 @@ static int64_t call_check_dir(struct request *q)
     return NO_REPLY;
 }
 
-#define PROGRAM_RIGHTS (MOTOR_RIGHT_READ | MOTOR_RIGHT_EXEC | MOTOR_RIGHT_DUP)
-
-/*
- * A handle of its own to the object with a program's bytes, at *offset in it. 0: there is none, so
- * the file is read.
- */
-static motor_handle program_image(struct inode *inode, uint64_t *offset)
-{
-    motor_handle vmo;
-    if (!inode->ops->map || inode->ops->map(inode, false, &vmo, offset))
-        return 0;
-    inode_accessed(inode, O_RDONLY);
-    int64_t own = motor_handle_dup(vmo, PROGRAM_RIGHTS);
-    return own < 0 ? 0 : (motor_handle)own;
-}
-
 static int64_t call_exec(struct request *q)
 {
     struct inode *inode;
@@ -175,18 +160,13 @@ static int64_t call_exec(struct request *q)
         inode_put(inode);
         return error;
     }
-    uint64_t offset = 0, size = inode->size;
-    motor_handle image = program_image(inode, &offset);
-    struct motor_reply *r =
-        file_open_reply(&fs_engine, q->ev, &q->who, inode, O_RDONLY | FILE_EXEC, false);
-    if (r && image) {
-        engine_reply_handle(r, image, PROGRAM_RIGHTS);
-        r->word[1] = offset;
-        r->word[2] = size;
-    } else if (image) {
-        motor_handle_close(image);
-    }
+    program_reply(q->ev, &q->who, inode);
     return NO_REPLY;
+}
+
+static int64_t call_exec_set_id(struct request *q)
+{
+    return program_set_id(q->ev, &q->who, q->file);
 }
 
 static int64_t call_stat(struct request *q)
@@ -979,6 +959,7 @@ static int64_t (*const calls[])(struct request *) = {
     [IO_COPY] = call_copy,
     [IO_CHECK_DIR] = call_check_dir,
     [IO_EXEC] = call_exec,
+    [IO_EXEC_SET_ID] = call_exec_set_id,
     [IO_SEEK] = call_seek,
     [IO_RENDEZVOUS] = call_rendezvous,
     [IO_LOCK] = call_lock,

@@ -5,6 +5,7 @@
 #include "button.h"
 
 #include "../fs/fs.h"
+#include "../fs/program.h"
 #include "../tty/tty.h"
 
 #include <elf.h>
@@ -424,6 +425,7 @@ void start_program(const void *bundle, uint64_t bundle_size, const struct start_
     if (gate < 0 || (status = motor_bind(programs[0].process, (motor_handle)gate)) < 0)
         no_start(run, "a gate", gate < 0 ? gate : status);
     procfs_set_net(net);
+    program_set_net(net);
     if (!engine_start(&fs_engine, 256 << 10)) /* from here on the fs engine belongs to its thread */
         no_start(run, "the fs engine", -MOTOR_ENOMEM);
     fs_runs = true;

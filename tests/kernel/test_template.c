@@ -9,6 +9,9 @@ static uint64_t *left_out;
 /* Of the template's children: what was prepared, plus what the argument says, is the status. */
 static void begin(uint64_t argument)
 {
+    while (argument == STAYS) { /* until it is ended */
+        pause_ns(1000 * MS);
+    }
     prepared += argument; /* in this process alone */
     uint64_t sum = prepared;
     /* its place is free: a new mapping may have it */

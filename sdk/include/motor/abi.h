@@ -324,6 +324,11 @@ _Static_assert(sizeof(struct motor_tcb) == 232, "ABI");
  * where a mapping lets it write. Result: how many; EFAULT: none, EGONE: it is dead
  */
 #define MOTOR_PSET_MEMORY        21u
+/* 1, for good, of its descendants as well: no answer of a call changes its ids (MOTOR_REPLY_EXEC)
+ */
+#define MOTOR_PSET_NO_NEW_PRIVS  22u
+/* 1: MOTOR_PROCESS_SECRET; fork inherits it, exec sets it as the ids say */
+#define MOTOR_PSET_SECRET        23u
 #define MOTOR_ROBUST_GONE        (1u << 31)
 #define MOTOR_ROBUST_WORDS_MAX   511u
 #define MOTOR_CHILD_AUTO_REAP    (1u << 0) /* no zombies: SIGCHLD ignored, or SA_NOCLDWAIT */
@@ -435,11 +440,15 @@ struct motor_process_info {
     char name[32];
     uint32_t ruid, suid, rgid, sgid;
     uint32_t stopped;                              /* the signal that stopped it, 0: not stopped */
-    uint32_t flags;                                /* reserved */
+    uint32_t flags;                                /* MOTOR_PROCESS_SECRET */
     uint64_t children_user_ns, children_system_ns; /* of those waited for */
     uint64_t memory_max, children_memory_max;      /* bytes of private memory at most */
     uint64_t about;                                /* MOTOR_PSET_ABOUT */
 };
+
+/* nobody but root is to look into it, though he has the same ids: it has, or had, those of a file
+ */
+#define MOTOR_PROCESS_SECRET (1u << 8)
 
 struct motor_thread_info {
     uint32_t id; /* the kernel's; in [0]: the lowest wanted */
@@ -494,6 +503,8 @@ _Static_assert(sizeof(struct motor_msg) == 120, "ABI");
  * server (CANCEL), and the call waits for the answer: nothing happens unnoticed
  */
 #define MOTOR_CALL_CONFIRM (1u << 30)
+/* the answer may be another program: MOTOR_REPLY_EXEC */
+#define MOTOR_CALL_EXEC    (1u << 29)
 
 #define MOTOR_EVENT_CALL   1u
 #define MOTOR_EVENT_NOTIFY 2u
@@ -543,6 +554,18 @@ struct motor_reply {
  * caller was not told of has not happened.
  */
 #define MOTOR_REPLY_CHECK 2u
+/*
+ * To a call with MOTOR_CALL_EXEC, by the first process. handle[0], with the right to manage it, is
+ * an embryo made from the template, and the caller goes on as that: with its memory, its handles
+ * (its own are closed), one thread that starts as the template's does with word[0] as its first
+ * argument, and word[1] and word[2] as effective and saved user and group (MOTOR_KEEP_ID: the
+ * effective one stays). pid, family and real ids remain. Who acts for an embryo
+ * (MOTOR_PROCESS_ACT_FOR) starts that so, and its call is answered with 0. From then on nobody but
+ * root and the process itself can do anything to it through a handle to it, whoever has one
+ * (EACCESS): it has become more than they were given.
+ */
+#define MOTOR_REPLY_EXEC  4u
+#define MOTOR_KEEP_ID     0xffffffffull
 
 /*
  * msg_copy(): exactly one of buffer and vmo. Result: bytes copied (short at the end of a buffer or

@@ -32,94 +32,102 @@
  * path; w0 Linux O_* flags, w1 mode & ~umask -> handle[0]; out: struct io_stat; w0: MOTOR_FD_*
  * protocol of the new handle. Empty path: reopen the object itself
  */
-#define IO_OPEN      1u
+#define IO_OPEN        1u
 /* path; w0: AT_SYMLINK_NOFOLLOW or 0; empty path: the object itself -> out: struct io_stat */
-#define IO_STAT      2u
+#define IO_STAT        2u
 /*
  * w0 offset (~0: a stream) -> out: bytes; status: count. Streams: blocks unless w1 has O_NONBLOCK;
  * w2 IO_READ_PEEK: the bytes stay
  */
-#define IO_READ      3u
-#define IO_READ_PEEK 2u
+#define IO_READ        3u
+#define IO_READ_PEEK   2u
 /*
  * w0 offset (~0: append at the end, or a stream), w1 O_APPEND|O_NONBLOCK; in: bytes -> status:
  * count, w0: offset after it, w1: size of the file
  */
-#define IO_WRITE     4u
-#define IO_TRUNCATE  5u /* w0 size; path or empty */
+#define IO_WRITE       4u
+#define IO_TRUNCATE    5u /* w0 size; path or empty */
 /*
  * w0 cookie (0: start) -> out: Linux linux_dirent64 records, d_off = next cookie; status: bytes, 0
  * at the end; w0: the last record's d_off
  */
-#define IO_READDIR   6u
-#define IO_MKDIR     7u /* path, w0 mode */
-#define IO_UNLINK    8u /* path, w0 AT_REMOVEDIR or 0 */
+#define IO_READDIR     6u
+#define IO_MKDIR       7u /* path, w0 mode */
+#define IO_UNLINK      8u /* path, w0 AT_REMOVEDIR or 0 */
 /*
  * in: old path then new path; w0 length of the old one, w1 Linux RENAME_* flags; handle[0]:
  * directory the new one is relative to (0 handles: the same)
  */
-#define IO_RENAME    9u
-#define IO_LINK      10u /* like RENAME; w1 AT_SYMLINK_FOLLOW, AT_EMPTY_PATH */
-#define IO_SYMLINK   11u /* in: target then link path; w0 length of the target */
-#define IO_READLINK  12u /* path -> out: target; status: its length (may exceed out) */
-#define IO_CHMOD     13u /* path or empty, w0 mode, w1 AT_SYMLINK_NOFOLLOW */
+#define IO_RENAME      9u
+#define IO_LINK        10u /* like RENAME; w1 AT_SYMLINK_FOLLOW, AT_EMPTY_PATH */
+#define IO_SYMLINK     11u /* in: target then link path; w0 length of the target */
+#define IO_READLINK    12u /* path -> out: target; status: its length (may exceed out) */
+#define IO_CHMOD       13u /* path or empty, w0 mode, w1 AT_SYMLINK_NOFOLLOW */
 /* path or empty, w0 uid, w1 gid (~0 as 32 bits: keep), w2 AT_SYMLINK_NOFOLLOW */
-#define IO_CHOWN     14u
+#define IO_CHOWN       14u
 /*
  * path or empty, w0,w1 atime sec,nsec; w2,w3 mtime (nsec may be UTIME_NOW/UTIME_OMIT); w4
  * AT_SYMLINK_NOFOLLOW
  */
-#define IO_UTIMENS   15u
+#define IO_UTIMENS     15u
 /*
  * path, w0 R_OK|W_OK|X_OK, w1 AT_EACCESS|AT_SYMLINK_NOFOLLOW, w2 1: the caller's real user or group
  * is not the effective one
  */
-#define IO_ACCESS    16u
-#define IO_STATFS    17u /* path or empty -> out: struct io_statfs */
+#define IO_ACCESS      16u
+#define IO_STATFS      17u /* path or empty -> out: struct io_statfs */
 /* w0 1: data only (fdatasync); IO_SYNC_ALL: of all files. Answered when the device has flushed */
-#define IO_SYNC      18u
-#define IO_SYNC_ALL  2u
+#define IO_SYNC        18u
+#define IO_SYNC_ALL    2u
 /*
  * w0 PROT_* wanted (write: shared writable mapping), w1 1: for a shared mapping, with the right to
  * write if the file is open for that, as mprotect may want it -> handle[0]: vmo; w0: offset of the
  * file's byte 0 in it; w1: size
  */
-#define IO_MAP       19u
-#define IO_MKNOD     20u /* path, w0 mode, w1 dev */
-#define IO_ALLOCATE  21u /* w0 offset, w1 length, w2 Linux FALLOC_FL_* */
+#define IO_MAP         19u
+#define IO_MKNOD       20u /* path, w0 mode, w1 dev */
+#define IO_ALLOCATE    21u /* w0 offset, w1 length, w2 Linux FALLOC_FL_* */
 /* ioctl: w0 request, w1 argument if by value; in/out: the structure by the request's own size */
-#define IO_CONTROL   22u
+#define IO_CONTROL     22u
 /*
  * w0 mask, w1 0: just look; 1: also arm: when one of the mask becomes ready, bit w2 of the session
  * named by handle[0] (own gate) is set -> status: POLL* bits now
  */
-#define IO_POLL      23u
+#define IO_POLL        23u
 /*
  * w0 0: getcwd (-ENOENT when it was removed), 1: /proc/self/fd (then with " (deleted)") -> out:
  * absolute path of the object, no NUL; status: length
  */
-#define IO_PATH      24u
-#define IO_LOCK      25u /* flock and record locks: see below */
+#define IO_PATH        24u
+#define IO_LOCK        25u /* flock and record locks: see below */
 /*
  * copy_file_range: w0 offset here, w1 offset there, w2 length; handle[0]: the target -> status:
  * bytes
  */
-#define IO_COPY      26u
+#define IO_COPY        26u
 /* path or empty -> handle[0]: directory handle for cwd use, needs search permission (chdir) */
-#define IO_CHECK_DIR 27u
+#define IO_CHECK_DIR   27u
 /*
  * path or empty, w0 AT_SYMLINK_NOFOLLOW or 0 -> handle[0] readable for exec, checks X permission,
  * out: struct io_stat; handle[1], unless it cannot be mapped: vmo with the file's bytes, as from
  * IO_MAP to be read and executed; w1: offset of byte 0 in it; w2: the file's size
  */
-#define IO_EXEC      28u
+#define IO_EXEC        28u
+/*
+ * IO_EXEC: w3 1: the file has a set-id bit that would change an id of the caller. Then the program
+ * is not the caller's to make: on handle[0], in: the start block, complete, as a call with
+ * MOTOR_CALL_EXEC -> the answer is the program (MOTOR_REPLY_EXEC). Of the block the strings, the
+ * descriptors that are gates of sysio, limits, signals, umask and times are taken; the rest is what
+ * sysio knows itself. -EAGAIN: no id would change any more
+ */
+#define IO_EXEC_SET_ID 61u
 /*
  * w0 offset, w1 SEEK_SET, SEEK_CUR or SEEK_END: moves the position that this open file has at the
  * server -> status: where it is. IO_READ and IO_WRITE with the offset IO_AT_SHARED use and move it
  * (with O_APPEND: to the end). For descriptions that unrelated processes share: after exec, or sent
  */
-#define IO_SEEK      30u
-#define IO_AT_SHARED (~1ull)
+#define IO_SEEK        30u
+#define IO_AT_SHARED   (~1ull)
 /*
  * empty path, on a file open for reading -> handle[0]: vmo with one page, struct io_hot; handle[1]:
  * vmo of the file's bytes; w0: offset of byte 0 in it, w1: MOTOR_MAP_PRIVATE or 0, how handle[1]
@@ -130,8 +138,8 @@
  * handle[1]: vmo of the bytes, both to be mapped for writing; w0 as before. -EOPNOTSUPP: not for
  * this file, or not now. See "Hot files" below.
  */
-#define IO_HOT       29u
-#define IO_HOT_WRITE 1u
+#define IO_HOT         29u
+#define IO_HOT_WRITE   1u
 
 /*
  * IO_LOCK: flock and record locks. w0 IO_LOCK_* kind, | IO_LOCK_WAIT or IO_LOCK_TEST; w1 F_RDLCK,

@@ -112,6 +112,8 @@ struct motor_about {
 #define MOTOR_START_RLIMITS        (1u << 0) /* rlimit[] is meaningful */
 /* at the end, report calls that were not implemented (motor-run --missing) */
 #define MOTOR_START_REPORT_MISSING (1u << 1)
+/* a set-id program: pid and ids are to be asked of the kernel, the strings are anybody's */
+#define MOTOR_START_SET_ID         (1u << 2)
 
 /*
  * MOTOR_BUNDLE_RUN: what sysio starts first. Then argc NUL-terminated strings, then envc. argv[0]

@@ -190,7 +190,7 @@ static int64_t adjust_limit(const struct wish *w, uint64_t old[2])
     int error = process_get(&p, (uint32_t)w->id, 0);
     if (error)
         return error;
-    if (process_may_inspect(&p, w->who))
+    if (!process_is_same_user(&p, w->who))
         error = -EPERM;
     else if (process_read(&p, p.about.limits + w->resource * 2 * sizeof *old, old,
                           2 * sizeof *old) != 2 * sizeof *old)

@@ -56,7 +56,9 @@ int process_get(struct process *p, uint32_t pid, uint64_t start);
 void process_put(struct process *p);
 /* Bytes of its memory; how many could be read. */
 size_t process_read(const struct process *p, uint64_t address, void *to, size_t size);
-/* -EACCES unless `who` may look inside it: root, or the same user and group in every way. */
+/* root, or the same user and group in every way */
+bool process_is_same_user(const struct process *p, const struct cred *who);
+/* -EACCES unless `who` may look inside it: itself, root, or the same user if it is not secret. */
 int process_may_inspect(const struct process *p, const struct cred *who);
 
 struct thread {

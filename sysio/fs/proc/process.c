@@ -128,15 +128,19 @@ void process_put(struct process *p)
     motor_handle_close(p->handle);
 }
 
+bool process_is_same_user(const struct process *p, const struct cred *who)
+{
+    const struct motor_process_info *i = &p->info;
+    return who->uid == 0 || (who->uid == i->uid && who->uid == i->ruid && who->uid == i->suid &&
+                             who->gid == i->gid && who->gid == i->rgid && who->gid == i->sgid);
+}
+
 int process_may_inspect(const struct process *p, const struct cred *who)
 {
     const struct motor_process_info *i = &p->info;
-    if (who->uid == 0)
+    if (who->uid == 0 || who->pid == i->pid)
         return 0;
-    return who->uid == i->uid && who->uid == i->ruid && who->uid == i->suid && who->gid == i->gid &&
-                   who->gid == i->rgid && who->gid == i->sgid
-               ? 0
-               : -EACCES;
+    return !(i->flags & MOTOR_PROCESS_SECRET) && process_is_same_user(p, who) ? 0 : -EACCES;
 }
 
 uint32_t processes_list(uint32_t **pids)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The fs engine by hand: what a comparison with Linux's tmpfs does not show. */
+#include "../../../sysio/tty/tty.h"
 #include "fs_client.h"
 
 #include <errno.h>
@@ -179,6 +180,103 @@ static void test_exec(void)
     EXPECT(client_path(client_root, IO_EXEC, "/data", 0, 0, 0), -EACCES);
     EXPECT(client_path(client_root, IO_EXEC, "/bin/sh", AT_SYMLINK_NOFOLLOW, 0, 0), -ELOOP);
     EXPECT(client_path(client_root, IO_EXEC, "/nothing", 0, 0, 0), -ENOENT);
+}
+
+/* ---- set-id programs ---- */
+
+static uint64_t random_state = 1;
+
+static uint32_t rnd(uint32_t n)
+{
+    random_state = random_state * 6364136223846793005ull + 1442695040888963407ull;
+    return (uint32_t)(random_state >> 33) % n;
+}
+
+static int64_t begin_set_id(motor_handle file, const void *block, uint64_t size, uint64_t *word)
+{
+    struct motor_msg m = {.op = IO_EXEC_SET_ID, .in = block, .in_size = size};
+    int64_t status = client_call(file, &m);
+    memcpy(word, m.word, sizeof m.word);
+    return status;
+}
+
+struct start_block {
+    struct motor_start start;
+    struct motor_start_fd fd[4];
+    char strings[64];
+};
+
+static struct start_block block_of(motor_handle file)
+{
+    static const char strings[] = "name\0one\0A=b\0/bin/sh";
+    struct start_block b = {.start = {.magic = MOTOR_START_MAGIC,
+                                      .argc = 2,
+                                      .argv = offsetof(struct start_block, strings),
+                                      .envc = 1,
+                                      .envp = offsetof(struct start_block, strings) + 9,
+                                      .exec_path = offsetof(struct start_block, strings) + 13,
+                                      .cwd = client_root,
+                                      .fds = 4,
+                                      .fd_table = offsetof(struct start_block, fd)},
+                            .fd = {{.fd = 0, .protocol = MOTOR_FD_FILE, .handle = file},
+                                   {.fd = 1, .protocol = MOTOR_FD_TTY, .handle = file},
+                                   {.fd = 2, .protocol = MOTOR_FD_FILE, .handle = file},
+                                   {.fd = 2, .protocol = MOTOR_FD_FILE, .handle = client_root}}};
+    memcpy(b.strings, strings, sizeof strings);
+    return b;
+}
+
+static void test_set_id(void)
+{
+    struct io_stat st;
+    uint64_t word[MOTOR_MSG_WORDS];
+    struct motor_msg m = {
+        .op = IO_EXEC, .in = "/bin/sh", .in_size = 7, .out = &st, .out_size = sizeof st};
+    struct start_block b, damaged;
+    motor_handle plain;
+    int64_t status;
+    tty_engine.endpoint = (motor_handle)motor_endpoint_create();
+    EXPECT(client_path(client_root, IO_CHMOD, "/bin/sh", 06755, 0, 0), 0);
+    EXPECT(client_call(client_root, &m), 0);
+    EXPECT(m.word[3], 0); /* root's, for root */
+    fake_close(m.handle[0]);
+    fake_close(m.handle[1]);
+    client_uid = client_gid = 5;
+    m.nhandles = 0;
+    EXPECT(client_call(client_root, &m), 0);
+    EXPECT(m.word[3], 1);
+    motor_handle file = m.handle[0];
+    fake_close(m.handle[1]);
+    b = block_of(file);
+    EXPECT(begin_set_id(file, &b, sizeof b, word), 0);
+    EXPECT(word[0], 4096);
+    EXPECT(word[1], 0);
+    EXPECT(word[2], 0);
+    EXPECT(client_open(client_root, "/bin/sh", O_RDONLY, 0, &plain), 0);
+    EXPECT(begin_set_id(plain, &b, sizeof b, word), -EACCES);
+    fake_close(plain);
+    EXPECT(begin_set_id(file, &b, sizeof b.start - 1, word), -EINVAL);
+    EXPECT(begin_set_id(file, &b, 17 << 20, word), -E2BIG);
+    for (int i = 0; i < 20000; i++) {
+        damaged = b;
+        for (uint32_t n = 1 + rnd(4); n; n--)
+            if (rnd(2))
+                ((uint8_t *)&damaged)[rnd(sizeof damaged)] ^= (uint8_t)(1u << rnd(8));
+            else
+                ((uint32_t *)&damaged)[rnd(sizeof damaged / 4)] = rnd(400);
+        uint64_t size = rnd(8) ? sizeof damaged : rnd(sizeof damaged);
+        status = begin_set_id(file, &damaged, size, word);
+        if (status && status != -EINVAL)
+            EXPECT(status, 0);
+    }
+    client_uid = client_gid = 0;
+    EXPECT(begin_set_id(file, &b, sizeof b, word), -EAGAIN); /* nothing to change for root */
+    EXPECT(client_path(client_root, IO_CHMOD, "/bin/sh", 0700, 0, 0), 0);
+    client_uid = client_gid = 5;
+    EXPECT(begin_set_id(file, &b, sizeof b, word), -EACCES);
+    client_uid = client_gid = 0;
+    EXPECT(client_path(client_root, IO_CHMOD, "/bin/sh", 0755, 0, 0), 0);
+    fake_close(file);
 }
 
 static int64_t read_file(const char *path)
@@ -610,6 +708,7 @@ int main(void)
     test_bundle();
     test_map();
     test_exec();
+    test_set_id();
     test_devices();
     test_proc();
     test_readdir();

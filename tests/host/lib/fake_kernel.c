@@ -368,8 +368,8 @@ static int64_t reply(const struct motor_reply *r)
         memcpy(m->word, r->word, sizeof m->word);
         if (r->size)
             memcpy(m->out, r->data, r->size < m->out_size ? r->size : m->out_size);
-        m->nhandles = r->nhandles;
-        for (uint32_t i = 0; i < r->nhandles; i++) {
+        m->nhandles = r->flags & MOTOR_REPLY_EXEC ? 0 : r->nhandles;
+        for (uint32_t i = 0; i < m->nhandles; i++) {
             CHECK(r->handle[i] < handles_size && handles[r->handle[i]].object);
             CHECK(!(r->rights[i] & ~handles[r->handle[i]].rights));
             CHECK(handles[r->handle[i]].rights & MOTOR_RIGHT_DUP);
@@ -426,6 +426,14 @@ static int64_t process_gate(struct motor_gate_info *info)
         return -MOTOR_ETYPE;
     info->badge = o->gate.badge;
     return 0;
+}
+
+static int64_t pass(motor_handle h, motor_handle like)
+{
+    struct object *o = h < handles_size ? handles[h].object : NULL;
+    return o && o->kind == GATE && o->gate.endpoint == get(like, GATE)->gate.endpoint
+               ? (int64_t)h
+               : -MOTOR_ETYPE;
 }
 
 static int64_t process_info(uint32_t what, void *buffer, uint64_t size)
@@ -564,7 +572,19 @@ int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64
     case MOTOR_SYS_vmo_control:
         return vmo_control(&get((motor_handle)a, VMO)->vmo, (uint32_t)b, c, d, (void *)e,
                            (motor_handle)a);
+    case MOTOR_SYS_process_create:
+        return handle_add(object_new(PROCESS), MOTOR_RIGHTS_ALL);
+    case MOTOR_SYS_handle_install: /* what a new process has is nobody's */
+        CHECK(get((motor_handle)a, PROCESS) && b && b < handles_size && handles[b].object);
+        return 1;
+    case MOTOR_SYS_handle_pass: /* the caller's handles are ours */
+        CHECK(a == call.token && !call.done && get((motor_handle)c, PROCESS));
+        return pass((motor_handle)b, (motor_handle)d);
     case MOTOR_SYS_map:
+        if (a) { /* into a process */
+            CHECK(get((motor_handle)a, PROCESS) && c + e <= get((motor_handle)b, VMO)->vmo.size);
+            return (int64_t)PAGE;
+        }
         if (!a && b && !d && e == PAGE && !c) /* one page, into the engine itself */
             return (int64_t)page_make(&get((motor_handle)b, VMO)->vmo, 0)->bytes;
         CHECK(fake_map && d % PAGE == 0 && e % PAGE == 0 && e && c % PAGE == 0);
