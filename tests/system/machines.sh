@@ -4,11 +4,27 @@
 # with a status and one clear line.
 . "$(dirname "$0")/lib.sh"
 
+port=$(free_port)
+
 # serves QEMU.SH-OPTION...: boots nginx and fetches the 1 MiB file
-serves() {
-    local port vm sum
-    port=$(free_port)
-    "$MOTOR_TOP/tools/qemu.sh" -k "$build/kernel/motor.elf" -b "$build/bundle-nginx.img" -p "$port:80" "$@" \
+serves() { boots -p "$port:80" "$@"; }
+
+# behind MACHINE BRIDGE...: the same with a network device behind bridges, each of QEMU's -device arguments
+behind() {
+    local machine=$1 bridge id=0 bus='' bridges=()
+    shift
+    for bridge; do
+        id=$((id + 1))
+        bridges+=(-device "$bridge,id=bridge$id${bus:+,bus=$bus}")
+        bus=bridge$id
+    done
+    boots -M "$machine" -a tcg -n none -- -netdev "user,id=n1,hostfwd=tcp:127.0.0.1:$port-:80" "${bridges[@]}" \
+        -device "virtio-net-pci,netdev=n1,bus=$bus"
+}
+
+boots() {
+    local vm sum
+    "$MOTOR_TOP/tools/qemu.sh" -k "$build/kernel/motor.elf" -b "$build/bundle-nginx.img" "$@" \
         </dev/null >"$scratch/serial" 2>&1 &
     vm=$!
     pids="$pids $vm"
@@ -31,6 +47,10 @@ for machine in microvm q35 pc; do
     serves -M $machine -a tcg -m 16M
     serves -M $machine -a tcg -m 6G
 done
+# as libvirt connects devices; and by the older kind of bridge, twice
+behind q35 pcie-root-port,chassis=1
+behind q35 pcie-root-port,chassis=1 x3130-upstream xio3130-downstream,chassis=2
+behind pc pci-bridge,chassis_nr=1 pci-bridge,chassis_nr=2
 
 # ends STATUS TEXT QEMU.SH-OPTION...
 ends() {
