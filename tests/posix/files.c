@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -273,6 +274,36 @@ static void devices(void)
     close(fd);
 }
 
+/* Each size, at the very end of what may be touched: not a byte more, not a byte less, either way.
+ */
+static void sizes(void)
+{
+    enum { MOST = 1100 };
+    static unsigned char pattern[MOST];
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    unsigned char *map =
+        mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(map != MAP_FAILED && mprotect(map + page, page, PROT_NONE) == 0);
+    int fd = open("sizes", O_RDWR | O_CREAT | O_EXCL, 0600);
+    for (size_t i = 0; i < MOST; i++)
+        pattern[i] = (unsigned char)(1 + i * 7 % 255);
+    for (size_t size = 0; size <= MOST; size++) {
+        unsigned char *to = map + page - size;
+        CHECK(pwrite(fd, pattern, MOST, 0) == MOST);
+        memset(map, 0, page);
+        CHECK(pread(fd, to, size, 0) == (ssize_t)size && memcmp(to, pattern, size) == 0);
+        CHECK(to[-1] == 0);
+        memset(to, 0xff, size);
+        CHECK(pwrite(fd, to, size, 1) == (ssize_t)size);
+        unsigned char back[MOST + 2];
+        CHECK(pread(fd, back, MOST, 0) == MOST);
+        for (size_t i = 0; i < MOST; i++)
+            CHECK(back[i] == (i >= 1 && i <= size ? 0xff : pattern[i]));
+    }
+    close(fd);
+    munmap(map, 2 * page);
+}
+
 int main(void)
 {
     CHECK(mkdtemp(dir));
@@ -285,7 +316,8 @@ int main(void)
     attributes();
     size_limit();
     devices();
-    const char *names[] = {"a", "b", "v", "big", "in", "out", "t", "masked", "limited"};
+    sizes();
+    const char *names[] = {"a", "b", "v", "big", "in", "out", "t", "masked", "limited", "sizes"};
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
         CHECK(unlink(names[i]) == 0);
     CHECK(chdir("/") == 0 && rmdir(dir) == 0);
