@@ -2,7 +2,7 @@
 #
 # lwIP for sysio, from its pinned source (ports.mk): the files we use, and our own tcp_in.c, tcp_out.c and icmp_in.c, which
 # take in lwIP's. Included by
-# sysio/build.mk, which links LWIP_LIBRARY; everything in sysio/net is compiled with lwIP's headers.
+# sysio/build.mk, which links LWIP_OBJECTS; everything in sysio/net is compiled with lwIP's headers.
 
 LWIP := $(call source,lwip)/src
 LWIP_STAMP := $(call source_stamp,lwip)
@@ -11,7 +11,6 @@ LWIP_FILES := $(addprefix core/,def dns inet_chksum init ip mem memp netif pbuf 
   $(addprefix core/ipv6/,ethip6 inet6 ip6 ip6_addr ip6_frag mld6 nd6) netif/ethernet
 LWIP_FLAGS := -Isysio/net/lwip -I$(LWIP)/include -Wno-address
 LWIP_OBJECTS := $(LWIP_FILES:%=$(BUILD)/sysio/lwip/%.o)
-LWIP_LIBRARY := $(BUILD)/sysio/lwip/liblwip.a
 
 $(BUILD)/sysio/net/%.o: CFLAGS_sysio += $(LWIP_FLAGS)
 $(patsubst %.c,$(BUILD)/%.o,$(wildcard sysio/net/*.c)): | $(LWIP_STAMP)
@@ -22,10 +21,5 @@ $(LWIP_OBJECTS): $(BUILD)/sysio/lwip/%.o: $(LWIP_STAMP) $(wildcard sysio/net/lwi
 	$(call say,CC,$(LWIP)/$*.c)
 	@mkdir -p $(@D)
 	$(Q)$(or $(CC_sysio),$(CC)) $(filter-out -Werror,$(CFLAGS_BASE)) $(CFLAGS_sysio) $(LWIP_FLAGS) -MMD -MP -c -o $@ $(LWIP)/$*.c
-
-$(LWIP_LIBRARY): $(LWIP_OBJECTS)
-	$(call say,AR,$@)
-	@rm -f $@
-	$(Q)$(AR) rcs $@ $^
 
 -include $(LWIP_OBJECTS:.o=.d)
