@@ -2,8 +2,8 @@
 /*
  * Connections that have both ends here. Bytes go from one end's tx ring into the other's rx ring,
  * in one copy past lwIP, as if they had been sent, received and acknowledged at once. lwIP keeps
- * the connection: handshake, FIN, resets, keepalive and TIME-WAIT are segments as ever, and the
- * sequence numbers stand still meanwhile.
+ * the connection (how it begins and ends without segments: direct_ends.c), and the sequence numbers
+ * stand still meanwhile.
  *
  * So bytes may go directly when nothing of their direction is under way in lwIP, and when the
  * receiving end has nothing left to decide about them. If not they take the long way, of which the

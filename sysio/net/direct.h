@@ -7,6 +7,14 @@
 
 /* `s` has just been accepted: finds the other end, if it is here. */
 void direct_pair(struct socket *s);
+/*
+ * direct_ends.c: a new PCB that is to be connected, bound to its own end; and one that has nothing
+ * left to send, whose FIN is due. false: nothing has happened, it takes segments. A PCB that is
+ * through is freed, as after a segment.
+ */
+bool direct_connect(struct tcp_pcb *pcb, const ip_addr_t *to, uint16_t port,
+                    tcp_connected_fn connected);
+bool direct_fin(struct tcp_pcb *pcb);
 /* One end's PCB is gone, or lives on alone: what is left takes the long way. */
 void direct_part(struct socket *s);
 /* Whether the next bytes of `s` may go directly. */

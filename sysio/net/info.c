@@ -101,7 +101,7 @@ static uint32_t counters(char *buffer, uint32_t size)
         "sockets %llu\nsessions %llu\nconnections_active %u\nconnections_parked %u\ntime_wait %u\n"
         "time_wait_recycled %llu\ntime_wait_evicted %llu\naccepted %llu\nconnected %llu\nresets_sent %llu\n"
         "syns_dropped %llu\nbroken_streams %llu\nrx_frames %llu\nrx_bytes %llu\nrx_dropped %llu\nrx_copied %llu\n"
-        "tx_frames %llu\ntx_bytes %llu\ntx_dropped %llu\nloop_packets %llu\ndirect_bytes %llu\nturns %llu\nheap_bytes %llu\n"
+        "tx_frames %llu\ntx_bytes %llu\ntx_dropped %llu\nloop_packets %llu\ndirect_bytes %llu\ndirect_connections %llu\nturns %llu\nheap_bytes %llu\n"
         "tcp_retransmit_drop %u\ntcp_checksum_errors %u\n",
         (unsigned long long)c->sockets, (unsigned long long)c->sessions, p->active, p->parked,
         p->time_wait, (unsigned long long)p->time_wait_recycled,
@@ -112,9 +112,9 @@ static uint32_t counters(char *buffer, uint32_t size)
         (unsigned long long)c->rx_dropped, (unsigned long long)c->rx_copied,
         (unsigned long long)c->tx_frames, (unsigned long long)c->tx_bytes,
         (unsigned long long)c->tx_dropped, (unsigned long long)c->loop_packets,
-        (unsigned long long)c->direct_bytes, (unsigned long long)c->turns,
-        (unsigned long long)net_heap_used(), (unsigned)lwip_stats.tcp.drop,
-        (unsigned)lwip_stats.tcp.chkerr);
+        (unsigned long long)c->direct_bytes, (unsigned long long)c->direct_connections,
+        (unsigned long long)c->turns, (unsigned long long)net_heap_used(),
+        (unsigned)lwip_stats.tcp.drop, (unsigned)lwip_stats.tcp.chkerr);
     return n < 0 ? 0 : (uint32_t)n < size ? (uint32_t)n : size;
 }
 

@@ -362,7 +362,6 @@ void net_pcb_match(const struct tcp_hdr *header, struct pbuf *p, struct net_pcb_
     }
     if (pcb)
         reap(pcb);
-    match->listen =
-        net_listener_find(&tuple.local, tuple.local_port, &tuple.remote, tuple.remote_port);
+    match->listen = net_listener_find(&tuple, netif_get_index(ip_current_input_netif()));
     match->consumed = time_wait_input(&tuple, header, p, match->listen);
 }

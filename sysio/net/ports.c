@@ -177,21 +177,20 @@ static uint32_t score(const struct binding *b, const ip_addr_t *local)
     return ip_addr_isany(&b->address) ? 2 : ip_addr_eq(&b->address, local) ? 3 : 0;
 }
 
-struct tcp_pcb_listen *net_listener_find(const ip_addr_t *local, uint16_t local_port,
-                                         const ip_addr_t *remote, uint16_t remote_port)
+struct tcp_pcb_listen *net_listener_find(const struct net_tuple *ends, uint8_t netif)
 {
+    const ip_addr_t *remote = &ends->remote;
     struct socket *best = NULL;
     uint32_t best_score = 0, equal = 0;
     uint32_t hash =
-        (uint32_t)remote_port * 0x9e3779b1u ^
+        (uint32_t)ends->remote_port * 0x9e3779b1u ^
         (IP_IS_V6(remote) ? ip_2_ip6(remote)->addr[3] : ip_2_ip4(remote)->addr) * 0x85ebca77u;
-    uint8_t netif = netif_get_index(ip_current_input_netif());
-    for (struct binding *b = *bucket(IP_PROTO_TCP, local_port); b; b = b->next) {
+    for (struct binding *b = *bucket(IP_PROTO_TCP, ends->local_port); b; b = b->next) {
         struct socket *s = socket_of(b);
-        if (b->port != local_port || b->protocol != IP_PROTO_TCP || s->state != SOCKET_LISTENING ||
-            !s->listen || (b->netif && b->netif != netif))
+        if (b->port != ends->local_port || b->protocol != IP_PROTO_TCP ||
+            s->state != SOCKET_LISTENING || !s->listen || (b->netif && b->netif != netif))
             continue;
-        uint32_t points = score(b, local);
+        uint32_t points = score(b, &ends->local);
         if (points > best_score) {
             best = s;
             best_score = points;

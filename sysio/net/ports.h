@@ -20,8 +20,8 @@ int port_bind_connect(struct socket *s, const ip_addr_t *local, const ip_addr_t 
 void port_unbind(struct socket *s);
 /* May a socket listen where it is bound? 0 or -EADDRINUSE. */
 int port_may_listen(const struct socket *s);
-struct tcp_pcb_listen *net_listener_find(const ip_addr_t *local, uint16_t local_port,
-                                         const ip_addr_t *remote, uint16_t remote_port);
+/* For a connection whose end here is the local one, which comes in by an interface. NULL: none. */
+struct tcp_pcb_listen *net_listener_find(const struct net_tuple *ends, uint8_t netif);
 void ports_each(void (*each)(struct socket *s, void *context), void *context);
 
 #endif

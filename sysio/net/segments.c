@@ -20,16 +20,18 @@ static uint32_t accept_queue(struct socket *s)
            s->deferred_count;
 }
 
+bool tcp_listener_takes(struct socket *s)
+{
+    return s && !s->rx_shut && !s->closed && s->syn_pending <= 2 * s->backlog + 128 &&
+           accept_queue(s) <= s->backlog;
+}
+
 static err_t to_listener(struct socket *s, uint8_t flags)
 {
-    if (!(flags & TCP_SYN) || flags & (TCP_ACK | TCP_RST))
+    if (!(flags & TCP_SYN) || flags & (TCP_ACK | TCP_RST) || tcp_listener_takes(s))
         return ERR_OK;
-    if (!s || s->rx_shut || s->closed || s->syn_pending > 2 * s->backlog + 128 ||
-        accept_queue(s) > s->backlog) {
-        net_counters.syns_dropped++;
-        return ERR_BUF;
-    }
-    return ERR_OK;
+    net_counters.syns_dropped++;
+    return ERR_BUF;
 }
 
 /*

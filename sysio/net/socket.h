@@ -209,6 +209,7 @@ void tcp_socket_break(struct socket *s);
 void tcp_socket_options(struct socket *s); /* options -> PCB */
 /* Somebody reports that a segment (`seq`) did not arrive: ends what is not connected yet. */
 void tcp_unreachable(const struct net_tuple *ends, uint32_t seq, int error);
+bool tcp_listener_takes(struct socket *s); /* segments.c: has room for one more connection */
 void tcp_listener_drain(struct socket *s); /* pushes accept records that wait */
 /* of a pulled listener */
 void listener_queue(struct socket *s, struct socket *connection);

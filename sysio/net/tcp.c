@@ -324,7 +324,8 @@ static void send_fin(struct socket *s)
     s->fin_sent = true;
     if (s->closed)
         tcp_set_flags(s->tcp, TF_RXCLOSED);
-    tcp_shutdown(s->tcp, 0, 1);
+    if (!direct_fin(s->tcp))
+        tcp_shutdown(s->tcp, 0, 1);
 }
 
 static uint32_t segment_payload(const struct tcp_pcb *pcb)
@@ -690,8 +691,14 @@ int tcp_socket_connect(struct socket *s, const ip_addr_t *address, uint16_t port
     tcp_socket_options(s);
     s->state = SOCKET_CONNECTING;
     socket_set_state(s, IO_STATE_CONNECTING, 0);
+    s->peer = to;
+    s->peer_port = port;
+    s->peer_set = true;
+    if (direct_connect(pcb, &to, port, on_connected))
+        return -EINPROGRESS;
     err_t err = tcp_connect(pcb, &to, port, on_connected);
     if (err != ERR_OK) {
+        s->peer_set = false;
         detach(s);
         pcb->local_port = 0;
         tcp_abandon(pcb, 0);
@@ -700,9 +707,6 @@ int tcp_socket_connect(struct socket *s, const ip_addr_t *address, uint16_t port
         return -net_errno(err);
     }
     tcp_socket_options(s);
-    s->peer = to;
-    s->peer_port = port;
-    s->peer_set = true;
     return -EINPROGRESS;
 }
 

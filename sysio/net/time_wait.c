@@ -134,12 +134,23 @@ void time_wait_expire(uint64_t now)
 
 /* ---- a new connection from our side ---- */
 
+static bool stands(const struct time_wait *t)
+{
+    return !t->timestamps || port_now() - t->since < SECOND_NS;
+}
+
+bool time_wait_stands(const struct net_tuple *tuple)
+{
+    const struct time_wait *t = find(tuple);
+    return t && stands(t);
+}
+
 bool time_wait_blocks(const struct net_tuple *tuple)
 {
     struct time_wait *t = find(tuple);
     if (!t)
         return false;
-    if (!t->timestamps || port_now() - t->since < SECOND_NS)
+    if (stands(t))
         return true;
     give_way(t);
     return false;

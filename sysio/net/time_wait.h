@@ -22,6 +22,8 @@ void time_wait_expire(uint64_t now);
  */
 bool time_wait_input(const struct net_tuple *tuple, const struct tcp_hdr *header, struct pbuf *p,
                      bool listener);
+/* Is there a record, and may no new connection take its place yet? */
+bool time_wait_stands(const struct net_tuple *tuple);
 /* May we not connect from local to remote because of a record? One that may be reused goes. */
 bool time_wait_blocks(const struct net_tuple *tuple);
 
