@@ -5,15 +5,16 @@ CC_kernel := $(CC)
 CC_boot := $(CC)
 CFLAGS_kernel := -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone -mgeneral-regs-only \
     -fno-stack-protector -fno-omit-frame-pointer -fno-strict-aliasing -fcf-protection=none \
-    -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns -Ikernel -Iboot $(KERNEL_EXTRA)
+    -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns -Ikernel -Iboot -flto $(KERNEL_EXTRA)
 
 KERNEL_SRC := $(sort $(wildcard boot/*.c boot/*.S kernel/*.c kernel/*.S kernel/arch/x86_64/*.c kernel/arch/x86_64/*.S))
 KERNEL_OBJ := $(patsubst %,$(BUILD)/%.o,$(basename $(KERNEL_SRC)))
 CC_boot = $(CC_kernel)
 CFLAGS_boot = $(CFLAGS_kernel)
 KERNEL_LD := kernel/arch/x86_64/kernel.ld
-KERNEL_LINK = $(CC) -nostdlib -static -no-pie -Wl,-T,$(KERNEL_LD) -Wl,-z,max-page-size=4096,-z,noexecstack \
-    -Wl,--build-id=none
+# As one program, which saves a twentieth of what it executes and what nobody calls; in one part, so that both links give the same code.
+KERNEL_LINK = $(CC) $(CFLAGS_BASE) $(CFLAGS_kernel) -flto-partition=one -nostdlib -static -no-pie \
+    -Wl,-T,$(KERNEL_LD) -Wl,-z,max-page-size=4096,-z,noexecstack -Wl,--build-id=none
 
 # The first link has an empty table; the table lies behind the code, so filling it moves no function.
 $(BUILD)/kernel/symbols0.s: kernel/tools/symbols.awk
