@@ -26,44 +26,35 @@ static int64_t set_fork(struct aspace *as, uint64_t start, uint64_t end, uint32_
     return split ? 0 : -MOTOR_ENOMEM;
 }
 
-/*
- * After the pages from `at` on that can be read already, which a fault has brought as neighbours;
- * as far as their page table goes. [as->lock]
- */
-static uint64_t skip_present(struct aspace *as, uint64_t at, uint64_t end)
+/* One page, as its region allows it, with the help of whoever has to bring it. */
+static int64_t populate_one(struct aspace *as, uint64_t at)
 {
-    unsigned level;
-    uint64_t skip, *entry = pagetable_find(as, at, &level, &skip);
-    uint64_t last = (at & ~(LARGE_SIZE - 1)) + LARGE_SIZE;
-    last = last < end ? last : end;
-    while (entry && level == 0 && at < last && (*entry & PTE_PRESENT)) {
-        at += PAGE_SIZE;
-        entry++;
-    }
-    return at;
+    spin_lock(&as->lock);
+    struct region *r = region_find(as, at);
+    uint32_t access = r && (r->flags & MOTOR_PROT_WRITE) ? MOTOR_PROT_WRITE : MOTOR_PROT_READ;
+    spin_unlock(&as->lock);
+    int64_t status;
+    do {
+        status = aspace_fault(as, at, access);
+    } while (status > 0);
+    return status;
 }
 
-static int64_t populate(struct aspace *as, uint64_t start, uint64_t end)
+int64_t aspace_populate(struct aspace *as, uint64_t start, uint64_t end)
 {
-    for (uint64_t at = start; at < end; at += PAGE_SIZE) {
+    for (uint64_t at = start; at < end;) {
         spin_lock(&as->lock);
-        struct region *r = region_find(as, at);
-        uint32_t access = r && (r->flags & MOTOR_PROT_WRITE) ? MOTOR_PROT_WRITE : MOTOR_PROT_READ;
-        uint64_t next =
-            r && access == MOTOR_PROT_READ ? skip_present(as, at, r->end < end ? r->end : end) : at;
+        uint64_t next = fault_run(as, at, end);
         spin_unlock(&as->lock);
-        if (next > at) {
-            at = next - PAGE_SIZE;
-            continue;
+        if (next == at) {
+            int64_t status = populate_one(as, at);
+            if (status < 0) {
+                return status;
+            }
+            next += PAGE_SIZE;
         }
-        int64_t status;
-        do {
-            status = aspace_fault(as, at, access);
-        } while (status > 0);
-        if (status < 0) {
-            return status;
-        }
-        if (at % LARGE_SIZE == 0) {
+        at = next;
+        if (at < end) {
             sched_preempt_point();
         }
     }
@@ -130,7 +121,7 @@ int64_t aspace_advise(struct aspace *as, uint64_t address, uint64_t length, uint
     int64_t status = advise_range(as, address, address + length, advice);
     layout_end(as);
     if (status == 0 && advice == MOTOR_ADVISE_POPULATE) {
-        return populate(as, address, address + length);
+        return aspace_populate(as, address, address + length);
     }
     return status == 0 && advice == MOTOR_ADVISE_SYNC ? sync(as, address, address + length)
                                                       : status;

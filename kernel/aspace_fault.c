@@ -16,6 +16,7 @@
 
 #define BATCH_MAX    16u
 #define AROUND_BYTES (16u * PAGE_SIZE) /* of an object, aligned */
+#define RUN_MAX      32u               /* pages at once, with the lock held */
 
 static bool may_take(struct aspace *as, uint64_t bytes)
 {
@@ -93,14 +94,16 @@ static int64_t anonymous_fault(struct aspace *as, struct region *r, uint64_t add
 /* Map committed neighbours, read-only: a later write finds its way here. */
 static void map_around(struct region *r, uint64_t address, uint64_t *entry)
 {
+    uint64_t pages[AROUND_BYTES / PAGE_SIZE];
     uint64_t first = address & ~(AROUND_BYTES - 1), last = first + AROUND_BYTES;
     first = first < region_start(r) ? region_start(r) : first;
     last = last < r->end ? last : r->end;
     entry -= (address - first) / PAGE_SIZE;
-    for (uint64_t at = first; at < last; at += PAGE_SIZE, entry++) {
-        uint64_t page = *entry ? 0 : vmo_present(r->vmo, r->offset + (at - region_start(r)));
-        if (page) {
-            pagetable_set(entry, entry_for(r, page, false, false));
+    unsigned n = (unsigned)((last - first) / PAGE_SIZE);
+    vmo_present_run(r->vmo, r->offset + (first - region_start(r)), pages, n);
+    for (unsigned i = 0; i < n; i++, entry++) {
+        if (pages[i] && !*entry) {
+            pagetable_set(entry, entry_for(r, pages[i], false, false));
         }
     }
 }
@@ -224,6 +227,72 @@ int64_t fault_locked(struct aspace *as, uint64_t address, uint32_t access)
     return r->vmo ? object_fault(as, r, address, write, entry)
                   : anonymous_fault(as, r, address, entry);
 }
+
+/* ---- many at once ---- */
+
+/*
+ * Pages of an object, into entries that are empty. Their number, up to the first that needs more
+ * than that: it is not there, or must become the object's own.
+ */
+static unsigned object_run(struct aspace *as, struct region *r, uint64_t at, uint64_t *entry,
+                           unsigned n)
+{
+    uint64_t pages[RUN_MAX];
+    bool private = r->flags & MOTOR_MAP_PRIVATE, write = r->flags & MOTOR_PROT_WRITE;
+    if ((r->flags & MOTOR_MAP_PAGER) || (!private && (write || r->vmo->kind == VMO_CLONE))) {
+        return 0;
+    }
+    vmo_present_run(r->vmo, r->offset + (at - region_start(r)), pages, n);
+    for (unsigned i = 0; i < n; i++, entry++, at += PAGE_SIZE) {
+        if ((*entry & PTE_PRESENT) && (!write || (*entry & PTE_WRITE))) {
+            continue;
+        }
+        if (*entry || !pages[i]) {
+            return i;
+        }
+        if (!write) {
+            pagetable_set(entry, entry_for(r, pages[i], false, false));
+        } else if (private_copy(as, r, pages[i], entry, at, PAGE_SIZE) < 0) {
+            return i;
+        }
+    }
+    return n;
+}
+
+static unsigned present_run(const struct region *r, const uint64_t *entry, unsigned n)
+{
+    uint64_t wanted = PTE_PRESENT | (r->flags & MOTOR_PROT_WRITE ? PTE_WRITE : 0);
+    unsigned i = 0;
+    while (i < n && (entry[i] & wanted) == wanted) {
+        i++;
+    }
+    return i;
+}
+
+uint64_t fault_run(struct aspace *as, uint64_t at, uint64_t end)
+{
+    struct region *r = region_find(as, at);
+    uint64_t last = (at | (LARGE_SIZE - 1)) + 1; /* the end of this page table */
+    unsigned level;
+    if (!r || r->dying || !(r->flags & MOTOR_PROT_MASK) ||
+        (as->forked && !pagetable_own(as, at, 0))) {
+        return at;
+    }
+    end = end < r->end ? end : r->end;
+    end = end < last ? end : last;
+    end = end < at + RUN_MAX * PAGE_SIZE ? end : at + RUN_MAX * PAGE_SIZE;
+    uint64_t skip, *entry = pagetable_find(as, at, &level, &skip);
+    if (!entry && r->vmo) {
+        entry = pagetable_make(as, at, level = 0);
+    }
+    if (!entry || level) {
+        return at;
+    }
+    unsigned n = (unsigned)((end - at) / PAGE_SIZE);
+    return at + PAGE_SIZE * (r->vmo ? object_run(as, r, at, entry, n) : present_run(r, entry, n));
+}
+
+/* ---- with help ---- */
 
 /* [as->lock] The object of a page that its pager has to bring, with a reference; NULL. */
 static struct vmo *wanted(struct aspace *as, uint64_t address, uint64_t *offset, bool *write)

@@ -93,5 +93,12 @@ bool aspace_try_get(struct aspace *as); /* false: it is being torn down */
 void aspace_forget_pages(struct aspace *as, struct vmo *v, uint64_t start, uint64_t end,
                          uint64_t epoch);
 int64_t fault_locked(struct aspace *as, uint64_t address, uint32_t access); /* as->lock held */
+/*
+ * [as->lock] What can be brought from an address on without asking anybody, as its region allows
+ * it: some pages at once. Where it ends; `at` if the page there wants a fault of its own.
+ */
+uint64_t fault_run(struct aspace *as, uint64_t at, uint64_t end);
+/* All pages of a range that is mapped. A status; the lock is taken in between. */
+int64_t aspace_populate(struct aspace *as, uint64_t start, uint64_t end);
 
 #endif

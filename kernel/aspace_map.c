@@ -109,7 +109,7 @@ int64_t aspace_map(struct aspace *as, struct vmo *v, uint64_t offset, uint64_t a
         return at;
     }
     if (status == 0 && (flags & MOTOR_MAP_POPULATE)) {
-        aspace_advise(as, (uint64_t)at, length, MOTOR_ADVISE_POPULATE);
+        aspace_populate(as, (uint64_t)at, (uint64_t)at + length);
     }
     return status < 0 ? status : at;
 }

@@ -32,7 +32,9 @@ static bool own_step(struct aspace *as, uint64_t *at, uint64_t end, bool all)
     if (as->forked && !pagetable_own(as, va, whole && !all ? 1 : 0)) {
         return false;
     }
-    entry = pagetable_find(as, va, &level, &skip);
+    if (as->forked) {
+        entry = pagetable_find(as, va, &level, &skip);
+    }
     return level == 0 || whole || pagetable_split(as, entry);
 }
 
@@ -58,9 +60,8 @@ int64_t own_range(struct aspace *as, uint64_t start, uint64_t end, bool all)
 
 uint64_t next_page(const uint64_t *entry, uint64_t at, uint64_t end)
 {
-    for (at += PAGE_SIZE; at < end && at % LARGE_SIZE && !*++entry; at += PAGE_SIZE) {
-    }
-    return at;
+    at = pagetable_next(entry, at);
+    return at < end ? at : end;
 }
 
 /*
@@ -140,12 +141,12 @@ bool unmap_entries(struct gather *g, uint64_t *at, uint64_t end)
 
 /* ---- ranges ---- */
 
-/* Space that was freed where the next placement looks is used again. */
-static void cursor_recede(struct aspace *as, uint64_t start, uint64_t end)
+/* Space that was freed, up to the region that follows, is used again if the next placement looks
+ * there. */
+static void cursor_recede(struct aspace *as, uint64_t start, const struct region *next)
 {
     if (as->cursor == start) {
-        struct region *next = region_first_in(as, end, as->top);
-        as->cursor = next ? region_start(next) : as->top;
+        as->cursor = next && region_start(next) < as->top ? region_start(next) : as->top;
     }
 }
 
@@ -155,7 +156,6 @@ static void cursor_recede(struct aspace *as, uint64_t start, uint64_t end)
  */
 static void finish_dying(struct aspace *as, uint64_t start, uint64_t end)
 {
-    struct region *r;
     struct gather g;
     uint64_t at = start;
     gather_begin(&g, as);
@@ -166,21 +166,24 @@ static void finish_dying(struct aspace *as, uint64_t start, uint64_t end)
         spin_lock(&as->lock);
     }
     gather_finish(&g);
-    while ((r = region_first_in(as, start, end))) {
-        uint64_t from = region_start(r), to = r->end;
-        as->virtual_bytes -= to - from;
+    struct region *r = region_first_in(as, start, end);
+    while (r) {
+        struct region *next = region_next(r);
+        as->virtual_bytes -= r->end - region_start(r);
         region_remove(as, r);
-        cursor_recede(as, from, to);
+        cursor_recede(as, region_start(r), next);
         spin_unlock(&as->lock);
         region_free(r);
         spin_lock(&as->lock);
+        r = next && region_start(next) < end ? next : NULL;
     }
 }
 
 /* [as->lock, dropped in between; as->changing] */
 int64_t unmap_range(struct aspace *as, uint64_t start, uint64_t end)
 {
-    if (!region_first_in(as, start, end)) {
+    struct region *r = region_first_in(as, start, end);
+    if (!r) {
         return 0;
     }
     int64_t status =
@@ -189,7 +192,7 @@ int64_t unmap_range(struct aspace *as, uint64_t start, uint64_t end)
         region_merge_range(as, start, end);
         return status;
     }
-    for (struct region *r = region_first_in(as, start, end); r && region_start(r) < end;
+    for (r = region_start(r) < start ? region_next(r) : r; r && region_start(r) < end;
          r = region_next(r)) {
         r->dying = true;
     }

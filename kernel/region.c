@@ -156,7 +156,9 @@ bool region_split_range(struct aspace *as, uint64_t start, uint64_t end)
     if (r && !region_split(as, r, start)) {
         return false;
     }
-    r = region_floor(as, end - 1);
+    if (!r || r->end < end) {
+        r = region_floor(as, end - 1);
+    }
     return !r || r->end <= end || region_split(as, r, end);
 }
 

@@ -213,18 +213,29 @@ uint64_t vmo_page(struct vmo *v, uint64_t offset, bool write, int64_t *status)
     return page;
 }
 
-uint64_t vmo_present(struct vmo *v, uint64_t offset)
+static uint64_t present_locked(const struct vmo *v, uint64_t offset)
 {
-    uint64_t page = 0;
+    if (offset >= v->size || v->kind == VMO_DEVICE) {
+        return 0;
+    }
+    uint64_t page = v->kind == VMO_FIXED ? v->fixed + offset
+                                         : vmo_tree_get(v, offset / PAGE_SIZE) & VMO_ENTRY_PAGE;
+    return page || v->kind != VMO_CLONE ? page : inherited(v, offset);
+}
+
+void vmo_present_run(struct vmo *v, uint64_t offset, uint64_t *pages, unsigned n)
+{
     spin_lock(&v->lock);
-    if (offset < v->size && v->kind != VMO_DEVICE) {
-        page = v->kind == VMO_FIXED ? v->fixed + offset
-                                    : vmo_tree_get(v, offset / PAGE_SIZE) & VMO_ENTRY_PAGE;
-        if (!page && v->kind == VMO_CLONE) {
-            page = inherited(v, offset);
-        }
+    for (unsigned i = 0; i < n; i++) {
+        pages[i] = present_locked(v, offset + i * PAGE_SIZE);
     }
     spin_unlock(&v->lock);
+}
+
+uint64_t vmo_present(struct vmo *v, uint64_t offset)
+{
+    uint64_t page;
+    vmo_present_run(v, offset, &page, 1);
     return page;
 }
 

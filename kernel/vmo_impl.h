@@ -50,7 +50,7 @@ struct vmo {
     uint32_t mapped;   /* [lock] how many mappings there are */
     uint32_t writable; /* [lock] of these: shared, and writable or could be made so */
     struct gate
-        *watcher; /* [sched_lock] notified when the last mapping goes; referenced, or NULL */
+        *watcher;       /* [sched_lock] notified when the last mapping goes; referenced, or NULL */
     struct gate *pager; /* of VMO_PAGED: who is asked, with a handle count; immutable once bound */
     uint64_t used_by;   /* [lock] of VMO_PAGED: mappings, but for the pager's own */
 };
@@ -100,5 +100,7 @@ uint64_t vmo_page_ref(struct vmo *v, uint64_t offset, bool write, int64_t *statu
 void vmo_page_unref(struct vmo *v, uint64_t paddr);
 /* the page if one is committed (or fixed), else 0 */
 uint64_t vmo_present(struct vmo *v, uint64_t offset);
+/* the same for n pages, one after the other */
+void vmo_present_run(struct vmo *v, uint64_t offset, uint64_t *pages, unsigned n);
 
 #endif

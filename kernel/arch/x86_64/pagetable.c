@@ -363,8 +363,14 @@ static uint64_t hole_end(const uint64_t *entry, uint64_t va, unsigned level)
     const uint64_t *t = (const uint64_t *)((uint64_t)entry & ~(PAGE_SIZE - 1));
     uint32_t set = *groups(entry);
     unsigned i = index_of(va, level) + 1;
-    while (i < 512 && !((set >> i / GROUP & 1) && t[i])) {
-        i = set >> i / GROUP & 1 ? i + 1 : (i / GROUP + 1) * GROUP;
+    while (i < 512) {
+        if (!(set >> i / GROUP & 1)) {
+            i = (i / GROUP + 1) * GROUP;
+        } else if (t[i]) {
+            break;
+        } else {
+            i++;
+        }
     }
     uint64_t size = 1ull << (12 + 9 * level);
     return (va & ~(size * 512 - 1)) + i * size;
@@ -385,6 +391,11 @@ uint64_t *pagetable_find(struct aspace *as, uint64_t va, unsigned *level, uint64
         }
         t = table(*entry);
     }
+}
+
+uint64_t pagetable_next(const uint64_t *entry, uint64_t va)
+{
+    return hole_end(entry, va, 0);
 }
 
 void pagetable_set(uint64_t *entry, uint64_t value)

@@ -91,6 +91,9 @@ void pagetable_put(uint64_t table);             /* a reference to a table of pag
  * address past the hole, before which there is nothing.
  */
 uint64_t *pagetable_find(struct aspace *as, uint64_t va, unsigned *level, uint64_t *skip);
+/* After the entry of the page for va: the address of the next that is not empty, or of the next
+ * table. */
+uint64_t pagetable_next(const uint64_t *entry, uint64_t va);
 /*
  * The place for an entry of this level, with tables made as needed; the tables on the path are the
  * address space's own then. A large page in the way is split. NULL: no memory.

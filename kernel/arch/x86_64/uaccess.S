@@ -263,16 +263,14 @@ memcmp:
 2:  ret
 page_zero:
     xorl %eax, %eax
-    movl $64, %ecx
-1:  movq %rax, (%rdi)
-    movq %rax, 8(%rdi)
-    movq %rax, 16(%rdi)
-    movq %rax, 24(%rdi)
-    movq %rax, 32(%rdi)
-    movq %rax, 40(%rdi)
-    movq %rax, 48(%rdi)
-    movq %rax, 56(%rdi)
-    addq $64, %rdi
+    movl $8, %ecx
+1:
+    .set at, 0
+    .rept 64
+    movq %rax, at(%rdi)
+    .set at, at + 8
+    .endr
+    addq $512, %rdi
     decl %ecx
     jnz 1b
     ret
