@@ -4,7 +4,8 @@
  * its first half becomes the next key, so what was given out cannot be computed from what is kept;
  * its second half is the key of the request's own stream, made without the lock. Entropy (the
  * machine's at boot, with every request a time stamp, and what the I/O server brings) is mixed into
- * the key by one more block.
+ * the key by one more block. Small requests are served from one large one that was made ahead; what
+ * is given out of it is wiped, and new entropy makes all of it void.
  */
 #include "random.h"
 #include "arch/x86_64/arch.h"
@@ -17,12 +18,20 @@
 #define BLOCK      64u
 #define KEY_WORDS  8u
 #define PIECE      256u /* copied to the user at a time */
+#define STOCK      64u  /* words made ahead */
+#define SMALL      4u   /* words that a small request takes at most */
 #define RANDOM_ADD 1u   /* flag of the system call: the buffer is entropy to add; drivers only */
 
 static struct {
     struct spinlock lock; /* innermost */
     uint32_t key[KEY_WORDS];
 } generator;
+
+static struct {
+    struct spinlock lock; /* outside of the generator's */
+    uint64_t word[STOCK];
+    uint32_t left;
+} stock;
 
 /* ---- ChaCha20 ---- */
 
@@ -98,6 +107,9 @@ static void add(const void *entropy, size_t n)
         mix(word);
     }
     spin_unlock(&generator.lock);
+    spin_lock(&stock.lock);
+    stock.left = 0;
+    spin_unlock(&stock.lock);
 }
 
 void random_init(void)
@@ -108,15 +120,11 @@ void random_init(void)
     }
 }
 
-void random_fill(void *buffer, size_t n)
+static void stream(void *buffer, size_t n)
 {
     uint32_t key[KEY_WORDS], block[16];
     unsigned char *p = buffer;
     derive(key);
-    if (n <= sizeof(key)) { /* as good as a stream made with it */
-        __builtin_memcpy(buffer, key, n);
-        return;
-    }
     for (uint64_t counter = 0; n; counter++) {
         size_t piece = n < BLOCK ? n : BLOCK;
         chacha_block(key, counter, 0, block);
@@ -126,21 +134,37 @@ void random_fill(void *buffer, size_t n)
     }
 }
 
-/* Words are taken one at a time from a block that is made for them, and wiped. */
+/* n words at most SMALL */
+static void take_words(uint64_t *words, uint32_t n)
+{
+    spin_lock(&stock.lock);
+    if (stock.left < n) {
+        stream(stock.word, sizeof(stock.word));
+        stock.left = STOCK;
+    }
+    while (n--) {
+        words[n] = stock.word[--stock.left];
+        stock.word[stock.left] = 0;
+    }
+    spin_unlock(&stock.lock);
+}
+
+void random_fill(void *buffer, size_t n)
+{
+    uint64_t words[SMALL];
+    if (n > sizeof(words)) {
+        stream(buffer, n);
+        return;
+    }
+    take_words(words, (uint32_t)((n + sizeof(*words) - 1) / sizeof(*words)));
+    __builtin_memcpy(buffer, words, n);
+}
+
 uint64_t random_u64(void)
 {
-    static struct spinlock lock; /* outside of the generator's */
-    static uint64_t words[BLOCK / sizeof(uint64_t)];
-    static uint32_t left;
-    spin_lock(&lock);
-    if (!left) {
-        random_fill(words, sizeof(words));
-        left = sizeof(words) / sizeof(words[0]);
-    }
-    uint64_t value = words[--left];
-    words[left] = 0;
-    spin_unlock(&lock);
-    return value;
+    uint64_t word;
+    take_words(&word, 1);
+    return word;
 }
 
 static int64_t add_from_user(const unsigned char *user, size_t size)
