@@ -74,6 +74,11 @@ int64_t aspace_advise(struct aspace *as, uint64_t address, uint64_t length, uint
 int64_t aspace_read(struct aspace *as, uint64_t address, void *to, uint64_t n);
 int64_t aspace_write(struct aspace *as, uint64_t address, const void *from, uint64_t n);
 /*
+ * The caller's bytes become the beginning of anonymous memory that was mapped just now; the rest of
+ * their last page is zero. 0, or a status: EFAULT also if somebody has touched it.
+ */
+int64_t aspace_fill(struct aspace *as, uint64_t address, const void *user, uint64_t n);
+/*
  * Between two address spaces, or an address space and an object, page by page without a bounce
  * buffer.
  */

@@ -5,6 +5,7 @@
  */
 #include "aspace_impl.h"
 #include "frame.h"
+#include "sched.h"
 #include "vmo_impl.h"
 
 struct hold {
@@ -135,6 +136,30 @@ int64_t aspace_write(struct aspace *as, uint64_t address, const void *from, uint
         done += k;
     }
     return (int64_t)n;
+}
+
+int64_t aspace_fill(struct aspace *as, uint64_t address, const void *user, uint64_t n)
+{
+    int64_t status = 0;
+    for (uint64_t done = 0; done < n && status == 0; done += PAGE_SIZE) {
+        uint64_t page = frame_alloc(), k = in_page(address + done, n - done);
+        if (!page) {
+            return -MOTOR_ENOMEM;
+        }
+        char *bytes = phys_to_virt(page);
+        status = copy_from_user(bytes, (const char *)user + done, k);
+        __builtin_memset(bytes + k, 0, PAGE_SIZE - k);
+        if (status == 0) {
+            spin_lock(&as->lock);
+            status = fault_place(as, address + done, page);
+            spin_unlock(&as->lock);
+        }
+        if (status < 0) {
+            frame_unref(page);
+        }
+        sched_preempt_point();
+    }
+    return status;
 }
 
 int64_t aspace_copy(struct aspace *to, uint64_t to_address, struct aspace *from,

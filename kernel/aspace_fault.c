@@ -292,6 +292,21 @@ uint64_t fault_run(struct aspace *as, uint64_t at, uint64_t end)
     return at + PAGE_SIZE * (r->vmo ? object_run(as, r, at, entry, n) : present_run(r, entry, n));
 }
 
+int64_t fault_place(struct aspace *as, uint64_t at, uint64_t page)
+{
+    struct region *r = region_find(as, at);
+    if (!r || r->dying || r->vmo) {
+        return -MOTOR_EFAULT;
+    }
+    uint64_t *entry = may_take(as, PAGE_SIZE) ? pagetable_make(as, at, 0) : NULL;
+    if (!entry || *entry) {
+        return entry ? -MOTOR_EFAULT : -MOTOR_ENOMEM;
+    }
+    as->private_bytes += PAGE_SIZE;
+    pagetable_set(entry, entry_for(r, page, true, r->flags & MOTOR_PROT_WRITE));
+    return 0;
+}
+
 /* ---- with help ---- */
 
 /* [as->lock] The object of a page that its pager has to bring, with a reference; NULL. */

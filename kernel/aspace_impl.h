@@ -98,6 +98,9 @@ int64_t fault_locked(struct aspace *as, uint64_t address, uint32_t access); /* a
  * it: some pages at once. Where it ends; `at` if the page there wants a fault of its own.
  */
 uint64_t fault_run(struct aspace *as, uint64_t at, uint64_t end);
+/* [as->lock] A new page, filled already, becomes that of anonymous memory; else it is the caller's.
+ */
+int64_t fault_place(struct aspace *as, uint64_t at, uint64_t page);
 /* All pages of a range that is mapped. A status; the lock is taken in between. */
 int64_t aspace_populate(struct aspace *as, uint64_t start, uint64_t end);
 

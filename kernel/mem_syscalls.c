@@ -254,6 +254,21 @@ static uint32_t prot_of(uint32_t rights)
            (rights & MOTOR_RIGHT_EXEC ? MOTOR_PROT_EXEC : 0);
 }
 
+/* New memory with the caller's bytes, or no mapping. */
+static int64_t map_copy(struct aspace *as, motor_handle vmo, const void *from, uint64_t address,
+                        uint64_t length, uint32_t flags)
+{
+    if (vmo) {
+        return -MOTOR_EINVAL;
+    }
+    int64_t at = aspace_map(as, NULL, 0, address, length, flags & ~MOTOR_MAP_COPY, 0);
+    int64_t status = at < 0 ? at : aspace_fill(as, (uint64_t)at, from, length);
+    if (at >= 0 && status < 0) {
+        aspace_unmap(as, (uint64_t)at, length);
+    }
+    return status < 0 ? status : at;
+}
+
 int64_t sys_map(motor_handle process, motor_handle vmo, uint64_t offset, uint64_t address,
                 uint64_t length, uint32_t flags)
 {
@@ -263,6 +278,11 @@ int64_t sys_map(motor_handle process, motor_handle vmo, uint64_t offset, uint64_
     uint32_t rights = 0;
     int64_t status = target(process, &p, &as);
     if (status < 0) {
+        return status;
+    }
+    if (flags & MOTOR_MAP_COPY) {
+        status = map_copy(as, vmo, (const void *)offset, address, length, flags);
+        target_put(p, as);
         return status;
     }
     if (vmo) {

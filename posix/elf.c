@@ -50,6 +50,7 @@ const char *elf_parse(struct elf_program *out, const struct elf_header *head, si
     out->interpreter = false;
     out->entry = head->entry;
     out->segments = 0;
+    out->phnum = head->phnum;
     out->low = UINT64_MAX;
     out->high = 0;
     out->phdr = 0;

@@ -63,6 +63,7 @@ struct elf_program {
     bool fixed;       /* ET_EXEC */
     bool interpreter; /* PT_INTERP */
     uint16_t segments;
+    uint16_t phnum; /* program headers in the file */
     uint64_t entry;
     uint64_t low, high; /* page-aligned span of all PT_LOAD */
     /* address of the program headers in memory (before the load bias), 0: not loaded */
@@ -77,6 +78,13 @@ struct elf_file {
     uint32_t have; /* bytes of head */
     char head[ELF_HEAD_SIZE];
 };
+
+/* Bytes of a program with so many segments; what is behind them means nothing. */
+static inline size_t elf_program_size(unsigned segments)
+{
+    return offsetof(struct elf_program, segment) + segments * sizeof(struct elf_segment);
+}
+
 /* exec.c: fills the head from handle, 0 or an error; and the read() of elf_parse(), with a struct
  * elf_file */
 long px_elf_open(struct elf_file *f, uint32_t handle);

@@ -14,8 +14,9 @@
 #define ARGS_MOST   (6u << 20)   /* and at most */
 #define STRING_MAX  (128u << 10) /* of one */
 #define SCRIPTS_MAX 5            /* scripts that are interpreters of scripts */
-#define ARGS_USUAL  (16u << 10)  /* what room is made for at first */
-#define HEAD_SIZE   256u         /* of a script, that its first line must fit in */
+#define BLOCK_USUAL ((16u << 10) - 64) /* what room is made for at first, if that is enough */
+#define PADDING     64u                /* for what begins at a multiple of 8 */
+#define HEAD_SIZE   256u               /* of a script, that its first line must fit in */
 
 struct strings {
     uint32_t count;
@@ -23,21 +24,22 @@ struct strings {
 };
 
 struct exec {
-    motor_handle file, block_vmo, embryo;
+    motor_handle file, embryo;
     motor_handle image; /* the file's bytes; 0: it cannot be mapped */
     uint64_t image_base, image_size;
     bool set_id;    /* its file has other ids for it: the fs engine makes it */
-    uint8_t *block; /* mapped here while it is filled */
+    uint8_t *block; /* here while it is filled */
     uint64_t size, limit;
     uint64_t args_left; /* bytes */
     struct strings argv, envp;
-    uint64_t path;    /* offset: what was asked for */
-    uint64_t head_at; /* offset of the file's first bytes */
+    uint64_t path;       /* offset: what was asked for */
+    uint64_t program_at; /* offset of what the headers say */
     uint32_t fds;
     uint64_t fd_table;
     motor_handle *keep;
     uint32_t kept, keep_max;
     struct elf_file elf; /* it and what follows: filled before it is read */
+    struct elf_program program;
     char head[HEAD_SIZE + 1];
     char script[IO_PATH_MAX], interpreter[HEAD_SIZE], argument[HEAD_SIZE];
 };
@@ -136,13 +138,11 @@ static long open_file(struct exec *x, int directory, const char *path, int flags
 
 static long check_program(struct exec *x, uint64_t size)
 {
-    struct elf_program *e = px_alloc_raw(sizeof(*e));
     struct elf_header h;
     memcpy(&h, x->head, sizeof(h));
     const char *error =
-        e ? elf_parse(e, &h, PX_MIN(size, sizeof(h)), size, px_elf_read, &x->elf) : "";
-    px_free(e);
-    return !e ? -ENOMEM : error ? -ENOEXEC : 0;
+        elf_parse(&x->program, &h, PX_MIN(size, sizeof(h)), size, px_elf_read, &x->elf);
+    return error ? -ENOEXEC : 0;
 }
 
 static bool is_blank(char c)
@@ -245,42 +245,31 @@ static long put_one(struct exec *x, const char *string)
     return put_string(x, string);
 }
 
-/* A block that can hold what may be asked for; its pages appear as they are filled. */
+/*
+ * A block that can hold what may be asked for: args bytes of strings and pointers; 0: what the
+ * usual size has room for.
+ */
 static long block_new(struct exec *x, uint64_t args)
 {
-    uint32_t fds = px_fd_records(NULL, 0);
-    x->limit = (sizeof(struct motor_start) + args + 3 * IO_PATH_MAX +
-                px_proc()->groups.count * sizeof(uint32_t) + ELF_HEAD_SIZE +
-                fds * sizeof(struct motor_start_fd) + 4 * MOTOR_PAGE_SIZE) &
-               ~(uint64_t)(MOTOR_PAGE_SIZE - 1);
-    x->fds = fds;
+    x->fds = px_fd_records(NULL, 0);
+    uint64_t others = sizeof(struct motor_start) + strlen(x->script) + 1 +
+                      px_proc()->groups.count * sizeof(uint32_t) + sizeof(x->program) +
+                      x->fds * sizeof(struct motor_start_fd) + PADDING;
+    if (!args) {
+        args = others < BLOCK_USUAL / 2 ? BLOCK_USUAL - others : BLOCK_USUAL;
+    }
+    x->limit = others + args;
     x->args_left = args;
-    int64_t vmo = motor_vmo_create(x->limit, 0);
-    if (vmo < 0) {
-        return -ENOMEM;
-    }
-    x->block_vmo = (motor_handle)vmo;
-    int64_t at = motor_map(0, x->block_vmo, 0, 0, x->limit,
-                           MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_NOFORK);
-    if (at < 0) {
-        return -ENOMEM;
-    }
-    x->block = (uint8_t *)at;
+    x->block = px_alloc_raw(x->limit);
     x->size = sizeof(struct motor_start);
     x->envp = (struct strings){0};
-    return 0;
+    return x->block ? 0 : -ENOMEM;
 }
 
 static void block_drop(struct exec *x)
 {
-    if (x->block) {
-        px_unmap(x->block, x->limit);
-    }
-    if (x->block_vmo) {
-        motor_handle_close(x->block_vmo);
-    }
+    px_free(x->block);
     x->block = NULL;
-    x->block_vmo = 0;
 }
 
 /*
@@ -421,8 +410,8 @@ static long fill_start(struct exec *x, motor_handle cwd)
         .envc = x->envp.count,
         .envp = (uint32_t)x->envp.at,
         .exec_path = (uint32_t)x->path,
-        .head = (uint32_t)x->head_at,
-        .head_size = x->elf.have,
+        .program = (uint32_t)x->program_at,
+        .program_size = (uint32_t)elf_program_size(x->program.segments),
         .fds = x->fds,
         .fd_table = (uint32_t)x->fd_table,
         .pid = p->pid,
@@ -539,10 +528,8 @@ static long begin(struct exec *x)
     if (!p->vfork) {
         x->embryo = (motor_handle)embryo;
     }
-    int64_t at =
-        motor_map((motor_handle)embryo, x->block_vmo, 0, 0,
-                  (x->size + MOTOR_PAGE_SIZE - 1) & ~(uint64_t)(MOTOR_PAGE_SIZE - 1),
-                  MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_PRIVATE | MOTOR_MAP_POPULATE);
+    int64_t at = motor_map((motor_handle)embryo, 0, (uint64_t)x->block, 0, x->size,
+                           MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_PRIVATE | MOTOR_MAP_COPY);
     if (at < 0) {
         return at == -MOTOR_EGONE && p->vfork ? 0 : px_errno(at);
     }
@@ -592,14 +579,14 @@ static long prepare(struct exec *x, int directory, const char *path, const void 
     if (!status) {
         px_format(x->script, sizeof(x->script), "/dev/fd/%d", directory);
     }
-    status = put_strings(x, ARGS_USUAL, directory, path, argv, envp, flags);
+    status = put_strings(x, 0, directory, path, argv, envp, flags);
     if (status == -E2BIG) {
         block_drop(x);
         close_file(x);
         status = put_strings(x, args_most(), directory, path, argv, envp, flags);
     }
     if (status == 0) {
-        status = put_bytes(x, x->elf.head, x->elf.have, &x->head_at);
+        status = put_bytes(x, &x->program, elf_program_size(x->program.segments), &x->program_at);
     }
     if (status == 0) {
         px_listeners_share(true);

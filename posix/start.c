@@ -187,37 +187,54 @@ static const char *map_program(const struct image *image, const struct elf_progr
                                      : "a segment cannot be mapped";
 }
 
-/* Whoever execs has read the headers before, and passes them on. */
-static long open_head(const struct px_process *p, struct elf_file *file)
+static const char *read_program(const struct px_process *p, const struct image *image,
+                                struct elf_program *e)
 {
-    const struct motor_start *s = p->start;
-    if (!s->head_size) {
-        return px_elf_open(file, p->exec);
-    }
-    file->handle = p->exec;
-    file->have = PX_MIN(s->head_size, (uint32_t)sizeof(file->head));
-    memcpy(file->head, (const char *)s + s->head, file->have);
-    return 0;
+    struct elf_file file;
+    struct elf_header head;
+    bool whole = image->size >= sizeof(head) && px_elf_open(&file, p->exec) == 0 &&
+                 px_elf_read(&file, 0, &head, sizeof(head));
+    return elf_parse(e, &head, whole ? sizeof(head) : 0, image->size, px_elf_read, &file);
 }
 
-static const char *load(struct px_process *p, struct elf_program *e, struct elf_header *head,
-                        uint64_t chance, uint64_t *bias)
+/* Whoever execs has read the headers before, and passes on what they say. */
+static const struct elf_program *passed_program(const struct motor_start *s)
+{
+    const struct elf_program *e = (const void *)((const char *)s + s->program);
+    return s->program_size >= elf_program_size(0) && e->segments <= ELF_SEGMENTS_MAX &&
+                   s->program_size == elf_program_size(e->segments)
+               ? e
+               : NULL;
+}
+
+/* *program stays where it is for good. */
+static const char *find_program(const struct px_process *p, const struct image *image,
+                                const struct elf_program **program)
+{
+    *program = passed_program(p->start);
+    if (*program) {
+        return NULL;
+    }
+    struct elf_program *e = px_alloc_raw(sizeof(*e));
+    *program = e;
+    return e ? read_program(p, image, e) : "not enough memory";
+}
+
+static const char *load(struct px_process *p, const struct elf_program **program, uint64_t chance,
+                        uint64_t *bias)
 {
     struct image image;
-    struct elf_file file;
     const char *error = open_image(p, &image);
     if (error) {
         return error;
     }
-    bool whole = image.size >= sizeof(*head) && open_head(p, &file) == 0 &&
-                 px_elf_read(&file, 0, head, sizeof(*head));
-    error = elf_parse(e, head, whole ? sizeof(*head) : 0, image.size, px_elf_read, &file);
-    if (!error && e->interpreter) {
+    error = find_program(p, &image, program);
+    if (!error && (*program)->interpreter) {
         error =
             "a dynamically linked program: its interpreter is not here, link it statically (motor-cc does)";
     }
     if (!error) {
-        error = map_program(&image, e, chance, bias);
+        error = map_program(&image, *program, chance, bias);
     }
     motor_handle_close(image.vmo);
     return error;
@@ -271,9 +288,8 @@ static uint32_t hwcap(void)
     return d;
 }
 
-static uint64_t build_stack(struct px_process *p, const struct elf_program *e,
-                            const struct elf_header *h, uint64_t bias, uint64_t sp,
-                            const struct chance *chance)
+static uint64_t build_stack(struct px_process *p, const struct elf_program *e, uint64_t bias,
+                            uint64_t sp, const struct chance *chance)
 {
     const struct motor_start *s = p->start;
     const char *block = (const char *)s;
@@ -298,7 +314,7 @@ static uint64_t build_stack(struct px_process *p, const struct elf_program *e,
         {AT_CLKTCK, 100},
         {AT_PHDR, e->phdr ? bias + e->phdr : 0},
         {AT_PHENT, sizeof(struct elf_segment)},
-        {AT_PHNUM, h->phnum},
+        {AT_PHNUM, e->phnum},
         {AT_BASE, 0},
         {AT_FLAGS, 0},
         {AT_ENTRY, bias + e->entry},
@@ -420,8 +436,7 @@ static void run(void *argument)
 {
     struct px_process *p = &px_first_process;
     struct px_thread *t = px_self();
-    struct elf_program *program = px_alloc_raw(sizeof(*program));
-    struct elf_header head;
+    const struct elf_program *program;
     struct chance chance = {0};
     uint64_t bias = 0;
     take_block(p, argument);
@@ -431,8 +446,7 @@ static void run(void *argument)
     px_files_start(p);
     px_trace_start(p);
     motor_random(&chance, sizeof(chance), 0);
-    const char *error =
-        program ? load(p, program, &head, chance.places, &bias) : "not enough memory";
+    const char *error = load(p, &program, chance.places, &bias);
     uint64_t stack = error ? 0 : map_stack(p);
     if (!error && !stack) {
         error = "not enough memory";
@@ -444,11 +458,10 @@ static void run(void *argument)
     px_memory_start(p, bias + program->high +
                            (chance.places >> 32 & BRK_RANDOM_PAGES) * MOTOR_PAGE_SIZE);
     t->regs = (struct motor_context){.rip = bias + program->entry, .rflags = 0x202};
-    t->regs.rsp = build_stack(p, program, &head, bias, stack, &chance);
+    t->regs.rsp = build_stack(p, program, bias, stack, &chance);
     p->about.stack = t->regs.rsp;
     t->kind = PX_ENTRY_NONE;
     tell_about(p, program);
-    px_free(program);
     px_take_interruption(); /* signals that came before there was a thread block */
     px_timers_run();
     px_leave_to_context();

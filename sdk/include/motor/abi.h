@@ -67,6 +67,11 @@ enum motor_error {
 /* a pager's own mapping of its object: its faults ask nobody; needs the right to manage it */
 #define MOTOR_MAP_PAGER     (1u << 10)
 /*
+ * anonymous memory that begins with bytes of the caller's: `offset` is their address, and their
+ * number the length, which need not be that of whole pages
+ */
+#define MOTOR_MAP_COPY      (1u << 11)
+/*
  * W^X: WRITE and EXEC together are refused with MOTOR_EACCESS. Without FIXED or NOREPLACE, a
  * non-zero address is a hint.
  */

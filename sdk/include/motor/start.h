@@ -63,8 +63,8 @@ struct motor_start {
     uint32_t argc, argv; /* argv: offset of argc NUL-terminated strings, one after the other */
     uint32_t envc, envp; /* likewise */
     uint32_t exec_path;  /* offset of a string (AT_EXECFN) */
-    uint32_t head,
-        head_size;          /* offset and number of the program file's first bytes; 0: read them */
+    /* offset and bytes of what the runtime has read in the program file's headers; 0: read them */
+    uint32_t program, program_size;
     uint32_t cwd_path;      /* offset of a string */
     uint32_t fds, fd_table; /* count; offset of struct motor_start_fd[] */
     uint32_t pid, ppid, pgid, sid;
