@@ -198,7 +198,7 @@ void frame_init(void)
  * A CPU's cache is a frame straight from the lists: the heap would come here for its own. NULL: no
  * memory.
  */
-static struct frame_cache *cache_make(void)
+static __attribute__((noinline)) struct frame_cache *cache_make(void)
 {
     spin_lock(&lock);
     uint32_t n = block_alloc(0);
@@ -211,7 +211,7 @@ static struct frame_cache *cache_make(void)
     return c;
 }
 
-static struct frame_cache *cache_of_cpu(void)
+static inline struct frame_cache *cache_of_cpu(void)
 {
     struct cpu *c = this_cpu();
     if (!c->frame_cache) {
@@ -220,7 +220,7 @@ static struct frame_cache *cache_of_cpu(void)
     return c->frame_cache;
 }
 
-static void cache_fill(struct frame_cache *c)
+static __attribute__((noinline)) void cache_fill(struct frame_cache *c)
 {
     spin_lock(&lock);
     while (c->count < CACHE_BATCH) {
@@ -235,7 +235,7 @@ static void cache_fill(struct frame_cache *c)
     __atomic_fetch_add(&free_in_caches, c->count, __ATOMIC_RELAXED);
 }
 
-static void cache_drain(struct frame_cache *c)
+static __attribute__((noinline)) void cache_drain(struct frame_cache *c)
 {
     spin_lock(&lock);
     for (unsigned i = 0; i < CACHE_BATCH; i++) {

@@ -139,6 +139,8 @@ void hot_fork(struct aspace *parent, struct aspace *child)
         child->hot = h;
         uint32_t n = list_pages(h, pages);
         for_each(child, pages, n, copy_one);
-        for_each(parent, pages, n, restore_one);
+        if (parent->cpus) { /* else nobody runs there, as in the template, who would write */
+            for_each(parent, pages, n, restore_one);
+        }
     }
 }

@@ -26,7 +26,7 @@ struct slab {
 };
 #define SLAB_SPACE (PAGE_SIZE - 64)
 
-static struct {
+static struct size_class {
     struct spinlock lock;
     struct list partial;
     uint32_t empty; /* slabs on the list without any object in use */
@@ -35,7 +35,7 @@ static uint8_t class_by[SIZE_MAX_SLAB / SIZE_STEP + 1]; /* the class for up to i
 static bool ready;
 static uint64_t held; /* [atomic] bytes of frames */
 
-static void init(void)
+static __attribute__((noinline)) void init(void)
 {
     for (unsigned i = 0; i < CLASSES; i++) {
         list_init(&classes[i].partial);
@@ -57,7 +57,7 @@ static struct slab *slab_of(void *p)
     return (struct slab *)((uint64_t)p & ~(PAGE_SIZE - 1));
 }
 
-static struct slab *slab_make(unsigned class)
+static __attribute__((noinline)) struct slab *slab_make(unsigned class)
 {
     uint64_t paddr = frame_current_may() ? frame_alloc() : 0;
     if (!paddr) {
@@ -77,54 +77,73 @@ static struct slab *slab_make(unsigned class)
     return s;
 }
 
-static void *slab_alloc(unsigned class)
+/* [c->lock] An object of a slab that has one free. */
+static inline __attribute__((always_inline)) void *take(struct size_class *c)
 {
-    struct slab *fresh = NULL, *s;
-    spin_lock(&classes[class].lock);
-    if (list_empty(&classes[class].partial)) {
-        spin_unlock(&classes[class].lock);
-        fresh = slab_make(class);
-        if (!fresh) {
-            return NULL;
-        }
-        spin_lock(&classes[class].lock);
-        list_append(&classes[class].partial, &fresh->link);
-        classes[class].empty++;
-    }
-    s = container_of(classes[class].partial.next, struct slab, link);
+    struct slab *s = container_of(c->partial.next, struct slab, link);
     void **object = s->free;
     s->free = *object;
-    classes[class].empty -= s->used++ == 0;
+    c->empty -= s->used++ == 0;
     if (!s->free) {
         list_remove(&s->link);
     }
-    spin_unlock(&classes[class].lock);
     return object;
+}
+
+static __attribute__((noinline)) void *alloc_from_new(struct size_class *c)
+{
+    struct slab *fresh = slab_make((unsigned)(c - classes));
+    if (!fresh) {
+        return NULL;
+    }
+    spin_lock(&c->lock);
+    list_append(&c->partial, &fresh->link);
+    c->empty++;
+    void *object = take(c);
+    spin_unlock(&c->lock);
+    return object;
+}
+
+static void *slab_alloc(struct size_class *c)
+{
+    spin_lock(&c->lock);
+    if (list_empty(&c->partial)) {
+        spin_unlock(&c->lock);
+        return alloc_from_new(c);
+    }
+    void *object = take(c);
+    spin_unlock(&c->lock);
+    return object;
+}
+
+static __attribute__((noinline)) void give_back(struct slab *s)
+{
+    s->magic = 0;
+    frame_free(virt_to_phys(s));
+    __atomic_fetch_sub(&held, PAGE_SIZE, __ATOMIC_RELAXED);
 }
 
 static void slab_free(struct slab *s, void **object)
 {
-    unsigned class = s->class;
-    bool give_back = false;
-    spin_lock(&classes[class].lock);
+    struct size_class *c = &classes[s->class];
+    bool spare = false;
+    spin_lock(&c->lock);
     if (!s->free) {
-        list_append(&classes[class].partial, &s->link);
+        list_append(&c->partial, &s->link);
     }
     *object = s->free;
     s->free = object;
     if (--s->used == 0) {
-        give_back = classes[class].empty > 0;
-        if (give_back) {
+        spare = c->empty > 0;
+        if (spare) {
             list_remove(&s->link);
         } else {
-            classes[class].empty++;
+            c->empty++;
         }
     }
-    spin_unlock(&classes[class].lock);
-    if (give_back) {
-        s->magic = 0;
-        frame_free(virt_to_phys(s));
-        __atomic_fetch_sub(&held, PAGE_SIZE, __ATOMIC_RELAXED);
+    spin_unlock(&c->lock);
+    if (spare) {
+        give_back(s);
     }
 }
 
@@ -137,14 +156,8 @@ static unsigned order_for(size_t size)
     return order;
 }
 
-void *kmalloc(size_t size)
+static __attribute__((noinline)) void *block_alloc(size_t size)
 {
-    if (!ready) {
-        init();
-    }
-    if (size <= SIZE_MAX_SLAB) {
-        return slab_alloc(class_of(size));
-    }
     if (size > PAGE_SIZE << FRAME_ORDER_MAX) {
         return NULL;
     }
@@ -155,6 +168,22 @@ void *kmalloc(size_t size)
     }
     __atomic_fetch_add(&held, PAGE_SIZE << order, __ATOMIC_RELAXED);
     return phys_to_virt(paddr);
+}
+
+static __attribute__((noinline)) void block_free(void *p)
+{
+    uint64_t paddr = virt_to_phys(p);
+    __atomic_fetch_sub(&held, PAGE_SIZE << frame_of(paddr)->order, __ATOMIC_RELAXED);
+    frame_free(paddr);
+}
+
+/* What is seldom is not inlined here: most calls take an object and go. */
+void *kmalloc(size_t size)
+{
+    if (!ready) {
+        init();
+    }
+    return size <= SIZE_MAX_SLAB ? slab_alloc(&classes[class_of(size)]) : block_alloc(size);
 }
 
 void *kzalloc(size_t size)
@@ -172,9 +201,7 @@ void kfree(void *p)
         return;
     }
     if ((uint64_t)p % PAGE_SIZE == 0) {
-        uint64_t paddr = virt_to_phys(p);
-        __atomic_fetch_sub(&held, PAGE_SIZE << frame_of(paddr)->order, __ATOMIC_RELAXED);
-        frame_free(paddr);
+        block_free(p);
         return;
     }
     struct slab *s = slab_of(p);

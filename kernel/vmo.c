@@ -213,21 +213,35 @@ uint64_t vmo_page(struct vmo *v, uint64_t offset, bool write, int64_t *status)
     return page;
 }
 
+/* Bytes of the object from an offset on. */
+static uint64_t left_from(const struct vmo *v, uint64_t offset)
+{
+    uint64_t size = __atomic_load_n(&v->size, __ATOMIC_RELAXED);
+    return offset < size ? size - offset : 0;
+}
+
+/* The page at an offset below the size. [v's lock, or that of a clone of it] */
 static uint64_t present_locked(const struct vmo *v, uint64_t offset)
 {
-    if (offset >= v->size || v->kind == VMO_DEVICE) {
-        return 0;
+    if (v->kind == VMO_FIXED || v->kind == VMO_DEVICE) {
+        return v->kind == VMO_FIXED ? v->fixed + offset : 0;
     }
-    uint64_t page = v->kind == VMO_FIXED ? v->fixed + offset
-                                         : vmo_tree_get(v, offset / PAGE_SIZE) & VMO_ENTRY_PAGE;
+    uint64_t page = vmo_tree_get(v, offset / PAGE_SIZE) & VMO_ENTRY_PAGE;
     return page || v->kind != VMO_CLONE ? page : inherited(v, offset);
 }
 
 void vmo_present_run(struct vmo *v, uint64_t offset, uint64_t *pages, unsigned n)
 {
     spin_lock(&v->lock);
-    for (unsigned i = 0; i < n; i++) {
-        pages[i] = present_locked(v, offset + i * PAGE_SIZE);
+    const struct vmo *shown = v;
+    uint64_t left = left_from(shown, offset);
+    while (shown->kind == VMO_CLONE && !shown->tree) { /* it shows its parent's, all of them */
+        offset += shown->parent_offset;
+        shown = shown->parent;
+        left = left_from(shown, offset) < left ? left_from(shown, offset) : left;
+    }
+    for (uint64_t i = 0; i < n; i++) {
+        pages[i] = i * PAGE_SIZE < left ? present_locked(shown, offset + i * PAGE_SIZE) : 0;
     }
     spin_unlock(&v->lock);
 }

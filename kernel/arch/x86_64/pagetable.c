@@ -33,15 +33,22 @@ static uint32_t *groups(const void *entry)
     return &frame_of_table(entry)->prev;
 }
 
+static inline uint64_t any_of_four(const uint64_t *entry)
+{
+    return entry[0] | entry[1] | entry[2] | entry[3];
+}
+
 static uint32_t group_bit(const uint64_t *entry)
 {
     return 1u << (uint64_t)entry % PAGE_SIZE / sizeof(*entry) / GROUP;
 }
 
+/* Four at a time, of which a group mostly has some that are empty. */
 #define FOR_EACH_ENTRY(i, t) \
     for (uint32_t left_ = *groups(t), base_; \
          left_ && (base_ = GROUP * (unsigned)__builtin_ctz(left_), true); left_ &= left_ - 1) \
-        for (unsigned i = base_; i < base_ + GROUP; i++)
+        for (unsigned four_ = base_; four_ < base_ + GROUP; four_ += 4) \
+            for (unsigned i = any_of_four(&(t)[four_]) ? four_ : four_ + 4; i < four_ + 4; i++)
 
 static unsigned index_of(uint64_t va, unsigned level)
 {
