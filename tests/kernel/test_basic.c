@@ -136,6 +136,51 @@ void test_bad_arguments(void)
     motor_handle_close(p);
 }
 
+/* Memory that begins with the caller's bytes, here and in another process. */
+void test_copied_mapping(void)
+{
+    const uint32_t flags = MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_PRIVATE | MOTOR_MAP_COPY;
+    uint64_t top, size = 2 * PAGE + 100;
+    char *from = allocate(4 * PAGE);
+    for (uint64_t i = 0; i < 3 * PAGE; i++) {
+        from[i] = (char)(i % 251);
+    }
+    for (int of_another = 0; of_another < 2; of_another++) {
+        motor_handle p = of_another ? make_embryo(&top) : 0;
+        int64_t at = CHECK_OK(motor_map(p, 0, (uint64_t)from + 33, 0, size, flags));
+        if (!p) {
+            const char *to = (const char *)at;
+            CHECK(memcmp(to, from + 33, size) == 0);
+            for (uint64_t i = size; i < 3 * PAGE; i++) {
+                CHECK_EQ(to[i], 0);
+            }
+            from[33]++;
+            CHECK(to[0] != from[33]);
+        }
+        CHECK_EQ(motor_unmap(p, (uint64_t)at, 3 * PAGE), 0);
+        /* of what cannot be read nothing is left, and an object has bytes of its own */
+        CHECK_EQ(motor_map(p, 0, (uint64_t)from + 3 * PAGE, (uint64_t)at, 3 * PAGE,
+                           flags | MOTOR_MAP_NOREPLACE),
+                 -MOTOR_EFAULT);
+        CHECK_EQ(
+            motor_map(p, 0, 0xffffffff80000000, (uint64_t)at, PAGE, flags | MOTOR_MAP_NOREPLACE),
+            -MOTOR_EFAULT);
+        CHECK_EQ(motor_map(p, 0, UINT64_MAX - 10, (uint64_t)at, PAGE, flags), -MOTOR_EFAULT);
+        motor_handle vmo = (motor_handle)CHECK_OK(motor_vmo_create(PAGE, 0));
+        CHECK_EQ(motor_map(p, vmo, (uint64_t)from, 0, PAGE, flags), -MOTOR_EINVAL);
+        CHECK_EQ(motor_map(p, 0, (uint64_t)from, 0, PAGE, flags | MOTOR_PROT_EXEC), -MOTOR_EACCESS);
+        CHECK_EQ(motor_map(p, 0, 0, (uint64_t)at, 3 * PAGE, MOTOR_PROT_READ | MOTOR_MAP_NOREPLACE),
+                 at);
+        motor_handle_close(vmo);
+        if (p) {
+            motor_handle_close(p);
+        } else {
+            CHECK_EQ(motor_unmap(0, (uint64_t)at, 3 * PAGE), 0);
+        }
+    }
+    CHECK_EQ(motor_unmap(0, (uint64_t)from, 4 * PAGE), 0);
+}
+
 /* The serial port's "transmitter empty" interrupt, by its ISA number; a driver may use ports. */
 void test_interrupt(void)
 {

@@ -37,9 +37,28 @@ static void objects(uint64_t unused, motor_handle unused_too)
     motor_process_exit(0, 0);
 }
 
+#define COPY (MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_PRIVATE | MOTOR_MAP_COPY)
+
+/* A copy that does not fit leaves no mapping behind. */
+static void copies(uint64_t unused, motor_handle unused_too)
+{
+    (void)unused, (void)unused_too;
+    const char *zeros = allocate(2 * LIMIT); /* reading it takes nothing but page tables */
+    uint64_t at = (uint64_t)zeros - 4 * LIMIT;
+    EXPECT(motor_process_set(0, MOTOR_PSET_MEMORY_LIMIT, LIMIT) == 0);
+    EXPECT(motor_map(0, 0, (uint64_t)zeros, at, LIMIT, COPY | MOTOR_MAP_NOREPLACE) ==
+           -MOTOR_ENOMEM);
+    EXPECT(motor_unmap(0, (uint64_t)zeros, 2 * LIMIT) == 0);
+    EXPECT(motor_map(0, 0, 0, at, LIMIT, MOTOR_PROT_READ | MOTOR_MAP_NOREPLACE) == (int64_t)at);
+    motor_process_exit(0, 0);
+}
+
 void test_memory_limit(void)
 {
     motor_handle p = spawn(objects, 0, 0, NULL);
+    CHECK_EQ(wait_dead(p), 0);
+    motor_handle_close(p);
+    p = spawn(copies, 0, 0, NULL);
     CHECK_EQ(wait_dead(p), 0);
     motor_handle_close(p);
 }

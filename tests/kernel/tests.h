@@ -16,7 +16,7 @@ void make_template(void);         /* before all tests, since it remains for good
     X(handle_table) \
     X(info) \
     X(random_bytes) \
-    X(bad_arguments) \
+    X(bad_arguments) X(copied_mapping) \
     X(threads) \
     X(registers) \
     X(many_threads) \
