@@ -15,11 +15,11 @@ struct head {
 };
 _Static_assert(sizeof(struct head) == 16, "keeps alignment");
 
-static struct {
+static PX_HOT struct {
     struct px_mutex lock;
     struct head *free[CLASSES];
     char *chunk, *chunk_end;
-} heap;
+} heap __attribute__((aligned(MOTOR_PAGE_SIZE)));
 
 void *px_map(size_t size)
 {

@@ -10,7 +10,9 @@
 
 #define CLOEXEC 1ull
 #define WORDS   (PX_FD_MAX / 64)
-#define CHUNK   (16u << 10) /* px_files are made by so many bytes */
+#define CHUNK   (16u << 10) /* px_files are made by so many bytes, */
+
+#define FIRST_FILES 5u /* but for the first: the working directory, the standard ones, one more */
 
 static struct px_file *entry_file(uint64_t entry)
 {
@@ -489,27 +491,34 @@ void px_fd_cloexec_unlock(void)
     }
 }
 
-static struct px_files *table_new(struct px_file_pool *pool)
+static bool table_init(struct px_files *t, struct px_file_pool *pool)
 {
-    struct px_files *t = px_alloc(sizeof *t);
-    if (!t)
-        return NULL;
     t->pool = pool;
     t->table = px_map(PX_FD_MAX * sizeof *t->table);
     t->used = px_map(PX_FD_MAX / 8);
-    if (t->table && t->used)
-        return t;
-    if (t->table)
+    if (t->table && !t->used)
         px_unmap(t->table, PX_FD_MAX * sizeof *t->table);
+    return t->table && t->used;
+}
+
+static struct px_files *table_new(struct px_file_pool *pool)
+{
+    struct px_files *t = px_alloc(sizeof *t);
+    if (t && table_init(t, pool))
+        return t;
     px_free(t);
     return NULL;
 }
 
 void px_files_prepare(struct px_process *p)
 {
-    struct px_file_pool *pool = px_alloc(sizeof *pool);
-    p->files = pool ? table_new(pool) : NULL;
-    if (!p->files || !(pool->bounce = px_map(PX_BOUNCE_SIZE)))
+    static PX_HOT struct px_file_pool pool;
+    static PX_HOT struct px_files files;
+    static PX_HOT struct px_file first[FIRST_FILES];
+    p->files = &files;
+    pool.chunk = (uint8_t *)first;
+    pool.chunk_end = (uint8_t *)(first + FIRST_FILES);
+    if (!table_init(&files, &pool) || !(pool.bounce = px_map(PX_BOUNCE_SIZE)))
         px_fatal("no memory for the descriptor table");
     px_watch_start(p);
 }
@@ -536,7 +545,7 @@ void px_files_start(struct px_process *p)
 
 /* ---- fork ---- */
 
-static uint32_t fork_count; /* [px_files.lock] */
+static PX_HOT uint32_t fork_count; /* [px_files.lock] */
 
 static uint32_t fork_file(struct px_file *f, enum px_fork_step step, motor_handle *keep,
                           uint32_t max, uint32_t n)

@@ -10,9 +10,12 @@
 #include "internal.h"
 #include "watch.h"
 
+#define FEW 64u
+
 struct fork {
-    motor_handle *keep;
+    motor_handle *keep, *allocated; /* they are in `few`, or allocated */
     uint32_t count;
+    motor_handle few[FEW];
 };
 
 /* In the order of px.h; the heap's last: nothing can be allocated from here on. */
@@ -43,8 +46,8 @@ static void unlock_all(struct px_process *p)
 /* ---- the child ---- */
 
 /* [files lock] on their way to the child */
-static struct px_fork_options child_options;
-static motor_handle *child_list;
+static PX_HOT struct px_fork_options child_options;
+static PX_HOT motor_handle *child_list;
 
 static void forked(struct px_thread *t)
 {
@@ -86,7 +89,10 @@ static long list_handles(struct px_process *p, struct fork *f)
 {
     motor_handle fixed[] = {p->root, p->net, p->tty, p->exec, p->trace, p->files->pool->desc_vmo};
     uint32_t n = sizeof(fixed) / sizeof(fixed[0]), files = px_files_fork(p, PX_FORK_COUNT, NULL, 0);
-    f->keep = px_alloc((n + files) * sizeof(*f->keep));
+    f->keep = f->few;
+    if (n + files > FEW) {
+        f->keep = f->allocated = px_alloc((n + files) * sizeof(*f->keep));
+    }
     if (!f->keep) {
         return -ENOMEM;
     }
@@ -99,10 +105,11 @@ long px_fork(const struct px_fork_options *options)
 {
     struct px_thread *t = px_self();
     struct px_process *p = t->process;
-    struct fork f = {0};
+    struct fork f;
     if (p->vfork) { /* it has no address space that could be copied */
         return -EAGAIN;
     }
+    f.allocated = NULL;
     px_listeners_share(false);
     px_lock(&p->files->lock);
     long result = px_events_share(p);
@@ -116,7 +123,7 @@ long px_fork(const struct px_fork_options *options)
             .gs_base = (uint64_t)t,
         };
         child_options = *options;
-        child_list = f.keep;
+        child_list = f.allocated;
         lock_all(p);
         result = motor_process_fork(&start, f.keep, f.count, 0);
         unlock_all(p);
@@ -126,7 +133,7 @@ long px_fork(const struct px_fork_options *options)
             px_files_fork(p, PX_FORK_UNDO, NULL, 0);
             result = result == -MOTOR_ENOMEM ? -ENOMEM : -EAGAIN;
         }
-        px_free(f.keep);
+        px_free(f.allocated);
     }
     px_unlock(&p->files->lock);
     if (result > 0 && options->parent_tid) {

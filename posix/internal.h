@@ -107,7 +107,7 @@ struct px_signals {
     struct px_queued *unused; /* entries for reuse */
     struct px_pending pending;
     uint64_t timer_queued[PX_TIMERS_MAX / 64]; /* by timer: its signal is in some queue */
-    struct px_action action[NSIG + 1];
+    struct px_action *action;                  /* by signal, NSIG + 1 of them */
 };
 void px_signals_prepare(struct px_process *p);
 void px_signals_start(struct px_process *p);
@@ -196,6 +196,7 @@ uint64_t px_current_fs(const struct px_thread *self); /* thread.c */
 /* timers.c */
 uint64_t px_alarm_left(struct px_process *p, uint64_t *interval); /* ITIMER_REAL, ns */
 void px_timers_prepare(struct px_process *p);
+bool px_timers_new(struct px_process *p); /* of a vfork child; false: no memory */
 void px_timers_start(struct px_process *p);
 void px_timers_run(void);
 void px_timer_dequeued(struct px_siginfo *info);

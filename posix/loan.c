@@ -62,7 +62,7 @@ void px_loans_forked(void)
 {
     robust.lock.word = 0;
     robust.known = false;
-    if (robust.list)
+    if (robust.list && robust.list->count) /* else a write would copy the page for nothing */
         memset(robust.list, 0, sizeof *robust.list);
 }
 

@@ -26,10 +26,8 @@
 
 void px_memory_prepare(struct px_process *p)
 {
-    p->memory = px_alloc(sizeof(*p->memory));
-    if (!p->memory) {
-        px_fatal("no memory");
-    }
+    static PX_HOT struct px_memory memory;
+    p->memory = &memory;
 }
 
 void px_memory_start(struct px_process *p, uint64_t brk)

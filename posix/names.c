@@ -324,6 +324,8 @@ void px_names_forked(struct px_process *p)
     if (c && c->lock.word)
         p->names = NULL; /* another thread was changing it */
     for (uint32_t i = 0; p->names && i < NAMES; i++) {
+        if (!c->entry[i].handle && !c->entry[i].hot)
+            continue; /* a write would copy the page */
         px_hot_free(c->entry[i].hot);
         c->entry[i].handle = 0; /* the child has not got it */
         c->entry[i].hot = NULL;

@@ -6,7 +6,7 @@
 #define CALLS                  453u
 #define PRIVATE_UNMAP_AND_EXIT 0x4d0001u
 
-struct px_process px_first_process;
+PX_HOT struct px_process px_first_process;
 const int32_t *px_dispatch = px_table;
 
 /* ---- the call table ---- */
@@ -137,7 +137,7 @@ void px_report_missing(void)
     }
 }
 
-static uint32_t ending; /* the first one's status counts; others wait to be killed */
+static PX_HOT uint32_t ending; /* the first one's status counts; others wait to be killed */
 
 void px_process_forked(struct px_process *p)
 {

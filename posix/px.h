@@ -192,6 +192,13 @@ struct px_process {
     struct px_timers *timers;
 };
 
+/*
+ * What a process writes as soon as it begins, or has been forked, lies together: one page, which is
+ * then copied with few others (kernel/hot.h). What is large and seldom written stays outside. The
+ * first file of the runtime that has any begins the page.
+ */
+#define PX_HOT __attribute__((section(".hot")))
+
 extern struct px_process px_first_process;
 static inline struct px_process *px_proc(void); /* thread.h */
 /* The process that the kernel knows: px_proc(), or the parent of a child between vfork and exec. */

@@ -48,21 +48,18 @@ void px_pending_init(struct px_pending *p)
 
 void px_signals_prepare(struct px_process *p)
 {
-    struct px_signals *s = px_alloc(sizeof(*s));
-    if (!s) {
-        px_fatal("no memory");
-    }
-    px_pending_init(&s->pending);
-    p->signals = s;
+    static PX_HOT struct px_signals signals;
+    static struct px_action actions[NSIG + 1];
+    signals.action = actions;
+    px_pending_init(&signals.pending);
+    p->signals = &signals;
 }
 
 void px_signals_start(struct px_process *p)
 {
     struct px_signals *s = p->signals;
-    for (int sig = 1; sig <= NSIG; sig++) {
-        if (p->start->signal_ignored & PX_BIT(sig) & ~PX_UNBLOCKABLE) {
-            s->action[sig].handler = SIG_IGN;
-        }
+    for (uint64_t left = p->start->signal_ignored & ~PX_UNBLOCKABLE; left; left &= left - 1) {
+        s->action[__builtin_ctzll(left) + 1].handler = SIG_IGN;
     }
     s->child_flags = UINT32_MAX; /* exec kept those of the program before */
     tell_child_flags(p, 0);
@@ -80,11 +77,13 @@ void px_signals_forked(struct px_process *p, struct px_thread *t)
 /* What a vfork child starts with: the actions, and nothing pending. */
 struct px_signals *px_signals_copy(struct px_process *p)
 {
-    struct px_signals *s = px_alloc(sizeof(*s));
+    size_t actions = (NSIG + 1) * sizeof(struct px_action);
+    struct px_signals *s = px_alloc_raw(sizeof(*s) + actions);
     if (s) {
+        *s = (struct px_signals){.action = (struct px_action *)(s + 1)};
         px_pending_init(&s->pending);
         px_lock(&p->signals->lock);
-        memcpy(s->action, p->signals->action, sizeof(s->action));
+        memcpy(s->action, p->signals->action, actions);
         s->child_flags = p->signals->child_flags;
         px_unlock(&p->signals->lock);
     }

@@ -167,17 +167,17 @@ void px_thread_show(struct px_thread *t)
 /* The main thread's block, index 0. */
 void px_threads_prepare(struct px_process *p)
 {
-    struct px_threads *threads = px_alloc(sizeof(*threads));
+    static PX_HOT struct px_threads threads;
     struct px_thread *t = new_block();
-    if (!threads || !t ||
-        !(threads->table = px_map((THREADS_MAX + 1) * sizeof(threads->table[0])))) {
+    threads.table = px_map((THREADS_MAX + 1) * sizeof(threads.table[0]));
+    if (!t || !threads.table) {
         px_fatal("no memory");
     }
     block_reset(t);
     t->process = p;
-    p->threads = threads;
-    threads->table[0] = t;
-    list_add(threads, t);
+    p->threads = &threads;
+    threads.table[0] = t;
+    list_add(&threads, t);
 }
 
 /* Its tid is the pid. */
@@ -199,8 +199,8 @@ void px_threads_forked(struct px_process *p, struct px_thread *t)
     struct px_threads *threads = p->threads;
     for (struct px_thread *other = threads->first, *next; other; other = next) {
         next = other->next;
-        threads->table[other->index] = NULL;
         if (other != t) {
+            threads->table[other->index] = NULL;
             px_pending_drop(p, &other->pending, UINT64_MAX);
             block_unmap(other);
         }
@@ -213,10 +213,13 @@ void px_threads_forked(struct px_process *p, struct px_thread *t)
     threads->cache_lock.word = 0;
     threads->first = NULL;
     threads->count = threads->last_index = 0;
-    t->index = 0;
+    if (t->index) { /* else the table is as it was: a write would copy its page */
+        threads->table[t->index] = NULL;
+        threads->table[0] = t;
+        t->index = 0;
+    }
     t->tid = p->pid;
     px_thread_show(t);
-    threads->table[0] = t;
     list_add(threads, t);
     int64_t handle = motor_thread_control(0, MOTOR_THREAD_GET_HANDLE, 0);
     t->handle = handle > 0 ? (motor_handle)handle : 0;

@@ -40,20 +40,31 @@ struct px_timers {
 
 #define CLOCK_USER_CPU 100 /* ITIMER_VIRTUAL's clock */
 
-void px_timers_prepare(struct px_process *p)
+static void begin(struct px_process *p, struct px_timers *timers)
 {
     static const int16_t clock[ITIMERS] = {CLOCK_MONOTONIC, CLOCK_USER_CPU,
                                            CLOCK_PROCESS_CPUTIME_ID};
     static const uint8_t sig[ITIMERS] = {SIGALRM, SIGVTALRM, SIGPROF};
-    struct px_timers *timers = px_alloc(sizeof(*timers));
-    if (!timers) {
-        px_fatal("no memory");
-    }
     for (int i = 0; i < ITIMERS; i++) {
         timers->itimer[i] = (struct px_timer){.used = true, .clock = clock[i], .signal = sig[i]};
     }
     timers->armed = MOTOR_NEVER;
     p->timers = timers;
+}
+
+void px_timers_prepare(struct px_process *p)
+{
+    static PX_HOT struct px_timers timers;
+    begin(p, &timers);
+}
+
+bool px_timers_new(struct px_process *p)
+{
+    struct px_timers *timers = px_alloc(sizeof(*timers));
+    if (timers) {
+        begin(p, timers);
+    }
+    return timers;
 }
 
 void px_timers_start(struct px_process *p)

@@ -68,7 +68,7 @@ static void drop(struct px_vfork *v)
 
 static struct px_vfork *child_new(struct px_process *parent)
 {
-    struct px_vfork *v = px_alloc(sizeof(*v));
+    struct px_vfork *v = px_alloc_raw(sizeof(*v));
     if (!v) {
         return NULL;
     }
@@ -83,8 +83,7 @@ static struct px_vfork *child_new(struct px_process *parent)
     c->signals = px_signals_copy(parent);
     c->threads = px_alloc(sizeof(*c->threads)); /* nobody to be found there */
     c->timers = NULL;
-    px_timers_prepare(c);
-    if (!c->files || !c->signals || !c->threads) {
+    if (!c->files || !c->signals || !c->threads || !px_timers_new(c)) {
         drop(v);
         return NULL;
     }

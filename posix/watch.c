@@ -5,9 +5,8 @@
 
 void px_watch_start(struct px_process *p)
 {
-    p->netstate = px_alloc(sizeof *p->netstate);
-    if (!p->netstate)
-        px_fatal("no memory for waiting");
+    static PX_HOT struct px_net net;
+    p->netstate = &net;
 }
 
 /* What it leaves is the memory of its owners: to unmap it is for a child that needs a session. */
