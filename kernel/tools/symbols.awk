@@ -1,6 +1,6 @@
 # nm -n of the kernel -> assembly of its symbol table (kernel/symbols.h): functions only, sorted by address.
 BEGIN { n = 0; offset = 0 }
-$2 ~ /^[tT]$/ && $1 ~ /^ffffffff[89a-f]/ && $3 !~ /^\.L/ { address[n] = $1; name[n] = $3; n++ }
+$2 ~ /^[tT]$/ && $1 ~ /^ffffffff[89a-f]/ && $3 !~ /^\.L/ { sub(/\.lto_priv\.[0-9]+$/, "", $3); address[n] = $1; name[n] = $3; n++ }
 END {
     print ".section .rodata.symbols,\"a\"\n.balign 8"
     print ".globl kernel_symbol_count, kernel_symbol_address, kernel_symbol_name, kernel_symbol_text"
