@@ -425,6 +425,7 @@ static long fill_start(struct exec *x, motor_handle cwd)
         .groups = p->groups.count,
         .group_list = (uint32_t)groups,
         .nice = t->tcb.nice,
+        .policy = t->tcb.policy,
         .no_new_privs = p->attributes.no_new_privs,
         .subreaper = p->attributes.subreaper,
         .death_signal = p->attributes.death_signal,

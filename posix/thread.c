@@ -187,6 +187,7 @@ void px_threads_start(struct px_process *p)
     t->tid = p->pid;
     t->mask = p->start->signal_blocked & ~PX_UNBLOCKABLE;
     t->tcb.nice = p->start->nice;
+    t->tcb.policy = p->start->policy;
     memcpy(t->name, p->name, sizeof(t->name));
     px_thread_show(t);
     int64_t handle = motor_thread_control(0, MOTOR_THREAD_GET_HANDLE, 0);

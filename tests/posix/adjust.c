@@ -167,10 +167,10 @@ static void test_rights(void)
 }
 
 /*
- * What a child of vfork() sets of itself is not its parent's, whose memory and time it runs in; and
- * the program that it executes has it.
+ * What a child sets of itself is not its parent's, though one of vfork() runs in its memory and its
+ * time; and the program that it executes has it.
  */
-static void test_vfork(void)
+static void test_children(void)
 {
     struct state before = own_state();
     cpu_set_t all, one;
@@ -182,30 +182,32 @@ static void test_vfork(void)
     char nice[12];
     snprintf(nice, sizeof nice, "%d", before.nice + 5);
     char *const arguments[] = {(char[]){"adjust"}, nice, NULL};
-    for (int executes = 0; executes < 2; executes++) {
-        pid_t pid = vfork();
+    struct sched_param p = {0};
+    for (int way = 0; way < 4; way++) {
+        pid_t pid = way & 2 ? fork() : vfork();
         CHECK(pid >= 0);
         if (!pid) {
             if (setpriority(PRIO_PROCESS, 0, before.nice + 5) ||
-                sched_setaffinity(0, sizeof one, &one))
+                sched_setaffinity(0, sizeof one, &one) || sched_setscheduler(0, SCHED_BATCH, &p))
                 _exit(2);
-            if (executes)
+            if (way & 1)
                 execv("/proc/self/exe", arguments);
-            _exit(executes);
+            _exit(way & 1);
         }
         finish(pid);
         struct state after = own_state();
-        CHECK(after.nice == before.nice && after.cpus == before.cpus);
+        CHECK(after.nice == before.nice && after.cpus == before.cpus &&
+              after.policy == before.policy);
     }
 }
 
 int main(int argc, char **argv)
 {
-    if (argc > 1) { /* as test_vfork() executes it */
+    if (argc > 1) { /* as test_children() executes it */
         struct state s = own_state();
-        return s.nice == atoi(argv[1]) && s.cpus == 1 ? 0 : 3;
+        return s.nice == atoi(argv[1]) && s.cpus == 1 && s.policy == SCHED_BATCH ? 0 : 3;
     }
-    test_vfork();
+    test_children();
     pid_t pid = start(0);
     told(0);
     test_nice(pid);

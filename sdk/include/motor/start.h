@@ -75,6 +75,7 @@ struct motor_start {
     uint64_t rlimit[16][2];      /* soft and hard, by Linux RLIMIT_ numbers */
     uint32_t groups, group_list; /* count; offset of uint32_t[] */
     int32_t nice;
+    uint32_t policy; /* as in struct motor_tcb */
     uint8_t no_new_privs, subreaper, death_signal, reserved;
     uint64_t timer_slack;
     uint64_t alarm[2];               /* ITIMER_REAL: ns left (0: not armed) and interval */

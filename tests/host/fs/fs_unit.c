@@ -358,7 +358,7 @@ static void test_proc(void)
         struct motor_tcb tcb;
         struct motor_about about;
         char args[8];
-    } memory = {.args = "prog\0-x"};
+    } memory = {.tcb.tid = 7, .args = "prog\0-x"};
     memory.about.arg_start = FAKE_PROCESS_BASE + offsetof(typeof(memory), args);
     memory.about.arg_end = memory.about.arg_start + sizeof memory.args;
     EXPECT(client_open(client_root, "/bin/prog", O_RDONLY, 0, &h), 0);
@@ -385,6 +385,11 @@ static void test_proc(void)
     EXPECT(client_open(client_root, "/proc/self/fd", O_RDONLY, 0, &h), 0);
     EXPECT(client_out(h, IO_READDIR, "", 2, text, sizeof text), IO_OWN_FD);
     fake_close(h);
+    for (int nice = -22; nice < 22; nice++) { /* one that is none gets no further */
+        struct motor_msg m = {.op = IO_PROCESS_ADJUST,
+                              .word = {IO_ADJUST_NICE | IO_ADJUST_SET, 7, (uint64_t)(int64_t)nice}};
+        EXPECT(client_call(client_root, &m), nice < -20 || nice > 19 ? -EINVAL : -ESRCH);
+    }
     EXPECT(client_path(client_root, IO_CHMOD, "/proc/meminfo", 0777, 0, 0), -EPERM);
     EXPECT(client_open(client_root, "/proc/nothing", O_RDONLY | O_CREAT, 0644, &h), -EPERM);
     EXPECT(client_open(client_root, "/proc/8", O_RDONLY, 0, &h), -ENOENT);
