@@ -90,7 +90,8 @@ bool px_epoll_item_ready_locked(struct px_watch *w, bool exclusive_done)
 static uint32_t ready_now(struct px_epoll_item *i)
 {
     uint32_t wanted = i->watch.events | POLLERR | POLLHUP;
-    return i->off ? 0 : i->watch.file->ops->ready(i->watch.file, i->watch.events, true) & wanted;
+    uint32_t events = i->watch.events | (i->flags & EPOLLET); /* that: see px_loan_arms() */
+    return i->off ? 0 : i->watch.file->ops->ready(i->watch.file, events, true) & wanted;
 }
 
 static void free_item(struct px_epoll_item *i)

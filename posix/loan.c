@@ -16,6 +16,10 @@ struct px_loan {
     uint32_t size;                      /* of a ring, */
     uint32_t in_capacity, out_capacity; /* and of it what may be in use */
     bool more;                          /* when that is not enough, a call finds more room */
+    /* [px_net.lock] of one whose IO_POLL_LENT is armed: */
+    struct px_file *file;         /* NULL: it is not */
+    struct px_loan *next, **link; /* px_net.watched_loans */
+    bool in_watched, out_watched; /* the wishes made, and not seen to be cleared yet */
 };
 
 /* ---- words that say that this process has gone ---- */
@@ -88,6 +92,16 @@ static void loan_put(struct px_loan *l)
     px_free(l);
 }
 
+static void unwatch_locked(struct px_loan *l)
+{
+    if (!l || !l->file)
+        return;
+    *l->link = l->next;
+    if (l->next)
+        l->next->link = l->link;
+    l->file = NULL;
+}
+
 static struct px_loan *exchange(struct px_file *f, struct px_loan *from, struct px_loan *to)
 {
     struct px_file_local *o = &f->local;
@@ -96,8 +110,10 @@ static struct px_loan *exchange(struct px_file *f, struct px_loan *from, struct 
     px_lock(&o->out_lock);
     px_lock(&n->lock);
     struct px_loan *old = o->loan;
-    if (old == from)
+    if (old == from) {
+        unwatch_locked(old);
         o->loan = to;
+    }
     px_unlock(&n->lock);
     px_unlock(&o->out_lock);
     px_unlock(&o->in_lock);
@@ -289,6 +305,56 @@ bool px_loan_look_alone(struct px_file *f, struct px_loan_state *out)
     return known;
 }
 
+/* The engine wakes this process from now on, when it is notified. */
+static bool watch(struct px_file *f, struct px_loan *l)
+{
+    struct px_net *n = px_net();
+    bool lent = l->file;
+    if (!lent)
+        px_session_poll_lent(f, &f->local.bit, &lent);
+    if (lent && !l->file) {
+        l->file = f;
+        l->next = n->watched_loans;
+        l->link = &n->watched_loans;
+        if (l->next)
+            l->next->link = &l->next;
+        n->watched_loans = l;
+    }
+    return lent;
+}
+
+bool px_loan_watch(struct px_file *f, bool in, uint32_t out, struct px_loan_state *state)
+{
+    struct px_loan *l = f->local.loan;
+    if (!l || !active(l) || !watch(f, l))
+        return false;
+    if (in && l->in) {
+        __atomic_store_n(&l->in->read_watched, 1, __ATOMIC_SEQ_CST);
+        l->in_watched = true;
+    }
+    if (out && l->out) {
+        __atomic_store_n(&l->out->write_watched, out, __ATOMIC_SEQ_CST);
+        l->out_watched = true;
+    }
+    return px_loan_look(f, state);
+}
+
+/* A wish that was made has been cleared. */
+static bool is_told(const struct px_loan *l)
+{
+    return (l->in_watched && !__atomic_load_n(&l->in->read_watched, __ATOMIC_SEQ_CST)) ||
+           (l->out_watched && !__atomic_load_n(&l->out->write_watched, __ATOMIC_SEQ_CST));
+}
+
+void px_loans_look_locked(struct px_net *n)
+{
+    for (struct px_loan *l = n->watched_loans; l; l = l->next)
+        if (is_told(l)) {
+            l->in_watched = l->out_watched = false;
+            px_file_changed_locked(l->file); /* makes them anew, if there is need */
+        }
+}
+
 /*
  * Sleeps until *index is not `seen`; the wish has been made, and the ring looked at since. Gives up
  * the lock. 0: look again.
@@ -306,8 +372,17 @@ static long sleep_on(struct px_file *f, struct px_loan *l, uint32_t *index, uint
     return result == -EAGAIN ? 0 : result;
 }
 
-static void wake_reader(struct io_loan_ring *r)
+/* Of the other side, which polls: the engine tells it. */
+static void tell(const struct px_file *f, uint32_t *watched)
 {
+    __atomic_store_n(watched, 0, __ATOMIC_SEQ_CST);
+    motor_notify(f->handle);
+}
+
+static void wake_reader(const struct px_file *f, struct io_loan_ring *r)
+{
+    if (__atomic_load_n(&r->read_watched, __ATOMIC_SEQ_CST))
+        tell(f, &r->read_watched);
     if (__atomic_load_n(&r->read_wanted, __ATOMIC_SEQ_CST)) {
         __atomic_store_n(&r->read_wanted, 0, __ATOMIC_SEQ_CST);
         px_wake(&r->head, UINT32_MAX, PX_WAIT_SHARED);
@@ -315,11 +390,15 @@ static void wake_reader(struct io_loan_ring *r)
 }
 
 /* So much of the ring is in use yet. */
-static void wake_writer(const struct px_loan *l, uint32_t used)
+static void wake_writer(const struct px_file *f, const struct px_loan *l, uint32_t used)
 {
     struct io_loan_ring *r = l->in;
-    uint32_t wanted = __atomic_load_n(&r->write_wanted, __ATOMIC_SEQ_CST);
-    if (wanted && wanted <= l->in_capacity - PX_MIN(l->in_capacity, used)) {
+    uint32_t wanted = __atomic_load_n(&r->write_wanted, __ATOMIC_SEQ_CST),
+             watched = __atomic_load_n(&r->write_watched, __ATOMIC_SEQ_CST),
+             room = l->in_capacity - PX_MIN(l->in_capacity, used);
+    if (watched && watched <= room)
+        tell(f, &r->write_watched);
+    if (wanted && wanted <= room) {
         __atomic_store_n(&r->write_wanted, 0, __ATOMIC_SEQ_CST);
         px_wake(&r->tail, UINT32_MAX, PX_WAIT_SHARED);
     }
@@ -336,8 +415,9 @@ static long copy_out(const struct px_loan *l, const struct px_io *io, uint32_t i
 }
 
 /* What is there now; 0: nothing. */
-static long read_now(const struct px_loan *l, struct px_io *io, const struct view *v, bool peek)
+static long read_now(const struct px_file *f, struct px_io *io, const struct view *v, bool peek)
 {
+    const struct px_loan *l = f->local.loan;
     size_t n = PX_MIN((size_t)v->used, io->left);
     long error = copy_out(l, io, v->tail, n);
     if (error < 0 || n == 0)
@@ -346,7 +426,7 @@ static long read_now(const struct px_loan *l, struct px_io *io, const struct vie
         return -PX_BY_CALL;
     px_io_skip(io, n);
     if (!peek)
-        wake_writer(l, v->used - (uint32_t)n);
+        wake_writer(f, l, v->used - (uint32_t)n);
     return (long)n;
 }
 
@@ -358,7 +438,7 @@ static long read_locked(struct px_file *f, struct px_io *io, uint32_t flags, uin
         if (!look(l, l->in, &v))
             return -PX_BY_CALL;
         if (v.used)
-            return read_now(l, io, &v, flags & PX_IO_PEEK);
+            return read_now(f, io, &v, flags & PX_IO_PEEK);
         if (flags & PX_IO_NONBLOCK)
             return -EAGAIN;
         __atomic_store_n(&l->in->read_wanted, 1, __ATOMIC_SEQ_CST);
@@ -407,15 +487,16 @@ static long copy_in(const struct px_loan *l, const struct px_io *io, uint32_t in
     return error < 0 || n == first ? error : px_io_look_at(io, first, l->out_bytes, n - first);
 }
 
-static long write_now(const struct px_loan *l, struct px_io *io, const struct view *v, size_t n)
+static long write_now(const struct px_file *f, struct px_io *io, const struct view *v, size_t n)
 {
+    const struct px_loan *l = f->local.loan;
     long error = copy_in(l, io, v->head, n);
     if (error < 0)
         return error;
     if (!advance(&l->out->head, v->head, n))
         return -PX_BY_CALL;
     px_io_skip(io, n);
-    wake_reader(l->out);
+    wake_reader(f, l->out);
     return (long)n;
 }
 
@@ -449,7 +530,7 @@ static long write_locked(struct px_file *f, struct px_io *io, uint32_t flags, si
         if (!look(l, l->out, &v))
             result = -PX_BY_CALL;
         else if (room(l, &v) >= least)
-            result = write_now(l, io, &v, PX_MIN(io->left, (size_t)room(l, &v)));
+            result = write_now(f, io, &v, PX_MIN(io->left, (size_t)room(l, &v)));
         else
             result = wait_for_room(f, l, least, io->left, flags, deadline);
         done += result > 0 ? result : 0;

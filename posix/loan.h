@@ -13,6 +13,8 @@
 
 #include "fd.h"
 
+struct px_net;
+
 /* Nothing has been moved: make the call. */
 #define PX_BY_CALL 4001
 
@@ -37,6 +39,19 @@ struct px_loan_state {
 };
 bool px_loan_look(struct px_file *f, struct px_loan_state *out); /* [px_net.lock] */
 bool px_loan_look_alone(struct px_file *f, struct px_loan_state *out);
+/*
+ * The same after a wish: when there is something to read (unless in is 0), or `out` bytes of room
+ * (unless it is 0), the file's bit is set. [px_net.lock] false: it has no loan, or the engine is
+ * not to be had for it.
+ */
+bool px_loan_watch(struct px_file *f, bool in, uint32_t out, struct px_loan_state *state);
+/* Of files whose wish has been seen to: they have changed. Whatever the engine has told yet. */
+void px_loans_look_locked(struct px_net *n);
+/* Whether a wish is worth making: an item of EPOLLET hears of what comes to what is there. */
+static inline bool px_loan_arms(uint32_t events, uint32_t ready)
+{
+    return events & EPOLLET || !(ready & events);
+}
 
 /* A transfer was made by a call: may ask for a loan. */
 void px_loan_wanted(struct px_file *f);

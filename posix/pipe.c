@@ -171,13 +171,25 @@ static long pipe_write(struct px_file *f, struct px_io *io, uint32_t flags)
 
 /* ---- the rest ---- */
 
+/* Of a pipe with a loan. false: the ring is full, and who calls has more room. */
+static bool lent_ready(const struct px_loan_state *s, bool writer, uint32_t *ready)
+{
+    *ready = (s->readable ? POLLIN | POLLRDNORM : 0) |
+             (writer && s->room >= PIPE_BUF ? POLLOUT | POLLWRNORM : 0);
+    return !(writer && s->room < PIPE_BUF && s->more);
+}
+
 static uint32_t pipe_ready(struct px_file *f, uint32_t events, bool arm)
 {
     struct px_loan_state s;
     bool writer = !px_may_read(f);
-    if (!arm && px_loan_look(f, &s) && !(writer && s.room < PIPE_BUF && s.more))
-        return events & ((s.readable ? POLLIN | POLLRDNORM : 0) |
-                         (writer && s.room >= PIPE_BUF ? POLLOUT | POLLWRNORM : 0));
+    uint32_t ready;
+    if (px_loan_look(f, &s) && lent_ready(&s, writer, &ready)) {
+        if (!arm || !px_loan_arms(events, ready))
+            return events & ready;
+        if (px_loan_watch(f, !writer, writer ? PIPE_BUF : 0, &s) && lent_ready(&s, writer, &ready))
+            return events & ready;
+    }
     return px_session_poll(f, &f->local.bit, events, arm);
 }
 

@@ -199,24 +199,51 @@ void px_session_bit_free(struct px_session *s, uint32_t bit)
     px_unlock(&n->lock);
 }
 
-uint32_t px_session_poll(struct px_file *f, uint32_t *bit, uint32_t events, bool arm)
+/* What anybody here waits for at the file: it has one bit, and so one mask. [px_net.lock] */
+static uint32_t watched_events(const struct px_file *f)
+{
+    uint32_t events = 0;
+    for (const struct px_watch *w = f->watches; w; w = w->next)
+        events |= w->events;
+    return events;
+}
+
+/* how: w1 of IO_POLL. What it answers in w0 is in *w0. */
+static uint32_t session_poll(struct px_file *f, uint32_t *bit, uint32_t events, uint64_t how,
+                             uint64_t *w0)
 {
     struct px_net *n = px_net();
     struct px_session *s = __atomic_load_n(&n->session[PX_SESSION_TTY], __ATOMIC_ACQUIRE);
     struct motor_msg msg = {.op = IO_POLL, .deadline = MOTOR_NEVER};
     msg.word[0] = events | POLLERR | POLLHUP;
-    if (arm && s) {
+    if (how && s) {
         if (!*bit) {
             long free = px_session_bit(s, f);
             *bit = free < 0 ? 0 : (uint32_t)free + 1;
         }
-        msg.word[1] = *bit != 0;
+        msg.word[0] |= watched_events(f);
+        msg.word[1] = *bit ? how : 0;
         msg.word[2] = *bit - 1;
         msg.nhandles = *bit != 0;
         msg.handle[0] = s->gate;
     }
     long ready = px_call(f->handle, &msg);
+    *w0 = msg.word[0];
     return ready < 0 ? POLLERR : (uint32_t)ready;
+}
+
+uint32_t px_session_poll(struct px_file *f, uint32_t *bit, uint32_t events, bool arm)
+{
+    uint64_t w0;
+    return session_poll(f, bit, events, arm, &w0) & (events | POLLERR | POLLHUP);
+}
+
+uint32_t px_session_poll_lent(struct px_file *f, uint32_t *bit, bool *lent)
+{
+    uint64_t w0 = 0;
+    uint32_t ready = session_poll(f, bit, 0, IO_POLL_LENT, &w0);
+    *lent = w0 == 1;
+    return ready;
 }
 
 void px_session_unpoll(uint32_t bit)

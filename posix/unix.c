@@ -628,12 +628,26 @@ static bool writable(const struct px_loan_state *s)
     return s->unread <= s->capacity / 4;
 }
 
+/* Of one with a loan. false: the ring is full, and who calls has more room. */
+static bool lent_ready(const struct px_loan_state *s, uint32_t *ready)
+{
+    *ready = (s->readable ? POLLIN | POLLRDNORM : 0) |
+             (writable(s) ? POLLOUT | POLLWRNORM | POLLWRBAND : 0);
+    return writable(s) || !s->more;
+}
+
 static uint32_t unix_ready(struct px_file *f, uint32_t events, bool arm)
 {
     struct px_loan_state s;
-    if (!arm && px_loan_look(f, &s) && (writable(&s) || !s.more))
-        return events & ((s.readable ? POLLIN | POLLRDNORM : 0) |
-                         (writable(&s) ? POLLOUT | POLLWRNORM | POLLWRBAND : 0));
+    uint32_t ready;
+    if (px_loan_look(f, &s) && lent_ready(&s, &ready)) {
+        if (!arm || !px_loan_arms(events, ready))
+            return events & ready;
+        uint32_t room =
+            events & (POLLOUT | POLLWRNORM | POLLWRBAND) ? s.capacity - s.capacity / 4 : 0;
+        if (px_loan_watch(f, true, room, &s) && lent_ready(&s, &ready))
+            return events & ready;
+    }
     return px_session_poll(f, &f->local.bit, events, arm);
 }
 

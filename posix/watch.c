@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Waiters, watches, and the leader. See watch.h. */
 #include "watch.h"
+#include "loan.h"
 #include "names.h"
 
 void px_watch_start(struct px_process *p)
@@ -30,6 +31,7 @@ void px_watch_forked(struct px_process *p)
     n->doorbell_vmo = 0;
     n->drained = 0;
     n->leader = n->followers = NULL;
+    n->watched_loans = NULL;
     n->open_lock.word = n->lock.word = 0;
 }
 
@@ -161,6 +163,8 @@ static void drain_session(struct px_session *s)
 
 void px_drain_locked(struct px_net *n)
 {
+    if (n->watched_loans)
+        px_loans_look_locked(n);
     if (!n->doorbell)
         return;
     uint32_t count = __atomic_load_n(&n->doorbell->word, __ATOMIC_ACQUIRE) & ~IO_DOORBELL_WAITING;

@@ -70,7 +70,8 @@ struct px_net {
     struct px_waiter *followers; /* any order */
     struct px_file *timers;      /* armed timerfds that somebody watches, soonest first */
     struct px_file *signalfds;
-    bool signal_came; /* [atomic] and the watchers of signalfds have not been told */
+    struct px_loan *watched_loans; /* rings that somebody polls: see loan.h */
+    bool signal_came;              /* [atomic] and the watchers of signalfds have not been told */
     struct px_session *session[PX_SESSIONS]; /* [open_lock; atomic for readers] */
     uint64_t *owners_left[PX_SESSIONS];      /* [open_lock] of the parent's session; NULL: none */
     struct io_doorbell *doorbell;            /* [open_lock; atomic] */
@@ -150,6 +151,8 @@ void px_session_detach(struct px_session *s, uint32_t slot, uint32_t ring_page, 
 void px_session_slot_signalled_locked(struct px_session *s, uint32_t slot);
 /* ops->ready of a file of the tty engine, whose bit is *bit; and when it is released. */
 uint32_t px_session_poll(struct px_file *f, uint32_t *bit, uint32_t events, bool arm);
+/* The same for a file with a loan: armed for as long as that lasts, if *lent comes back true. */
+uint32_t px_session_poll_lent(struct px_file *f, uint32_t *bit, bool *lent);
 void px_session_unpoll(uint32_t bit);
 /* A free bit of a session without slots. [px_net.lock] */
 long px_session_bit(struct px_session *s, struct px_file *f);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -18,6 +19,7 @@
 /* This side reads from [0] and writes to [1]; the other side is far[]. */
 static int near[2] = {-1, -1}, far[2] = {-1, -1};
 static pid_t child;
+static bool polls; /* both wait in poll() for what they read */
 
 static void close_ends(int ends[2])
 {
@@ -27,11 +29,19 @@ static void close_ends(int ends[2])
     ends[0] = ends[1] = -1;
 }
 
+static ssize_t read_byte(int fd, char *byte)
+{
+    struct pollfd p = {fd, POLLIN, 0};
+    if (polls && poll(&p, 1, -1) != 1)
+        return -1;
+    return read(fd, byte, 1);
+}
+
 static void echo(void)
 {
     char byte;
     for (;;) {
-        ssize_t n = read(far[0], &byte, 1);
+        ssize_t n = read_byte(far[0], &byte);
         if (n == 0 || (n < 0 && errno != EINTR) || (n == 1 && write(far[1], &byte, 1) != 1))
             return;
     }
@@ -55,13 +65,14 @@ static void end_echo(void)
         waitpid(child, NULL, 0);
     }
     child = 0;
+    polls = false;
 }
 
 static void run_round_trip(uint64_t n)
 {
     char byte = 'x';
     while (n--)
-        if (write(near[1], &byte, 1) != 1 || read(near[0], &byte, 1) != 1)
+        if (write(near[1], &byte, 1) != 1 || read_byte(near[0], &byte) != 1)
             fail("round trip");
 }
 
@@ -84,6 +95,12 @@ static void setup_unix(void)
     near[0] = near[1] = pair[0];
     far[0] = far[1] = pair[1];
     fork_echo();
+}
+
+static void setup_unix_polled(void)
+{
+    polls = true;
+    setup_unix();
 }
 
 /* ---- TCP ---- */
@@ -188,6 +205,7 @@ static void teardown_connect(void)
 const struct row stream_rows[] = {
     {"pipe_round_trip", setup_pipe, run_round_trip, end_echo, 0},
     {"unix_round_trip", setup_unix, run_round_trip, end_echo, 0},
+    {"unix_poll_round_trip", setup_unix_polled, run_round_trip, end_echo, 0},
     {"tcp_round_trip", setup_tcp, run_round_trip, teardown_tcp, 0},
     {"tcp_throughput_64k", setup_throughput, run_throughput, teardown_tcp, 0},
     {"tcp_connect_close", tcp_listen, run_connect, teardown_connect, 0},

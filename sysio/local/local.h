@@ -245,6 +245,7 @@ int64_t unix_loan(struct unix_socket *s, const struct motor_event *ev); /* IO_LO
 void unix_by_call(struct unix_socket *s, uint64_t size);
 /* The pair's loan ends, if it has one. */
 void unix_loan_end(struct unix_socket *s);
+struct tty_object *unix_other_end(struct tty_object *o); /* ops.other_end */
 /* Bytes on loan that s can read, or has sent and nobody has read. */
 uint32_t unix_lent_unread(const struct unix_socket *s);
 uint32_t unix_lent_sent(const struct unix_socket *s);

@@ -73,6 +73,14 @@ static void loan_end(struct unix_socket *k, bool overrun)
     lend_lost(&k->loan.habit, l, overrun && l->size < LARGEST);
     lend_free(l);
     k->loan.lend = NULL;
+    session_fire(&k->object); /* who polls the rings polls here from now on */
+    session_fire(&k->peer->object);
+}
+
+struct tty_object *unix_other_end(struct tty_object *o)
+{
+    struct unix_socket *s = unix_of(o);
+    return active_loan(s) ? &s->peer->object : NULL;
 }
 
 void unix_loan_end(struct unix_socket *s)

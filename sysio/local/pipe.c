@@ -123,6 +123,8 @@ static void loan_end(struct pipe *p, bool overrun)
     lend_lost(&p->habit, l, overrun && l->size < p->capacity);
     lend_free(l);
     p->lend = NULL;
+    session_fire(&p->reader); /* who polls the ring polls here from now on */
+    session_fire(&p->writer);
 }
 
 /* Who waits in a call goes to the ring, or looks again. */
@@ -181,6 +183,13 @@ static int64_t loan_call(struct pipe *p, struct tty_object *o, const struct moto
 static void pipe_settle(struct tty_object *o)
 {
     loan_end(pipe_of(o), false);
+}
+
+static struct tty_object *pipe_other_end(struct tty_object *o)
+{
+    struct pipe *p = pipe_of(o);
+    bool lent = p->lend && p->lend->active;
+    return !lent || o == &p->both ? NULL : o == &p->reader ? &p->writer : &p->reader;
 }
 
 /* A transfer by a call. */
@@ -528,6 +537,7 @@ static const struct tty_ops pipe_ops = {
     .ready = pipe_ready,
     .call = pipe_call,
     .settle = pipe_settle,
+    .other_end = pipe_other_end,
     .cancel = fifo_cancel,
 };
 

@@ -351,6 +351,7 @@ static const struct tty_ops ops = {
     .ready = unix_ready,
     .call = unix_call,
     .settle = unix_settle,
+    .other_end = unix_other_end,
 };
 
 /* ---- new ones ---- */

@@ -25,6 +25,7 @@ struct armed {
     struct session *session;
     struct tty_object *object;
     uint32_t mask, bit;
+    bool lent;     /* told by session_tell_lent() alone, and armed on */
     uint32_t seen; /* news of an object that was ready; 0: it was not */
 };
 
@@ -126,7 +127,8 @@ bool session_closed(uint64_t badge)
 
 /* ---- bits ---- */
 
-int64_t session_arm(uint64_t badge, uint64_t bit, struct tty_object *object, uint32_t mask)
+int64_t session_arm(uint64_t badge, uint64_t bit, struct tty_object *object, uint32_t mask,
+                    bool lent)
 {
     struct session *s = session_find(badge);
     if (!s || bit >= IO_SLOTS)
@@ -136,13 +138,14 @@ int64_t session_arm(uint64_t badge, uint64_t bit, struct tty_object *object, uin
         if (a->session == s && a->bit == bit) { /* armed anew */
             a->object = object;
             a->mask = mask;
+            a->lent = lent;
             a->seen = seen;
             return 0;
         }
     struct armed *a = s->armed < ARMED_MAX ? malloc(sizeof *a) : NULL;
     if (!a)
         return -ENOMEM;
-    *a = (struct armed){armed, s, object, mask, (uint32_t)bit, seen};
+    *a = (struct armed){armed, s, object, mask, (uint32_t)bit, lent, seen};
     armed = a;
     s->armed++;
     return 0;
@@ -189,11 +192,18 @@ void session_fire(const struct tty_object *object)
             link = &a->next;
 }
 
+void session_tell_lent(const struct tty_object *object)
+{
+    for (struct armed *a = armed; a; a = a->next)
+        if (a->object == object && a->lent)
+            set_bit(a->session, a->bit);
+}
+
 void session_tell(void)
 {
     for (struct armed **link = &armed, *a; (a = *link);) {
         bool nothing_new = a->seen && a->seen == a->object->news;
-        if (nothing_new || !(a->object->ops->ready(a->object) & a->mask)) {
+        if (a->lent || nothing_new || !(a->object->ops->ready(a->object) & a->mask)) {
             link = &a->next;
             continue;
         }

@@ -15,9 +15,12 @@ void session_open(struct motor_event *ev);
 bool session_closed(uint64_t badge);
 /*
  * Sets `bit` of the session when one of `mask` becomes ready at an object, or, if it is ready now,
- * there is something new; once. 0 or a negated errno.
+ * there is something new; once. lent: who is told looks at a ring himself; so he is told by
+ * session_tell_lent(), each time, and by session_fire() once. 0 or a negated errno.
  */
-int64_t session_arm(uint64_t badge, uint64_t bit, struct tty_object *object, uint32_t mask);
+int64_t session_arm(uint64_t badge, uint64_t bit, struct tty_object *object, uint32_t mask,
+                    bool lent);
+void session_tell_lent(const struct tty_object *object);
 /* The object goes: nobody is told of it any more. */
 void session_forget(const struct tty_object *object);
 /* Whoever is to be told of the object is told now, and looks. */

@@ -376,6 +376,11 @@ static void call_connector(struct motor_event *ev)
                   MOTOR_FD_TTY, 0);
 }
 
+static struct tty_object *other_end(struct tty_object *o)
+{
+    return o->ops->other_end ? o->ops->other_end(o) : NULL;
+}
+
 static int64_t poll_object(struct motor_event *ev, struct tty_object *o)
 {
     uint32_t mask = (uint32_t)ev->word[0] | POLLERR | POLLHUP, ready = o->ops->ready(o) & mask;
@@ -383,11 +388,15 @@ static int64_t poll_object(struct motor_event *ev, struct tty_object *o)
         return ready;
     if (!ev->nhandles || ev->handle[0] != MOTOR_HANDLE_OWN)
         return -EINVAL;
-    if (o->ops->settle)
+    bool lent = ev->word[1] == IO_POLL_LENT && other_end(o);
+    if (!lent && other_end(o))
         o->ops->settle(o);
     ready = o->ops->ready(o) & mask;
-    int64_t error = session_arm(ev->own_badge[0], ev->word[2], o, mask);
-    return error ? error : ready;
+    int64_t error = session_arm(ev->own_badge[0], ev->word[2], o, mask, lent);
+    if (error || !lent)
+        return error ? error : ready;
+    engine_reply(&tty_engine, ev->token, ready)->word[0] = 1;
+    return CALL_ANSWERED;
 }
 
 static int64_t path_of(struct motor_event *ev, const struct tty_object *o)
@@ -420,6 +429,8 @@ static void call_object(struct motor_event *ev, struct tty_object *o)
         return;
     case IO_POLL:
         status = poll_object(ev, o);
+        if (status == CALL_ANSWERED)
+            return;
         break;
     case IO_PATH:
         status = path_of(ev, o);
@@ -520,13 +531,22 @@ static void closed(uint64_t badge)
         parcel_closed(badge);
 }
 
+/* Who shares a ring with another has moved an index that the other polls for. */
+static bool ring_moved(uint64_t badge)
+{
+    struct tty_object *o = object_of(badge), *other = o ? other_end(o) : NULL;
+    if (other)
+        session_tell_lent(other);
+    return o;
+}
+
 static void notified(uint64_t badge)
 {
     if (badge == TTY_UART_IRQ + 1)
         console_interrupt();
     else if (badge == TTY_CHANNEL_IRQ + 1)
         channel_interrupt();
-    else
+    else if (!ring_moved(badge))
         job_leader_ended(badge);
 }
 

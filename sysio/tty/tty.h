@@ -98,8 +98,10 @@ struct tty_ops {
      */
     int64_t (*call)(struct tty_object *o, struct motor_event *ev, void **state);
     void (*cancel)(struct tty_object *o, struct motor_event *ev, void *state);
-    /* Somebody is to be told when it becomes ready: what it has lent comes back. NULL: it lends
+    /* The end that it shares a ring with, which is on loan now; NULL: none. The op NULL: it lends
      * nothing */
+    struct tty_object *(*other_end)(struct tty_object *o);
+    /* What it has lent comes back: somebody else is to be told when it becomes ready */
     void (*settle)(struct tty_object *o);
 };
 #define CALL_WAIT     INT64_MIN

@@ -91,9 +91,12 @@
 #define IO_CONTROL     22u
 /*
  * w0 mask, w1 0: just look; 1: also arm: when one of the mask becomes ready, bit w2 of the session
- * named by handle[0] (own gate) is set -> status: POLL* bits now
+ * named by handle[0] (own gate) is set -> status: POLL* bits now; IO_POLL_LENT: the caller has a
+ * ring of this end on loan: see struct io_loan_ring -> w0 1: so it is armed, and stays so while the
+ * loan lasts; else as 1
  */
 #define IO_POLL        23u
+#define IO_POLL_LENT   2u
 /*
  * w0 0: getcwd (-ENOENT when it was removed), 1: /proc/self/fd (then with " (deleted)") -> out:
  * absolute path of the object, no NUL; status: length
@@ -547,15 +550,20 @@ struct io_statfs {
  * takes the ring back. Whoever meets it makes calls from then on. The bytes in use are (head -
  * tail) modulo 2^31; more than `size` mean that somebody has scribbled.
  *
- * Who sleeps does so on the other one's index, after a wish.
+ * Who sleeps does so on the other one's index, after a wish. Who waits for more than this ring
+ * (poll, epoll) has armed IO_POLL_LENT and leaves a wish of the other kind: whoever clears that
+ * notifies the engine (motor_notify on his own end), which sets the bit in the session of the one
+ * who waits.
  */
 struct io_loan_ring {
-    uint32_t head;        /* [writer] */
-    uint32_t read_wanted; /* 1: the reader sleeps on head. Whoever clears it wakes him */
-    uint32_t pad0[14];
-    uint32_t tail;         /* [reader] */
-    uint32_t write_wanted; /* a writer sleeps on tail until so many bytes are free; 0: none */
-    uint32_t pad1[14];
+    uint32_t head;         /* [writer] */
+    uint32_t read_wanted;  /* 1: the reader sleeps on head. Whoever clears it wakes him */
+    uint32_t read_watched; /* 1: the reader polls. Whoever clears it notifies the engine */
+    uint32_t pad0[13];
+    uint32_t tail;          /* [reader] */
+    uint32_t write_wanted;  /* a writer sleeps on tail until so many bytes are free; 0: none */
+    uint32_t write_watched; /* a writer polls until so many are; 0: none */
+    uint32_t pad1[13];
 };
 struct io_loan {
     uint32_t active; /* [engine] 0: the other side has not come yet: make calls */
