@@ -24,3 +24,11 @@ $(SYSIO_TESTS):
 	$(Q)$(HOSTCC) $(FS_TEST_FLAGS) $(if $(filter %tty_unit,$@),$(sysio_test_wrap)) -o $@ $^ -lpthread
 
 HOST_TESTS += $(SYSIO_TESTS)
+
+# The engines' memcpy under another name.
+$(BUILD)/tests/host/copy: tests/host/sysio/copy.c sysio/base/memcpy.S
+	$(call say,HOSTLD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(CFLAGS_HOST) -Dmemcpy=engine_memcpy -Dmemmove=engine_memmove -c -o $@.o sysio/base/memcpy.S
+	$(Q)$(HOSTCC) $(CFLAGS_HOST) -o $@ tests/host/sysio/copy.c $@.o
+HOST_TESTS += $(BUILD)/tests/host/copy
