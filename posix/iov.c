@@ -65,9 +65,11 @@ static long copy(const struct px_io *io, size_t at, uint8_t *ours, size_t n, boo
     return 0;
 }
 
+/* Nearly always all of it is in the first buffer. */
 long px_io_put(struct px_io *io, const void *from, size_t n)
 {
-    long error = copy(io, 0, (uint8_t *)from, n, true);
+    long error = n <= io->vec->length ? px_copy_out(io->vec->base, from, n)
+                                      : copy(io, 0, (uint8_t *)from, n, true);
     if (error == 0)
         px_io_skip(io, n);
     return error;
@@ -75,7 +77,8 @@ long px_io_put(struct px_io *io, const void *from, size_t n)
 
 long px_io_take(struct px_io *io, void *to, size_t n)
 {
-    long error = copy(io, 0, to, n, false);
+    long error =
+        n <= io->vec->length ? px_copy_in(to, io->vec->base, n) : copy(io, 0, to, n, false);
     if (error == 0)
         px_io_skip(io, n);
     return error;

@@ -275,7 +275,8 @@ bool receive_record(struct socket *s, const void *header, uint32_t size, struct 
 
 void receive_release(struct socket *s)
 {
-    if (!s->rx.page || s->rx_pending || s->rx_head != s->rx_tail || s->broken)
+    if (!s->rx.page || s->rx_pending || s->rx_head != s->rx_tail || s->broken ||
+        ring_may_stay(s->session, &s->rx))
         return;
     __atomic_store_n(&s->shared->rx_place, 0, __ATOMIC_RELAXED);
     ring_free(s->session, &s->rx);

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RINGS_STAY \
+    4u /* for each session: a program with one or two connections uses them again and again */
 #define ENGINE_FIRST (IO_ARENA_ENGINE_RINGS / 4096)
 #define ENGINE_END   (IO_ARENA_CLIENT_RINGS / 4096)
 #define CLIENT_END   (IO_ARENA_SIZE / 4096)
@@ -95,13 +97,20 @@ bool ring_alloc(struct session *s, uint32_t order, struct ring *r)
     set_idle(s, s->idle_bytes - committed_bytes(s, r->page, pages));
     r->order = order;
     r->base = 0;
+    s->rings_least += order == IO_RING_ORDER_MIN;
     return true;
+}
+
+bool ring_may_stay(const struct session *s, const struct ring *r)
+{
+    return r->order == IO_RING_ORDER_MIN && s->rings_least <= RINGS_STAY;
 }
 
 void ring_free(struct session *s, struct ring *r)
 {
     if (!r->page)
         return;
+    s->rings_least -= r->order == IO_RING_ORDER_MIN;
     struct ring_stack *stack = &s->free_rings[r->order - IO_RING_ORDER_MIN];
     uint32_t pages = 1u << (r->order - 12), idle = committed_bytes(s, r->page, pages);
     if (idle && s->idle_bytes + idle > session_idle_most()) {

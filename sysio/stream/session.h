@@ -43,8 +43,9 @@ struct session {
     uint32_t free_slot; /* 1 + head of the list of free slots */
     uint32_t *free_next;
     struct ring_stack free_rings[RING_CLASSES];
-    uint32_t rings_end;  /* page after the last ring ever placed */
-    uint32_t idle_bytes; /* committed, in free rings; and the least of it since ring_age() */
+    uint32_t rings_end;   /* page after the last ring ever placed */
+    uint32_t rings_least; /* of the smallest size, in use */
+    uint32_t idle_bytes;  /* committed, in free rings; and the least of it since ring_age() */
     uint32_t idle_least;
     uint64_t charged; /* bytes: see session_charge() */
     /* by page of the client's region: what the device reads from; 0: not known yet */
@@ -97,6 +98,8 @@ void session_flush_all(void);
 /* Rings of the engine's region. */
 bool ring_alloc(struct session *s, uint32_t order, struct ring *r);
 void ring_free(struct session *s, struct ring *r);
+/* A drained ring need not be given back: it is small, and one of few. */
+bool ring_may_stay(const struct session *s, const struct ring *r);
 void ring_age(struct session *s); /* see session_age_all() */
 static inline uint32_t ring_size(const struct ring *r)
 {
