@@ -15,7 +15,7 @@ loader_flags := $(CFLAGS_BASE) -ffreestanding -fno-stack-protector -fcf-protecti
 # Low memory is at addresses that a compiler takes for offsets from a null pointer.
 mbr_flags := $(loader_flags) -m32 -march=i686 -Os -fno-pic -fno-pie -mgeneral-regs-only -mno-red-zone \
     -fno-tree-loop-distribute-patterns --param=min-pagesize=0
-mbr_src := $(wildcard boot/mbr/*.c) boot/load/kernel_file.c boot/mbr/stage2.S
+mbr_src := $(wildcard boot/mbr/*.c) $(wildcard boot/load/*.c) boot/mbr/stage2.S
 mbr_obj := $(patsubst boot/%,$(BUILD)/boot/mbr/%.o,$(basename $(mbr_src)))
 
 $(BUILD)/boot/mbr/%.o: boot/%.c
@@ -44,7 +44,7 @@ efi_crt0 := $(firstword $(wildcard /usr/lib/crt0-efi-x86_64.o /usr/lib/*/crt0-ef
 efi_lib := $(dir $(efi_crt0))
 efi_flags := $(loader_flags) -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -DGNU_EFI_USE_MS_ABI -fpic -fshort-wchar -mno-red-zone \
     -mgeneral-regs-only -maccumulate-outgoing-args
-efi_src := $(wildcard boot/efi/*.c boot/efi/*.S) boot/load/kernel_file.c
+efi_src := $(wildcard boot/efi/*.c boot/efi/*.S boot/load/*.c)
 efi_obj := $(patsubst boot/%,$(BUILD)/boot/efi/%.o,$(basename $(efi_src)))
 efi_sections := .text .sdata .data .rodata .dynamic .dynsym .rel .rela .rel.* .rela.* .reloc
 

@@ -84,35 +84,3 @@ BOOLEAN memory_map(struct memory_entry **map, UINT32 *entries, UINTN *key)
     *entries = count;
     return TRUE;
 }
-
-/* What the compiler makes of assignments and of its own builtins. */
-
-void *memcpy(void *to, const void *from, UINTN size)
-{
-    void *result = to;
-    UINTN words = size / 8;
-    __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
-    size &= 7;
-    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size) : : "memory");
-    return result;
-}
-
-void *memset(void *to, int byte, UINTN size)
-{
-    void *result = to;
-    UINTN words = size / 8;
-    UINT64 word = (UINT8)byte * 0x0101010101010101ull;
-    __asm__ volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(word) : "memory");
-    size &= 7;
-    __asm__ volatile("rep stosb" : "+D"(to), "+c"(size) : "a"(word) : "memory");
-    return result;
-}
-
-int memcmp(const void *a, const void *b, UINTN size)
-{
-    const unsigned char *x = a, *y = b;
-    for (; size; size--, x++, y++)
-        if (*x != *y)
-            return *x < *y ? -1 : 1;
-    return 0;
-}

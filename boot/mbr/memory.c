@@ -92,35 +92,3 @@ uint32_t memory_rsdp(void)
     uint32_t at = ebda ? find_rsdp(ebda, ebda + 1024) : 0;
     return at ? at : find_rsdp(ROM_START, ROM_END);
 }
-
-/* What the compiler makes of assignments and of its own builtins. */
-
-void *memcpy(void *to, const void *from, size_t size)
-{
-    void *result = to;
-    size_t words = size / 4;
-    __asm__ volatile("rep movsl" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
-    size &= 3;
-    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size) : : "memory");
-    return result;
-}
-
-void *memset(void *to, int byte, size_t size)
-{
-    void *result = to;
-    size_t words = size / 4;
-    uint32_t word = (uint8_t)byte * 0x01010101u;
-    __asm__ volatile("rep stosl" : "+D"(to), "+c"(words) : "a"(word) : "memory");
-    size &= 3;
-    __asm__ volatile("rep stosb" : "+D"(to), "+c"(size) : "a"(word) : "memory");
-    return result;
-}
-
-int memcmp(const void *a, const void *b, size_t size)
-{
-    const unsigned char *x = a, *y = b;
-    for (; size; size--, x++, y++)
-        if (*x != *y)
-            return *x < *y ? -1 : 1;
-    return 0;
-}
