@@ -11,31 +11,25 @@ KERNEL_SRC := $(sort $(wildcard boot/*.c boot/*.S kernel/*.c kernel/*.S kernel/a
 KERNEL_OBJ := $(patsubst %,$(BUILD)/%.o,$(basename $(KERNEL_SRC)))
 CC_boot = $(CC_kernel)
 CFLAGS_boot = $(CFLAGS_kernel)
-# All of the kernel is compiled as one program: a system call goes through dozens of small functions of several files.
-$(KERNEL_OBJ): CFLAGS_kernel += -flto
 KERNEL_LD := kernel/arch/x86_64/kernel.ld
 # As one program, which saves a twentieth of what it executes and what nobody calls; in one part, so that both links give the same code.
 KERNEL_LINK = $(CC) $(CFLAGS_BASE) $(CFLAGS_kernel) -flto-partition=one -nostdlib -static -no-pie \
     -Wl,-T,$(KERNEL_LD) -Wl,-z,max-page-size=4096,-z,noexecstack -Wl,--build-id=none
-
-$(BUILD)/kernel/whole.o: $(KERNEL_OBJ)
-	$(call say,LTO,$@)
-	$(Q)$(CC_kernel) $(CFLAGS_BASE) $(CFLAGS_kernel) -flto=auto -flinker-output=nolto-rel -r -nostdlib -o $@ $^
 
 # The first link has an empty table; the table lies behind the code, so filling it moves no function.
 $(BUILD)/kernel/symbols0.s: kernel/tools/symbols.awk
 	@mkdir -p $(@D)
 	$(Q)awk -f $< </dev/null >$@
 
-$(BUILD)/kernel/stage0.elf: $(BUILD)/kernel/whole.o $(BUILD)/kernel/symbols0.s $(KERNEL_LD)
-	$(Q)$(KERNEL_LINK) -o $@ $(filter %.o %.s,$^)
+$(BUILD)/kernel/stage0.elf: $(KERNEL_OBJ) $(BUILD)/kernel/symbols0.s $(KERNEL_LD)
+	$(Q)$(KERNEL_LINK) -o $@ $(KERNEL_OBJ) $(BUILD)/kernel/symbols0.s
 
 $(BUILD)/kernel/symbols.s: $(BUILD)/kernel/stage0.elf kernel/tools/symbols.awk
 	$(Q)nm -n $< | awk -f kernel/tools/symbols.awk >$@
 
-$(KERNEL): $(BUILD)/kernel/whole.o $(BUILD)/kernel/symbols.s $(KERNEL_LD)
+$(KERNEL): $(KERNEL_OBJ) $(BUILD)/kernel/symbols.s $(KERNEL_LD)
 	$(call say,LD,$@)
-	$(Q)$(KERNEL_LINK) -o $@ $(filter %.o %.s,$^)
+	$(Q)$(KERNEL_LINK) -o $@ $(KERNEL_OBJ) $(BUILD)/kernel/symbols.s
 
 .PHONY: kernel
 kernel: $(KERNEL)
