@@ -44,9 +44,17 @@ uint16_t net_checksum(const void *data, int size)
         sum += word;
         sum += sum < word;
     }
-    if (size) {
-        word = 0;
-        memcpy(&word, p, (size_t)size);
+    if (size & 4) { /* a header of 20 bytes ends so */
+        uint32_t half;
+        memcpy(&half, p, 4);
+        sum += half;
+        sum += sum < half;
+        p += 4;
+    }
+    if (size & 3) {
+        word = p[0];
+        word |= size & 2 ? (uint64_t)p[1] << 8 : 0;
+        word |= (size & 3) == 3 ? (uint64_t)p[2] << 16 : 0;
         sum += word;
         sum += sum < word;
     }

@@ -169,13 +169,10 @@ static void offload_checksum(struct pbuf *p, const struct segment *s, struct net
 {
     uint8_t *frame = p->payload;
     uint32_t from = s->ip6 ? SIZEOF_ETH_HDR + 8 : SIZEOF_ETH_HDR + 12, size = s->ip6 ? 32 : 8;
-    uint64_t sum = IP_PROTO_TCP + (uint64_t)p->tot_len - s->tcp;
-    for (uint32_t i = from; i < from + size; i += 2)
-        sum += (uint32_t)frame[i] << 8 | frame[i + 1];
-    while (sum >> 16)
-        sum = (sum & 0xffff) + (sum >> 16);
-    frame[s->tcp + 16] = (uint8_t)(sum >> 8);
-    frame[s->tcp + 17] = (uint8_t)sum;
+    uint32_t sum = lwip_htons((uint16_t)(IP_PROTO_TCP + p->tot_len - s->tcp)) +
+                   net_checksum(frame + from, (int)size);
+    uint16_t folded = (uint16_t)((sum & 0xffff) + (sum >> 16));
+    memcpy(frame + s->tcp + 16, &folded, 2);
     h->flags = NET_HEADER_NEEDS_CHECKSUM;
     h->checksum_start = s->tcp;
     h->checksum_offset = 16;
@@ -244,13 +241,16 @@ static bool copy_frame(struct tx_frame *f)
 /* 0, or -1: not now. */
 static int frame_send(struct tx_frame *f)
 {
-    struct gather g = {.count = 0};
+    struct gather g;
     struct net_header header = {0};
+    g.count = 0; /* the parts are as many as that: not to be zeroed for each frame */
+    g.full = false;
     make_header(f->p, &header);
     if (!gather_frame(&g, f, &header)) {
         if (!copy_frame(f))
             return -1;
-        g = (struct gather){.count = 0};
+        g.count = 0;
+        g.full = false;
         if (!gather_frame(&g, f, &header))
             return -1;
     }

@@ -78,15 +78,13 @@ int virtq_add(struct virtq *q, const struct virtio_buffer *buffers, uint32_t out
     if (q->broken || !count || count > q->free_count)
         return -MOTOR_EAGAIN;
     for (uint32_t n = 0; n < count; n++) {
-        volatile struct virtq_desc *d = &q->desc[i];
-        d->address = buffers[n].pa;
-        d->length = buffers[n].size;
-        d->flags = (uint16_t)((n + 1 < count ? DESC_NEXT : 0) | (n >= out ? DESC_WRITE : 0));
-        d->next = q->chains[i].next;
+        uint16_t next = q->chains[i].next,
+                 flags = (uint16_t)((n + 1 < count ? DESC_NEXT : 0) | (n >= out ? DESC_WRITE : 0));
+        q->desc[i] = (struct virtq_desc){buffers[n].pa, buffers[n].size, flags, next};
         if (n >= out)
             capacity += buffers[n].size;
         last = i;
-        i = q->chains[i].next;
+        i = next;
     }
     q->free_head = i;
     q->free_count -= count;

@@ -47,7 +47,7 @@ struct virtq {
     uint32_t free_count;
     uint16_t avail_index, kicked_index, used_index;
     uint32_t detach_next;
-    volatile struct virtq_desc *desc;
+    struct virtq_desc *desc; /* written only, and published by the index of avail */
     volatile struct virtq_avail *avail;
     volatile struct virtq_used *used;
     volatile uint16_t *avail_event, *used_event;
