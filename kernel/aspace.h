@@ -40,7 +40,8 @@ struct aspace {
     uint64_t cursor;        /* [lock] first tried: below the last one placed */
     struct hot *hot;        /* [lock to set] pages written right after forks; NULL: none yet */
     bool hot_borrowed;      /* [lock] hot is that of whom it was forked from, not its own forks' */
-    uint32_t hot_faults;    /* [lock] so many more of its faults are noted there */
+    uint32_t hot_faults;    /* [lock] so many more of its faults are noted there, */
+    uint32_t hot_fork;      /* [lock] as coming after this fork */
 };
 
 struct aspace *aspace_create(void); /* kernel half shared; kinfo page mapped. NULL: no memory */

@@ -8,13 +8,23 @@
 #include "frame.h"
 #include "log.h"
 
-#define PAGES_MAX 12u
+#define HOT_MAX   12u
+#define PAGES_MAX 24u /* that are hot, or may become so */
+#define FAULTS    12u /* after a fork, that are noted */
+
+struct page {
+    uint64_t address;
+    uint32_t fork; /* after which it was written first, the last time */
+    bool hot;
+};
 
 struct hot {
-    uint32_t refs;            /* [atomic] address spaces */
-    struct spinlock lock;     /* innermost but for frames */
-    uint32_t count, next;     /* [lock] next: whose place the next one takes when all are */
-    uint64_t page[PAGES_MAX]; /* [lock] addresses */
+    uint32_t refs;        /* [atomic] address spaces */
+    struct spinlock lock; /* innermost but for frames; the rest is under it */
+    uint32_t forks;
+    uint32_t count, hot_count;
+    uint32_t next; /* whose place the next one takes when all are taken */
+    struct page page[PAGES_MAX];
 };
 
 void hot_put(struct hot *h)
@@ -39,6 +49,45 @@ void hot_begin(struct aspace *parent)
     hot_put(borrowed);
 }
 
+/* The next one in turn that is hot, or is not; there is one. [lock] */
+static struct page *turn(struct hot *h, bool hot)
+{
+    struct page *p;
+    do {
+        p = &h->page[h->next++ % PAGES_MAX];
+    } while (p->hot != hot);
+    return p;
+}
+
+/* [lock] */
+static struct page *find(struct hot *h, uint64_t address)
+{
+    for (uint32_t i = 0; i < h->count; i++) {
+        if (h->page[i].address == address) {
+            return &h->page[i];
+        }
+    }
+    return NULL;
+}
+
+/* [lock] */
+static void note(struct hot *h, uint64_t address, uint32_t fork)
+{
+    struct page *p = find(h, address);
+    if (!p) {
+        p = h->count < PAGES_MAX ? &h->page[h->count++] : turn(h, false);
+        *p = (struct page){.address = address};
+    } else if (!p->hot && p->fork + 1 == fork) {
+        if (h->hot_count == HOT_MAX) {
+            turn(h, true)->hot = false;
+            h->hot_count--;
+        }
+        p->hot = true;
+        h->hot_count++;
+    }
+    p->fork = fork;
+}
+
 void hot_fault(struct aspace *as, uint64_t address)
 {
     struct hot *h = as->hot;
@@ -47,25 +96,23 @@ void hot_fault(struct aspace *as, uint64_t address)
     }
     as->hot_faults--;
     spin_lock(&h->lock);
-    uint32_t i = 0;
-    while (i < h->count && h->page[i] != address) {
-        i++;
-    }
-    if (i == h->count && i < PAGES_MAX) {
-        h->page[h->count++] = address;
-    } else if (i == h->count) {
-        h->page[h->next++ % PAGES_MAX] = address;
-    }
+    note(h, address, as->hot_fork);
     spin_unlock(&h->lock);
 }
 
 /* ---- forking ---- */
 
-static uint32_t list_pages(struct hot *h, uint64_t *pages)
+/* The hot pages, and which fork this is. */
+static uint32_t list_pages(struct hot *h, uint64_t *pages, uint32_t *fork)
 {
+    uint32_t n = 0;
     spin_lock(&h->lock);
-    uint32_t n = h->count;
-    __builtin_memcpy(pages, h->page, n * sizeof(*pages));
+    *fork = ++h->forks;
+    for (uint32_t i = 0; i < h->count; i++) {
+        if (h->page[i].hot) {
+            pages[n++] = h->page[i].address;
+        }
+    }
     spin_unlock(&h->lock);
     return n;
 }
@@ -119,28 +166,29 @@ static void restore_one(struct aspace *parent, uint64_t va)
     }
 }
 
-static void for_each(struct aspace *as, const uint64_t *pages, uint32_t n,
+static void for_each(struct aspace *as, const uint64_t *pages, uint32_t n, uint32_t fork,
                      void (*act)(struct aspace *as, uint64_t va))
 {
     spin_lock(&as->lock);
     for (uint32_t i = 0; i < n; i++) {
         act(as, pages[i]);
     }
-    as->hot_faults = PAGES_MAX;
+    as->hot_faults = FAULTS;
+    as->hot_fork = fork;
     spin_unlock(&as->lock);
 }
 
 void hot_fork(struct aspace *parent, struct aspace *child)
 {
-    uint64_t pages[PAGES_MAX];
+    uint64_t pages[HOT_MAX];
     struct hot *h = parent->hot;
     if (h) {
         __atomic_fetch_add(&h->refs, 1, __ATOMIC_RELAXED);
         child->hot = h;
-        uint32_t n = list_pages(h, pages);
-        for_each(child, pages, n, copy_one);
+        uint32_t fork, n = list_pages(h, pages, &fork);
+        for_each(child, pages, n, fork, copy_one);
         if (parent->cpus) { /* else nobody runs there, as in the template, who would write */
-            for_each(parent, pages, n, restore_one);
+            for_each(parent, pages, n, fork, restore_one);
         }
     }
 }

@@ -3,8 +3,9 @@
  * Hot pages: private pages that a process or its child writes as soon as one has forked the other:
  * its stack, its C library's and its runtime's variables. Copying on write would cost both of them
  * a fault for each, and those that fork do it again and again. So relatives keep a list of the
- * pages that the first faults after forks were for, and the next fork gives the child copies of
- * these at once and leaves the parent's as they are.
+ * pages that the first faults after forks were for. One that was written after two forks in a row
+ * is hot: the next fork gives the child a copy of it at once and leaves the parent's as it is. Once
+ * is not enough, for after the last of some forks the parent turns to something else.
  *
  * The list is a guess: a page on it that nobody writes costs a copy, one that is missing a fault.
  */
