@@ -43,12 +43,13 @@ static uint32_t group_bit(const uint64_t *entry)
     return 1u << (uint64_t)entry % PAGE_SIZE / sizeof(*entry) / GROUP;
 }
 
-/* Four at a time, of which a group mostly has some that are empty. */
-#define FOR_EACH_ENTRY(i, t) \
-    for (uint32_t left_ = *groups(t), base_; \
-         left_ && (base_ = GROUP * (unsigned)__builtin_ctz(left_), true); left_ &= left_ - 1) \
-        for (unsigned four_ = base_; four_ < base_ + GROUP; four_ += 4) \
-            for (unsigned i = any_of_four(&(t)[four_]) ? four_ : four_ + 4; i < four_ + 4; i++)
+/* e: a pointer to each in turn. By fours, of which a group mostly has some that are empty. */
+#define FOR_EACH_ENTRY(e, t) \
+    for (uint32_t left_ = *groups(t); left_; left_ &= left_ - 1) \
+        for (uint64_t *four_ = (t) + GROUP * (unsigned)__builtin_ctz(left_), \
+                      *end_ = four_ + GROUP; \
+             four_ < end_; four_ += 4) \
+            for (uint64_t *e = any_of_four(four_) ? four_ : four_ + 4; e < four_ + 4; e++)
 
 static unsigned index_of(uint64_t va, unsigned level)
 {
@@ -117,10 +118,10 @@ void pagetable_put(uint64_t pages)
     if (!frame_drop(pages)) {
         return;
     }
-    FOR_EACH_ENTRY(i, t)
+    FOR_EACH_ENTRY(e, t)
     {
-        leaf_put(t[i], 0);
-        t[i] = 0;
+        leaf_put(*e, 0);
+        *e = 0;
     }
     table_free(pages);
 }
@@ -132,17 +133,17 @@ static void directory_put(uint64_t directory, bool destroys)
     if (!frame_drop(directory)) {
         return;
     }
-    FOR_EACH_ENTRY(i, t)
+    FOR_EACH_ENTRY(e, t)
     {
-        if (t[i] & PTE_LARGE) {
-            leaf_put(t[i], 1);
-        } else if (t[i]) {
-            pagetable_put(pte_page(t[i]));
+        if (*e & PTE_LARGE) {
+            leaf_put(*e, 1);
+        } else if (*e) {
+            pagetable_put(pte_page(*e));
         }
-        if (t[i] && destroys) {
+        if (*e && destroys) {
             sched_preempt_point();
         }
-        t[i] = 0;
+        *e = 0;
     }
     table_free(directory);
 }
@@ -153,12 +154,12 @@ static void directory_pointers_put(uint64_t pointers, bool destroys)
     if (!frame_drop(pointers)) {
         return;
     }
-    FOR_EACH_ENTRY(i, t)
+    FOR_EACH_ENTRY(e, t)
     {
-        if (t[i]) {
-            directory_put(pte_page(t[i]), destroys);
+        if (*e) {
+            directory_put(pte_page(*e), destroys);
         }
-        t[i] = 0;
+        *e = 0;
     }
     table_free(pointers);
 }
@@ -177,12 +178,12 @@ static void table_put(uint64_t page, unsigned level)
 void pagetable_destroy(uint64_t root)
 {
     uint64_t *pml4 = phys_to_virt(root);
-    FOR_EACH_ENTRY(i, pml4)
+    FOR_EACH_ENTRY(e, pml4)
     {
-        if (pml4[i]) {
-            directory_pointers_put(pte_page(pml4[i]), true);
+        if (*e) {
+            directory_pointers_put(pte_page(*e), true);
         }
-        pml4[i] = 0;
+        *e = 0;
     }
     root_free(root);
 }
@@ -192,11 +193,10 @@ void pagetable_destroy(uint64_t root)
 /* Of a table of directories, without large pages below. */
 static uint64_t count_tables(uint64_t pointers)
 {
-    const uint64_t *t = phys_to_virt(pointers);
-    uint64_t n = 1;
-    FOR_EACH_ENTRY(i, t)
+    uint64_t *t = phys_to_virt(pointers), n = 1;
+    FOR_EACH_ENTRY(e, t)
     {
-        n += t[i] ? 1 + *used_count(table(t[i])) : 0;
+        n += *e ? 1 + *used_count(table(*e)) : 0;
     }
     return n;
 }
@@ -204,18 +204,19 @@ static uint64_t count_tables(uint64_t pointers)
 uint64_t pagetable_share(uint64_t from, uint64_t to, const struct root_slots *slots)
 {
     uint64_t *a = phys_to_virt(from), *b = phys_to_virt(to), left_out = 0;
-    FOR_EACH_ENTRY(i, a)
+    FOR_EACH_ENTRY(e, a)
     {
-        if (!a[i]) {
+        uint64_t i = (uint64_t)(e - a);
+        if (!*e) {
             continue;
         }
         if (!(slots->bits[i / 64] >> i % 64 & 1)) {
-            left_out += count_tables(pte_page(a[i])) * PAGE_SIZE;
+            left_out += count_tables(pte_page(*e)) * PAGE_SIZE;
             continue;
         }
-        frame_ref(pte_page(a[i]));
-        a[i] &= ~PTE_WRITE;
-        b[i] = a[i];
+        frame_ref(pte_page(*e));
+        *e &= ~PTE_WRITE;
+        b[i] = *e;
         *used_count(b) += 1;
     }
     *groups(b) = *groups(a);
@@ -245,16 +246,16 @@ static inline uint64_t entry_copy(uint64_t *from, unsigned level)
 }
 
 /* A copy of a shared table whose entries are at this level. 0: no memory. */
-static uint64_t table_copy(uint64_t from, unsigned level)
+static __attribute__((noinline)) uint64_t table_copy(uint64_t from, unsigned level)
 {
     uint64_t page = table_alloc(), *old = phys_to_virt(from), *new = phys_to_virt(page);
     uint32_t used = 0;
     if (!page) {
         return 0;
     }
-    FOR_EACH_ENTRY(i, old)
+    FOR_EACH_ENTRY(e, old)
     {
-        if (old[i] && (new[i] = entry_copy(&old[i], level))) {
+        if (*e && (new[e - old] = entry_copy(e, level))) {
             used++;
         }
     }
@@ -352,11 +353,10 @@ uint64_t *pagetable_shared(struct aspace *as, uint64_t va)
 
 uint64_t pagetable_owned_pages(uint64_t pages)
 {
-    const uint64_t *t = phys_to_virt(pages);
-    uint64_t n = 0;
-    FOR_EACH_ENTRY(i, t)
+    uint64_t *t = phys_to_virt(pages), n = 0;
+    FOR_EACH_ENTRY(e, t)
     {
-        n += (t[i] & PTE_OWNED) != 0;
+        n += (*e & PTE_OWNED) != 0;
     }
     return n;
 }
