@@ -55,12 +55,14 @@ long px_events_share(struct px_process *p)
 {
     struct px_files *t = p->files;
     long error = 0;
-    for (uint32_t fd = 0;
-         fd < t->end && error == 0 && __atomic_load_n(&t->pool->events_here, __ATOMIC_RELAXED);
+    for (uint32_t fd = 0; fd < t->end && error == 0 &&
+                          (PX_GLANCE(t->pool->events_here) || PX_GLANCE(t->pool->unmade));
          fd++) {
         struct px_file *f = (struct px_file *)(t->table[fd] & ~1ull);
         struct motor_start_fd record;
-        if (f && px_is_event(f))
+        if (f && px_pipe_is_unmade(f))
+            error = px_pipe_make(f);
+        else if (f && px_is_event(f))
             error = f->ops->pass(f, &record);
     }
     return error;

@@ -61,6 +61,7 @@ struct px_file *px_file_new(const struct px_ops *ops, enum px_kind kind, uint32_
     f->protocol = 0;
     f->path_only = flags & O_PATH;
     f->remote = false;
+    f->unmade = false;
     f->handle = handle;
     f->watches = NULL;
     __atomic_store_n(&f->refs, 1, __ATOMIC_RELEASE);
@@ -121,16 +122,23 @@ static inline struct px_file *get_from(const uint64_t *place)
     }
 }
 
-struct px_file *px_fd_get(int fd)
+static struct px_file *look_up(int fd)
 {
     if ((unsigned)fd >= PX_FD_MAX)
         return NULL;
     return get_from(&px_files()->table[fd]);
 }
 
-struct px_file *px_fd_get_io(int fd)
+struct px_file *px_fd_get(int fd)
 {
-    struct px_file *f = px_fd_get(fd);
+    struct px_file *f = look_up(fd);
+    if (f && px_pipe_is_unmade(f))
+        px_pipe_make(f); /* if that fails there is no handle, and calls say so */
+    return f;
+}
+
+static struct px_file *for_io(struct px_file *f)
+{
     if (f && f->path_only) {
         px_file_put(f);
         return NULL;
@@ -138,6 +146,16 @@ struct px_file *px_fd_get_io(int fd)
     if (f && f->remote)
         px_file_arrive(f);
     return f;
+}
+
+struct px_file *px_fd_get_io(int fd)
+{
+    return for_io(px_fd_get(fd));
+}
+
+struct px_file *px_fd_get_to_read(int fd)
+{
+    return for_io(look_up(fd));
 }
 
 void px_file_arrive(struct px_file *f)
@@ -605,6 +623,7 @@ static void file_forked(struct px_file *f, uint32_t mark_now)
         f->tty.bit = 0;
     else if (f->kind == PX_PIPE || f->kind == PX_UNIX) {
         f->local.bit = 0;
+        px_pipe_forked(f);
         px_loan_forked_file(f);
     } else if (px_is_event(f))
         f->event_bit = 0;

@@ -2,6 +2,11 @@
 /*
  * Pipes and FIFOs: files of the tty engine (sysio/local/pipe.c). A transfer is a call, unless a
  * ring is on loan (loan.h).
+ *
+ * A new pipe is unmade: the engine is asked for it when an end is used in any way but to be closed,
+ * or before another process may have it (px_fd_get(), px_events_share()). One whose ends are closed
+ * before, as that by which posix_spawn() would hear of an error, was only memory here: what is left
+ * of it reads as ended.
  */
 #include "file.h"
 #include "loan.h"
@@ -13,27 +18,103 @@ static struct px_file *end(motor_handle h, uint32_t flags)
     return px_file_from_handle(h, MOTOR_FD_PIPE, flags, &st);
 }
 
-static long make(uint32_t flags, struct px_file *ends[2])
+struct px_unmade {
+    struct px_mutex lock;
+    uint32_t flags;         /* O_DIRECT */
+    uint32_t refs;          /* [lock] ends whose files are not released */
+    struct px_file *end[2]; /* [lock] that are not closed: what is read, what is written */
+};
+
+/* [u->lock] */
+static long make_ends(struct px_unmade *u)
 {
-    struct motor_msg msg = {.op = IO_PIPE, .word = {flags & O_DIRECT}, .deadline = MOTOR_NEVER};
+    struct motor_msg msg = {.op = IO_PIPE, .word = {u->flags}, .deadline = MOTOR_NEVER};
     long error = px_proc()->tty ? px_call(px_proc()->tty, &msg) : -ENFILE;
     if (error < 0)
         return error;
     if (msg.nhandles != 2)
         return -EIO;
-    uint32_t status = flags & (O_NONBLOCK | O_DIRECT);
-    ends[0] = end(msg.handle[0], O_RDONLY | status);
-    ends[1] = end(msg.handle[1], O_WRONLY | status);
+    for (int i = 0; i < 2; i++) {
+        if (!u->end[i]) {
+            motor_handle_close(msg.handle[i]);
+            continue;
+        }
+        PX_SET(u->end[i]->handle, msg.handle[i]);
+        __atomic_store_n(&u->end[i]->unmade, false, __ATOMIC_RELEASE);
+        __atomic_fetch_sub(&px_file_pool()->unmade, 1, __ATOMIC_RELAXED);
+    }
     return 0;
+}
+
+long px_pipe_make(struct px_file *f)
+{
+    struct px_unmade *u = f->local.unmade;
+    px_lock(&u->lock);
+    long error = px_pipe_is_unmade(f) ? make_ends(u) : 0;
+    px_unlock(&u->lock);
+    return error;
+}
+
+/* Of an end that is read: 0 if it has ended, 1 if it is made now, or an error. */
+static long read_unmade(struct px_file *f)
+{
+    struct px_unmade *u = f->local.unmade;
+    px_lock(&u->lock);
+    bool ended = px_pipe_is_unmade(f) && !u->end[1];
+    long error = px_pipe_is_unmade(f) && !ended ? make_ends(u) : 0;
+    px_unlock(&u->lock);
+    return error < 0 ? error : !ended;
+}
+
+static void release_unmade(struct px_file *f)
+{
+    struct px_unmade *u = f->local.unmade;
+    px_lock(&u->lock);
+    bool last = --u->refs == 0;
+    if (px_pipe_is_unmade(f)) {
+        u->end[!px_may_read(f)] = NULL;
+        __atomic_fetch_sub(&px_file_pool()->unmade, 1, __ATOMIC_RELAXED);
+    }
+    px_unlock(&u->lock);
+    if (last)
+        px_free(u);
+}
+
+/* Another thread of the parent was about to open it: its pipe is the child's own. */
+void px_pipe_forked(struct px_file *f)
+{
+    if (px_pipe_is_unmade(f))
+        f->local.unmade->lock.word = 0;
+}
+
+static struct px_file *unmade_end(struct px_unmade *u, int which, uint32_t flags)
+{
+    struct px_file *f = px_file_new(&px_pipe_ops, PX_PIPE, flags, 0);
+    if (!f)
+        return NULL;
+    f->protocol = MOTOR_FD_PIPE;
+    f->local.unmade = u;
+    u->end[which] = f;
+    u->refs++;
+    __atomic_fetch_add(&px_file_pool()->unmade, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&f->unmade, true, __ATOMIC_RELEASE);
+    return f;
 }
 
 long px_sys_pipe2(void *user, int flags)
 {
-    struct px_file *ends[2];
     if (flags & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT))
         return -EINVAL;
-    long error = make((uint32_t)flags, ends);
-    return error < 0 ? error : px_fd_install_pair(ends, flags & O_CLOEXEC, user);
+    struct px_unmade *u = px_alloc(sizeof *u);
+    if (!u)
+        return -ENOMEM;
+    uint32_t status = (uint32_t)flags & (O_NONBLOCK | O_DIRECT);
+    u->flags = (uint32_t)flags & O_DIRECT;
+    struct px_file *ends[2] = {unmade_end(u, 0, O_RDONLY | status),
+                               unmade_end(u, 1, O_WRONLY | status)};
+    if (!u->refs)
+        px_free(u);
+    return px_fd_install_pair(ends, flags & O_CLOEXEC, user);
 }
 
 long px_sys_pipe(void *fds)
@@ -98,7 +179,9 @@ static long read_once(struct px_file *f, struct px_io *io, bool nonblock)
 
 static long pipe_read(struct px_file *f, struct px_io *io, uint32_t flags)
 {
-    long done = 0;
+    long done = 0, made = io->left && px_pipe_is_unmade(f) ? read_unmade(f) : 1;
+    if (made <= 0)
+        return made;
     while (io->left) {
         size_t size = io->vec->length;
         long n = read_once(f, io, px_nonblock(f, flags) || done);
@@ -203,6 +286,8 @@ static long pipe_control(struct px_file *f, unsigned request, unsigned long argu
 
 static void pipe_release(struct px_file *f)
 {
+    if (f->local.unmade)
+        release_unmade(f);
     px_loan_release(f);
     px_session_unpoll(f->local.bit);
 }

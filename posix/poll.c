@@ -22,7 +22,10 @@ static uint32_t look(struct px_file *f, uint32_t events, bool arm)
     return f->ops->ready(f, events, arm) & (events | POLLERR | POLLHUP);
 }
 
-/* Sockets that came from another process need a slot before they can be looked at. */
+/*
+ * Sockets that came from another process need a slot before they can be looked at, pipes that are
+ * unmade the engine.
+ */
 static void bring_remotes(const struct linux_pollfd *fds, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -50,7 +53,7 @@ static long scan(struct linux_pollfd *fds, size_t count)
 {
     struct px_files *t = px_files();
     struct px_net *n = px_net();
-    if (t->remotes)
+    if (t->remotes || PX_GLANCE(t->pool->unmade))
         bring_remotes(fds, count);
     px_lock(&t->lock);
     px_lock(&n->lock);

@@ -41,7 +41,7 @@ long px_sys_read(int fd, void *buffer, size_t count)
 {
     struct px_io io;
     struct px_vec vec;
-    struct px_file *f = px_fd_get_io(fd);
+    struct px_file *f = px_fd_get_to_read(fd);
     if (!f)
         return -EBADF;
     px_io_one(&io, &vec, buffer, count);

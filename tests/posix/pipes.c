@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -55,6 +56,67 @@ static void test_ends(void)
     in.fd = p[0];
     close(p[1]);
     CHECK(poll(&in, 1, 1000) == 1 && in.revents == POLLHUP);
+    close(p[0]);
+}
+
+static void *close_later(void *fd)
+{
+    usleep(20000);
+    close(*(int *)fd);
+    return NULL;
+}
+
+/* A pipe that is used late, by somebody else, or not at all. */
+static void test_unused(void)
+{
+    int p[2], unread = -1, status, other;
+    char byte = 0;
+    struct iovec v = {&byte, 1};
+    struct stat st, same;
+    pthread_t thread;
+    for (int way = 0; way < 6; way++) {
+        CHECK(pipe(p) == 0);
+        close(p[1]);
+        struct pollfd in = {p[0], POLLIN, 0};
+        CHECK(way != 0 || (read(p[0], &byte, 1) == 0 && read(p[0], &byte, 1) == 0));
+        CHECK(way != 1 || readv(p[0], &v, 1) == 0);
+        CHECK(way != 2 || (fstat(p[0], &st) == 0 && S_ISFIFO(st.st_mode)));
+        CHECK(way != 3 || (ioctl(p[0], FIONREAD, &unread) == 0 && unread == 0));
+        CHECK(way != 4 || fcntl(p[0], F_GETPIPE_SZ) > 0);
+        CHECK(way != 5 || (poll(&in, 1, -1) == 1 && in.revents == POLLHUP));
+        CHECK(read(p[0], &byte, 1) == 0 && read(p[0], &byte, 0) == 0);
+        close(p[0]);
+    }
+    CHECK(pipe(p) == 0 && pthread_create(&thread, NULL, close_later, &p[1]) == 0);
+    CHECK(read(p[0], &byte, 1) == 0); /* it sleeps until the other end is closed */
+    pthread_join(thread, NULL);
+    close(p[0]);
+    CHECK(pipe(p) == 0 && (other = dup(p[1])) >= 0);
+    close(p[1]);
+    CHECK(write(other, "d", 1) == 1 && read(p[0], &byte, 1) == 1 && byte == 'd');
+    CHECK(fstat(p[0], &st) == 0 && fstat(other, &same) == 0 && st.st_ino == same.st_ino);
+    close(other);
+    close(p[0]);
+    CHECK(pipe(p) == 0);
+    close(p[0]);
+    signal(SIGPIPE, SIG_IGN);
+    CHECK(write(p[1], "x", 1) == -1 && errno == EPIPE);
+    close(p[1]);
+    CHECK(pipe(p) == 0);
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(write(p[1], "f", 1) != 1);
+    close(p[1]);
+    CHECK(read(p[0], &byte, 1) == 1 && byte == 'f' && read(p[0], &byte, 1) == 0);
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+    close(p[0]);
+    CHECK(pipe(p) == 0);
+    pid = vfork();
+    if (pid == 0)
+        _exit(write(p[1], "v", 1) != 1);
+    close(p[1]);
+    CHECK(read(p[0], &byte, 1) == 1 && byte == 'v' && read(p[0], &byte, 1) == 0);
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
     close(p[0]);
 }
 
@@ -186,6 +248,7 @@ int main(void)
 {
     test_basics();
     test_ends();
+    test_unused();
     test_nonblocking();
     test_pipeline();
     test_atomic();
