@@ -76,15 +76,12 @@ static int64_t control_bytes(struct vmo *v, bool write, uint64_t offset, uint64_
                              char *user)
 {
     char bytes[COPY_BUFFER];
-    uint64_t done = 0;
+    uint64_t done = 0, most = write ? PAGE_SIZE : sizeof(bytes);
     while (done < length && !thread_killed()) {
-        uint64_t n = length - done < sizeof(bytes) ? length - done : sizeof(bytes);
+        uint64_t n = length - done < most ? length - done : most;
         int64_t got;
         if (write) {
-            if (copy_from_user(bytes, user + done, n) < 0) {
-                return done ? (int64_t)done : -MOTOR_EFAULT;
-            }
-            got = vmo_write(v, offset + done, bytes, n);
+            got = vmo_write_user(v, offset + done, user + done, n);
         } else {
             got = vmo_read(v, offset + done, bytes, n);
             if (got > 0 && copy_to_user(user + done, bytes, (size_t)got) < 0) {

@@ -513,7 +513,8 @@ static int64_t read_page(struct vmo *v, uint64_t offset, void *to, uint64_t n)
     return 0;
 }
 
-static int64_t write_page(struct vmo *v, uint64_t offset, const void *from, uint64_t n)
+/* user: from the caller's memory, which may have to be waited for */
+static int64_t write_page(struct vmo *v, uint64_t offset, const void *from, uint64_t n, bool user)
 {
     int64_t status = 0;
     if (v->seal) {
@@ -523,9 +524,14 @@ static int64_t write_page(struct vmo *v, uint64_t offset, const void *from, uint
     if (!page) {
         return status ? status : -MOTOR_EINVAL;
     }
-    __builtin_memcpy((char *)phys_to_virt(page) + offset % PAGE_SIZE, from, n);
+    char *to = (char *)phys_to_virt(page) + offset % PAGE_SIZE;
+    if (!user) {
+        __builtin_memcpy(to, from, n);
+    } else if (copy_from_user(to, from, n) < 0) {
+        status = -MOTOR_EFAULT;
+    }
     vmo_page_unref(v, page);
-    return 0;
+    return status;
 }
 
 static uint64_t piece(uint64_t offset, uint64_t left)
@@ -549,19 +555,29 @@ int64_t vmo_read(struct vmo *v, uint64_t offset, void *to, uint64_t n)
     return (int64_t)done;
 }
 
-int64_t vmo_write(struct vmo *v, uint64_t offset, const void *from, uint64_t n)
+static int64_t write_pages(struct vmo *v, uint64_t offset, const void *from, uint64_t n, bool user)
 {
     uint64_t size = vmo_size(v), done = 0;
     n = offset >= size ? 0 : n < size - offset ? n : size - offset;
     while (done < n) {
         uint64_t k = piece(offset + done, n - done);
-        int64_t status = write_page(v, offset + done, (const char *)from + done, k);
+        int64_t status = write_page(v, offset + done, (const char *)from + done, k, user);
         if (status < 0) {
             return done ? (int64_t)done : status;
         }
         done += k;
     }
     return (int64_t)done;
+}
+
+int64_t vmo_write(struct vmo *v, uint64_t offset, const void *from, uint64_t n)
+{
+    return write_pages(v, offset, from, n, false);
+}
+
+int64_t vmo_write_user(struct vmo *v, uint64_t offset, const void *user, uint64_t n)
+{
+    return write_pages(v, offset, user, n, true);
 }
 
 int64_t vmo_physical(struct vmo *v, uint64_t offset, uint64_t length, uint64_t *pages, uint64_t max)

@@ -48,6 +48,8 @@ uint64_t vmo_page(struct vmo *v, uint64_t offset, bool write, int64_t *status);
 /* bytes, short at the end */
 int64_t vmo_read(struct vmo *v, uint64_t offset, void *kernel_buffer, uint64_t n);
 int64_t vmo_write(struct vmo *v, uint64_t offset, const void *kernel_buffer, uint64_t n);
+/* the same from the memory of the caller: no lock is held */
+int64_t vmo_write_user(struct vmo *v, uint64_t offset, const void *user, uint64_t n);
 /* commit, pin for ever, addresses */
 int64_t vmo_physical(struct vmo *v, uint64_t offset, uint64_t length, uint64_t *pages,
                      uint64_t max);

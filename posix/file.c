@@ -119,8 +119,8 @@ static long write_piece(struct px_file *f, const void *from, size_t size, struct
     long n = px_call(f->handle, &msg);
     if (n >= 0 && !shared)
         at->offset = at->append ? msg.word[0] : at->offset + (uint64_t)n;
-    if (n > 0 && !shared && at->offset < msg.word[1])
-        px_hot_written(f);
+    if (n > 0 && !shared)
+        (at->offset < msg.word[1] ? px_hot_written : px_appended)(f);
     return n;
 }
 
@@ -140,8 +140,11 @@ static long write_gathered(struct px_file *f, struct px_io *io, struct place *at
 
 static long transfer_out(struct px_file *f, struct px_io *io, struct place *at)
 {
-    bool placed = !at->append && at->offset != IO_AT_SHARED;
-    long done = placed ? px_hot_write(f, io, at->offset) : -1;
+    bool shared = at->offset == IO_AT_SHARED;
+    long done = shared ? -1 : px_append(f, io, at->append, &at->offset);
+    if (done >= 0)
+        return done;
+    done = shared || at->append ? -1 : px_hot_write(f, io, at->offset);
     if (done >= 0) {
         at->offset += (uint64_t)done;
         return done;
@@ -533,6 +536,7 @@ long px_file_object(int fd, int prot, int flags, uint64_t *base, uint64_t *size)
 
 static void file_release(struct px_file *f)
 {
+    px_append_free(f);
     if (!px_name_keep(f))
         px_hot_free(f->file.hot);
     f->file.hot = NULL;

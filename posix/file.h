@@ -37,6 +37,11 @@ static inline bool px_is_fs(const struct px_file *f)
 /* ---- hot.c: what needs no call ---- */
 
 bool px_hot_stat(struct px_file *f, struct io_stat *out); /* false: make the call */
+/* somebody may write it without telling: whoever is not that has to make calls */
+static inline bool px_hot_is_written(const volatile struct io_hot *page)
+{
+    return page->writer || page->appender;
+}
 bool px_hot_attributes(const volatile struct io_hot *page, struct io_stat *out);
 /* Bytes read, 0 at the end; -1: make the call. */
 long px_hot_read(struct px_file *f, struct px_io *io, uint64_t offset);
@@ -44,6 +49,18 @@ long px_hot_read(struct px_file *f, struct px_io *io, uint64_t offset);
 long px_hot_write(struct px_file *f, struct px_io *io, uint64_t offset);
 void px_hot_written(struct px_file *f); /* a call has written before the end */
 void px_hot_free(struct px_hot *hot);   /* NULL: nothing */
+
+/* ---- append.c: what needs no call at the end of a file ---- */
+
+/*
+ * [desc lock] Bytes written, all of them, at *offset or, with anywhere, at the end; -1: make the
+ * call. *offset is behind them then.
+ */
+long px_append(struct px_file *f, const struct px_io *io, bool anywhere, uint64_t *offset);
+void px_appended(struct px_file *f); /* [desc lock] a call has written at the end */
+/* All that was appended by this file is in the file, whose size the engine says is `size`. */
+bool px_append_is_taken(struct px_file *f, uint64_t size);
+void px_append_free(struct px_file *f);
 
 /*
  * A path of the program, and the directory it starts from. px_path_get() copies it; px_path_put()

@@ -112,9 +112,12 @@ static void copy_words(struct io_stat *to, const volatile struct io_stat *from)
 }
 
 /* Whether somebody else may have written what the page does not know of. */
-static bool others_write(const struct px_hot *hot)
+static bool others_write(struct px_file *f, const struct px_hot *hot)
 {
-    if (!hot->page->writer)
+    const volatile struct io_hot *page = hot->page;
+    if (page->appender && !px_append_is_taken(f, (uint64_t)page->stat.size))
+        return true;
+    if (!page->writer)
         return false;
     const struct io_hot_written *w = __atomic_load_n(&hot->written, __ATOMIC_ACQUIRE);
     return !w || __atomic_load_n(&w->time, __ATOMIC_ACQUIRE) != hot->page->written;
@@ -134,13 +137,14 @@ bool px_hot_attributes(const volatile struct io_hot *page, struct io_stat *out)
 bool px_hot_stat(struct px_file *f, struct io_stat *out)
 {
     const struct px_hot *hot = f->kind == PX_FILE ? hot_get(f) : NULL;
-    return hot && !others_write(hot) && px_hot_attributes(hot->page, out) && !others_write(hot);
+    return hot && !others_write(f, hot) && px_hot_attributes(hot->page, out) &&
+           !others_write(f, hot);
 }
 
 long px_hot_read(struct px_file *f, struct px_io *io, uint64_t offset)
 {
     const struct px_hot *hot = hot_get(f);
-    if (!hot || hot->page->read_calls || others_write(hot))
+    if (!hot || hot->page->read_calls || others_write(f, hot))
         return -1;
     uint64_t size = (uint64_t)__atomic_load_n(&hot->page->stat.size, __ATOMIC_ACQUIRE);
     if (size > hot->mapped)

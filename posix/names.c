@@ -139,7 +139,8 @@ static bool stat_known(struct px_names *c, struct px_path *p, struct io_stat *ou
     struct name *n = place_of(c, hash);
     if (!n->page || !is_of(n, p, hash) || n->changes != px_names_changes())
         return false;
-    return !n->page->writer && px_hot_attributes(n->page, out) && !n->page->writer;
+    return !px_hot_is_written(n->page) && px_hot_attributes(n->page, out) &&
+           !px_hot_is_written(n->page);
 }
 
 bool px_name_stat(struct px_path *p, struct io_stat *out)

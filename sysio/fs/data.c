@@ -205,6 +205,18 @@ int data_commit(struct data *d, uint64_t size, uint64_t offset, uint64_t count)
     return error;
 }
 
+void data_trim(struct data *d, uint64_t size)
+{
+    if (d->vmo && d->vmo_size > page_up(size))
+        resize_object(d, page_up(size));
+}
+
+int data_append(struct data *d, uint64_t size, const void *bytes, uint64_t count)
+{
+    void *from = (void *)(uintptr_t)bytes;
+    return motor_vmo_control(d->vmo, MOTOR_VMO_WRITE, size, count, from) < 0 ? -ENOSPC : 0;
+}
+
 uint64_t data_committed(struct data *d, uint64_t size)
 {
     if (!d->vmo)

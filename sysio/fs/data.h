@@ -45,6 +45,9 @@ int data_resize(struct data *d, uint64_t old_size, uint64_t new_size);
 /* punch: pages inside are freed */
 int data_zero(struct data *d, uint64_t size, uint64_t offset, uint64_t count);
 int data_commit(struct data *d, uint64_t size, uint64_t offset, uint64_t count);
+void data_trim(struct data *d, uint64_t size); /* the pages behind the end are not needed */
+/* Bytes at the end, where the pages have been committed. */
+int data_append(struct data *d, uint64_t size, const void *bytes, uint64_t count);
 /*
  * Nobody changes the bytes from now on; all false: those who have them mapped may. -EBUSY: they are
  * mapped writable.

@@ -147,11 +147,11 @@ static void write_attributes(struct disk_inode *i)
 
 void disks_publish(void)
 {
-    while (changed) {
+    while (changed) { /* others may come while one is written, and who writes more of them */
         struct disk_inode *i = changed;
-        write_attributes(i);
         changed = i->next_changed;
         i->changed = false;
+        write_attributes(i);
         inode_put(&i->inode);
     }
 }
@@ -331,6 +331,26 @@ static int64_t disk_write(struct file *file, struct transfer *t, uint64_t offset
     return n;
 }
 
+static int disk_reserve(struct inode *inode, uint64_t bytes)
+{
+    return ext4_reserve(of(inode)->node, bytes);
+}
+
+static int64_t from_memory(void *context, void *page, uint64_t size)
+{
+    const uint8_t **bytes = context;
+    memcpy(page, *bytes, size);
+    *bytes += size;
+    return (int64_t)size;
+}
+
+static int64_t disk_append(struct inode *inode, const void *bytes, uint64_t size)
+{
+    int64_t n = ext4_append(of(inode)->node, size, from_memory, &bytes);
+    refresh(inode);
+    return n;
+}
+
 static int disk_truncate(struct inode *inode, uint64_t size)
 {
     int error = ext4_truncate(of(inode)->node, size);
@@ -435,6 +455,8 @@ static const struct inode_ops disk_ops = {
     .open = disk_open,
     .read = disk_read,
     .write = disk_write,
+    .reserve = disk_reserve,
+    .append = disk_append,
     .truncate = disk_truncate,
     .allocate = disk_allocate,
     .map = disk_map,
@@ -502,6 +524,10 @@ void disks_finish_now(void)
 static void write_back(void *arg)
 {
     struct disk *d = arg;
+    appends_collect();
+    appends_end(true);
+    disks_publish();
+    hot_publish();
     fiber_lock(&d->lock);
     if (d->fs)
         ext4_sync(d->fs);

@@ -242,6 +242,7 @@ static int64_t call_write(struct request *q)
     bool shared = offset == IO_AT_SHARED && S_ISREG(inode->mode);
     if (shared)
         offset = f->offset;
+    append_pause(inode, f);
     if (S_ISREG(inode->mode)) {
         if (offset == UINT64_MAX || (q->ev->word[1] & O_APPEND))
             offset = inode->size;
@@ -278,6 +279,7 @@ static int64_t call_truncate(struct request *q)
     if (error)
         return error;
     error = size > INT64_MAX ? -EINVAL : truncate_check(q, inode);
+    append_end(inode);
     if (!error)
         error = S_ISREG(inode->mode) && inode->ops->truncate ? inode->ops->truncate(inode, size)
                                                              : -EINVAL;
@@ -642,6 +644,8 @@ static int64_t call_map(struct request *q)
         return -EPERM;
     if ((prot & MOTOR_PROT_EXEC) && !(inode->mode & 0111))
         return -EACCES;
+    append_end(inode); /* what is mapped is seen without a call */
+    inode->mapped = true;
     int64_t status = inode->ops->map(inode, later || (prot & MOTOR_PROT_WRITE), &vmo, &offset);
     if (status && later && !(prot & MOTOR_PROT_WRITE)) {
         later = false;
@@ -677,6 +681,19 @@ static int64_t reply_hot(struct request *q, uint32_t rights, motor_handle page, 
     return NO_REPLY;
 }
 
+static int64_t append_file(struct request *q)
+{
+    motor_handle ring;
+    int error = append_begin(q->file, &ring);
+    if (error)
+        return error;
+    struct motor_reply *r = engine_reply(&fs_engine, q->ev->token, 0);
+    r->nhandles = 1; /* a duplicate */
+    r->handle[0] = ring;
+    r->rights[0] = MOTOR_RIGHT_READ | MOTOR_RIGHT_WRITE;
+    return NO_REPLY;
+}
+
 static int64_t hot_file(struct request *q)
 {
     struct inode *inode = q->file->inode;
@@ -687,7 +704,7 @@ static int64_t hot_file(struct request *q)
         return -EBADF;
     if (!S_ISREG(inode->mode) || !inode->ops->hot)
         return -EOPNOTSUPP;
-    bool write = q->ev->word[0] & IO_HOT_WRITE;
+    bool write = q->ev->word[0] == IO_HOT_WRITE;
     int error = inode->ops->hot(inode, &bytes, &offset, &private);
     if (!error)
         error = write ? hot_write_begin(q->file, &page) : hot_begin(inode, &page);
@@ -719,7 +736,9 @@ static int64_t hot_name(struct request *q)
 static int64_t call_hot(struct request *q)
 {
     int error = take_path(q);
-    return error ? error : q->size ? hot_name(q) : hot_file(q);
+    if (error)
+        return error;
+    return q->size ? hot_name(q) : q->ev->word[0] == IO_HOT_RING ? append_file(q) : hot_file(q);
 }
 
 static int64_t call_allocate(struct request *q)
@@ -739,6 +758,7 @@ static int64_t call_allocate(struct request *q)
         return -EFBIG;
     if (!S_ISREG(inode->mode))
         return -ENODEV;
+    append_end(inode);
     int error = inode->ops->allocate ? inode->ops->allocate(inode, w[0], w[1], (uint32_t)w[2])
                                      : -EOPNOTSUPP;
     if (!error)
@@ -787,6 +807,7 @@ static int64_t call_copy(struct request *q)
     if (q->file->inode->ops != to->inode->ops || !to->inode->ops->copy)
         return -EXDEV;
     uint64_t length = piece(w[2]);
+    append_end(to->inode);
     if (q->file->inode == to->inode && w[0] < w[1] + length && w[1] < w[0] + length && length)
         return -EINVAL;
     return length ? to->inode->ops->copy(q->file->inode, w[0], to->inode, w[1], length) : 0;
@@ -994,15 +1015,19 @@ static void fs_message(struct motor_event *ev)
     struct engine *e = &fs_engine;
     struct file *file = badge_get(&e->badges, ev->badge);
     if (ev->kind == MOTOR_EVENT_CALL && (finished || ev->badge == CONTROL_BADGE)) {
-        if (!finished)
+        if (!finished) {
+            appends_end(false);
             disks_finish();
+        }
         finished = true;
         engine_reply(e, ev->token, ev->badge == CONTROL_BADGE ? 0 : -EIO);
     }
     if (finished)
         return;
+    appends_collect();
     if (ev->kind == MOTOR_EVENT_CLOSED && file) {
         file_free(file);
+        disks_publish();
         hot_publish();
         mounts_settle();
     }
@@ -1018,6 +1043,7 @@ static void fs_message(struct motor_event *ev)
     } else if (ev->op < sizeof calls / sizeof *calls && calls[ev->op]) {
         struct request q = {.ev = ev, .file = file, .who = {ev->pid, ev->uid, ev->gid, ev->sid}};
         status = calls[ev->op](&q);
+        appends_go_on();
         disks_publish();
         hot_publish();
     }

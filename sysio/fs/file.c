@@ -111,6 +111,7 @@ void file_free(struct file *file)
     badge_remove(&fs_engine.badges, file->badge);
     if (file_is_writable(file)) {
         hot_write_end(file);
+        append_end(file->inode);
         file->inode->writers--;
     }
     file->inode->runners -= (file->flags & FILE_EXEC) != 0;
@@ -123,6 +124,7 @@ static int truncate_for_open(struct inode *inode, const struct cred *who, uint32
 {
     if (!(flags & O_TRUNC) || created || !S_ISREG(inode->mode) || (flags & O_PATH))
         return 0;
+    append_end(inode);
     int error = inode->ops->truncate ? inode->ops->truncate(inode, 0) : 0;
     if (!error)
         inode_drop_privileges(inode, who);

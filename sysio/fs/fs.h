@@ -123,6 +123,14 @@ struct inode_ops {
      * steady; then they may be from now on, also in the page behind the end. NULL: not
      */
     bool (*hot_write)(struct inode *inode);
+    /*
+     * for append.c: keeps space for so many bytes behind the end, more or less than is kept
+     * already; 0: none. An error: not for this file, or there is not plenty; then what was kept
+     * still is
+     */
+    int (*reserve)(struct inode *inode, uint64_t bytes);
+    /* bytes at the end, for which space is kept; how many. The time is set by who calls */
+    int64_t (*append)(struct inode *inode, const void *bytes, uint64_t size);
     int64_t (*copy)(struct inode *from, uint64_t offset, struct inode *to, uint64_t to_offset,
                     uint64_t length);
     /* IO_XATTR_* `op`: see struct xattr in xattr.h; NULL: EOPNOTSUPP */
@@ -184,6 +192,8 @@ struct inode {
     struct mount *mounted_here;
     uint64_t rendezvous;      /* the number of it as a FIFO or socket; 0: it has none yet */
     struct hot *hot;          /* NULL: nobody reads its attributes from memory */
+    struct lease *lease;      /* NULL: nobody appends to it without calls */
+    bool mapped;              /* a program has had it mapped */
     uint32_t writers;         /* struct files that may write it */
     uint32_t runners;         /* with FILE_EXEC: programs that run, or begin to */
     struct file_locks *locks; /* NULL: there are none */
@@ -390,12 +400,28 @@ void hot_others(struct inode *inode, const struct file *file);
 /* Times of writes without calls become the inode's: before anybody sees or sets its times. */
 void hot_collect(struct inode *inode);
 void hot_touched(struct inode *inode); /* the same, of what the file system did itself */
+/* It was written at a time, which is not trusted, when its ctime was `before`. */
+void hot_written_at(struct inode *inode, uint64_t time, struct timespec before);
 void hot_publish(void); /* after each message: what has changed, before its sender hears of it */
 /* A name, or who may use a directory, has changed. */
 void names_changed(void);
 /* The page that tells of it (struct io_names), made at the first call. Negative: errno. */
 int names_page(motor_handle *page, uint64_t *changes);
 void hot_end(struct inode *inode); /* its bytes will be elsewhere, or the inode goes */
+
+/* ---- append.c ---- */
+
+/* A file that may append without calls: an object with its struct io_append, which stays here. */
+int append_begin(struct file *file, motor_handle *vmo);
+/* What has been appended becomes part of the files, before anybody looks: at each message. */
+void appends_collect(void);
+/* An inode's bytes or size are about to be changed by a call: nobody appends before
+ * appends_go_on(). */
+void append_pause(struct inode *inode, const struct file *file);
+void append_end(struct inode *inode);                          /* or not at all any more */
+void append_others(struct inode *inode, const struct file *f); /* as hot_others() */
+void appends_end(bool idle);                                   /* all, or those that rest */
+void appends_go_on(void);                                      /* after each message */
 
 /* ---- devpts.c ---- */
 

@@ -63,16 +63,22 @@ static void mark(struct hot *h)
     any_changed = h->changed = true;
 }
 
+void hot_written_at(struct inode *inode, uint64_t time, struct timespec before)
+{
+    uint64_t now = clock_realtime_ns();
+    time = time > now || time < ns_of(before) ? now : time;
+    inode->mtime = inode->ctime = to_timespec(time);
+    hot_changed(inode);
+}
+
 void hot_collect(struct inode *inode)
 {
     struct hot *h = inode->hot;
     uint64_t time = h && h->written ? __atomic_load_n(&h->written->time, __ATOMIC_SEQ_CST) : 0;
     if (!time || time == h->collected)
         return;
-    uint64_t now = clock_realtime_ns(), before = ns_of(inode->ctime);
     h->collected = time;
-    inode->mtime = inode->ctime = to_timespec(time > now || time < before ? now : time);
-    mark(h);
+    hot_written_at(inode, time, inode->ctime);
 }
 
 /* Set-id bits have to go with a write. */
@@ -96,6 +102,7 @@ static void publish(struct hot *h)
     h->page->read_calls = !inode_access_is_noted(i);
     h->page->writer = writer;
     h->page->written = h->collected;
+    h->page->appender = i->lease != NULL;
     __atomic_store_n(&h->page->seq, seq + 2, __ATOMIC_RELEASE);
     h->changed = false;
 }
@@ -182,6 +189,7 @@ int hot_write_begin(struct file *file, motor_handle *written)
 void hot_others(struct inode *inode, const struct file *file)
 {
     struct hot *h = inode->hot;
+    append_others(inode, file);
     if (!h || !h->writer || h->writer == file)
         return;
     h->writer = NULL;

@@ -39,6 +39,7 @@ static motor_handle program_image(struct inode *inode, uint64_t *offset)
     motor_handle vmo;
     if (!inode->ops->map || inode->ops->map(inode, false, &vmo, offset))
         return 0;
+    inode->mapped = true;
     inode_accessed(inode, O_RDONLY);
     int64_t own = motor_handle_dup(vmo, PROGRAM_RIGHTS);
     return own < 0 ? 0 : (motor_handle)own;

@@ -28,7 +28,8 @@
 
 struct tmpfs_inode {
     struct inode inode;
-    uint64_t charged; /* bytes of the limit this file holds */
+    uint64_t charged;  /* bytes of the limit this file holds */
+    uint64_t reserved; /* of it: bytes behind the end */
     struct xattr_list xattrs;
     uint32_t seals; /* F_SEAL_*; only memfd_create makes files that can get some */
     union {
@@ -433,7 +434,7 @@ static uint64_t page_up(uint64_t n)
 
 static void recharge(struct tmpfs_inode *n)
 {
-    uint64_t bytes = data_committed(&n->data, n->inode.size);
+    uint64_t bytes = data_committed(&n->data, n->inode.size) + n->reserved;
     charge_bytes(n->inode.mount, bytes - n->charged);
     n->charged = bytes;
 }
@@ -441,7 +442,7 @@ static void recharge(struct tmpfs_inode *n)
 /* How much of [offset, offset + count) may be written under the limit. */
 static uint64_t affordable(struct tmpfs_inode *n, uint64_t offset, uint64_t count)
 {
-    uint64_t room = bytes_room(n->inode.mount);
+    uint64_t room = bytes_room(n->inode.mount) + n->reserved;
     uint64_t first = offset & ~(uint64_t)(PAGE - 1);
     /* these pages are paid for */
     uint64_t own = n->data.dense && n->data.vmo ? page_up(n->inode.size) : 0;
@@ -517,6 +518,43 @@ static int64_t tmpfs_write(struct file *file, struct transfer *t, uint64_t offse
     if (written > 0)
         inode_touch(&n->inode, true);
     return written;
+}
+
+#define PLENTY 64u /* so many times what is reserved has to be there */
+
+static int tmpfs_reserve(struct inode *inode, uint64_t bytes)
+{
+    struct tmpfs_inode *n = of(inode);
+    uint64_t need = page_up(inode->size + bytes) - page_up(inode->size);
+    int error = 0;
+    if (!bytes) {
+        data_trim(&n->data, inode->size);
+    } else if (n->data.in_bundle || n->data.cloned || n->data.exact || !n->data.dense ||
+               !(n->seals & F_SEAL_SEAL)) { /* a seal has to stop whoever writes */
+        error = -EOPNOTSUPP;
+    } else if ((bytes_room(inode->mount) + n->reserved) / PLENTY < bytes) {
+        error = -ENOSPC;
+    } else {
+        error = data_commit(&n->data, inode->size, inode->size, bytes);
+    }
+    if (!error) {
+        n->reserved = need;
+        recharge(n);
+    }
+    return error;
+}
+
+static int64_t tmpfs_append(struct inode *inode, const void *bytes, uint64_t size)
+{
+    struct tmpfs_inode *n = of(inode);
+    n->changed = true;
+    int error = data_append(&n->data, inode->size, bytes, size);
+    if (error)
+        return error;
+    n->reserved -= page_up(inode->size + size) - page_up(inode->size);
+    inode->size += size;
+    recharge(n);
+    return (int64_t)size;
 }
 
 static int tmpfs_truncate(struct inode *inode, uint64_t size)
@@ -734,6 +772,8 @@ static const struct inode_ops tmpfs_ops = {
     .open = tmpfs_open,
     .read = tmpfs_read,
     .write = tmpfs_write,
+    .reserve = tmpfs_reserve,
+    .append = tmpfs_append,
     .truncate = tmpfs_truncate,
     .allocate = tmpfs_allocate,
     .map = tmpfs_map,

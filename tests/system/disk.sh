@@ -47,6 +47,16 @@ for options in '-b 4096' '-b 4096 -I 128'; do
     check_disk "attributes ($options)"
 done
 
+# Appends without calls, the last of which are there when the machine ends.
+"$sdk/bin/motor-cc" -std=gnu17 -D_GNU_SOURCE -O1 -Wall -o "$scratch/appends" "$MOTOR_TOP/tests/posix/hot_appends.c" || exit 1
+for options in '-b 1024' '-b 4096'; do
+    # shellcheck disable=SC2086
+    make_disk 64M $options
+    is "appends ($options)" "$(timeout 100 "$run" -t 90 -d "$disk" "$scratch/appends" /mnt/vda 2>&1)" ''
+    check_disk "appends ($options)"
+    is "what was left of appends ($options)" "$(debugfs -R 'cat hot-appends' "$disk" 2>/dev/null | wc -c)" 60600
+done
+
 # Without a program the machine ends, too.
 make_disk 8M
 timeout 60 "$run" -t 50 -d "$disk" /bin/true >"$scratch/out" 2>&1

@@ -138,11 +138,13 @@
  * one page, struct io_names; w0: its `changes` when the path was looked up. Needs what IO_STAT
  * needs. All are to be mapped read-only. w0 IO_HOT_WRITE, empty path, on a file open for reading
  * and writing that is hot already -> handle[0]: vmo with one page, struct io_hot_written, and
- * handle[1]: vmo of the bytes, both to be mapped for writing; w0 as before. -EOPNOTSUPP: not for
- * this file, or not now. See "Hot files" below.
+ * handle[1]: vmo of the bytes, both to be mapped for writing; w0 as before. w0 IO_HOT_RING, empty
+ * path, on a file open for writing -> handle[0]: vmo of a struct io_append, for writing.
+ * -EOPNOTSUPP: not for this file, or not now. See "Hot files" below.
  */
 #define IO_HOT         29u
 #define IO_HOT_WRITE   1u
+#define IO_HOT_RING    2u
 
 /*
  * IO_LOCK: flock and record locks. w0 IO_LOCK_* kind, | IO_LOCK_WAIT or IO_LOCK_TEST; w1 F_RDLCK,
@@ -313,17 +315,43 @@ _Static_assert(sizeof(struct io_stat) == 112, "protocol");
  * not 0, then writes; so the engine, which clears writer before it looks at the time, misses none.
  * `written` is the time that stat knows of already: another one is the file's mtime and ctime, and
  * to be noted by a read as above. All others have to make calls while writer is not 0.
+ *
+ * Appending. appender not 0: one open file, whoever has it, may append without a call: it has a
+ * struct io_append, and `end` in it is the file's size. If that is not stat.size, and for all
+ * others always, to look at the file takes a call.
  */
 struct io_hot {
     uint32_t seq, valid, read_calls, writer;
     struct io_stat stat;
     uint64_t written;
+    uint64_t appender;
 };
-_Static_assert(sizeof(struct io_hot) == 136, "protocol");
+_Static_assert(sizeof(struct io_hot) == 144, "protocol");
 
 struct io_hot_written {
     uint64_t time; /* CLOCK_REALTIME, ns */
 };
+
+/*
+ * What is appended without a call. The byte that shall be at x of the file is put at x %
+ * IO_APPEND_ROOM of `bytes`, a write without a gap; then the time is stored, and `end` moved by
+ * compare-and-exchange: after that the bytes have been written, before it nothing. No more than
+ * IO_APPEND_ROOM bytes behind `taken`, to where the engine has taken them: there is space for so
+ * many. Who holds the lock of the open file's description writes. `end` may also be
+ *
+ *   IO_APPEND_PAUSED  a call is changing the file: make another one
+ *   IO_APPEND_GONE    never again: whoever wants to go on so has to ask anew
+ */
+#define IO_APPEND_ROOM   65536u
+#define IO_APPEND_PAUSED (~1ull)
+#define IO_APPEND_GONE   (~0ull)
+struct io_append {
+    uint64_t end, taken;
+    uint64_t time; /* CLOCK_REALTIME, ns */
+    uint8_t pad[4096 - 24];
+    uint8_t bytes[IO_APPEND_ROOM];
+};
+_Static_assert(sizeof(struct io_append) == 4096 + IO_APPEND_ROOM, "protocol");
 
 /*
  * Names. While `changes` stays the same, every absolute path that IO_HOT took leads where it led,

@@ -146,9 +146,19 @@ static int take(struct ext4 *fs, uint32_t group, uint32_t at, uint32_t count, ui
     return error;
 }
 
+uint64_t blocks_available(const struct ext4 *fs)
+{
+    uint64_t kept = fs->held_blocks + fs->reserved;
+    return fs->free_blocks > kept ? fs->free_blocks - kept : 0;
+}
+
 int blocks_allocate(struct ext4 *fs, uint64_t goal, uint32_t want, uint64_t *first, uint32_t *got)
 {
     uint32_t best = 0, best_group = 0, best_at = 0, searched = 0;
+    uint64_t available = blocks_available(fs);
+    if (!available)
+        return -ENOSPC;
+    want = want < available ? want : (uint32_t)available;
     if (goal < fs->first_data_block || goal >= fs->blocks)
         goal = fs->first_data_block;
     uint32_t start = (uint32_t)((goal - fs->first_data_block) / fs->blocks_per_group);

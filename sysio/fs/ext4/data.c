@@ -320,12 +320,11 @@ static void reserve_end(struct ext4_node *n, bool failed)
         n->store->ops->resize(n->store, n->size);
 }
 
-int64_t ext4_write(struct ext4_node *n, uint64_t offset, uint64_t size, ext4_mover *move,
-                   void *context)
+int64_t data_put(struct ext4_node *n, uint64_t offset, uint64_t size, ext4_mover *move,
+                 void *context)
 {
     struct ext4 *fs = n->fs;
     uint64_t done = 0;
-    fiber_lock(&fs->lock);
     int64_t result = data_writable(n);
     if (!result && size && offset >= largest(n))
         result = -EFBIG;
@@ -351,8 +350,17 @@ int64_t ext4_write(struct ext4_node *n, uint64_t offset, uint64_t size, ext4_mov
         result = 0;
     }
     reserve_end(n, done < size);
-    fiber_unlock(&fs->lock);
     return done ? (int64_t)done : result;
+}
+
+int64_t ext4_write(struct ext4_node *n, uint64_t offset, uint64_t size, ext4_mover *move,
+                   void *context)
+{
+    fiber_lock(&n->fs->lock);
+    reserve_give_up(n);
+    int64_t result = data_put(n, offset, size, move, context);
+    fiber_unlock(&n->fs->lock);
+    return result;
 }
 
 /* ---- truncate ---- */

@@ -144,6 +144,13 @@ int64_t ext4_read(struct ext4_node *n, uint64_t offset, uint64_t size, ext4_move
                   void *context);
 int64_t ext4_write(struct ext4_node *n, uint64_t offset, uint64_t size, ext4_mover *move,
                    void *context);
+/*
+ * Keeps space for so many bytes behind the end, instead of what was kept before; 0: none. ENOSPC:
+ * there is not plenty, and what was kept still is. ext4_append() writes at the end, of what is
+ * kept; every other write of the file gives that up.
+ */
+int ext4_reserve(struct ext4_node *n, uint64_t bytes);
+int64_t ext4_append(struct ext4_node *n, uint64_t size, ext4_mover *move, void *context);
 int ext4_truncate(struct ext4_node *n, uint64_t size);
 /* space for a range; it reads as zeros */
 int ext4_allocate(struct ext4_node *n, uint64_t offset, uint64_t size, bool keep_size);

@@ -10,7 +10,7 @@
  *   node.c        inodes in memory; orphan.c: removed, but in use or not freed yet
  *   extent.c      the tree from file blocks to disk blocks; extent_change.c: its changes
  *   pages.c       the pages of files in memory, and write-back; ahead.c: reading ahead
- *   data.c        read, write, truncate, allocate, punch
+ *   data.c        read, write, truncate, allocate, punch; reserve.c: appends that cannot fail
  *   share.c       files that others map
  *   dir.c         blocks of entries; htree.c: their index by hash; hash.c: the hash; list.c
  *   names.c       create, link, unlink, rename
@@ -126,6 +126,7 @@ struct ext4 {
     uint64_t tx_number; /* of the running transaction; from 1 on */
     uint32_t held_groups;
     uint64_t held_blocks; /* free, but not to be given out yet */
+    uint64_t reserved;    /* free, and kept for nodes: of all of them */
 };
 
 /* ---- nodes ---- */
@@ -153,6 +154,7 @@ struct ext4_node {
     uint32_t write_errors;     /* how many have */
     bool write_error_reported; /* the last one, to somebody */
     uint64_t goal;             /* where its next block would be good */
+    uint64_t reserved;         /* blocks kept for what is appended: reserve.c */
     uint64_t read_next;        /* page after the last one read: sequential readers get read-ahead */
     uint64_t read_end;         /* page after those that were asked for ahead */
     uint32_t read_window;      /* pages that the last read-ahead brought */
@@ -267,6 +269,8 @@ int blocks_free(struct ext4 *fs, uint64_t first, uint64_t count);
 /* of metadata: forgotten and revoked too */
 int block_free_metadata(struct ext4 *fs, uint64_t block);
 void blocks_release_held(struct ext4 *fs); /* after a commit */
+/* free blocks that may be given out now, to who has none reserved */
+uint64_t blocks_available(const struct ext4 *fs);
 bool bit_test(const uint8_t *map, uint32_t bit);
 void bits_set(uint8_t *map, uint32_t bit, uint32_t count);
 void bits_clear(uint8_t *map, uint32_t bit, uint32_t count);
@@ -444,9 +448,17 @@ int64_t data_ensure(struct ext4_node *n, uint64_t offset, uint64_t size);
 /* Inline data of a file into its first page. */
 int data_read_inline(struct ext4_node *n, uint8_t *page);
 
+/* ext4_write() inside of the lock */
+int64_t data_put(struct ext4_node *n, uint64_t offset, uint64_t size, ext4_mover *move,
+                 void *context);
 int data_cut(struct ext4_node *n, uint64_t size); /* truncate, in a transaction of its own */
 /* the contents of a new file, at most one block; in a transaction, with node_write() after */
 int data_store(struct ext4_node *n, const void *bytes, uint32_t size);
+
+/* ---- reserve.c ---- */
+
+/* What is kept for the node is anybody's again; how much it was. */
+uint64_t reserve_give_up(struct ext4_node *n);
 
 /* ---- hash.c ---- */
 

@@ -316,7 +316,14 @@ static const char *step_write(struct model *m, struct ext4_node *n, struct mnode
     for (uint64_t i = 0; i < size; i++)
         bytes.bytes[i] =
             m->append_only ? model_byte(f->id, offset + i) : (uint8_t)random_below(256);
-    int64_t written = ext4_write(n, offset, size, give, &bytes);
+    bool kept = offset == f->size && random_below(2) && !ext4_reserve(n, size);
+    int64_t written =
+        kept ? ext4_append(n, size, give, &bytes) : ext4_write(n, offset, size, give, &bytes);
+    if (kept && written != (int64_t)size)
+        fail("space was kept for %llu bytes, but %lld were appended", (unsigned long long)size,
+             (long long)written);
+    if (kept && random_below(2))
+        ext4_reserve(n, 0);
     if (written != -ENOSPC && (written <= 0 || (uint64_t)written > size))
         fail("write: %lld", (long long)written);
     if (written > 0)

@@ -609,6 +609,134 @@ static void test_hot(void)
     EXPECT(client_path(client_root, IO_UNLINK, "/hot", 0, 0, 0), 0);
 }
 
+/* ---- appends without calls ---- */
+
+static motor_handle ring_of(motor_handle h, int64_t status)
+{
+    struct motor_msg m = {.op = IO_HOT, .word = {IO_HOT_RING}, .deadline = MOTOR_NEVER};
+    EXPECT(client_call(h, &m), status);
+    if (status < 0)
+        return 0;
+    EXPECT(m.nhandles, 1);
+    EXPECT(fake_handle_rights(m.handle[0]), MOTOR_RIGHT_READ | MOTOR_RIGHT_WRITE);
+    return m.handle[0];
+}
+
+static uint64_t ring_get(motor_handle ring, size_t field)
+{
+    uint64_t value = 0;
+    EXPECT(fake_vmo_read(ring, field, &value, sizeof value), sizeof value);
+    return value;
+}
+
+static void ring_put(motor_handle ring, size_t field, uint64_t value)
+{
+    EXPECT(fake_vmo_write(ring, field, &value, sizeof value), sizeof value);
+}
+
+#define RING_END   offsetof(struct io_append, end)
+#define RING_TAKEN offsetof(struct io_append, taken)
+
+/* As the runtime does. */
+static void ring_append(motor_handle ring, const char *text)
+{
+    uint64_t end = ring_get(ring, RING_END), n = strlen(text);
+    size_t at = offsetof(struct io_append, bytes) + end % IO_APPEND_ROOM;
+    EXPECT(fake_vmo_write(ring, at, text, n), (int64_t)n);
+    ring_put(ring, RING_END, end + n);
+}
+
+static uint64_t size_of(motor_handle h)
+{
+    struct io_stat st;
+    EXPECT(client_stat(h, "", 0, &st), 0);
+    return (uint64_t)st.size;
+}
+
+static void test_append_rings(void)
+{
+    motor_handle h, other, ring;
+    char buffer[64];
+    EXPECT(client_open(client_root, "/log", O_WRONLY | O_CREAT, 0644, &h), 0);
+    EXPECT(client_write(h, 0, "begin", 5, 0), 5);
+    ring = ring_of(h, 0);
+    EXPECT(ring_get(ring, RING_END), 5);
+
+    /* taken at any message; and a write by a call comes behind it */
+    ring_append(ring, " and more");
+    EXPECT(size_of(client_root) > 0, 1);
+    EXPECT(ring_get(ring, RING_TAKEN), 14);
+    EXPECT(size_of(h), 14);
+    ring_append(ring, "!");
+    EXPECT(client_write(h, UINT64_MAX, "?", 1, O_APPEND), 1);
+    EXPECT(ring_get(ring, RING_END), 16);
+    ring_append(ring, "z");
+
+    /* who reads ends it, and sees all */
+    EXPECT(client_open(client_root, "/log", O_RDONLY, 0, &other), 0);
+    EXPECT(client_read(other, 0, buffer, sizeof buffer), 17);
+    EXPECT(memcmp(buffer, "begin and more!?z", 17), 0);
+    EXPECT(ring_get(ring, RING_END), IO_APPEND_GONE);
+    fake_close(ring);
+
+    /* ends that make no sense, and one that has seen all of the room */
+    static const uint64_t nonsense[] = {
+        0, 16, 17 + IO_APPEND_ROOM + 1, UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - 2, 1ull << 63};
+    for (size_t i = 0; i < sizeof nonsense / sizeof nonsense[0]; i++) {
+        ring = ring_of(h, 0);
+        ring_put(ring, RING_END, nonsense[i]);
+        EXPECT(size_of(h), 17);
+        EXPECT(ring_get(ring, RING_END), IO_APPEND_GONE);
+        fake_close(ring);
+    }
+    ring = ring_of(h, 0);
+    ring_put(ring, RING_END, 17 + IO_APPEND_ROOM);
+    EXPECT(size_of(h), 17 + IO_APPEND_ROOM);
+    EXPECT(client_path(h, IO_TRUNCATE, "", 3, 0, 0), 0);
+    EXPECT(ring_get(ring, RING_END), IO_APPEND_GONE);
+    EXPECT(size_of(h), 3);
+    fake_close(ring);
+
+    /* another writer: for nobody; a mapping: never again */
+    fake_close(other);
+    EXPECT(client_open(client_root, "/log", O_RDWR, 0, &other), 0);
+    ring_of(h, -EOPNOTSUPP);
+    fake_close(other);
+    client_turn();
+    ring = ring_of(h, 0);
+    ring_append(ring, "x");
+    EXPECT(client_open(client_root, "/log", O_RDONLY, 0, &other), 0);
+    ring_append(ring, "y");
+    struct motor_msg m = {.op = IO_MAP, .word = {MOTOR_PROT_READ}, .deadline = MOTOR_NEVER};
+    EXPECT(client_call(other, &m), 0);
+    EXPECT(ring_get(ring, RING_END), IO_APPEND_GONE);
+    EXPECT(size_of(other), 5);
+    ring_of(h, -EOPNOTSUPP);
+    fake_close(m.handle[0]);
+    fake_close(ring);
+    fake_close(other);
+    fake_close(h);
+    EXPECT(client_path(client_root, IO_UNLINK, "/log", 0, 0, 0), 0);
+
+    /* what a process leaves behind */
+    EXPECT(client_open(client_root, "/log", O_WRONLY | O_CREAT, 0644, &h), 0);
+    ring = ring_of(h, 0);
+    ring_append(ring, "last words");
+    fake_close(h);
+    client_turn();
+    EXPECT(ring_get(ring, RING_END), IO_APPEND_GONE);
+    fake_close(ring);
+    struct io_stat st;
+    EXPECT(client_stat(client_root, "/log", 0, &st), 0);
+    EXPECT(st.size, 10);
+    EXPECT(client_open(client_root, "/log", O_RDONLY, 0, &h), 0);
+    ring_of(h, -EOPNOTSUPP);
+    ring_of(client_root, -EOPNOTSUPP);
+    fake_close(h);
+    EXPECT(client_path(client_root, IO_UNLINK, "/log", 0, 0, 0), 0);
+    client_turn();
+}
+
 static uint64_t names_changes(const char *path, int64_t status)
 {
     struct io_names names = {0};
@@ -722,6 +850,7 @@ int main(void)
     test_times();
     test_hot();
     test_hot_names();
+    test_append_rings();
     test_removed_chain();
     test_no_memory();
     printf("fs_unit: %d failures\n", failures);

@@ -17,7 +17,7 @@ enum kind { VMO = 1, ENDPOINT, GATE, PROCESS, THREAD };
 struct page {
     uint64_t index;
     struct page *next;
-    uint8_t bytes[PAGE];
+    uint8_t *bytes;
 };
 
 #define BUCKETS 256u
@@ -27,6 +27,7 @@ struct vmo {
     struct object *parent; /* clones */
     uint64_t parent_offset;
     const uint8_t *fixed; /* fake_vmo_of */
+    uint8_t *mapped;      /* all of it, into the engine; NULL: not */
 };
 
 struct queued {
@@ -90,6 +91,8 @@ static void vmo_drop_page(struct vmo *v, struct page **link)
 {
     struct page *p = *link;
     *link = p->next;
+    if (!v->mapped)
+        free(p->bytes);
     free(p);
     v->committed -= PAGE;
     committed -= PAGE;
@@ -112,6 +115,7 @@ static void object_put(struct object *o)
         return;
     if (o->kind == VMO) {
         vmo_decommit(&o->vmo, 0, UINT64_MAX / PAGE * PAGE);
+        free(o->vmo.mapped);
         if (o->vmo.parent)
             object_put(o->vmo.parent);
     } else if (o->kind == GATE) {
@@ -213,6 +217,7 @@ static struct page *page_make(struct vmo *v, uint64_t index)
     if (committed >= fake_memory_limit)
         return NULL;
     p = calloc(1, sizeof *p);
+    p->bytes = v->mapped ? v->mapped + index * PAGE : calloc(1, PAGE);
     vmo_get(v, index * PAGE, p->bytes, PAGE);
     p->index = index;
     p->next = v->pages[index % BUCKETS];
@@ -220,6 +225,20 @@ static struct page *page_make(struct vmo *v, uint64_t index)
     v->committed += PAGE;
     committed += PAGE;
     return p;
+}
+
+static int64_t vmo_map(struct vmo *v)
+{
+    CHECK(!v->committed && !v->mapped);
+    v->mapped = calloc(1, v->size);
+    for (uint64_t at = 0; at < v->size; at += PAGE)
+        if (!page_make(v, at / PAGE)) {
+            vmo_decommit(v, 0, v->size);
+            free(v->mapped);
+            v->mapped = NULL;
+            return -MOTOR_ENOMEM;
+        }
+    return (int64_t)v->mapped;
 }
 
 static int64_t vmo_put(struct vmo *v, uint64_t offset, const uint8_t *from, uint64_t size)
@@ -587,6 +606,8 @@ int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64
         }
         if (!a && b && !d && e == PAGE && !c) /* one page, into the engine itself */
             return (int64_t)page_make(&get((motor_handle)b, VMO)->vmo, 0)->bytes;
+        if (!a && b && !d && !c && !fake_map && e == get((motor_handle)b, VMO)->vmo.size)
+            return vmo_map(&get((motor_handle)b, VMO)->vmo);
         CHECK(fake_map && d % PAGE == 0 && e % PAGE == 0 && e && c % PAGE == 0);
         if (b)
             CHECK(c + e <= get((motor_handle)b, VMO)->vmo.size);
@@ -594,7 +615,7 @@ int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64
     case MOTOR_SYS_futex_wake: /* nobody sleeps here */
         return 0;
     case MOTOR_SYS_unmap:
-        CHECK(!a && c == PAGE);
+        CHECK(!a && c % PAGE == 0);
         return 0;
     case MOTOR_SYS_endpoint_create:
         o = object_new(ENDPOINT);
