@@ -170,8 +170,28 @@ static uint32_t fuzz_rounds(void)
     return 8;
 }
 
+/*
+ * What the fuzzers have forked: one may be stopped, or wait for ever for another. Again and again,
+ * since one may fork while its elders are killed.
+ */
+static void kill_others(uint32_t processes)
+{
+    const struct motor_signal kill = {.signo = 9};
+    struct motor_memory_info info;
+    for (int i = 0; i < 1000; i++) {
+        motor_signal_send(MOTOR_TO_ALL, 0, &kill);
+        motor_system_info(MOTOR_SINFO_MEMORY, &info, sizeof(info));
+        if (info.processes <= processes) {
+            return;
+        }
+        pause_ns(MS);
+    }
+}
+
 void test_fuzz(void)
 {
+    struct motor_memory_info begin;
+    motor_system_info(MOTOR_SINFO_MEMORY, &begin, sizeof(begin));
     motor_handle endpoint = (motor_handle)CHECK_OK(motor_endpoint_create());
     motor_handle gate = (motor_handle)CHECK_OK(motor_gate_create(endpoint, 5, 0));
     fuzz_calls = 20000;
@@ -184,6 +204,7 @@ void test_fuzz(void)
         motor_process_exit(p, 9);
         wait_dead(p);
         motor_handle_close(p);
+        kill_others(begin.processes);
     }
     motor_system_info(MOTOR_SINFO_COUNTERS, &after, sizeof(after));
     say("  seed %lu: %lu system calls, %lu faults\n", fuzz_seed, after.syscalls - before.syscalls,
