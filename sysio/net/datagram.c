@@ -66,15 +66,44 @@ static struct membership **find_membership(struct socket *s, const ip_addr_t *gr
     return m;
 }
 
+struct arrival {
+    struct pbuf *p;
+    const ip_addr_t *from;
+    uint16_t port;
+};
+
+/* What was sent to a group, or to everybody, is for this one, too. */
+static bool is_for(struct socket *s, const struct arrival *a)
+{
+    const ip_addr_t *to = ip_current_dest_addr(), *own = &s->binding.address;
+    struct netif *netif = ip_current_input_netif();
+    if (s->netif && s->netif != netif_get_index(netif))
+        return false;
+    if (s->peer_set && (s->peer_port != a->port || !ip_addr_eq(&s->peer, a->from)))
+        return false;
+    if (!IP_IS_ANY_TYPE_VAL(*own) &&
+        (IP_IS_V6_VAL(*own) != IP_IS_V6(to) || (!ip_addr_isany(own) && !ip_addr_eq(own, to))))
+        return false;
+    return s->multicast_all || !ip_addr_ismulticast(to) || *find_membership(s, to, netif);
+}
+
+static void deliver_one_of_many(struct socket *s, void *context)
+{
+    const struct arrival *a = context;
+    if (is_for(s, a))
+        deliver(s, a->p, 0, a->from, a->port);
+}
+
+/* lwIP finds one of those that a datagram may be for. */
 static void on_udp(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *from,
                    uint16_t port)
 {
-    struct socket *s = arg;
     const ip_addr_t *to = ip_current_dest_addr();
-    (void)pcb;
-    if (s->multicast_all || !ip_addr_ismulticast(to) ||
-        *find_membership(s, to, ip_current_input_netif()))
-        deliver(s, p, 0, from, port);
+    struct arrival a = {p, from, port};
+    if (ip_addr_ismulticast(to) || ip_addr_isbroadcast(to, ip_current_input_netif()))
+        ports_each_at(IP_PROTO_UDP, pcb->local_port, deliver_one_of_many, &a);
+    else
+        deliver(arg, p, 0, from, port);
     pbuf_free(p);
 }
 
@@ -305,6 +334,20 @@ static int choose_way(const struct socket *s, const struct io_datagram *record, 
     return *out ? 0 : -ENETUNREACH;
 }
 
+uint16_t net_ip4_flags;
+
+static bool whole_only(const struct socket *s)
+{
+    return s->mtu_discover == IP_PMTUDISC_DO || s->mtu_discover == IP_PMTUDISC_PROBE;
+}
+
+static bool fits(const struct socket *s, const struct pbuf *p, const ip_addr_t *to,
+                 const struct netif *out)
+{
+    uint32_t header = (IP_IS_V6(to) ? IP6_HLEN : IP_HLEN) + (is_udp(s) ? UDP_HLEN : 0);
+    return header + p->tot_len <= out->mtu;
+}
+
 static int transmit(struct socket *s, struct pbuf *p, const struct io_datagram *record,
                     const ip_addr_t *to, uint16_t port)
 {
@@ -313,7 +356,10 @@ static int transmit(struct socket *s, struct pbuf *p, const struct io_datagram *
     int error = choose_way(s, record, to, &from, &out);
     if (error)
         return error;
+    if (whole_only(s) && !fits(s, p, to, out))
+        return -EMSGSIZE;
     err_t err;
+    net_ip4_flags = whole_only(s) ? PP_HTONS(IP_DF) : 0;
     struct ip_pcb *ip = s->pcb;
     ip->ttl = ttl_of(s, record);
     ip->tos = tos_of(s, record);
@@ -330,6 +376,7 @@ static int transmit(struct socket *s, struct pbuf *p, const struct io_datagram *
             finish_ping(s, p);
         err = raw_sendto_if_src(s->raw, p, to, out, &from);
     }
+    net_ip4_flags = 0;
     /* no room: as if lost on the wire */
     return err == ERR_MEM || err == ERR_BUF ? 0 : -net_errno(err);
 }

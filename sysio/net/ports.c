@@ -205,6 +205,14 @@ struct tcp_pcb_listen *net_listener_find(const struct net_tuple *ends, uint8_t n
     return best ? best->listen : NULL;
 }
 
+void ports_each_at(uint8_t protocol, uint16_t port, void (*each)(struct socket *s, void *context),
+                   void *context)
+{
+    for (struct binding *b = *bucket(protocol, port); b; b = b->next)
+        if (b->port == port && b->protocol == protocol)
+            each(socket_of(b), context);
+}
+
 void ports_each(void (*each)(struct socket *s, void *context), void *context)
 {
     for (uint32_t i = 0; i < BUCKETS; i++)

@@ -28,7 +28,8 @@ struct object { /* what the port knows of: the first fields of sessions, sockets
 };
 
 #define SYN_COUNT        6u /* Linux's tcp_syn_retries: 127 s */
-#define IP_PMTUDISC_WANT 1u
+/* IP_MTU_DISCOVER: what does not fit is cut in fragments; or it is not sent, and nobody cuts it */
+enum { IP_PMTUDISC_DONT, IP_PMTUDISC_WANT, IP_PMTUDISC_DO, IP_PMTUDISC_PROBE };
 
 enum socket_state {
     SOCKET_NEW,
@@ -133,7 +134,8 @@ struct socket {
     uint32_t linger, defer_accept, send_buffer, receive_buffer, low_water, user_timeout,
         max_segment;
     uint32_t keep_idle, keep_interval, keep_count, fast_open, syn_count, window_clamp;
-    uint32_t priority, mark, busy_poll, incoming_cpu, not_sent_low, mtu_discover; /* kept */
+    uint32_t priority, mark, busy_poll, incoming_cpu, not_sent_low; /* kept */
+    uint32_t mtu_discover;
     struct membership *memberships;
     uint32_t membership_count;
     /* kept for getsockopt: SO_RCVTIMEO, SO_SNDTIMEO are the runtime's */

@@ -203,6 +203,47 @@ static void groups_of_others(void)
     close(from);
 }
 
+static bool has(int fd, char wanted)
+{
+    char byte = 0;
+    return recv(fd, &byte, 1, 0) == 1 && byte == wanted;
+}
+
+/* A datagram to a group reaches all that are bound to its port and may have it. */
+static void groups_have_many(void)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0xefff0a03)}, at = to;
+    struct in_addr lo = {htonl(INADDR_LOOPBACK)};
+    struct timeval patience = {10, 0};
+    socklen_t size = sizeof at;
+    int from = socket(AF_INET, SOCK_DGRAM, 0), s[4];
+    at.sin_addr.s_addr = 0;
+    for (int i = 0; i < 4; i++) { /* two members, who wants those of others, and who does not */
+        s[i] = socket(AF_INET, SOCK_DGRAM, 0);
+        CHECK(set(s[i], SOL_SOCKET, SO_REUSEADDR, 1) == 0);
+        CHECK(setsockopt(s[i], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience) == 0);
+        CHECK(set(s[i], IPPROTO_IP, IP_MULTICAST_ALL, i == 2) == 0);
+        CHECK(i >= 2 || membership(s[i], IP_ADD_MEMBERSHIP, 0xefff0a03) == 0);
+        if (i == 1) /* by its address: what comes to the group alone */
+            at.sin_addr = to.sin_addr;
+        CHECK(bind(s[i], (struct sockaddr *)&at, sizeof at) == 0);
+        CHECK(getsockname(s[i], (struct sockaddr *)&at, &size) == 0);
+        at.sin_addr.s_addr = 0;
+    }
+    to.sin_port = at.sin_port;
+    CHECK(setsockopt(from, IPPROTO_IP, IP_MULTICAST_IF, &lo, sizeof lo) == 0);
+    CHECK(sendto(from, "1", 1, 0, (struct sockaddr *)&to, sizeof to) == 1);
+    CHECK(has(s[0], '1') && has(s[1], '1') && has(s[2], '1'));
+    CHECK(recv(s[3], &size, 1, MSG_DONTWAIT) == -1 && errno == EAGAIN);
+    CHECK(membership(s[1], IP_DROP_MEMBERSHIP, 0xefff0a03) == 0);
+    CHECK(sendto(from, "2", 1, 0, (struct sockaddr *)&to, sizeof to) == 1);
+    CHECK(has(s[0], '2') && has(s[2], '2'));
+    CHECK(recv(s[1], &size, 1, MSG_DONTWAIT) == -1 && errno == EAGAIN);
+    for (int i = 0; i < 4; i++)
+        close(s[i]);
+    close(from);
+}
+
 int main(void)
 {
     values();
@@ -211,5 +252,6 @@ int main(void)
     dont_route();
     groups();
     groups_of_others();
+    groups_have_many();
     return 0;
 }

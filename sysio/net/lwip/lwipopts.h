@@ -57,6 +57,7 @@ void net_heap_free(void *p);
 #define LWIP_CHECKSUM_CTRL_PER_NETIF  1
 
 /* IP */
+extern uint16_t net_ip4_flags; /* of what is being sent: 0, or IP_DF; network byte order */
 #define LWIP_IPV4                          1
 #define LWIP_IPV6                          1
 #define LWIP_IPV6_SCOPES                   1

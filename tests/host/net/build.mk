@@ -15,7 +15,7 @@ $(NET_HOST_SOURCES:%=$(NET_HOST)/%.o): $(NET_HOST)/%.o: %.c | $(LWIP_STAMP)
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(NET_HOST_FLAGS) $(LWIP_FLAGS) -Wall -Wextra -MMD -MP -c -o $@ $<
 
-$(LWIP_FILES:%=$(NET_HOST)/lwip/%.o): $(NET_HOST)/lwip/%.o: $(LWIP_STAMP)
+$(LWIP_FILES:%=$(NET_HOST)/lwip/%.o): $(NET_HOST)/lwip/%.o: $(LWIP_STAMP) $(wildcard sysio/net/lwip/*.h sysio/net/lwip/*/*.h sysio/net/lwip/*/*/*.h)
 	$(call say,HOSTCC,$(LWIP)/$*.c)
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(NET_HOST_FLAGS) $(LWIP_FLAGS) -MMD -MP -c -o $@ $(LWIP)/$*.c
@@ -24,8 +24,8 @@ $(NET_HOST)/engine.so: $(net_host_objects)
 	$(call say,HOSTLD,$@)
 	$(Q)$(HOSTCC) -shared -fsanitize=address,undefined -o $@ $^
 
-$(NET_HOST)/old_state $(NET_HOST)/closed_window $(NET_HOST)/unreachable $(NET_HOST)/direct_ends: tests/host/net/peer.c tests/host/net/peer.h
-$(NET_HOST)/simulate $(NET_HOST)/fuzz $(NET_HOST)/old_state $(NET_HOST)/closed_window $(NET_HOST)/unreachable $(NET_HOST)/direct_ends: $(NET_HOST)/%: tests/host/net/%.c tests/host/net/client.c tests/host/net/host.h tests/host/net/client.h $(wildcard sdk/include/motor/*.h)
+$(NET_HOST)/old_state $(NET_HOST)/closed_window $(NET_HOST)/unreachable $(NET_HOST)/direct_ends $(NET_HOST)/options: tests/host/net/peer.c tests/host/net/peer.h
+$(NET_HOST)/simulate $(NET_HOST)/fuzz $(NET_HOST)/old_state $(NET_HOST)/closed_window $(NET_HOST)/unreachable $(NET_HOST)/direct_ends $(NET_HOST)/options: $(NET_HOST)/%: tests/host/net/%.c tests/host/net/client.c tests/host/net/host.h tests/host/net/client.h $(wildcard sdk/include/motor/*.h)
 	$(call say,HOSTLD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) -std=gnu17 -O1 -g -Wall -Wextra -Isdk/include -fsanitize=address,undefined -o $@ $(filter %.c,$^) -ldl
@@ -45,6 +45,7 @@ $(eval $(call net_test_rule,net_old_state,old_state,))
 $(eval $(call net_test_rule,net_closed_window,closed_window,))
 $(eval $(call net_test_rule,net_unreachable,unreachable,))
 $(eval $(call net_test_rule,net_direct_ends,direct_ends,))
+$(eval $(call net_test_rule,net_options,options,))
 $(eval $(call net_test_rule,net_fuzz,fuzz,-r $$$${SEED:-1} $$$${FUZZ_SECONDS:-20}))
 
 # make fuzz-net [FUZZ_SECONDS=3600]: guided by coverage (needs clang); what it found is kept in build/fuzz/net.

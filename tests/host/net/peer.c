@@ -17,6 +17,7 @@ const char *step = "start";
 static struct segment sent[512]; /* by the engine, not yet looked at */
 static uint32_t sent_first, sent_last;
 static bool arp_asked;
+struct datagrams_seen datagrams_seen;
 
 static uint32_t get32(const uint8_t *p)
 {
@@ -55,6 +56,12 @@ static void on_frame(void *context, const uint8_t *bytes, uint32_t size)
     (void)context;
     if (get16(bytes + 12) == 0x806 && get16(bytes + 20) == 1)
         arp_asked |= !memcmp(bytes + 38, (uint8_t[]){10, 0, 0, 2}, 4);
+    if (get16(bytes + 12) == 0x800 && ip[9] == 17) {
+        datagrams_seen.frames++;
+        datagrams_seen.fragments += (get16(ip + 6) & 0x3fff) != 0;
+        datagrams_seen.uncut += (get16(ip + 6) & 0x4000) != 0;
+        CHECK(checksum(ip, 20, 0) == 0);
+    }
     if (get16(bytes + 12) != 0x800 || ip[9] != 6 || size < 54)
         return;
     uint32_t header = tcp[12] >> 4 << 2;

@@ -32,6 +32,12 @@ struct peer {
     bool damaged;    /* checksums are wrong */
 };
 
+/* What the engine has sent by UDP, in frames. */
+struct datagrams_seen {
+    uint32_t frames, fragments, uncut; /* uncut: with DF */
+};
+extern struct datagrams_seen datagrams_seen;
+
 extern const char *step; /* what is being tested, for failures */
 
 _Noreturn void peer_failed(const char *file, int line, const char *what);
