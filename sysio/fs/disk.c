@@ -319,7 +319,7 @@ static int64_t from_caller(void *context, void *page, uint64_t size)
 static int64_t disk_read(struct file *file, struct transfer *t, uint64_t offset)
 {
     int64_t n = ext4_read(of(file->inode)->node, offset, t->left, to_caller, t);
-    if (n > 0)
+    if (n > 0 && !t->noted)
         inode_accessed(file->inode, file->flags);
     return n;
 }
@@ -454,6 +454,7 @@ static const struct inode_ops disk_ops = {
     .readlink = disk_readlink,
     .open = disk_open,
     .read = disk_read,
+    .reads_beside = true,
     .write = disk_write,
     .reserve = disk_reserve,
     .append = disk_append,
@@ -501,6 +502,7 @@ uint32_t disks_reclaim(uint32_t count)
 
 void disks_finish(void)
 {
+    work_settle(true);
     for (uint32_t i = 0; i < disk_count; i++) {
         fiber_lock(&disks[i].lock);
         if (disks[i].fs && ext4_unmount(disks[i].fs))
@@ -521,13 +523,37 @@ void disks_finish_now(void)
     work_now(finish, NULL);
 }
 
-static void write_back(void *arg)
+struct collecting {
+    struct fiber *fiber;
+    bool over;
+};
+
+static void collect(struct motor_event *ev)
 {
-    struct disk *d = arg;
+    struct collecting *c = (struct collecting *)ev->word[0];
     appends_collect();
     appends_end(true);
     disks_publish();
     hot_publish();
+    c->over = true;
+    fiber_ready(c->fiber);
+}
+
+/* What was appended without calls goes to the files, between calls: it changes inodes. */
+static void collect_appends(void)
+{
+    struct collecting c = {.fiber = fiber_current()};
+    struct motor_event ev = {.word = {(uint64_t)(uintptr_t)&c}};
+    if (!work_add(&ev, collect))
+        return;
+    while (!c.over)
+        fiber_suspend();
+}
+
+static void write_back(void *arg)
+{
+    struct disk *d = arg;
+    collect_appends();
     fiber_lock(&d->lock);
     if (d->fs)
         ext4_sync(d->fs);
@@ -592,6 +618,7 @@ static int disk_unmount(struct mount *m)
 {
     struct disk *d = (struct disk *)((char *)m - offsetof(struct disk, mount));
     engine_timer_clear(&d->timer);
+    work_settle(false);
     inode_put(m->root);
     fiber_lock(&d->lock);
     int error = ext4_unmount(d->fs);

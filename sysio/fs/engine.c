@@ -39,6 +39,7 @@ struct request {
     struct cred who;
     const char *path; /* in the path buffer; not terminated */
     size_t size;
+    bool noted; /* a read that changes no access time */
 };
 
 static char path_buffer[2 * IO_PATH_MAX];
@@ -204,7 +205,7 @@ static int64_t call_read(struct request *q)
     if (S_ISREG(f->inode->mode) && offset > INT64_MAX)
         return -EINVAL;
     hot_others(f->inode, f);
-    struct transfer t = {.token = q->ev->token, .left = piece(q->ev->out_size)};
+    struct transfer t = {.token = q->ev->token, .left = piece(q->ev->out_size), .noted = q->noted};
     int64_t n = f->inode->ops->read(f, &t, offset);
     if (shared && n > 0)
         f->offset += (uint64_t)n;
@@ -1009,9 +1010,47 @@ static void cancel(uint64_t token)
     msg_cancel(token);
 }
 
+static bool finished; /* the inodes of disks lead nowhere */
+
+static struct cred cred_of(const struct motor_event *ev)
+{
+    return (struct cred){ev->pid, ev->uid, ev->gid, ev->sid};
+}
+
+/*
+ * A read that has nothing to do with other calls: no position at the server, no access time to be
+ * noted, and nobody appends without calls.
+ */
+static bool may_read_beside(const struct motor_event *ev)
+{
+    const struct file *f =
+        ev->kind == MOTOR_EVENT_CALL && ev->op == IO_READ && ev->word[0] != IO_AT_SHARED
+            ? badge_get(&fs_engine.badges, ev->badge)
+            : NULL;
+    return f && !finished && S_ISREG(f->inode->mode) && f->inode->ops->reads_beside &&
+           !f->inode->lease && ((f->flags & O_NOATIME) || inode_access_is_noted(f->inode));
+}
+
+static void read_beside(struct motor_event *ev)
+{
+    struct file *f = badge_get(&fs_engine.badges, ev->badge);
+    struct request q = {.ev = ev, .file = f, .who = cred_of(ev), .noted = true};
+    f->reads++;
+    engine_reply(&fs_engine, ev->token, call_read(&q));
+    if (!--f->reads && f->closes)
+        fiber_ready(f->closes);
+}
+
+static void close_file(struct file *f)
+{
+    f->closes = fiber_current();
+    while (f->reads)
+        fiber_suspend();
+    file_free(f);
+}
+
 static void fs_message(struct motor_event *ev)
 {
-    static bool finished; /* the inodes of disks lead nowhere */
     struct engine *e = &fs_engine;
     struct file *file = badge_get(&e->badges, ev->badge);
     if (ev->kind == MOTOR_EVENT_CALL && (finished || ev->badge == CONTROL_BADGE)) {
@@ -1026,7 +1065,7 @@ static void fs_message(struct motor_event *ev)
         return;
     appends_collect();
     if (ev->kind == MOTOR_EVENT_CLOSED && file) {
-        file_free(file);
+        close_file(file);
         disks_publish();
         hot_publish();
         mounts_settle();
@@ -1041,7 +1080,7 @@ static void fs_message(struct motor_event *ev)
     if (!file) {
         status = -EBADF;
     } else if (ev->op < sizeof calls / sizeof *calls && calls[ev->op]) {
-        struct request q = {.ev = ev, .file = file, .who = {ev->pid, ev->uid, ev->gid, ev->sid}};
+        struct request q = {.ev = ev, .file = file, .who = cred_of(ev)};
         status = calls[ev->op](&q);
         appends_go_on();
         disks_publish();
@@ -1060,10 +1099,10 @@ static void fs_event(struct engine *e, struct motor_event *ev)
         return;
     if (pager_event(ev))
         return;
-    if (device_at(0)) /* a call may have to wait for it */
-        work_add(ev, fs_message);
-    else
+    if (!device_at(0)) /* else a call may have to wait for it */
         fs_message(ev);
+    else if (!may_read_beside(ev) || !work_beside(ev, read_beside))
+        work_add(ev, fs_message);
 }
 
 static void fs_turn_end(struct engine *e)

@@ -47,6 +47,7 @@ struct transfer {
     uint64_t token;
     uint64_t moved;
     uint64_t left;
+    bool noted; /* a read: nothing of the inode is to change, also not its access time */
 };
 /* object -> caller's out */
 int64_t transfer_from_vmo(struct transfer *t, motor_handle vmo, uint64_t offset, uint64_t size);
@@ -123,6 +124,7 @@ struct inode_ops {
      * steady; then they may be from now on, also in the page behind the end. NULL: not
      */
     bool (*hot_write)(struct inode *inode);
+    bool reads_beside; /* read() of regular files may wait while other calls are served */
     /*
      * for append.c: keeps space for so many bytes behind the end, more or less than is kept
      * already; 0: none. An error: not for this file, or there is not plenty; then what was kept
@@ -233,6 +235,8 @@ struct file {
     uint64_t badge;
     uint64_t offset;      /* of those who share it: see IO_AT_SHARED */
     uint32_t errors_seen; /* of write-back: ext4_fsync() */
+    uint32_t reads;       /* beside other calls, not ended */
+    struct fiber *closes; /* waits for them */
     struct lock_set locks;
     void *private_data; /* of the file system; freed by its close */
 };
@@ -460,9 +464,16 @@ void disks_finish_now(void); /* the same, with turns of the engine until it is d
 
 /*
  * Calls that may wait: one after the other, in a fiber, in the order of their arrival. The event is
- * copied, and its handles are taken.
+ * copied, and its handles are taken. False: no memory, which a caller has been told.
  */
-void work_add(struct motor_event *ev, void (*handle)(struct motor_event *ev));
+bool work_add(struct motor_event *ev, void (*handle)(struct motor_event *ev));
+/*
+ * What changes nothing and uses nothing static: at once, in a fiber of its own. From the loop.
+ * False: it cannot be, now.
+ */
+bool work_beside(struct motor_event *ev, void (*handle)(struct motor_event *ev));
+/* All that runs so has ended; for_good: and nothing is begun so any more. For fibers. */
+void work_settle(bool for_good);
 /* to begin work that was added, from the loop */
 void work_run(void);
 /*

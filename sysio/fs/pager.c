@@ -263,6 +263,12 @@ static void pager_message(struct motor_event *ev)
     ext4_put(n);
 }
 
+/* A page that is to be read: nothing of the file changes. */
+static bool reads(const struct motor_event *ev)
+{
+    return ev->kind == MOTOR_EVENT_CALL && ev->op == MOTOR_PAGER_FETCH && !ev->word[1];
+}
+
 static void reclaim_message(struct motor_event *ev)
 {
     bool asked = ev->kind == MOTOR_EVENT_CALL;
@@ -275,10 +281,10 @@ bool pager_event(struct motor_event *ev)
 {
     if (ev->badge == RECLAIM)
         work_add(ev, reclaim_message);
-    else if (ev->badge & PAGER_BADGE)
-        work_add(ev, pager_message);
-    else
+    else if (!(ev->badge & PAGER_BADGE))
         return false;
+    else if (!reads(ev) || !work_beside(ev, pager_message))
+        work_add(ev, pager_message);
     return true;
 }
 

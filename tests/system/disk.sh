@@ -57,6 +57,15 @@ for options in '-b 1024' '-b 4096'; do
     is "what was left of appends ($options)" "$(debugfs -R 'cat hot-appends' "$disk" 2>/dev/null | wc -c)" 60600
 done
 
+# Reads of what is not in memory, beside all other calls.
+"$sdk/bin/motor-cc" -std=gnu17 -D_GNU_SOURCE -O1 -Wall -pthread -o "$scratch/beside" "$MOTOR_TOP/tests/programs/beside.c" || exit 1
+for options in '-b 1024' '-b 4096'; do
+    # shellcheck disable=SC2086
+    make_disk 32M $options
+    is "reads beside ($options)" "$(timeout 150 "$run" -t 140 -d "$disk" "$scratch/beside" /mnt/vda 2>&1)" ok
+    check_disk "reads beside ($options)"
+done
+
 # Without a program the machine ends, too.
 make_disk 8M
 timeout 60 "$run" -t 50 -d "$disk" /bin/true >"$scratch/out" 2>&1
