@@ -145,7 +145,7 @@ struct ext4_node {
     bool orphan;
     struct page *pages;       /* all of it */
     struct ext4_store *store; /* NULL: they are in memory of our own */
-    uint64_t fault_next;      /* page after those that the last fault brought */
+    uint64_t fault_next[2];   /* pages after those that faults brought: the last ones */
     uint32_t page_count, page_dirty;
     struct ext4_node *dirty_next, **dirty_link; /* dirty_link: in fs->dirty_nodes */
     uint64_t ordered;          /* transaction before which its data must be written (invariant 4) */

@@ -11,6 +11,8 @@
 #define AHEAD  32u /* pages, of who goes through a file */
 #define AROUND 32u /* of who does not: a power of two */
 
+#define NEAR 32u /* pages before which who goes through a file may begin */
+
 #define RUN_PAGES 64u /* that come into a store together */
 
 struct ext4_store *ext4_store(struct ext4_node *n)
@@ -51,49 +53,73 @@ int ext4_share(struct ext4_node *n, struct ext4_store *s)
 
 /*
  * Pages that are here, but not in the store yet: they were written, or read by calls, or have been
- * read ahead. Result: where it stopped, at one that is not here.
+ * read ahead. From `wanted` on, result: where it stopped, at one that is not here.
  */
-static uint64_t to_store(struct ext4_node *n, uint64_t first, uint64_t end)
+static uint64_t to_store(struct ext4_node *n, uint64_t first, uint64_t wanted, uint64_t end)
 {
     struct page *run[RUN_PAGES], *p;
     uint32_t count = 0;
     for (uint64_t i = first; i < end; i++) {
         p = page_find(n, i);
         bool goes_on = p && p->data && count < RUN_PAGES &&
-                       (!count || p->data == run[count - 1]->data + PAGE_BYTES);
+                       (!count || (p->data == run[count - 1]->data + PAGE_BYTES &&
+                                   i == run[count - 1]->index + 1));
         if (count && !goes_on) {
             if (pages_to_store(run, count))
                 return run[0]->index;
             count = 0;
         }
-        if (!p)
+        if (!p && i >= wanted)
             return i;
-        if (p->data)
+        if (p && p->data)
             run[count++] = p;
     }
     return count && pages_to_store(run, count) ? run[0]->index : end;
 }
 
-static bool behind(const struct ext4_node *n, uint64_t index)
+static uint64_t page_end(const struct ext4_node *n)
 {
-    return index >= (n->size + PAGE_BYTES - 1) >> PAGE_SIZE_LOG;
+    return (n->size + PAGE_BYTES - 1) >> PAGE_SIZE_LOG;
+}
+
+/*
+ * Who goes through a file: where he goes on, or *first: a little before, as copies may begin with
+ * their last bytes. Two may do so at once.
+ */
+static bool goes_on(struct ext4_node *n, uint64_t index, uint64_t *first)
+{
+    for (unsigned i = 0; i < 2; i++)
+        if (n->fault_next[i] && index - n->fault_next[i] < NEAR) {
+            *first = n->fault_next[i];
+            return true;
+        }
+    *first = index;
+    return !index || index == n->read_next;
+}
+
+/* He goes on at `next`. */
+static void note(struct ext4_node *n, uint64_t first, uint64_t next)
+{
+    if (first != n->fault_next[0])
+        n->fault_next[1] = n->fault_next[0];
+    n->fault_next[0] = next;
 }
 
 /* Asks for the page, and for some that are likely to be wanted next: where they end. */
 static uint64_t expect(struct ext4_node *n, uint64_t index, uint64_t *first)
 {
-    uint64_t pages = (n->size + PAGE_BYTES - 1) >> PAGE_SIZE_LOG, end;
-    if (index == n->fault_next || index == n->read_next) {
-        *first = index;
-        ahead_expect(n, index, index + AHEAD, true);
-        end = index + (n->read_window > AHEAD ? n->read_window : AHEAD);
+    uint64_t pages = page_end(n), end;
+    if (goes_on(n, index, first)) {
+        ahead_expect(n, *first, *first + AHEAD, true);
+        end = *first + (n->read_window > AHEAD ? n->read_window : AHEAD);
     } else {
         *first = index & ~(uint64_t)(AROUND - 1);
         end = *first + AROUND;
-        if (!page_lookup(n, index))
-            ahead_bring(n, *first, end < pages ? end : pages);
     }
-    return end < pages ? end : pages;
+    end = end < pages ? end : pages;
+    if (!page_lookup(n, index))
+        ahead_bring(n, *first, end);
+    return end;
 }
 
 /* The page in the store, and what is here of those around it or behind it. */
@@ -101,20 +127,16 @@ static int fetch(struct ext4_node *n, uint64_t index, bool write, struct page **
 {
     uint64_t first, end = expect(n, index, &first);
     while (!write && ahead_wait_outside(n, index))
-        if (behind(n, index))
+        if (index >= page_end(n))
             return -ENXIO;
     int error = page_get(n, index, out);
     if (error || !(*out)->data)
         return error;
-    error = page_to_store(*out);
-    if (error) {
+    note(n, first, to_store(n, first, index, end));
+    error = page_to_store(*out); /* others may leave for this one */
+    if (error)
         page_put(*out);
-        return error;
-    }
-    for (uint64_t i = first; i < index; i++)
-        to_store(n, i, i + 1);
-    n->fault_next = to_store(n, index, end);
-    return 0;
+    return error;
 }
 
 /* Space for all of the page that is in the file; the page is pinned. */
@@ -144,7 +166,7 @@ static int make_room(struct ext4_node *n, struct page *p)
 static int fault(struct ext4_node *n, uint64_t index, bool write)
 {
     struct page *p;
-    if (!n->store || behind(n, index))
+    if (!n->store || index >= page_end(n))
         return -ENXIO;
     int error = write ? data_writable(n) : 0;
     if (!error && write)
