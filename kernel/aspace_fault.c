@@ -212,6 +212,9 @@ int64_t fault_locked(struct aspace *as, uint64_t address, uint32_t access)
     }
     uint64_t skip, *entry = pagetable_find(as, address, &level, &skip);
     if (entry && (*entry & PTE_PRESENT) && (!write || (*entry & PTE_WRITE))) {
+        if (write) { /* maybe only the way to it was shared, to a page that stays so */
+            hot_fault(as, address);
+        }
         arch_tlb_flush_page(address); /* another CPU was first, or rights grew */
         return 0;
     }

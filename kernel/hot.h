@@ -7,6 +7,9 @@
  * is hot: the next fork gives the child a copy of it at once and leaves the parent's as it is. Once
  * is not enough, for after the last of some forks the parent turns to something else.
  *
+ * A page that both go on sharing can be hot, too: what is copied then is the tables on the way to
+ * it.
+ *
  * The list is a guess: a page on it that nobody writes costs a copy, one that is missing a fault.
  */
 #ifndef KERNEL_HOT_H

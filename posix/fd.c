@@ -607,6 +607,12 @@ uint32_t px_files_fork(struct px_process *p, enum px_fork_step step, motor_handl
     return n;
 }
 
+static void forget_bit(uint32_t *bit)
+{
+    if (*bit)
+        *bit = 0;
+}
+
 /* A file of the child: nobody but the table refers to it, nobody is at it. */
 static void file_forked(struct px_file *f, uint32_t mark_now)
 {
@@ -614,19 +620,21 @@ static void file_forked(struct px_file *f, uint32_t mark_now)
         f->refs++;
         return;
     }
-    f->mark = mark_now;
-    f->refs = 1;
+    if (f->refs != 1) { /* else it is met once, and a write would copy the page */
+        f->mark = mark_now;
+        f->refs = 1;
+    }
     px_watch_forked_file(f);
     if (px_is_stream_file(f))
         px_stream_forked(f);
     else if (f->kind == PX_TTY)
-        f->tty.bit = 0;
+        forget_bit(&f->tty.bit);
     else if (f->kind == PX_PIPE || f->kind == PX_UNIX) {
-        f->local.bit = 0;
+        forget_bit(&f->local.bit);
         px_pipe_forked(f);
         px_loan_forked_file(f);
     } else if (px_is_event(f))
-        f->event_bit = 0;
+        forget_bit(&f->event_bit);
 }
 
 void px_files_forked(struct px_process *p)
@@ -718,9 +726,10 @@ void px_files_each_locked(struct px_files *t, void (*visit)(struct px_file *f, v
     }
     for (uint32_t fd = 0; fd < t->end; fd++) {
         struct px_file *f = entry_file(t->table[fd]);
-        if (f && f->mark != mark_now) {
+        if (!f || f->mark == mark_now)
+            continue;
+        if (PX_GLANCE(f->refs) != 1) /* else it is met once, and a write could copy the page */
             f->mark = mark_now;
-            visit(f, context);
-        }
+        visit(f, context);
     }
 }

@@ -46,12 +46,29 @@ struct px_names {
     struct name entry[NAMES];
 };
 
+/* What a fork has left: its handles and mappings have stayed behind. NULL: nothing that is whole. */
+static struct px_names *take_inherited(void)
+{
+    struct px_names *c = __atomic_exchange_n(&px_proc()->names_inherited, NULL, __ATOMIC_ACQ_REL);
+    if (!c || c->lock.word) /* another thread of the parent was changing it */
+        return NULL;
+    for (uint32_t i = 0; i < NAMES; i++) {
+        px_hot_free(c->entry[i].hot);
+        c->entry[i].handle = 0;
+        c->entry[i].hot = NULL;
+    }
+    c->kept_size = c->kept = 0;
+    return c;
+}
+
 static struct px_names *cache(void)
 {
     struct px_names *none = NULL, *c = __atomic_load_n(&px_proc()->names, __ATOMIC_ACQUIRE);
     if (c)
         return c;
-    c = px_alloc(sizeof *c);
+    c = take_inherited();
+    if (!c)
+        c = px_alloc(sizeof *c);
     if (c && !__atomic_compare_exchange_n(&px_proc()->names, &none, c, false, __ATOMIC_ACQ_REL,
                                           __ATOMIC_ACQUIRE)) {
         px_free(c);
@@ -319,18 +336,10 @@ bool px_name_keep(struct px_file *f)
     return kept;
 }
 
+/* Put aside until the child asks for a name, for most never do: writing there would copy pages. */
 void px_names_forked(struct px_process *p)
 {
-    struct px_names *c = p->names;
-    if (c && c->lock.word)
-        p->names = NULL; /* another thread was changing it */
-    for (uint32_t i = 0; p->names && i < NAMES; i++) {
-        if (!c->entry[i].handle && !c->entry[i].hot)
-            continue; /* a write would copy the page */
-        px_hot_free(c->entry[i].hot);
-        c->entry[i].handle = 0; /* the child has not got it */
-        c->entry[i].hot = NULL;
-    }
     if (p->names)
-        c->kept_size = c->kept = 0;
+        p->names_inherited = p->names;
+    p->names = NULL;
 }

@@ -184,7 +184,8 @@ struct px_process {
     struct motor_about about;
 
     struct px_files *files;
-    struct px_names *names; /* [atomic] */
+    struct px_names *names;           /* [atomic] */
+    struct px_names *names_inherited; /* [atomic] the parent's, not yet made this process's own */
     struct px_net *netstate;
     struct px_signals *signals;
     struct px_threads *threads;

@@ -17,11 +17,22 @@
 
 #define OWNERS_BYTES (IO_SLOTS * sizeof(uint64_t))
 
-/* Zeroed: new, or what the parent's session left in a forked child. [open lock] */
+/* The memory of its owners is what a forked child can use of its parent's session. [open lock] */
+static uint64_t *owners_left(struct px_net *n, unsigned which)
+{
+    struct px_session *s = n->session_left[which];
+    uint64_t *owners = s ? s->owners : NULL;
+    n->session_left[which] = NULL;
+    for (uint32_t i = 0; s && i < RING_CLASSES; i++)
+        px_free(s->free_rings[i].pages);
+    px_free(s);
+    return owners;
+}
+
+/* Zeroed: new, or what was left. [open lock] */
 static uint64_t *owners_new(struct px_net *n, unsigned which)
 {
-    uint64_t *left = n->owners_left[which];
-    n->owners_left[which] = NULL;
+    uint64_t *left = owners_left(n, which);
     if (left && motor_advise((uint64_t)left, OWNERS_BYTES, MOTOR_ADVISE_DONTNEED) >= 0)
         return left;
     if (left)

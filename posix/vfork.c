@@ -77,6 +77,7 @@ static struct px_vfork *child_new(struct px_process *parent)
     c->limits.word = c->groups.lock.word = 0;
     c->attributes.subreaper = c->attributes.death_signal = 0;
     c->presence = 0;
+    c->names_inherited = NULL;
     c->vfork = v;
     v->parent = parent;
     c->files = px_files_copy(parent);

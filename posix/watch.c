@@ -10,16 +10,12 @@ void px_watch_start(struct px_process *p)
     p->netstate = &net;
 }
 
-/* What it leaves is the memory of its owners: to unmap it is for a child that needs a session. */
+/* To take it apart, which would copy pages, is for a child that needs a session. */
 static void session_forget(struct px_net *n, unsigned which)
 {
-    struct px_session *s = n->session[which];
+    if (n->session[which])
+        n->session_left[which] = n->session[which];
     n->session[which] = NULL;
-    for (uint32_t i = 0; s && i < RING_CLASSES; i++)
-        px_free(s->free_rings[i].pages);
-    if (s)
-        n->owners_left[which] = s->owners;
-    px_free(s);
 }
 
 void px_watch_forked(struct px_process *p)

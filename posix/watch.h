@@ -72,9 +72,9 @@ struct px_net {
     struct px_file *signalfds;
     struct px_loan *watched_loans; /* rings that somebody polls: see loan.h */
     bool signal_came;              /* [atomic] and the watchers of signalfds have not been told */
-    struct px_session *session[PX_SESSIONS]; /* [open_lock; atomic for readers] */
-    uint64_t *owners_left[PX_SESSIONS];      /* [open_lock] of the parent's session; NULL: none */
-    struct io_doorbell *doorbell;            /* [open_lock; atomic] */
+    struct px_session *session[PX_SESSIONS];      /* [open_lock; atomic for readers] */
+    struct px_session *session_left[PX_SESSIONS]; /* [open_lock] the parent's; NULL: none */
+    struct io_doorbell *doorbell;                 /* [open_lock; atomic] */
     motor_handle doorbell_vmo;
     uint32_t drained; /* the doorbell's count before the last look at the bits */
     struct px_mutex open_lock;
