@@ -13,6 +13,7 @@
 #include "sched.h"
 
 #define ENTROPY_PAGES (1ull << 28)
+#define BATCH         16u /* regions that are freed in a row */
 
 /* ---- lives ---- */
 
@@ -92,10 +93,13 @@ void aspace_put(struct aspace *as)
     arch_tlb_shootdown(as, 0, USER_END); /* refs is 0: CPUs that still have it loaded leave it */
     pagetable_destroy(as->root);
     struct region *r;
+    unsigned n = 0;
     while ((r = region_of(tree_drain(&as->regions)))) { /* nobody else can reach them from here */
         region_unlink(r);
         region_free(r);
-        sched_preempt_point();
+        if (++n % BATCH == 0) {
+            sched_preempt_point();
+        }
     }
     hot_put(as->hot);
     kfree(as);

@@ -42,7 +42,8 @@ static int64_t grow_root(struct handle_table *t)
     return 0;
 }
 
-static int64_t grow(struct handle_table *t)
+/* Another leaf, none of whose entries is among the free ones yet. */
+static int64_t add_leaf(struct handle_table *t)
 {
     if (t->leaves * HANDLE_LEAF >= MOTOR_HANDLES_MAX) {
         return -MOTOR_ELIMIT;
@@ -54,11 +55,22 @@ static int64_t grow(struct handle_table *t)
     if (!leaf) {
         return -MOTOR_ENOMEM;
     }
-    uint32_t base = t->leaves * HANDLE_LEAF;
+    t->leaf[t->leaves++] = leaf;
+    return 0;
+}
+
+/* There is no free entry, and then there are some. */
+static int64_t grow(struct handle_table *t)
+{
+    int64_t status = add_leaf(t);
+    if (status < 0) {
+        return status;
+    }
+    struct handle_entry *leaf = t->leaf[t->leaves - 1];
+    uint32_t base = (t->leaves - 1) * HANDLE_LEAF;
     for (uint32_t i = 0; i + 1 < HANDLE_LEAF; i++) {
         leaf[i].next_free = base + i + 1;
     }
-    t->leaf[t->leaves++] = leaf;
     t->free = base ? base : 1;
     return 0;
 }
@@ -227,17 +239,20 @@ int64_t handle_keep(struct process *p, const motor_handle *user, uint32_t count)
     return 0;
 }
 
-/* Growth chained all entries as free: chain those that are. [lock] */
+/* All entries without an object, but for the first, which is never used. [lock] */
 static void chain_free(struct handle_table *t)
 {
-    t->free = 0;
-    for (uint32_t index = t->leaves * HANDLE_LEAF; index-- > 1;) {
-        struct handle_entry *e = entry_of(t, index);
-        if (!e->object) {
-            e->next_free = t->free;
-            t->free = index;
+    uint32_t next = 0;
+    for (uint32_t l = t->leaves; l-- > 0;) {
+        struct handle_entry *leaf = t->leaf[l];
+        for (uint32_t i = HANDLE_LEAF; i-- > (l ? 0 : 1);) {
+            if (!leaf[i].object) {
+                leaf[i].next_free = next;
+                next = l * HANDLE_LEAF + i;
+            }
         }
     }
+    t->free = next;
 }
 
 /*
@@ -268,7 +283,7 @@ static int64_t place_list(struct process *child, const motor_handle *list, uint3
     int64_t status = child->closed ? -MOTOR_EGONE : 0;
     for (uint32_t i = 0; i < n && status == 0; i++) {
         while (held[i].object && list[i] / HANDLE_LEAF >= child->handles.leaves && status == 0) {
-            status = grow(&child->handles);
+            status = add_leaf(&child->handles);
         }
         struct handle_entry *to = status == 0 ? entry_of(&child->handles, list[i]) : NULL;
         if (held[i].object && to && !to->object) {

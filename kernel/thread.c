@@ -132,10 +132,33 @@ static void first_run(void)
     arch_return_to_user();
 }
 
+/*
+ * A stack is a block of frames, and most threads that end make room for one that begins: each CPU
+ * keeps one.
+ */
+static void *spare_stack[CPUS_MAX];
+
+static void *stack_alloc(void)
+{
+    void **spare = &spare_stack[this_cpu()->id], *stack = *spare;
+    *spare = NULL;
+    return stack ? stack : kmalloc(KERNEL_STACK_SIZE);
+}
+
+static void stack_free(void *stack)
+{
+    void **spare = &spare_stack[this_cpu()->id];
+    if (*spare) {
+        kfree(stack);
+    } else {
+        *spare = stack;
+    }
+}
+
 static void free_resources(struct thread *t)
 {
     arch_fpu_free_thread(t);
-    kfree(t->kernel_stack);
+    stack_free(t->kernel_stack);
     kfree(t->cancel);
     t->fpu = NULL;
     t->kernel_stack = NULL;
@@ -149,7 +172,7 @@ struct thread *thread_alloc(struct process *p)
         return NULL;
     }
     object_get(&p->object);
-    t->kernel_stack = kmalloc(KERNEL_STACK_SIZE);
+    t->kernel_stack = stack_alloc();
     if (!t->kernel_stack) {
         goto out_put;
     }

@@ -251,7 +251,7 @@ static long put_one(struct exec *x, const char *string)
  */
 static long block_new(struct exec *x, uint64_t args)
 {
-    x->fds = px_fd_records(NULL, 0);
+    x->fds = px_fd_count();
     uint64_t others = sizeof(struct motor_start) + strlen(x->script) + 1 +
                       px_proc()->groups.count * sizeof(uint32_t) + sizeof(x->program) +
                       x->fds * sizeof(struct motor_start_fd) + PADDING;

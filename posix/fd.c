@@ -479,6 +479,14 @@ bool px_file_record(struct px_file *f, struct motor_start_fd *record)
     return f->protocol == MOTOR_FD_FILE || px_is_of_tty_engine(f);
 }
 
+uint32_t px_fd_count(void)
+{
+    uint32_t n = 0;
+    for (int fd = 0; (fd = px_fd_next(fd)) >= 0; fd++)
+        n++;
+    return n;
+}
+
 uint32_t px_fd_records(struct motor_start_fd *to, uint32_t max)
 {
     uint32_t n = 0;

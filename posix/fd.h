@@ -225,6 +225,7 @@ void px_pipe_forked(struct px_file *f); /* in the child */
  * others are missing. Records hold handles of this process, and no references.
  */
 uint32_t px_fd_records(struct motor_start_fd *to, uint32_t max);
+uint32_t px_fd_count(void); /* descriptors, those that exec closes among them */
 /* And of those that exec closes: the process's record locks go. */
 void px_fd_cloexec_unlock(void);
 

@@ -21,6 +21,7 @@
 #include "thread.h"
 
 #define LEGACY_SIZE 512u
+#define HEADER_SIZE 64u /* of an XSAVE area, behind the legacy part */
 #define CR0_TS      8u
 
 #define STREAK      3u /* turns with a trap in a row, until a thread is given its registers at once */
@@ -100,7 +101,8 @@ void fpu_fill_kinfo(struct motor_kinfo *k)
 static void state_init(struct thread *t)
 {
     uint8_t *state = state_of(t);
-    __builtin_memset(state, 0, area_size);
+    /* what the header does not name is not looked at */
+    __builtin_memset(state, 0, has_xsave ? LEGACY_SIZE + HEADER_SIZE : LEGACY_SIZE);
     *(uint16_t *)state = 0x37f;         /* FCW: all exceptions masked, extended precision */
     *(uint32_t *)(state + 24) = 0x1f80; /* MXCSR: all exceptions masked */
     if (has_xsave) {

@@ -373,6 +373,8 @@ static uint64_t hole_end(const uint64_t *entry, uint64_t va, unsigned level)
     while (i < 512) {
         if (!(set >> i / GROUP & 1)) {
             i = (i / GROUP + 1) * GROUP;
+        } else if (i % 4 == 0 && !any_of_four(&t[i])) {
+            i += 4;
         } else if (t[i]) {
             break;
         } else {
