@@ -244,7 +244,7 @@ static bool record_add(struct dir_sink *sink, uint64_t ino, uint64_t next, uint3
         return false;
     }
     struct record *r = (struct record *)(s->buffer + s->used);
-    memset(r, 0, size);
+    memset((uint8_t *)r + size - 8, 0, 8); /* what is behind the name */
     r->ino = ino;
     r->off = (int64_t)next;
     r->length = (uint16_t)size;

@@ -33,22 +33,12 @@ static uint32_t legacy(const char *name, size_t length, bool is_unsigned)
     return old << 1;
 }
 
-/* The name's bytes as `count` words, padded with its length. */
-static void words(const char *name, size_t length, uint32_t *out, uint32_t count, bool is_unsigned)
+/* The same where characters may have a sign, which goes into those before: one by one. */
+static void words_slowly(const char *name, size_t length, uint32_t *out, uint32_t count,
+                         bool is_unsigned, uint32_t pad)
 {
-    uint32_t pad = (uint32_t)length | (uint32_t)length << 8, n = 0;
-    pad |= pad << 16;
-    uint32_t value = pad;
-    size_t i = 0;
-    for (; length - i >= 4 && n < count;
-         i += 4) { /* four at once, where a sign has no part in it */
-        uint32_t four;
-        memcpy(&four, name + i, 4);
-        if (!is_unsigned && four & 0x80808080u)
-            break;
-        out[n++] = __builtin_bswap32(four);
-    }
-    for (; i < length && n < count; i++) {
+    uint32_t value = pad, n = 0;
+    for (size_t i = 0; i < length && n < count; i++) {
         value = (uint32_t)character(name + i, is_unsigned) + (value << 8);
         if (i % 4 == 3) {
             out[n++] = value;
@@ -59,6 +49,41 @@ static void words(const char *name, size_t length, uint32_t *out, uint32_t count
         out[n++] = value;
     while (n < count)
         out[n++] = pad;
+}
+
+/* The name's bytes as `count` words, an even number, padded with its length. */
+static inline void words(const char *name, size_t length, uint32_t *out, uint32_t count,
+                         bool is_unsigned)
+{
+    uint32_t pad = (uint32_t)length * 0x101;
+    pad |= pad << 16;
+    uint64_t signs = 0, two;
+    size_t room = count * 4, have = length < room ? length : room, i = 0;
+    for (; have - i >= 8; i += 8) {
+        memcpy(&two, name + i, 8);
+        signs |= two;
+        two = __builtin_bswap64(two);
+        two = two << 32 | two >> 32; /* the first word first */
+        memcpy((char *)out + i, &two, 8);
+    }
+    if (i < room) {
+        uint32_t value = pad, *to = out + i / 4;
+        for (uint32_t *end = out + count; to < end; to++)
+            *to = pad;
+        to = out + i / 4;
+        for (; i < have; i++) {
+            signs |= (uint8_t)name[i];
+            value = value << 8 | (uint8_t)name[i];
+            if (i % 4 == 3) {
+                *to++ = value;
+                value = pad;
+            }
+        }
+        if (i < room)
+            *to = value;
+    }
+    if (!is_unsigned && (signs & 0x8080808080808080u))
+        words_slowly(name, length, out, count, false, pad);
 }
 
 static uint32_t md4_f(uint32_t x, uint32_t y, uint32_t z)
@@ -116,19 +141,23 @@ bool dir_hash(const struct ext4 *fs, uint32_t version, const char *name, size_t 
     bool is_unsigned = fs->super->s_flags & FLAG_UNSIGNED_HASH;
     if (seed[0] | seed[1] | seed[2] | seed[3])
         memcpy(state, seed, sizeof state);
-    size_t step = version == HASH_TEA ? 16 : 32;
     switch (version) {
     case HASH_LEGACY:
         *out = (struct dir_hash){legacy(name, length, is_unsigned), 0};
         break;
     case HASH_HALF_MD4:
-    case HASH_TEA:
-        for (size_t at = 0; at < length; at += step) {
-            words(name + at, length - at, in, (uint32_t)step / 4, is_unsigned);
-            (version == HASH_TEA ? tea : half_md4)(state, in);
+        for (size_t at = 0; at < length; at += 32) {
+            words(name + at, length - at, in, 8, is_unsigned);
+            half_md4(state, in);
         }
-        *out = version == HASH_TEA ? (struct dir_hash){state[0], state[1]}
-                                   : (struct dir_hash){state[1], state[2]};
+        *out = (struct dir_hash){state[1], state[2]};
+        break;
+    case HASH_TEA:
+        for (size_t at = 0; at < length; at += 16) {
+            words(name + at, length - at, in, 4, is_unsigned);
+            tea(state, in);
+        }
+        *out = (struct dir_hash){state[0], state[1]};
         break;
     default:
         return false;
