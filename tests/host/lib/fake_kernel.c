@@ -600,7 +600,7 @@ int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64
         CHECK(a == call.token && !call.done && get((motor_handle)c, PROCESS));
         return pass((motor_handle)b, (motor_handle)d);
     case MOTOR_SYS_map:
-        if (a) { /* into a process */
+        if (a && !fake_map) { /* into a process */
             CHECK(get((motor_handle)a, PROCESS) && c + e <= get((motor_handle)b, VMO)->vmo.size);
             return (int64_t)PAGE;
         }
