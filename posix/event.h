@@ -27,6 +27,9 @@ void px_event_released(struct px_file *f); /* for ops->release */
 long px_event_read(struct px_file *f, struct px_io *io, uint32_t flags);
 long px_event_words(struct px_file *f, uint32_t op, uint64_t word[3]);
 
+/* A file of IO_INOTIFY, whose state always is an object of the engine. NULL: no memory */
+struct px_file *px_inotify_file(uint32_t flags, motor_handle object);
+
 extern const struct px_ops px_signalfd_ops;
 void px_signalfd_list(struct px_file *f); /* a new one */
 

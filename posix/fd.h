@@ -34,6 +34,7 @@ enum px_kind {
     PX_EVENTFD,
     PX_TIMERFD,
     PX_SIGNALFD,
+    PX_INOTIFY,
     PX_EPOLL
 };
 
@@ -317,7 +318,7 @@ static inline bool px_is_of_tty_engine(const struct px_file *f)
 
 static inline bool px_is_event(const struct px_file *f) /* of event.h */
 {
-    return f->kind == PX_EVENTFD || f->kind == PX_TIMERFD || f->kind == PX_SIGNALFD;
+    return f->kind >= PX_EVENTFD && f->kind <= PX_INOTIFY;
 }
 
 /* Whoever waits for it needs a session with the tty engine. */

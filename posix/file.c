@@ -349,8 +349,7 @@ long px_sys_lseek(int fd, long offset, int whence)
         px_desc_lock(f->desc);
         result = seek_locked(f, offset, whence);
         px_desc_unlock(f->desc);
-    } else if (f->kind == PX_EVENTFD || f->kind == PX_TIMERFD || f->kind == PX_SIGNALFD ||
-               f->kind == PX_EPOLL) {
+    } else if (px_is_event(f) || f->kind == PX_EPOLL) {
         result = 0; /* Linux: they stay where they are */
     }
     px_file_put(f);

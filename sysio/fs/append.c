@@ -13,6 +13,7 @@
  */
 #include "../base/fiber.h"
 #include "fs.h"
+#include "watches.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -52,7 +53,7 @@ static bool may_append(const struct file *f)
 {
     const struct inode *i = f->inode;
     return file_is_writable(f) && S_ISREG(i->mode) && i->writers == 1 && !i->mapped &&
-           !(i->mode & (S_ISUID | S_ISGID)) && i->ops->reserve;
+           !(i->mode & (S_ISUID | S_ISGID)) && !watch_has(i) && i->ops->reserve;
 }
 
 /* The bytes up to `end`, and their time. */

@@ -28,9 +28,6 @@ enum kind {
     DEV_LINK
 };
 
-#define DISK_MAJOR  254u /* what Linux usually has for virtio disks */
-#define DISK_MINORS 16u  /* of one disk and its partitions */
-
 struct node {
     struct inode inode;
     const char *name;
@@ -263,12 +260,11 @@ static void make_disks(void)
     disks = count ? calloc(count, sizeof *disks) : NULL;
     disk_count = disks ? count : 0;
     for (uint32_t i = 0; i < disk_count && (d = device_at(i)); i++) {
-        uint32_t minor = d->disk * DISK_MINORS + (d->entry ? d->entry->number % DISK_MINORS : 0);
         disks[i] = (struct node){.name = d->block->name,
                                  .kind = DEV_DISK,
                                  .disk = d,
                                  .inode = {.mode = S_IFBLK | 0660,
-                                           .rdev = DISK_MAJOR << 8 | minor,
+                                           .rdev = DEVICE_MAJOR << 8 | device_minor(d),
                                            .size = d->block->size}};
     }
 }

@@ -15,6 +15,13 @@ struct device {
     bool divided;                      /* a disk with partitions */
 };
 
+#define DEVICE_MAJOR 254u /* what Linux usually has for virtio disks */
+#define DISK_MINORS  16u
+static inline uint32_t device_minor(const struct device *d)
+{
+    return d->disk * DISK_MINORS + (d->entry ? d->entry->number % DISK_MINORS : 0);
+}
+
 /* Finds them. Before the engine runs. */
 void devices_init(void);
 struct device *device_at(uint32_t i); /* each disk before its partitions; NULL: no more */

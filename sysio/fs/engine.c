@@ -14,6 +14,7 @@
 #include "program.h"
 #include "system_name.h"
 #include "sysv/sysv.h"
+#include "watches.h"
 #include "xattr.h"
 
 #include <errno.h>
@@ -22,6 +23,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -209,6 +211,8 @@ static int64_t call_read(struct request *q)
     int64_t n = f->inode->ops->read(f, &t, offset);
     if (shared && n > 0)
         f->offset += (uint64_t)n;
+    if (n > 0)
+        watch_event(f->inode, IN_ACCESS);
     return n;
 }
 
@@ -252,8 +256,10 @@ static int64_t call_write(struct request *q)
     }
     struct transfer t = {.token = q->ev->token, .left = piece(q->ev->in_size)};
     int64_t n = inode->ops->write(f, &t, offset);
-    if (n > 0)
+    if (n > 0) {
         inode_drop_privileges(inode, &q->who);
+        watch_event(inode, IN_MODIFY);
+    }
     struct motor_reply *r = engine_reply(&fs_engine, q->ev->token, n);
     r->word[0] = offset + (n > 0 ? (uint64_t)n : 0);
     r->word[1] = inode->size;
@@ -284,8 +290,10 @@ static int64_t call_truncate(struct request *q)
     if (!error)
         error = S_ISREG(inode->mode) && inode->ops->truncate ? inode->ops->truncate(inode, size)
                                                              : -EINVAL;
-    if (!error)
+    if (!error) {
         inode_drop_privileges(inode, &q->who);
+        watch_event(inode, IN_MODIFY);
+    }
     inode_put(inode);
     return error;
 }
@@ -297,6 +305,7 @@ static int64_t call_readdir(struct request *q)
         file_is_readable(q->file) ? file_readdir(q->file, &q->who, next, q->ev, &next) : -EBADF;
     if (n <= 0 || n >= (int64_t)IO_OWN_FD)
         return n;
+    watch_event(q->file->inode, IN_ACCESS);
     engine_reply(&fs_engine, q->ev->token, n)->word[0] = next;
     return NO_REPLY;
 }
@@ -458,6 +467,7 @@ static int64_t call_chmod(struct request *q)
         inode->mode = (inode->mode & S_IFMT) | mode;
         inode_touch(inode, false);
         names_changed();
+        watch_event(inode, IN_ATTRIB);
     }
     inode_put(inode);
     return error;
@@ -500,6 +510,7 @@ static int64_t call_chown(struct request *q)
         inode->mode &= ~clears;
         inode_touch(inode, false);
         names_changed();
+        watch_event(inode, IN_ATTRIB);
     }
     inode_put(inode);
     return error;
@@ -538,6 +549,9 @@ static int64_t call_utimens(struct request *q)
             inode->atime = atime;
             inode->mtime = mtime;
             inode_touch(inode, false);
+            watch_event(inode, w[1] == UTIME_OMIT   ? IN_MODIFY
+                               : w[3] == UTIME_OMIT ? IN_ACCESS
+                                                    : IN_ATTRIB); /* as Linux */
         }
     }
     inode_put(inode);
@@ -703,7 +717,7 @@ static int64_t hot_file(struct request *q)
     bool private = false;
     if (!file_is_readable(q->file))
         return -EBADF;
-    if (!S_ISREG(inode->mode) || !inode->ops->hot)
+    if (!S_ISREG(inode->mode) || !inode->ops->hot || watch_has(inode))
         return -EOPNOTSUPP;
     bool write = q->ev->word[0] == IO_HOT_WRITE;
     int error = inode->ops->hot(inode, &bytes, &offset, &private);
@@ -724,7 +738,7 @@ static int64_t hot_name(struct request *q)
     if (error)
         return error;
     if (q->path[0] != '/' || !w.stable || !w.inode->mount->stable || !w.inode->ops->steady ||
-        !w.inode->ops->steady(w.inode))
+        !w.inode->ops->steady(w.inode) || watch_has(w.inode))
         error = -EOPNOTSUPP;
     if (!error)
         error = names_page(&names, &changes);
@@ -762,8 +776,10 @@ static int64_t call_allocate(struct request *q)
     append_end(inode);
     int error = inode->ops->allocate ? inode->ops->allocate(inode, w[0], w[1], (uint32_t)w[2])
                                      : -EOPNOTSUPP;
-    if (!error)
+    if (!error) {
         inode_drop_privileges(inode, &q->who);
+        watch_event(inode, IN_MODIFY);
+    }
     return error;
 }
 
@@ -811,7 +827,12 @@ static int64_t call_copy(struct request *q)
     append_end(to->inode);
     if (q->file->inode == to->inode && w[0] < w[1] + length && w[1] < w[0] + length && length)
         return -EINVAL;
-    return length ? to->inode->ops->copy(q->file->inode, w[0], to->inode, w[1], length) : 0;
+    int64_t n = length ? to->inode->ops->copy(q->file->inode, w[0], to->inode, w[1], length) : 0;
+    if (n > 0) {
+        watch_event(q->file->inode, IN_ACCESS);
+        watch_event(to->inode, IN_MODIFY);
+    }
+    return n;
 }
 
 static int64_t call_lock(struct request *q)
@@ -850,6 +871,22 @@ static int64_t call_seal(struct request *q)
 static int64_t call_xattr(struct request *q)
 {
     return xattr_call(q->file, &q->who, q->ev);
+}
+
+static int64_t call_inotify_add(struct request *q)
+{
+    struct inode *inode;
+    int error = take_inode(q, q->ev->word[0] & IN_DONT_FOLLOW, &inode);
+    if (error)
+        return error;
+    int64_t result = watch_add(q->ev, &q->who, inode);
+    inode_put(inode);
+    return result;
+}
+
+static int64_t call_inotify_remove(struct request *q)
+{
+    return watch_remove(q->ev);
 }
 
 static int64_t call_presence(struct request *q)
@@ -998,6 +1035,8 @@ static int64_t (*const calls[])(struct request *) = {
     [IO_PROCESS_ADJUST] = call_process_adjust,
     [IO_SYSTEM_NAME] = call_system_name,
     [IO_ADVISE] = call_advise,
+    [IO_INOTIFY_ADD] = call_inotify_add,
+    [IO_INOTIFY_REMOVE] = call_inotify_remove,
 };
 
 /* Not an index of the table of badges: see badge_add(). */
@@ -1068,12 +1107,15 @@ static void fs_message(struct motor_event *ev)
         close_file(file);
         disks_publish();
         hot_publish();
+        watches_publish();
         mounts_settle();
     }
     if (ev->kind == MOTOR_EVENT_CANCEL)
         cancel(ev->token);
     if (ev->kind == MOTOR_EVENT_NOTIFY && ev->badge == SHM_BADGE)
         shm_unmapped();
+    if (ev->kind == MOTOR_EVENT_NOTIFY && ev->badge == WATCHES_BADGE)
+        watches_closed();
     if (ev->kind != MOTOR_EVENT_CALL)
         return;
     int64_t status = -ENOSYS;
@@ -1085,6 +1127,7 @@ static void fs_message(struct motor_event *ev)
         appends_go_on();
         disks_publish();
         hot_publish();
+        watches_publish();
     }
     if (status <= FS_OWN_FD(0) && status != NO_REPLY)
         status = -status;

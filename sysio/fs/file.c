@@ -2,6 +2,7 @@
 /* Open-file objects: a gate each, and what reading, writing and listing needs. */
 #include "../local/local.h"
 #include "lock.h"
+#include "watches.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -9,6 +10,7 @@
 #include <motor/start.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 
 /* ---- transfers ---- */
@@ -103,8 +105,16 @@ struct file *file_new(struct inode *inode, uint32_t flags)
     return f;
 }
 
+static void tell_closed(struct file *file)
+{
+    if (file->flags & O_PATH)
+        return;
+    watch_event(file->inode, file_is_writable(file) ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
+}
+
 void file_free(struct file *file)
 {
+    tell_closed(file);
     if (file->inode->ops->close)
         file->inode->ops->close(file);
     locks_file_closed(file);
@@ -115,6 +125,7 @@ void file_free(struct file *file)
         file->inode->writers--;
     }
     file->inode->runners -= (file->flags & FILE_EXEC) != 0;
+    watch_gone(file->inode, 1);
     inode_put(file->inode);
     give_back(file);
 }
@@ -126,8 +137,10 @@ static int truncate_for_open(struct inode *inode, const struct cred *who, uint32
         return 0;
     append_end(inode);
     int error = inode->ops->truncate ? inode->ops->truncate(inode, 0) : 0;
-    if (!error)
+    if (!error) {
         inode_drop_privileges(inode, who);
+        watch_event(inode, IN_MODIFY);
+    }
     return error;
 }
 
@@ -190,6 +203,8 @@ struct motor_reply *file_open_reply(struct engine *e, struct motor_event *ev,
     struct motor_reply opened = {0}; /* not one of the engine's: what follows may sleep */
     int64_t error =
         f->inode->ops->open && !(flags & O_PATH) ? f->inode->ops->open(f, who, &opened) : 0;
+    if (error >= 0 && !(flags & O_PATH))
+        watch_event(inode, IN_OPEN);
     if (!error)
         error = truncate_for_open(inode, who, flags, created);
     struct io_stat st;

@@ -196,6 +196,7 @@ struct inode {
     struct hot *hot;          /* NULL: nobody reads its attributes from memory */
     struct lease *lease;      /* NULL: nobody appends to it without calls */
     bool mapped;              /* a program has had it mapped */
+    struct watch *watches;    /* of inotify: watches.c */
     uint32_t writers;         /* struct files that may write it */
     uint32_t runners;         /* with FILE_EXEC: programs that run, or begin to */
     struct file_locks *locks; /* NULL: there are none */
@@ -411,7 +412,8 @@ void hot_publish(void); /* after each message: what has changed, before its send
 void names_changed(void);
 /* The page that tells of it (struct io_names), made at the first call. Negative: errno. */
 int names_page(motor_handle *page, uint64_t *changes);
-void hot_end(struct inode *inode); /* its bytes will be elsewhere, or the inode goes */
+void hot_end(struct inode *inode);        /* its bytes will be elsewhere, or the inode goes */
+void hot_end_in(const struct inode *dir); /* all that are in a directory */
 
 /* ---- append.c ---- */
 

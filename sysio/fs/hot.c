@@ -232,6 +232,15 @@ void hot_end(struct inode *inode)
     free(h);
 }
 
+void hot_end_in(const struct inode *dir)
+{
+    for (struct hot *h = newest, *next; h; h = next) {
+        next = h->older;
+        if (h->inode->parent == dir)
+            hot_end(h->inode);
+    }
+}
+
 /* ---- names ---- */
 
 static struct io_names *names, no_page;

@@ -8,6 +8,7 @@
  * goes when the last file is closed.
  */
 #include "fs.h"
+#include "watches.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -163,6 +164,9 @@ int vfs_umount_call(struct inode *base, const struct cred *who, const char *path
         return error;
     if (m->ops && m->ops->settle)
         m->ops->settle(m);
+    if (m->covered && m->ops && m->ops->unmount && !covers(m) &&
+        (flags & MNT_DETACH || !has_files(m, false)))
+        watches_unmount(m); /* they keep nothing busy */
     if (!m->covered || !m->ops || !m->ops->unmount || covers(m) ||
         (!(flags & MNT_DETACH) && in_use(m)))
         return -EBUSY;

@@ -5,12 +5,14 @@
  * apply.
  */
 #include "fs.h"
+#include "watches.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
@@ -393,7 +395,10 @@ static int create_at(struct inode *dir, const struct cred *who, const char *name
     if (!dir->ops->create)
         return -EPERM;
     inherit(dir, who, args);
-    return dir->ops->create(dir, name, length, args, out);
+    int64_t created = dir->ops->create(dir, name, length, args, out);
+    if (!created)
+        watch_name(dir, *out, name, length, IN_CREATE, 0);
+    return (int)created;
 }
 
 int vfs_create(struct inode *base, const struct cred *who, const char *path, size_t size,
@@ -596,6 +601,12 @@ int vfs_unlink(struct inode *base, const struct cred *who, const char *path, siz
     error = unlink_check(&w, who, directory);
     if (!error)
         error = w.parent->ops->unlink(w.parent, w.name, w.length, w.inode);
+    if (!error) {
+        if (!directory)
+            watch_self(w.inode, IN_ATTRIB);
+        watch_gone(w.inode, 1);
+        watch_name(w.parent, w.inode, w.name, w.length, IN_DELETE, 0);
+    }
     walk_done(&w);
     return error;
 }
@@ -646,8 +657,11 @@ int vfs_link(struct inode *old_base, const char *old_path, size_t old_size, stru
         else
             error = n.parent->ops->link ? n.parent->ops->link(n.parent, n.name, n.length, w.inode)
                                         : -EPERM;
-        if (!error)
+        if (!error) {
             inode_touch(w.inode, false);
+            watch_self(w.inode, IN_ATTRIB);
+            watch_name(n.parent, w.inode, n.name, n.length, IN_CREATE, 0);
+        }
     }
     if (!error || n.parent)
         walk_done(&n);
@@ -726,6 +740,20 @@ static int rename_check(const struct walk *o, const struct walk *n, const struct
     return 0;
 }
 
+static void tell_renamed(struct walk *o, struct walk *n, bool exchanged)
+{
+    watch_moved(o->parent, o->name, o->length, n->parent, n->name, n->length, o->inode);
+    if (n->inode && !exchanged && !S_ISDIR(n->inode->mode))
+        watch_self(n->inode, IN_ATTRIB);
+    watch_self(o->inode, IN_MOVE_SELF);
+    if (exchanged) {
+        watch_moved(n->parent, n->name, n->length, o->parent, o->name, o->length, n->inode);
+        watch_self(n->inode, IN_MOVE_SELF);
+    } else if (n->inode) {
+        watch_gone(n->inode, 1);
+    }
+}
+
 int vfs_rename(struct inode *old_base, const char *old_path, size_t old_size,
                struct inode *new_base, const char *new_path, size_t new_size,
                const struct cred *who, uint32_t flags)
@@ -746,6 +774,8 @@ int vfs_rename(struct inode *old_base, const char *old_path, size_t old_size,
     if (!error && o.inode != n.inode)
         error = o.parent->ops->rename(o.parent, o.name, o.length, o.inode, n.parent, n.name,
                                       n.length, n.inode, flags & RENAME_EXCHANGE);
+    if (!error && o.inode != n.inode)
+        tell_renamed(&o, &n, flags & RENAME_EXCHANGE);
     walk_done(&o);
     walk_done(&n);
     return error;

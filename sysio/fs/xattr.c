@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Extended attributes: names and rights. See xattr.h. */
 #include "xattr.h"
+#include "watches.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
@@ -108,6 +110,7 @@ int64_t xattr_call(struct file *file, const struct cred *who, const struct motor
         return status;
     if (write) {
         inode_touch(inode, false);
+        watch_event(inode, IN_ATTRIB);
         return 0;
     }
     if (op == IO_XATTR_LIST)

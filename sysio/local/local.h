@@ -60,6 +60,12 @@ struct tty_object *fifo_opener(struct pipe *p, uint32_t flags);
 void events_init(void);
 void event_open(struct motor_event *ev);
 
+/* ---- inotify.c ---- */
+
+void inotify_objects_init(void);
+void inotify_open(struct motor_event *ev);
+void inotify_told(void); /* there are events in some queue */
+
 /* ---- parcel.c ---- */
 
 struct parcel;

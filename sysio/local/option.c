@@ -179,7 +179,8 @@ static bool may_signal(const struct unix_socket *s)
     int32_t owner = s->async.owner;
     if (!s->async.uid)
         return true;
-    int64_t h = motor_process_open((uint32_t)(owner < 0 ? -owner : owner), MOTOR_RIGHT_READ);
+    uint32_t pid = owner < 0 ? 0u - (uint32_t)owner : (uint32_t)owner;
+    int64_t h = motor_process_open(pid, MOTOR_RIGHT_READ);
     if (h < 0)
         return false;
     int64_t status = motor_process_info((motor_handle)h, MOTOR_PINFO_BASIC, &info, sizeof info);

@@ -413,6 +413,9 @@ bool local_connector_call(struct motor_event *ev)
     case IO_EVENT:
         event_open(ev);
         return true;
+    case IO_INOTIFY:
+        inotify_open(ev);
+        return true;
     default:
         return false;
     }
@@ -423,5 +426,6 @@ void local_init(uint64_t memory)
     pipes_init(memory);
     messages_init(memory);
     events_init();
+    inotify_objects_init();
     counter_register("tty", "unix_sockets", &count);
 }

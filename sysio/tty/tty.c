@@ -546,6 +546,8 @@ static void notified(uint64_t badge)
         console_interrupt();
     else if (badge == TTY_CHANNEL_IRQ + 1)
         channel_interrupt();
+    else if (badge == TTY_INOTIFY + 1)
+        inotify_told();
     else if (!ring_moved(badge))
         job_leader_ended(badge);
 }

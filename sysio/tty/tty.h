@@ -27,6 +27,7 @@
 #define TTY_CONTROL     7u /* TTY_FINISH, for sysio itself, */
 #define TTY_UART_IRQ    8u /* and notifications of devices */
 #define TTY_CHANNEL_IRQ 9u
+#define TTY_INOTIFY     10u /* and of the fs engine: there are events */
 
 /*
  * On a TTY_CONTROL gate, answered when all output has reached the devices. w0: frame type for the

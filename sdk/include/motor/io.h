@@ -482,23 +482,23 @@ struct io_statfs {
  * fs engine: path; w0 1: make a socket of mode w1 there (-EADDRINUSE), 0: the one that is there,
  * for who may write it -> handle[0]: rendezvous; handle[1], when made: the file
  */
-#define IO_RENDEZVOUS    31u
+#define IO_RENDEZVOUS     31u
 /*
  * on a FIFO's rendezvous: w0 O_* flags, handle[0]: the file -> handle[0]: an end, as of a pipe.
  * Waits for the other end, as open(2)
  */
-#define IO_FIFO_OPEN     90u
+#define IO_FIFO_OPEN      90u
 /* on a pipe or socket -> handle[0]: the file that it has in the file system; -ENOENT: none */
-#define IO_NAMED_FILE    91u
+#define IO_NAMED_FILE     91u
 /* on a pipe: w0 its new capacity, 0: look -> status: the capacity */
-#define IO_PIPE_SIZE     92u
+#define IO_PIPE_SIZE      92u
 /*
  * on a reader; handle[0]: a writer of another pipe; w0 bytes, w1 O_NONBLOCK, w2 1: they stay here,
  * too (tee) -> status: bytes moved
  */
-#define IO_PIPE_SPLICE   93u
+#define IO_PIPE_SPLICE    93u
 /* on the tty connector: w0 SOCK_* type; w1 1: a connected pair -> handle[0] (and handle[1]) */
-#define IO_LOCAL_SOCKET  94u
+#define IO_LOCAL_SOCKET   94u
 /*
  * On a UNIX socket. Names are what follows sun_family in a sockaddr_un; a path has no NUL at its
  * end.
@@ -515,9 +515,9 @@ struct io_statfs {
  *                  length; w2, w3: pid, and uid | gid << 32 of the sender; w4: descriptors that
  *                  came along, if wanted in handle[0], a parcel; w5: 1 if SO_PASSCRED is set
  */
-#define IO_SOCKET_ACCEPT 95u
-#define IO_SEND          96u
-#define IO_RECEIVE       97u
+#define IO_SOCKET_ACCEPT  95u
+#define IO_SEND           96u
+#define IO_RECEIVE        97u
 /*
  * A parcel carries descriptors. IO_PARCEL on the tty connector -> handle[0]: an empty one. On it:
  *   IO_PARCEL_PUT   in: struct motor_start_fd[n], n <= 4; handle[i]: of record i
@@ -525,15 +525,15 @@ struct io_statfs {
  *                   more. Once it was received
  *   IO_PARCEL_SIGN  w0 pid, w1 uid | gid << 32: the sender of what it goes with (SCM_CREDENTIALS)
  */
-#define IO_PARCEL        98u
-#define IO_PARCEL_PUT    99u
-#define IO_PARCEL_TAKE   100u
-#define IO_PARCEL_SIGN   101u
+#define IO_PARCEL         98u
+#define IO_PARCEL_PUT     99u
+#define IO_PARCEL_TAKE    100u
+#define IO_PARCEL_SIGN    101u
 /*
  * On a pipe or socket: who gets SIGIO (F_SETOWN; w0: pid, or negated group), w1: which signal
  * instead (0: SIGIO), w2 1: on
  */
-#define IO_ASYNC         102u
+#define IO_ASYNC          102u
 /*
  * The state of an eventfd, timerfd or signalfd that several processes have. IO_EVENT on the tty
  * connector: w0 IO_EVENT_*, w1: COUNTER: 1: a semaphore; SIGNALS: the mask -> handle[0]. On it:
@@ -542,12 +542,22 @@ struct io_statfs {
  *                  interval, w2 expirations not read yet; COUNTER: w0 value; SIGNALS: w0 mask
  *   IO_EVENT_SET   TIMER and SIGNALS: the same words in -> as they were before
  */
-#define IO_EVENT         103u
-#define IO_EVENT_GET     104u
-#define IO_EVENT_SET     105u
-#define IO_EVENT_COUNTER 0u
-#define IO_EVENT_TIMER   1u
-#define IO_EVENT_SIGNALS 2u
+#define IO_EVENT          103u
+#define IO_EVENT_GET      104u
+#define IO_EVENT_SET      105u
+/*
+ * An inotify instance. On the tty connector -> handle[0]: it. On it IO_READ, as inotify(7) says, or
+ * -EINVAL when the buffer is too small. On the fs engine: path (on a directory), w0 IN_*;
+ * handle[0]: the instance -> status: the watch's number. On any of its gates: w0 that number,
+ * handle[0]
+ */
+#define IO_INOTIFY        107u
+#define IO_INOTIFY_ADD    62u
+#define IO_INOTIFY_REMOVE 63u
+#define IO_EVENT_COUNTER  0u
+#define IO_EVENT_TIMER    1u
+#define IO_EVENT_SIGNALS  2u
+#define IO_EVENT_INOTIFY  3u /* in records of descriptors: an IO_INOTIFY */
 /*
  * Loans: bytes without calls (docs/decisions/0023-bytes-without-a-call.md). On the reader or writer
  * of a pipe, or a connected stream socket. w0 0; handle[0]: the caller's process, with INSTALL,
@@ -558,14 +568,14 @@ struct io_statfs {
  * seen to it that his death will show. It begins when both sides have said so, and goes on until
  * somebody else uses the same end, or anybody does by a call what a ring cannot do.
  */
-#define IO_LOAN          106u
+#define IO_LOAN           106u
 /*
  * A status -IO_ELENT of a transfer that waited: nothing was done, and the bytes have gone to the
  * rings that the ends have on loan.
  */
-#define IO_ELENT         4003
-#define IO_PARCEL_MAX    253u
-#define IO_NAME_MAX      108u
+#define IO_ELENT          4003
+#define IO_PARCEL_MAX     253u
+#define IO_NAME_MAX       108u
 
 /*
  * What two processes have on loan, or one that has both ends. A pipe has ring 0, written by side 1

@@ -104,7 +104,8 @@ void text_fdinfo(struct text *t, const struct process *p, uint32_t fd);
 typedef void system_text(struct text *t);
 system_text text_meminfo, text_cpuinfo, text_uptime, text_loadavg, text_system_stat, text_vmstat;
 system_text text_counters, text_resolv_conf, text_uuid, text_boot_id, text_kernel_cmdline;
-system_text text_mounts, text_mountinfo, text_locks;
+system_text text_mounts, text_mountinfo, text_locks, text_partitions;
+system_text text_inotify_instances, text_inotify_watches, text_inotify_events;
 system_text text_tcp, text_tcp6, text_udp, text_udp6, text_raw, text_raw6, text_unix, text_dev,
     text_route, text_snmp, text_arp, text_if_inet6;
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Texts of the system: memory, processors, load, mounts, random names. */
+#include "../../local/inotify_queue.h"
+#include "../devices.h"
 #include "proc.h"
 
 #include <stdlib.h>
@@ -18,6 +20,30 @@ void text_meminfo(struct text *t)
         "SwapFree:              0 kB\n",
         LL(m.total / 1024), LL(m.free / 1024), LL(m.free / 1024), LL(tmpfs_bytes_used() / 1024),
         LL(tmpfs_bytes_used() / 1024), LL(m.kernel / 1024));
+}
+
+void text_partitions(struct text *t)
+{
+    const struct device *d;
+    put(t, "major minor  #blocks  name\n\n");
+    for (uint32_t i = 0; (d = device_at(i)); i++)
+        put(t, "%4u  %7u %10llu %s\n", DEVICE_MAJOR, device_minor(d), LL(d->block->size / 1024),
+            d->block->name);
+}
+
+void text_inotify_instances(struct text *t)
+{
+    put(t, "%u\n", INOTIFY_INSTANCES);
+}
+
+void text_inotify_watches(struct text *t)
+{
+    put(t, "%u\n", INOTIFY_WATCHES);
+}
+
+void text_inotify_events(struct text *t)
+{
+    put(t, "%u\n", INOTIFY_EVENTS);
 }
 
 void text_cpuinfo(struct text *t)

@@ -6,6 +6,9 @@
  *
  *   fs_fuzz [SEED [ROUNDS]]
  */
+#include "../../../sysio/fs/watches.h"
+#include "../../../sysio/local/inotify_queue.h"
+#include "../../../sysio/tty/tty.h"
 #include "fs_client.h"
 
 #include <motor/bundle.h>
@@ -101,10 +104,45 @@ static void mounting(struct motor_msg *m, char *in)
     m->word[3] = 5;
 }
 
+/* ---- inotify ---- */
+
+#define INSTANCES 3u
+static motor_handle instances[INSTANCES];
+static struct inotify_queue *queues[INSTANCES];
+
+static void instance_renew(uint32_t i)
+{
+    static uint64_t badge = 1000;
+    int error;
+    if (queues[i]) {
+        inotify_queue_close(queues[i]);
+        fake_close(instances[i]);
+        watches_closed();
+    }
+    queues[i] = inotify_queue_new(++badge, rnd(2), &error);
+    if (!queues[i])
+        abort();
+    instances[i] = fake_gate(tty_engine.endpoint, badge);
+}
+
+static void watching(struct motor_msg *m)
+{
+    uint32_t i = rnd(INSTANCES);
+    static _Alignas(8) char events[3000];
+    m->word[0] = m->op == IO_INOTIFY_REMOVE ? rnd(40) : rnd(3) ? IN_ALL_EVENTS : rnd64();
+    m->nhandles = 1;
+    m->handle[0] = instances[i];
+    if (!rnd(20))
+        instance_renew(i);
+    if (inotify_queue_give(queues[i], events, rnd(sizeof events)) > 0)
+        inotify_queue_given(queues[i], rnd(2));
+    m->handle[0] = instances[i];
+}
+
 static void message(void)
 {
     static char in[12000], out[70000];
-    struct motor_msg m = {.op = rnd(10) ? 1 + rnd(60) : rnd(200), .in = in, .out = out};
+    struct motor_msg m = {.op = rnd(10) ? 1 + rnd(63) : rnd(200), .in = in, .out = out};
     static uint64_t ids[16]; /* of System V objects */
     for (unsigned i = 0; i < MOTOR_MSG_WORDS; i++)
         m.word[i] = some_word();
@@ -141,13 +179,16 @@ static void message(void)
     }
     if ((m.op == IO_MOUNT || m.op == IO_UMOUNT) && rnd(8))
         mounting(&m, in);
+    if ((m.op == IO_INOTIFY_ADD || m.op == IO_INOTIFY_REMOVE) && rnd(8))
+        watching(&m);
     client_uid = rnd(3) ? 0 : 100;
     uint32_t op = m.op;
     if (client_call(handles[rnd(HANDLES)], &m) >= 0 && is_get(op))
         ids[rnd(16)] = (uint64_t)m.status;
     for (unsigned i = 0; i < m.nhandles; i++) {
         unsigned slot = 1 + rnd(HANDLES - 1);
-        if (!fake_is_gate(m.handle[i])) {
+        struct motor_gate_info info = {.handle = m.handle[i], .endpoint = fs_engine.endpoint};
+        if (motor_process_info(0, MOTOR_PINFO_GATE, &info, sizeof info) < 0) { /* not one of ours */
             fake_close(m.handle[i]);
             continue;
         }
@@ -181,6 +222,9 @@ static void messages(uint64_t rounds)
         .pid = 7, .state = 1, .start_ns = 1, .name = "prog", .about = FAKE_PROCESS_BASE + 512};
     fake_process_memory = memory;
     fake_process_size = sizeof memory;
+    tty_engine.endpoint = (motor_handle)motor_endpoint_create();
+    for (unsigned i = 0; i < INSTANCES; i++)
+        instance_renew(i);
     for (unsigned i = 0; i < HANDLES; i++)
         handles[i] = fake_gate(fs_engine.endpoint, i % 2 ? rnd64() : 1);
     fake_close(handles[0]);

@@ -172,11 +172,6 @@ uint32_t fake_handle_rights(motor_handle h)
     return handles[h].rights;
 }
 
-bool fake_is_gate(motor_handle h)
-{
-    return handles[h].object->kind == GATE;
-}
-
 unsigned fake_live_objects(void)
 {
     return live;
@@ -612,6 +607,9 @@ int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64
         if (b)
             CHECK(c + e <= get((motor_handle)b, VMO)->vmo.size);
         return fake_map((motor_handle)b, c, d, e, (uint32_t)f);
+    case MOTOR_SYS_notify: /* another engine */
+        CHECK(get((motor_handle)a, GATE));
+        return 0;
     case MOTOR_SYS_futex_wake: /* nobody sleeps here */
         return 0;
     case MOTOR_SYS_unmap:

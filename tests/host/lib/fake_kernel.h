@@ -28,7 +28,6 @@ int64_t fake_vmo_write(motor_handle h, uint64_t offset, const void *buffer, uint
 uint64_t fake_vmo_size(motor_handle h);
 uint32_t fake_handle_rights(motor_handle h);
 motor_handle fake_vmo_of(const void *data, uint64_t size); /* a read-only object with these bytes */
-bool fake_is_gate(motor_handle h);
 unsigned fake_live_objects(void);
 extern uint64_t fake_memory_limit; /* bytes of committed pages; beyond: MOTOR_ENOMEM */
 extern uint64_t fake_clock_ns;     /* monotonic; realtime is the host's unless frozen */

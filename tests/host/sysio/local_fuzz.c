@@ -81,7 +81,7 @@ static enum kind kind_given(uint32_t op)
 static uint32_t some_op(enum kind of)
 {
     static const uint32_t ops[KINDS][16] = {
-        [CONNECTOR] = {IO_LOCAL_SOCKET, IO_LOCAL_SOCKET, IO_PIPE, IO_PARCEL},
+        [CONNECTOR] = {IO_LOCAL_SOCKET, IO_LOCAL_SOCKET, IO_PIPE, IO_PARCEL, IO_INOTIFY},
         [SOCKET] = {IO_BIND, IO_LISTEN, IO_CONNECT, IO_SHUTDOWN, IO_GETNAME, IO_SETSOCKOPT,
                     IO_GETSOCKOPT, IO_SEND, IO_SEND, IO_RECEIVE, IO_RECEIVE, IO_SOCKET_ACCEPT,
                     IO_POLL, IO_ASYNC, IO_LOAN, IO_CONTROL},

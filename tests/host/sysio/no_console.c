@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A console without a serial port, for tests of the rest of the tty engine. */
+#include "../../../sysio/fs/watches.h"
 #include "../../../sysio/tty/terminal.h"
 
 static struct terminal terminal;
@@ -31,3 +32,5 @@ struct terminal *console_terminal(void)
 {
     return &terminal;
 }
+
+void watches_queue_closed(void) {} /* nor files that could be watched */
