@@ -4,8 +4,8 @@
  * again goes into a ring that the engine lends, and that it empties before anybody looks at the
  * file. A write that does not fit is a call, which empties it as well.
  *
- * The ring stays mapped until the descriptor's file goes, as another thread may be looking at it;
- * the next one takes its place.
+ * The ring stays mapped until the descriptor's file goes; the next one takes its place. Who only
+ * looks at it does not wait for that: he makes a call.
  */
 #include "file.h"
 
@@ -13,18 +13,21 @@
 #define ASK_AFTER_MAX 4096u
 #define RECORD_MAX    16384u /* of what is larger, the copy costs more than the call */
 
-static bool ask(struct px_file *f)
+static void ask(struct px_file *f)
 {
     struct motor_msg msg = {.op = IO_HOT, .word = {IO_HOT_RING}, .deadline = MOTOR_NEVER};
     struct io_append *was = f->file.ring;
     if (px_call(f->handle, &msg) < 0 || msg.nhandles != 1)
-        return false;
-    int64_t at = motor_map(0, msg.handle[0], 0, (uint64_t)was, sizeof *was,
-                           MOTOR_PROT_READ | MOTOR_PROT_WRITE | (was ? MOTOR_MAP_FIXED : 0));
+        return;
+    int64_t at = -MOTOR_EBUSY;
+    if (px_trylock(&f->file.ring_lock)) { /* it is locked for good in a child of a thread */
+        at = motor_map(0, msg.handle[0], 0, (uint64_t)was, sizeof *was,
+                       MOTOR_PROT_READ | MOTOR_PROT_WRITE | (was ? MOTOR_MAP_FIXED : 0));
+        if (at >= 0)
+            f->file.ring = (struct io_append *)at;
+        px_unlock(&f->file.ring_lock);
+    }
     motor_handle_close(msg.handle[0]);
-    if (at >= 0)
-        __atomic_store_n(&f->file.ring, (struct io_append *)at, __ATOMIC_RELEASE);
-    return at >= 0;
 }
 
 void px_appended(struct px_file *f)
@@ -64,8 +67,12 @@ long px_append(struct px_file *f, const struct px_io *io, bool anywhere, uint64_
 
 bool px_append_is_taken(struct px_file *f, uint64_t size)
 {
-    const struct io_append *r = __atomic_load_n(&f->file.ring, __ATOMIC_ACQUIRE);
-    return r && __atomic_load_n(&r->end, __ATOMIC_ACQUIRE) == size;
+    if (!px_trylock(&f->file.ring_lock))
+        return false;
+    const struct io_append *r = f->file.ring;
+    bool is = r && __atomic_load_n(&r->end, __ATOMIC_ACQUIRE) == size;
+    px_unlock(&f->file.ring_lock);
+    return is;
 }
 
 void px_append_free(struct px_file *f)

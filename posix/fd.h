@@ -118,9 +118,10 @@ struct px_file {
             bool in_memory; /* IO_FILE_IN_MEMORY */
             /* of the name that it was opened by; stamp 0: none is known (names.c) */
             uint32_t place, stamp;
-            uint32_t uses;               /* calls that a hot file would not have needed (hot.c) */
-            struct px_hot *hot;          /* [atomic] */
-            struct io_append *ring;      /* [desc lock, atomic] NULL: none yet (append.c) */
+            uint32_t uses;             /* calls that a hot file would not have needed (hot.c) */
+            struct px_hot *hot;        /* [atomic] */
+            struct io_append *ring;    /* [desc lock, atomic] NULL: none yet (append.c) */
+            struct px_mutex ring_lock; /* of who looks at the ring while another takes its place */
             uint32_t appends, ask_after; /* [desc lock] since the last question; until the next */
         } file;
         struct px_file_tty {

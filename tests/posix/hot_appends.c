@@ -397,6 +397,37 @@ static void test_set_id(void)
     CHECK(stat(path, &s) == 0 && (s.st_mode & 07777) == 0755);
 }
 
+/* A thread that looks all the time, while others let the writer's right end again and again. */
+static int stop;
+
+static void *looker(void *arg)
+{
+    struct stat s;
+    char byte;
+    off_t seen = 0;
+    while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+        CHECK(fstat(file, &s) == 0 && s.st_size >= seen);
+        seen = s.st_size;
+        CHECK(pread(file, &byte, 1, seen - 1) == 1 && byte == at(seen - 1));
+    }
+    return arg;
+}
+
+static void test_threads(void)
+{
+    pthread_t thread;
+    make(O_RDWR);
+    CHECK0(pthread_create(&thread, NULL, looker, NULL));
+    for (int i = 0; i < 100; i++) {
+        for (int k = 0; k < 20; k++)
+            append(file, 10);
+        CHECK(size_now() == size);
+    }
+    __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+    CHECK0(pthread_join(thread, NULL));
+    expect_from(file, 0);
+}
+
 static void test_sync(void)
 {
     make(O_RDWR);
@@ -434,6 +465,7 @@ int main(int argc, char **argv)
     test_bad_buffers();
     test_full();
     test_set_id();
+    test_threads();
     test_sync();
     if (argc > 1) { /* for who looks at the disk */
         make(O_WRONLY | O_APPEND);
