@@ -87,12 +87,18 @@ static void gather_add(struct gather *g, uint64_t physical, uint32_t size)
     g->part[g->count++] = (struct net_part){physical, size};
 }
 
-/* Where the device finds [at, end) of a pbuf's payload, which lies in one page; 0: nowhere. */
+/*
+ * Where the device finds what is at `at` in a pbuf's payload; 0: nowhere. size: in, how many bytes
+ * are wanted; out, how many of them lie side by side there, at least what is in the page.
+ */
 static uint64_t physical_of(struct tx_frame *f, const struct pbuf *q, const uint8_t *at,
-                            const uint8_t *end)
+                            uint32_t *size)
 {
+    uint32_t wanted = *size, page = 4096 - (uint32_t)((uintptr_t)at & 4095);
+    const uint8_t *end = at + (wanted < page ? wanted : page);
     const struct rx_buffer *rx = (const struct rx_buffer *)q;
     uint64_t physical = 0;
+    *size = (uint32_t)(end - at);
     if (q->flags & PBUF_FLAG_IS_CUSTOM && !net_eth_owns(q))
         return 0; /* a fragment's reference to what was fragmented */
     if (q->flags & PBUF_FLAG_IS_CUSTOM)
@@ -108,11 +114,12 @@ static uint64_t physical_of(struct tx_frame *f, const struct pbuf *q, const uint
         f->reads = s;
         s->device_reads++;
     }
+    *size = session_run(s, at, wanted);
     return physical;
 }
 
 /*
- * The pieces of a pbuf's payload, page by page, from `before` bytes before it. false: it lies where
+ * The pieces of a pbuf's payload, from `before` bytes before it. false: it lies where
  * the device cannot be told to look.
  */
 static bool gather_pbuf(struct gather *g, struct tx_frame *f, const struct pbuf *q, uint32_t before)
@@ -120,10 +127,8 @@ static bool gather_pbuf(struct gather *g, struct tx_frame *f, const struct pbuf 
     const uint8_t *at = (const uint8_t *)q->payload - before,
                   *end = (const uint8_t *)q->payload + q->len;
     while (at < end) {
-        uint32_t n = 4096 - (uint32_t)((uintptr_t)at & 4095);
-        if (n > (uint32_t)(end - at))
-            n = (uint32_t)(end - at);
-        uint64_t physical = physical_of(f, q, at, at + n);
+        uint32_t n = (uint32_t)(end - at);
+        uint64_t physical = physical_of(f, q, at, &n);
         if (!physical)
             return false;
         gather_add(g, physical, n);

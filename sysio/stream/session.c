@@ -313,3 +313,13 @@ struct session *session_of_address(const void *p, uint64_t *physical)
     }
     return NULL;
 }
+
+uint32_t session_run(const struct session *s, const void *p, uint32_t size)
+{
+    uint64_t offset = (uint64_t)((const uint8_t *)p - s->arena.base) - IO_ARENA_CLIENT_RINGS;
+    const uint64_t *page = &s->physical[offset / 4096], *end = s->physical + CLIENT_PAGES;
+    uint32_t run = 4096 - (uint32_t)(offset % 4096);
+    for (; run < size && page + 1 < end && page[1] == page[0] + 4096; page++)
+        run += 4096;
+    return run < size ? run : size;
+}

@@ -129,5 +129,7 @@ bool ring_pin(struct session *s, const struct ring *r, uint32_t index, uint32_t 
 
 /* Physical address of a byte of a pinned ring; the session it belongs to, or NULL. */
 struct session *session_of_address(const void *p, uint64_t *physical);
+/* How many of `size` bytes of pinned rings, from such a byte on, lie side by side physically. */
+uint32_t session_run(const struct session *s, const void *p, uint32_t size);
 
 #endif
