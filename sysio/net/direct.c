@@ -50,6 +50,19 @@ bool direct_open(const struct socket *s)
     return s->twin && nothing_under_way(s) && takes_bytes(s->twin);
 }
 
+void direct_count(const ip_addr_t *address, uint32_t n)
+{
+    struct stats_mib2 *m = &lwip_stats.mib2;
+    m->tcpinsegs += n;
+    m->tcpoutsegs += n;
+    net_counters.direct_segments += n;
+    if (IP_IS_V6(address))
+        return;
+    m->ipinreceives += n;
+    m->ipindelivers += n;
+    m->ipoutrequests += n;
+}
+
 uint32_t direct_send(struct socket *s, uint32_t size)
 {
     if (!ring_pin(s->tx_session, &s->tx, s->tx_sent, size)) {
@@ -59,6 +72,7 @@ uint32_t direct_send(struct socket *s, uint32_t size)
     uint32_t n = receive_move(s->twin, s->tx_session, &s->tx, s->tx_sent, size);
     s->tx_sent += n;
     net_counters.direct_bytes += n;
+    direct_count(&s->peer, n > 0);
     if (n < size && s->twin && s->twin->rx_head == s->twin->rx_tail)
         net_retry_later(s); /* it is not the reader who holds us up: no memory */
     return n;

@@ -5,6 +5,11 @@
 
 #include "socket.h"
 
+/*
+ * What went the short way is counted as `n` segments between addresses like this one: who looks at
+ * the traffic of this machine sees it.
+ */
+void direct_count(const ip_addr_t *address, uint32_t n);
 /* `s` has just been accepted: finds the other end, if it is here. */
 void direct_pair(struct socket *s);
 /*

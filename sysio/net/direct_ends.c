@@ -87,6 +87,7 @@ bool direct_connect(struct tcp_pcb *pcb, const ip_addr_t *to, uint16_t port,
     MIB2_STATS_INC(mib2.tcpactiveopens);
     MIB2_STATS_INC(mib2.tcppassiveopens);
     net_counters.direct_connections++;
+    direct_count(to, 3); /* of a handshake */
     connected(pcb->callback_arg, pcb, ERR_OK);
     tcp_ext_arg_invoke_callbacks_passive_open(listen, peer);
     error = listen->accept(listen->callback_arg, peer, ERR_OK);
@@ -159,6 +160,7 @@ bool direct_fin(struct tcp_pcb *pcb)
     if (!peer)
         return false;
     net_pcb_touch(peer);
+    direct_count(&pcb->local_ip, 2); /* it, and its acknowledgement */
     take_fin(peer);
     give_fin(pcb);
     TCP_EVENT_CLOSED(peer, unused);

@@ -35,7 +35,8 @@ struct net_counters {
     uint64_t sockets, sessions, accepted, connected, resets_sent, syns_dropped, rx_frames,
         tx_frames, rx_bytes, tx_bytes;
     uint64_t rx_dropped, tx_dropped, rx_copied, broken_streams, turns, loop_packets, loop_bytes;
-    uint64_t direct_bytes, direct_connections; /* that went the short way: direct.h */
+    uint64_t direct_bytes, direct_segments,
+        direct_connections; /* that went the short way: direct.h */
 };
 extern struct net_counters net_counters;
 extern uint32_t net_datagram_buffer;

@@ -51,7 +51,7 @@ static void put_device(struct text *t, const char *name, struct traffic in, stru
 static void put_dev(struct text *t)
 {
     const struct net_counters *c = &net_counters;
-    struct traffic own = {c->loop_bytes + c->direct_bytes, c->loop_packets, 0};
+    struct traffic own = {c->loop_bytes + c->direct_bytes, c->loop_packets + c->direct_segments, 0};
     put(t,
         "Inter-|   Receive                                                |  Transmit\n"
         " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs "
