@@ -354,17 +354,20 @@ static uint32_t tag_fill(struct ext4 *fs, uint8_t *at, uint64_t block, uint32_t 
     return tag_size(j);
 }
 
-/* One descriptor block and the blocks that it describes, from tx[at] on: how many. */
+#define TAGS_MAX (PAGE_BYTES / 8u) /* in a block: each has 8 bytes at least */
+
+/*
+ * One descriptor block and the blocks that it describes, from tx[at] on: how many. They are
+ * adjacent, and so one request if they are few.
+ */
 static uint32_t write_described(struct commit *c, uint32_t at)
 {
     struct ext4 *fs = c->fs;
     struct journal *j = fs->journal;
-    uint8_t *descriptor = commit_block(c);
+    uint8_t *descriptor = commit_block(c), *described[TAGS_MAX];
     uint32_t end = fs->block_size - tail_size(fs), offset = sizeof(struct jb_header), n = 0;
     header_fill(fs, descriptor, JB_DESCRIPTOR);
-    uint32_t descriptor_at = j->head;
-    j->head = journal_next(j, j->head);
-    for (; at + n < j->tx_count; n++) {
+    for (bool last = false; !last; n++) {
         struct buf *b = j->tx[at + n];
         uint8_t *data = b->data;
         uint32_t flags = n ? TAG_SAME_UUID : 0, magic = be32(JOURNAL_MAGIC);
@@ -375,19 +378,15 @@ static uint32_t write_described(struct commit *c, uint32_t at)
             flags |= TAG_ESCAPED;
         }
         uint32_t need = tag_size(j) + 16;
-        if (at + n + 1 == j->tx_count || offset + need + tag_size(j) > end)
-            flags |= TAG_LAST;
+        last = at + n + 1 == j->tx_count || offset + need + tag_size(j) > end;
+        flags |= last ? TAG_LAST : 0;
         offset += tag_fill(fs, descriptor + offset, b->block, flags, data);
-        log_write(c, data);
-        if (flags & TAG_LAST) {
-            n++;
-            break;
-        }
+        described[n] = data;
     }
     tail_fill(fs, descriptor);
-    block_batch_add(&c->batch, BLOCK_WRITE, journal_disk_block(j, descriptor_at) << fs->block_bits,
-                    descriptor, fs->block_size);
-    j->free--;
+    log_write(c, descriptor);
+    for (uint32_t i = 0; i < n; i++)
+        log_write(c, described[i]);
     return n;
 }
 
