@@ -376,25 +376,28 @@ static void test_full(void)
 static void test_set_id(void)
 {
     struct stat s;
-    int status;
+    int status, ready[2], go[2];
+    char byte = 'x';
     if (geteuid() != 0)
         return;
     make(O_RDWR);
+    CHECK(pipe(ready) == 0 && pipe(go) == 0);
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
         CHECK(setgid(1000) == 0 && setuid(1000) == 0);
         for (int i = 0; i < TIMES; i++)
             append(file, 10);
-        sleep_ms(40);
+        CHECK(write(ready[1], &byte, 1) == 1 && read(go[0], &byte, 1) == 1);
         append(file, 10);
-        sleep_ms(40);
         _exit(0);
     }
-    sleep_ms(20);
+    CHECK(read(ready[0], &byte, 1) == 1);
     CHECK0(chmod(path, 06755));
+    CHECK(write(go[1], &byte, 1) == 1);
     CHECK(waitpid(pid, &status, 0) == pid && status == 0);
     CHECK(stat(path, &s) == 0 && (s.st_mode & 07777) == 0755);
+    close(ready[0]), close(ready[1]), close(go[0]), close(go[1]);
 }
 
 /* A thread that looks all the time, while others let the writer's right end again and again. */
