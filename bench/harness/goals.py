@@ -21,12 +21,14 @@ INSTRUCTIONS = {
     "futex_switch": 3, "thread_create_join": 6, "tcp_round_trip": 3, "tcp_connect_close": 3, "read_4k": 2, "read_1m": 2, "stat": 1.5,
     "open_close": 1.5, "write_4k": 1.5, "page_fault": 2, "mmap_touch_munmap_1m": 3, "poll_1000": 3, "epoll_1000": 1,
     "signal_self": 1.5, "getppid": 2, "clock_gettime": None, "http_keepalive": 2.5, "http_connection": 2,
+    "pipe_round_trip": 3, "unix_round_trip": 4, "fork_wait": 3, "fork_64m_wait": 20, "fork_exec_wait": 2, "posix_spawn_wait": 3,
 }
 
 # Time with one processor.
 TIME = {
     "futex_switch": 1.5, "thread_create_join": 4, "tcp_round_trip": 3, "tcp_connect_close": 3, "read_4k": 1.5, "read_1m": 1.5,
     "page_fault": 2, "mmap_touch_munmap_1m": 3, "poll_1000": 3, "epoll_1000": 1, "signal_self": 1.5,
+    "pipe_round_trip": 2, "unix_round_trip": 3, "fork_wait": 2, "fork_64m_wait": 10, "fork_exec_wait": 2, "posix_spawn_wait": 3,
 }
 
 # Time with two processors.
