@@ -109,5 +109,5 @@ r --trace="$scratch/trace" "$probe" file /etc/nowhere </dev/null 2>/dev/null
 grep -q 'open.*"/etc/nowhere".*ENOENT' "$scratch/trace" || fail "no open in the trace: $(cat "$scratch/trace")"
 r --missing "$probe" missing </dev/null 2>"$scratch/err"
 is "a call that is missing" $? 3
-grep -q inotify_init "$scratch/err" || fail "--missing lists: $(cat "$scratch/err")"
+grep -q fanotify_init "$scratch/err" || fail "--missing lists: $(cat "$scratch/err")"
 finish
