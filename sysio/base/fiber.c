@@ -18,8 +18,8 @@ struct fiber {
     char *memory;
     void (*function)(void *);
     void *arg;
-    bool queued;
-    struct fiber *next; /* in one list: ready, idle, or of a lock */
+    bool queued, waits; /* among those that are ready; in a fiber_queue */
+    struct fiber *next; /* in one list: ready, idle, or of a lock or a queue */
     void *fake_stack;   /* the sanitizer's */
 };
 
@@ -227,4 +227,25 @@ void fiber_unlock(struct fiber_lock *l)
         l->first = f->next;
         fiber_ready(f);
     }
+}
+
+void fiber_wait(struct fiber_queue *q)
+{
+    struct fiber *f = current;
+    assert(f && !f->waits);
+    f->waits = true;
+    f->next = q->first;
+    q->first = f;
+    while (f->waits)
+        fiber_suspend();
+}
+
+void fiber_wake_all(struct fiber_queue *q)
+{
+    for (struct fiber *f = q->first, *next; f; f = next) {
+        next = f->next;
+        f->waits = false;
+        fiber_ready(f);
+    }
+    q->first = NULL;
 }

@@ -39,4 +39,12 @@ struct fiber_lock {
 void fiber_lock(struct fiber_lock *l);
 void fiber_unlock(struct fiber_lock *l);
 
+/* Fibers that wait for one thing to happen. Zeroed: nobody. */
+struct fiber_queue {
+    struct fiber *first;
+};
+/* Sleeps until fiber_wake_all(), after which the queue may be gone. For fibers. */
+void fiber_wait(struct fiber_queue *q);
+void fiber_wake_all(struct fiber_queue *q);
+
 #endif

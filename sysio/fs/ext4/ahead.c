@@ -18,29 +18,15 @@
 #define WINDOW_MAX   128u /* or a 16th of the cache, if that is less */
 #define READ_PAGES   64u  /* of one page_read, at most */
 
-struct waiter {
-    struct fiber *fiber;
-    bool over;
-    struct waiter *next;
-};
-
 /* Some adjacent pages on their way: what one request to the device can bring. */
 struct page_read {
     struct block_batch batch; /* first */
     struct ext4_node *node;
-    struct waiter *waiters;
+    struct fiber_queue waiters;
     struct page_read *next, **link; /* of the node's */
     uint32_t count;
     struct page *pages[READ_PAGES];
 };
-
-static void wait_for(struct page_read *r)
-{
-    struct waiter w = {.fiber = fiber_current(), .next = r->waiters};
-    r->waiters = &w;
-    while (!w.over)
-        fiber_suspend();
-}
 
 /* From the engine's loop, or from who asked. A page that could not be read goes. */
 static void read_over(struct block_batch *b)
@@ -56,11 +42,7 @@ static void read_over(struct block_batch *b)
     *r->link = r->next;
     if (r->next)
         r->next->link = r->link;
-    for (struct waiter *w = r->waiters, *next; w; w = next) {
-        next = w->next;
-        w->over = true;
-        fiber_ready(w->fiber);
-    }
+    fiber_wake_all(&r->waiters);
     free(r);
 }
 
@@ -71,7 +53,7 @@ static struct page_read *read_new(struct ext4_node *n)
         return NULL;
     block_batch_begin(&r->batch, n->fs->device);
     r->node = n;
-    r->waiters = NULL;
+    r->waiters = (struct fiber_queue){0};
     r->count = 0;
     r->next = n->reads;
     r->link = &n->reads;
@@ -145,7 +127,7 @@ void ahead_bring(struct ext4_node *n, uint64_t first, uint64_t end)
 void ahead_wait(struct page *p)
 {
     while (p->reading)
-        wait_for(p->reading);
+        fiber_wait(&p->reading->waiters);
 }
 
 bool ahead_wait_outside(struct ext4_node *n, uint64_t index)
@@ -155,7 +137,7 @@ bool ahead_wait_outside(struct ext4_node *n, uint64_t index)
         return false;
     struct page_read *r = p->reading;
     fiber_unlock(&n->fs->lock);
-    wait_for(r); /* r stays until then: nothing has run in between */
+    fiber_wait(&r->waiters); /* r stays until then: nothing has run in between */
     fiber_lock(&n->fs->lock);
     return true;
 }
@@ -163,5 +145,5 @@ bool ahead_wait_outside(struct ext4_node *n, uint64_t index)
 void ahead_end(struct ext4_node *n)
 {
     while (n->reads)
-        wait_for(n->reads);
+        fiber_wait(&n->reads->waiters);
 }
