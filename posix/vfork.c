@@ -104,6 +104,7 @@ static void leave_parent(struct px_thread *t, struct px_vfork *v)
     memcpy(v->name, t->name, sizeof(v->name));
     v->nice = t->tcb.nice;
     v->policy = t->tcb.policy;
+    v->affinity = 0;
     px_lock(&parent->signals->lock);
     t->away_pending = t->pending;
     if (!t->pending.first) {

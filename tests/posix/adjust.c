@@ -199,6 +199,15 @@ static void test_children(void)
         CHECK(after.nice == before.nice && after.cpus == before.cpus &&
               after.policy == before.policy);
     }
+    /* and one that sets nothing changes nothing, whatever those before it have set */
+    CHECK(sched_setaffinity(0, sizeof one, &one) == 0);
+    pid_t pid = vfork();
+    CHECK(pid >= 0);
+    if (!pid)
+        _exit(0);
+    finish(pid);
+    CHECK(own_state().cpus == 1);
+    CHECK(sched_setaffinity(0, sizeof all, &all) == 0);
 }
 
 int main(int argc, char **argv)
