@@ -4,6 +4,8 @@
  * by calls and by mappings, while others close those files, write, cut, remove and look at them.
  * Every byte is what its place says, or zero. beside FOLDER
  */
+#include "check.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -13,14 +15,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define CHECK(condition) \
-    do { \
-        if (!(condition)) { \
-            printf("line %d: %s: %s\n", __LINE__, #condition, strerror(errno)); \
-            exit(1); \
-        } \
-    } while (0)
 
 #define FILES   4
 #define SIZE    (3 << 20)

@@ -4,6 +4,8 @@
  * machine's memory is written and read through a mapping, twice; then the program takes the memory
  * that the page cache has, page by page, and the file's bytes are still those that were written.
  */
+#include "check.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -12,14 +14,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#define CHECK(condition) \
-    do { \
-        if (!(condition)) { \
-            printf("line %d: %s: %s\n", __LINE__, #condition, strerror(errno)); \
-            exit(1); \
-        } \
-    } while (0)
 
 static uint64_t value(uint64_t page, uint64_t round)
 {

@@ -3,6 +3,8 @@
  * For tests/system/mounts.sh: mount(2) and umount2(2), with ext4 on /dev/vda, which is mounted on
  * /mnt/vda at start.
  */
+#include "check.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,13 +18,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CHECK(condition) \
-    do { \
-        if (!(condition)) { \
-            printf("line %d: %s: %s\n", __LINE__, #condition, strerror(errno)); \
-            exit(1); \
-        } \
-    } while (0)
 #define FAILS(call, error) CHECK((call) == -1 && errno == (error))
 
 static int make(const char *name, const char *text)

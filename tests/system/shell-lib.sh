@@ -39,14 +39,14 @@ for pattern in ${MOTOR_SHELL_SCRIPTS:-'*'}; do
         [ -e "$script" ] || continue
         name=$(basename "$script" .sh)
         names+=("$name")
-        install -D "$script" "$scratch/work/$name/script.sh"
+        install -D "$script" "$scratch/scripts/$name/script.sh"
     done
 done
 set +f
 [ ${#names[@]} -gt 0 ] || fail "no scripts"
 
-cp -a "$scratch/work" "$scratch/pristine"
-"$scratch/tools/sh" "$scratch/all" "$scratch/tools" "$scratch/work" "${names[@]}" >"$scratch/host" </dev/null
+cp -a "$scratch/scripts" "$scratch/pristine"
+"$scratch/tools/sh" "$scratch/all" "$scratch/tools" "$scratch/scripts" "${names[@]}" >"$scratch/host" </dev/null
 for cpus in 1 2; do
     "$run" -t 450 -c $cpus -m 256M -f "$scratch/all:/all" -f "$scratch/tools:/tools" -f "$scratch/pristine:/work" \
         "$scratch/tools/sh" /all /tools /work "${names[@]}" >"$scratch/vm" 2>"$scratch/err" </dev/null
