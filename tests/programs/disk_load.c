@@ -8,6 +8,8 @@
  *                                    none), one for each worker; prints the steps found
  *   disk_load FOLDER run FOUND...    goes on behind those steps until the machine is killed
  */
+#include "check.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -23,14 +25,6 @@
 #define FILES 12
 
 static char buffer[65536], bytes[65536];
-
-#define CHECK(x) \
-    do { \
-        if (!(x)) { \
-            printf("line %d: %s: %s\n", __LINE__, #x, strerror(errno)); \
-            exit(1); \
-        } \
-    } while (0)
 
 static void fill(long step, size_t size)
 {

@@ -5,6 +5,8 @@
  * after which the file system has as many free blocks and inodes as before. Tells how long each
  * part took.
  */
+#include "check.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -18,14 +20,6 @@
 #include <unistd.h>
 
 #define FOLDERS 256u
-
-#define CHECK(x) \
-    do { \
-        if (!(x)) { \
-            printf("line %d: %s: %s\n", __LINE__, #x, strerror(errno)); \
-            exit(1); \
-        } \
-    } while (0)
 
 static uint32_t count;
 
