@@ -235,7 +235,10 @@ static long write_by_call(struct px_file *f, struct px_io *io, uint32_t flags)
 
 static long pipe_write(struct px_file *f, struct px_io *io, uint32_t flags)
 {
-    long done = 0;
+    /* px_fd_get() has tried: what the engine refused it with is this call's error */
+    long done = 0, error = px_pipe_is_unmade(f) ? px_pipe_make(f) : 0;
+    if (error < 0)
+        return error;
     while (io->left) {
         uint32_t nonblock = px_nonblock(f, flags) ? PX_IO_NONBLOCK : 0;
         long n = px_loan_write(f, io, nonblock, PIPE_BUF, MOTOR_NEVER);
