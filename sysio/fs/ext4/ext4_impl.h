@@ -102,6 +102,8 @@ struct ext4 {
 
     struct buf *super_buf;
     struct ext4_super *super; /* in it */
+    uint8_t *mark;            /* the block as super_mark() will write it; NULL: it has */
+    bool marked;              /* on the disk: needs recovery */
     struct buf **desc_bufs;   /* all group descriptors, always in memory */
     struct group *group;
     struct range *system; /* the file system's own blocks, sorted */
@@ -180,6 +182,7 @@ uint64_t group_first_block(const struct ext4 *fs, uint32_t group);
 uint32_t group_blocks(const struct ext4 *fs, uint32_t group);      /* fewer in the last one */
 uint32_t group_base_blocks(const struct ext4 *fs, uint32_t group); /* super block and descriptors */
 void super_counts(struct ext4 *fs); /* the free counts into the super block */
+int super_mark(struct ext4 *fs);    /* needs recovery: on the disk, before the first commit */
 static inline uint32_t group_get16(uint16_t low, uint16_t high, const struct ext4 *fs)
 {
     return low | (fs->desc_size >= 64 ? (uint32_t)high << 16 : 0);
@@ -240,7 +243,7 @@ void buf_set_dirty(struct buf *b, bool dirty);
 
 int journal_open(struct ext4 *fs); /* after replay */
 void journal_close(struct ext4 *fs);
-int journal_start(struct ext4 *fs); /* writable from here on */
+void journal_start(struct ext4 *fs); /* writable from here on */
 /*
  * From begin to end everything is one step, which a crash undoes or keeps as a whole. `credits`:
  * how many metadata blocks it changes at most; at most TX_CREDITS_MAX.
@@ -255,8 +258,7 @@ bool tx_running(const struct ext4 *fs); /* something waits for a commit */
 int journal_change(struct ext4 *fs, struct buf *b);
 int journal_revoke(struct ext4 *fs, uint64_t block);
 int journal_commit(struct ext4 *fs);
-/* commits, writes everything to its place, empties the journal */
-int journal_checkpoint(struct ext4 *fs);
+/* commits, writes everything to its place, empties the journal; no more changes */
 int journal_stop(struct ext4 *fs);
 
 /* ---- recover.c: see journal_impl.h ---- */

@@ -152,7 +152,7 @@ void journal_close(struct ext4 *fs)
     fs->journal = NULL;
 }
 
-int journal_start(struct ext4 *fs)
+void journal_start(struct ext4 *fs)
 {
     struct journal *j = fs->journal;
     uint32_t size = j->end - j->first;
@@ -170,19 +170,6 @@ int journal_start(struct ext4 *fs)
         j->super->feature_compat = 0; /* the checksums of old */
     }
     j->super->feature_incompat = be32(j->features);
-    int error = journal_write_super(fs, j->head, j->sequence);
-    j->started = !error;
-    return error;
-}
-
-int journal_stop(struct ext4 *fs)
-{
-    struct journal *j = fs->journal;
-    int error = journal_checkpoint(fs);
-    if (!error)
-        error = journal_write_super(fs, 0, j->sequence);
-    j->started = false;
-    return error;
 }
 
 /* ---- steps ---- */
@@ -472,6 +459,22 @@ static int write_log(struct ext4 *fs)
     return error;
 }
 
+/*
+ * Before the first transaction: from here on a mount has to look into the log. Until then a disk
+ * that is mounted looks as if it were not, since there is nothing to replay.
+ */
+static int log_begin(struct ext4 *fs)
+{
+    struct journal *j = fs->journal;
+    if (j->begun)
+        return 0;
+    int error = super_mark(fs);
+    if (!error)
+        error = journal_write_super(fs, j->head, j->sequence);
+    j->begun = !error;
+    return error;
+}
+
 static void write_ordered(struct ext4 *fs)
 {
     struct ext4_node *next;
@@ -527,7 +530,9 @@ int journal_commit(struct ext4 *fs)
     write_ordered(fs);
     drop_forgotten(fs);
     seal_all(fs);
-    int error = write_log(fs);
+    int error = log_begin(fs);
+    if (!error)
+        error = write_log(fs);
     if (error)
         return fail(fs, "the journal cannot be written", error);
     committed(fs);
@@ -536,8 +541,16 @@ int journal_commit(struct ext4 *fs)
     return 0;
 }
 
-int journal_checkpoint(struct ext4 *fs)
+int journal_stop(struct ext4 *fs)
 {
+    struct journal *j = fs->journal;
     int error = journal_commit(fs);
-    return error ? error : fail(fs, "metadata cannot be written", checkpoint(fs));
+    if (!error && !j->begun) /* but bytes may have been written in place */
+        return block_flush(fs->device);
+    if (!error)
+        error = fail(fs, "metadata cannot be written", checkpoint(fs));
+    if (!error)
+        error = fail(fs, "the journal cannot be ended", journal_write_super(fs, 0, j->sequence));
+    j->begun = false;
+    return error;
 }

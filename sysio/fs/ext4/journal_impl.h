@@ -85,7 +85,7 @@ struct journal {
     uint32_t free;     /* blocks of the log that hold nothing which is needed */
     uint32_t reserve;  /* invariant between steps: free is at least this */
     uint32_t tx_max;   /* blocks in one transaction */
-    bool started;
+    bool begun;        /* the disk says that there is a log: from the first commit on */
 
     /* the running transaction */
     bool in_step;

@@ -212,14 +212,54 @@ void super_counts(struct ext4 *fs)
     journal_change(fs, fs->super_buf);
 }
 
-/* The super block to its place, outside of transactions. */
-static int super_write(struct ext4 *fs)
+/* To its place, outside of transactions. */
+static int super_write(struct ext4 *fs, uint8_t *block)
 {
+    int error = block_transfer(fs->device, BLOCK_WRITE, fs->super_buf->block << fs->block_bits,
+                               block, fs->block_size);
+    return error ? error : block_flush(fs->device);
+}
+
+/*
+ * What super_mark() will write: of now, since the block has changes of the transaction by then,
+ * which must not come before it.
+ */
+static int mark_prepare(struct ext4 *fs)
+{
+    struct ext4_super *s = fs->super;
+    fs->marked = s->s_feature_incompat & INCOMPAT_RECOVER;
+    s->s_feature_incompat |= INCOMPAT_RECOVER;
+    s->s_mtime = (uint32_t)fs->options.now().tv_sec;
+    s->s_mnt_count++;
+    if (fs->has_csum)
+        s->s_checksum = super_checksum(s);
+    if (!fs->mark)
+        fs->mark = malloc(fs->block_size);
+    if (!fs->mark)
+        return -ENOMEM;
+    memcpy(fs->mark, fs->super_buf->data, fs->block_size);
+    return 0;
+}
+
+int super_mark(struct ext4 *fs)
+{
+    int error = super_write(fs, fs->mark);
+    free(fs->mark);
+    fs->mark = NULL;
+    fs->marked = true;
+    return error;
+}
+
+/* There is nothing to replay. */
+static int super_unmark(struct ext4 *fs)
+{
+    fs->super->s_feature_incompat &= ~INCOMPAT_RECOVER;
     if (fs->has_csum)
         fs->super->s_checksum = super_checksum(fs->super);
-    int error = block_transfer(fs->device, BLOCK_WRITE, fs->super_buf->block << fs->block_bits,
-                               fs->super_buf->data, fs->block_size);
-    return error ? error : block_flush(fs->device);
+    int error = fs->marked ? super_write(fs, fs->super_buf->data) : 0;
+    if (error)
+        fs->broken = fs->read_only = true;
+    return error;
 }
 
 /* ---- groups ---- */
@@ -377,6 +417,7 @@ static void fs_destroy(struct ext4 *fs)
         free(fs->group[g].held);
     if (fs->buf_hash)
         cache_free(fs);
+    free(fs->mark);
     free(fs->desc_bufs);
     free(fs->group);
     free(fs->system);
@@ -443,14 +484,11 @@ static int start_writing(struct ext4 *fs)
 {
     int error = journal_open(fs);
     if (!error)
-        error = journal_start(fs);
+        error = mark_prepare(fs);
     if (error)
         return error;
-    fs->super->s_feature_incompat |= INCOMPAT_RECOVER;
-    fs->super->s_mtime = (uint32_t)fs->options.now().tv_sec;
-    fs->super->s_mnt_count++;
-    error = super_write(fs);
-    return error ? error : orphan_recover(fs);
+    journal_start(fs);
+    return orphan_recover(fs);
 }
 
 int ext4_mount(struct block_device *d, const struct ext4_options *options, struct ext4 **out)
@@ -492,11 +530,9 @@ static int stop_writing(struct ext4 *fs)
 {
     int error = write_all(fs), stopped = journal_stop(fs);
     error = error ? error : stopped;
-    if (!stopped) {
-        fs->super->s_feature_incompat &= ~INCOMPAT_RECOVER;
-        stopped = super_write(fs);
-        error = error ? error : stopped;
-    }
+    if (!stopped)
+        stopped = super_unmark(fs);
+    error = error ? error : stopped;
     return error;
 }
 
