@@ -641,8 +641,11 @@ static void file_forked(struct px_file *f, uint32_t mark_now)
         forget_bit(&f->local.bit);
         px_pipe_forked(f);
         px_loan_forked_file(f);
-    } else if (px_is_event(f))
+    } else if (px_is_event(f)) {
         forget_bit(&f->event_bit);
+        if (f->kind == PX_MQUEUE)
+            px_mqueue_forked(f);
+    }
 }
 
 void px_files_forked(struct px_process *p)

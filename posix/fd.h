@@ -35,6 +35,7 @@ enum px_kind {
     PX_TIMERFD,
     PX_SIGNALFD,
     PX_INOTIFY,
+    PX_MQUEUE,
     PX_EPOLL
 };
 
@@ -130,6 +131,9 @@ struct px_file {
         struct px_file_local { /* PX_PIPE, PX_UNIX */
             uint32_t bit;      /* as of tty */
             uint8_t type;      /* SOCK_* */
+            uint8_t
+                netlink_type; /* of netlink.c: SOCK_*, and its number; 0: it is none, has none */
+            uint32_t netlink_port;
             uint32_t low_water;
             uint64_t receive_timeout, send_timeout; /* ns; 0: none */
             struct px_mutex in_lock, out_lock;      /* of transfers through a loan: loan.h */
@@ -139,7 +143,11 @@ struct px_file {
             uint32_t calls, ask_after; /* transfers since the last question; until the next */
         } local;
         struct px_stream stream;
-        uint32_t event_bit; /* of the next three, when they have moved: as of tty */
+        uint32_t event_bit; /* of the next four, when they have moved: as of tty */
+        struct px_file_mqueue {
+            uint32_t bit;
+            motor_handle notice; /* [atomic] of the last mq_notify; 0: none */
+        } mqueue;
         struct px_file_eventfd {
             uint32_t bit;
             bool semaphore;
@@ -319,7 +327,7 @@ static inline bool px_is_of_tty_engine(const struct px_file *f)
 
 static inline bool px_is_event(const struct px_file *f) /* of event.h */
 {
-    return f->kind >= PX_EVENTFD && f->kind <= PX_INOTIFY;
+    return f->kind >= PX_EVENTFD && f->kind <= PX_MQUEUE;
 }
 
 /* Whoever waits for it needs a session with the tty engine. */
@@ -371,6 +379,7 @@ void px_listeners_share(bool exec);
 void px_listener_share(struct px_file *f); /* of one; of other files nothing */
 /* event.c: [px_files.lock] before a fork, states of events move to where the child finds them. */
 long px_events_share(struct px_process *p);
+void px_mqueue_forked(struct px_file *f); /* in the child */
 struct px_file *px_event_from_record(const struct motor_start_fd *record);
 /*
  * The record of a file that goes to another program or process; its handle stays ours. false: it

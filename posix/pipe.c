@@ -139,7 +139,7 @@ long px_fifo_open(const motor_handle handle[2], uint32_t flags, struct px_file *
 long px_inode_call(struct px_file *f, struct motor_msg *msg)
 {
     struct motor_msg ask = {.op = IO_NAMED_FILE, .deadline = MOTOR_NEVER};
-    if (px_is_fs(f) || f->kind == PX_TTY)
+    if (px_is_fs(f) || f->kind == PX_TTY || f->kind == PX_MQUEUE)
         return px_call(f->handle, msg);
     if (f->kind != PX_PIPE)
         return -EINVAL;

@@ -49,6 +49,8 @@ long px_sys_socket(int family, int type, int protocol)
     type &= SOCK_TYPE_MASK;
     if (family == AF_UNIX)
         return px_unix_socket(type, protocol, flags);
+    if (family == AF_NETLINK)
+        return px_netlink_socket(type, protocol, flags);
     return family == AF_INET || family == AF_INET6 ? inet_socket(family, type, protocol, flags)
                                                    : -EAFNOSUPPORT;
 }

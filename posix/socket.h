@@ -68,6 +68,13 @@ long px_unix_socket(int type, int protocol, unsigned flags);
 long px_unix_pair(int type, int protocol, unsigned flags, void *fds);
 struct px_file *px_unix_from_record(const struct motor_start_fd *record);
 
+/* ---- netlink.c ---- */
+
+long px_netlink_socket(int type, int protocol, unsigned flags);
+bool px_is_netlink(const struct px_file *f);
+/* A socket of unix.c that is one, if the first word of its record says so, becomes it. */
+void px_netlink_adopt(struct px_file *f, uint64_t word);
+
 /* ---- rights.c: what goes beside the bytes ---- */
 
 /*

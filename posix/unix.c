@@ -86,7 +86,11 @@ long px_unix_pair(int type, int protocol, unsigned flags, void *fds)
 
 struct px_file *px_unix_from_record(const struct motor_start_fd *record)
 {
-    return unix_file(record->handle, (uint8_t)record->word[0], record->flags & 0x7fffffffu);
+    struct px_file *f =
+        unix_file(record->handle, (uint8_t)record->word[0], record->flags & 0x7fffffffu);
+    if (f)
+        px_netlink_adopt(f, record->word[0]);
+    return f;
 }
 
 static long unix_pass(struct px_file *f, struct motor_start_fd *record)

@@ -23,7 +23,7 @@ void unix_disconnect(struct unix_socket *s)
     s->state = SOCKET_NEW;
 }
 
-static void send_to(struct unix_socket *s, struct unix_socket *peer)
+void unix_send_to(struct unix_socket *s, struct unix_socket *peer)
 {
     if (s->peer && s->peer != peer) { /* what the old one sent is not for this connection */
         struct unix_socket *old = s->peer;
@@ -55,7 +55,7 @@ static int64_t connect_datagram(struct unix_socket *s, struct motor_event *ev)
         return -ENOMEM;
     if (peer->peer && peer->peer != s)
         return -EPERM;
-    send_to(s, peer);
+    unix_send_to(s, peer);
     return 0;
 }
 
@@ -64,8 +64,8 @@ static int64_t connect_datagram(struct unix_socket *s, struct motor_event *ev)
 void unix_pair_up(struct unix_socket *a, struct unix_socket *b)
 {
     if (!unix_is_stream(a)) {
-        send_to(a, b);
-        send_to(b, a);
+        unix_send_to(a, b);
+        unix_send_to(b, a);
     }
     a->peer = b;
     b->peer = a;

@@ -15,6 +15,8 @@
  *   parcel.c      descriptors on their way (SCM_RIGHTS)
  *   garbage.c     sockets that only each other's queues lead to
  *   event.c       eventfds, timerfds and signalfds that several processes have
+ *   inotify.c     inotify instances
+ *   mqueue*.c     POSIX message queues: see mqueue.h
  */
 #ifndef SYSIO_LOCAL_H
 #define SYSIO_LOCAL_H
@@ -65,6 +67,13 @@ void event_open(struct motor_event *ev);
 void inotify_objects_init(void);
 void inotify_open(struct motor_event *ev);
 void inotify_told(void); /* there are events in some queue */
+
+/* ---- mqueue.c, mqueue_table.c ---- */
+
+void mqueues_init(uint64_t memory);
+void mqueue_open(struct motor_event *ev);
+int64_t mqueue_unlink(const struct motor_event *ev);
+bool mqueue_cancel(uint64_t token); /* a call that waits is given up; false: it is none of these */
 
 /* ---- parcel.c ---- */
 
@@ -227,6 +236,7 @@ bool unix_autobind(struct unix_socket *s);
 /* ---- connect.c ---- */
 
 void unix_pair_up(struct unix_socket *a, struct unix_socket *b);
+void unix_send_to(struct unix_socket *s, struct unix_socket *peer); /* a datagram socket's peer */
 int64_t unix_listen(struct unix_socket *s, const struct motor_event *ev);
 int64_t unix_connect(struct unix_socket *s, struct motor_event *ev);
 int64_t unix_accept(struct unix_socket *s, struct motor_event *ev);

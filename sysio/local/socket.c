@@ -361,10 +361,13 @@ static void open_one(struct motor_event *ev)
     struct unix_socket *s = unix_new((uint32_t)ev->word[0], ev);
     int64_t gate = s ? unix_gate(s) : -ENFILE;
     struct motor_reply *r = engine_reply(&tty_engine, ev->token, gate < 0 ? gate : 0);
-    if (gate >= 0)
+    if (gate >= 0) {
+        if (ev->word[1] == IO_SOCKET_SELF)
+            unix_send_to(s, s);
         engine_reply_handle(r, (motor_handle)gate, MOTOR_RIGHT_CALL | MOTOR_RIGHT_DUP);
-    else if (s)
+    } else if (s) {
         unix_end(s);
+    }
 }
 
 static void open_pair(struct motor_event *ev)
@@ -392,8 +395,10 @@ static void open_socket(struct motor_event *ev)
     uint64_t type = ev->word[0];
     if (type != SOCK_STREAM && type != SOCK_DGRAM && type != SOCK_SEQPACKET)
         engine_reply(&tty_engine, ev->token, -ESOCKTNOSUPPORT);
-    else if (ev->word[1])
+    else if (ev->word[1] == IO_SOCKET_PAIR)
         open_pair(ev);
+    else if (ev->word[1] == IO_SOCKET_SELF && type != SOCK_DGRAM)
+        engine_reply(&tty_engine, ev->token, -EINVAL);
     else
         open_one(ev);
 }
@@ -416,6 +421,12 @@ bool local_connector_call(struct motor_event *ev)
     case IO_INOTIFY:
         inotify_open(ev);
         return true;
+    case IO_MQ_OPEN:
+        mqueue_open(ev);
+        return true;
+    case IO_MQ_UNLINK:
+        engine_reply(&tty_engine, ev->token, mqueue_unlink(ev));
+        return true;
     default:
         return false;
     }
@@ -427,5 +438,6 @@ void local_init(uint64_t memory)
     messages_init(memory);
     events_init();
     inotify_objects_init();
+    mqueues_init(memory);
     counter_register("tty", "unix_sockets", &count);
 }

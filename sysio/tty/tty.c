@@ -262,6 +262,8 @@ static void again_fire(struct engine *e, struct engine_timer *t)
 
 static void cancel(uint64_t token)
 {
+    if (mqueue_cancel(token))
+        return;
     for (struct waiting **link = &waiting, *w; (w = *link); link = &w->next) {
         if (w->token != token)
             continue;
@@ -339,7 +341,7 @@ static void finish_try(void)
 
 /* ---- the other calls ---- */
 
-static void stat_object(struct motor_event *ev, const struct tty_object *o)
+static void stat_object(struct motor_event *ev, struct tty_object *o)
 {
     uint64_t now = clock_realtime_ns();
     struct io_stat st = {.dev = 0xff,
@@ -349,6 +351,8 @@ static void stat_object(struct motor_event *ev, const struct tty_object *o)
                          .rdev = o->rdev,
                          .blksize = 4096};
     st.atime = st.mtime = st.ctime = st.btime = (int64_t)(now / 1000000000u);
+    if (o->ops->stat)
+        o->ops->stat(o, &st);
     engine_reply_data(engine_reply(&tty_engine, ev->token, ev->in_size ? -ENOTDIR : 0), &tty_engine,
                       &st, sizeof st);
 }
@@ -442,6 +446,8 @@ static void call_object(struct motor_event *ev, struct tty_object *o)
         break;
     case IO_CHMOD:
     case IO_CHOWN:
+        status = ev->in_size ? -ENOTDIR : o->ops->change ? o->ops->change(o, ev) : -EPERM;
+        break;
     case IO_UTIMENS:
         status = ev->in_size ? -ENOTDIR : -EPERM;
         break;

@@ -93,6 +93,9 @@ struct tty_ops {
     /* waited: it was put aside (CONTROL_DRAIN), and nothing is left in the ring. NULL: ENOTTY */
     int64_t (*control)(struct tty_object *o, struct motor_event *ev, bool waited);
     uint32_t (*ready)(struct tty_object *o);
+    /* IO_STAT: what is not the same for all; and IO_CHMOD, IO_CHOWN. NULL: there is nothing */
+    void (*stat)(struct tty_object *o, struct io_stat *st);
+    int64_t (*change)(struct tty_object *o, const struct motor_event *ev);
     /*
      * Any other call (NULL: there are none): its status, CALL_WAIT or CALL_ANSWERED. *state: NULL
      * when it comes; kept while it waits. cancel: it waits no more; what *state stands for goes.

@@ -497,8 +497,13 @@ struct io_statfs {
  * too (tee) -> status: bytes moved
  */
 #define IO_PIPE_SPLICE    93u
-/* on the tty connector: w0 SOCK_* type; w1 1: a connected pair -> handle[0] (and handle[1]) */
+/*
+ * on the tty connector: w0 SOCK_* type; w1 IO_SOCKET_PAIR: a connected pair, IO_SOCKET_SELF: of
+ * datagrams, that sends to itself -> handle[0] (and handle[1])
+ */
 #define IO_LOCAL_SOCKET   94u
+#define IO_SOCKET_PAIR    1u
+#define IO_SOCKET_SELF    2u
 /*
  * On a UNIX socket. Names are what follows sun_family in a sockaddr_un; a path has no NUL at its
  * end.
@@ -558,6 +563,33 @@ struct io_statfs {
 #define IO_EVENT_TIMER    1u
 #define IO_EVENT_SIGNALS  2u
 #define IO_EVENT_INOTIFY  3u /* in records of descriptors: an IO_INOTIFY */
+#define IO_EVENT_MQUEUE   4u /* and one of IO_MQ_OPEN */
+/*
+ * POSIX message queues, on the tty connector. IO_MQ_OPEN: in: the name, without its slash; w0 O_*
+ * flags, w1 mode & ~umask, w4 1: w2 and w3 are mq_maxmsg and mq_msgsize of a new one, w5 the
+ * caller's RLIMIT_MSGQUEUE -> handle[0]: it. IO_MQ_UNLINK: in: the name. On it:
+ *   IO_MQ_SEND     w0 priority, w1 O_NONBLOCK, or IO_MQ_TIMED: the call has a deadline; in: the
+ *                  message. Waits for room
+ *   IO_MQ_RECEIVE  w0 as w1 there -> out: the oldest message of the highest priority; status: its
+ *                  size | that priority << IO_MQ_PRIORITY. Waits for one
+ *   IO_MQ_NOTIFY   w0 SIGEV_*, w1 signal, w2 value; of SIGEV_THREAD: handle[0]: a datagram socket,
+ *                  in: IO_MQ_COOKIE bytes that go there, the last one 1: a message has come, 2: it
+ *                  was taken back -> handle[0], with which the request goes. w0 IO_MQ_NOTIFY_NOT:
+ *                  the caller's is taken back
+ *   IO_MQ_LOOK     -> w0 mq_maxmsg, w1 mq_msgsize, w2 messages, w3 bytes in it, w4 the pid of who
+ *                  is to be notified (0: nobody), w5 SIGEV_* | signal << 32
+ */
+#define IO_MQ_OPEN        108u
+#define IO_MQ_UNLINK      109u
+#define IO_MQ_SEND        110u
+#define IO_MQ_RECEIVE     111u
+#define IO_MQ_NOTIFY      112u
+#define IO_MQ_LOOK        113u
+#define IO_MQ_PRIORITY    32u
+#define IO_MQ_COOKIE      32u
+#define IO_MQ_TIMED       1u
+#define IO_MQ_NOTIFY_NOT  (~0ull)
+#define IO_MQ_TEXT        80u /* st_size */
 /*
  * Loans: bytes without calls (docs/decisions/0023-bytes-without-a-call.md). On the reader or writer
  * of a pipe, or a connected stream socket. w0 0; handle[0]: the caller's process, with INSTALL,

@@ -5,6 +5,7 @@
  * again. The text of an open file is made at offset 0 and kept for the reads that follow, so that a
  * reader sees one moment.
  */
+#include "../../local/mqueue_limits.h"
 #include "../../tty/tty.h"
 #include "../system_name.h"
 #include "../sysv/sysv.h"
@@ -32,11 +33,13 @@ enum place {
     CORE,
     SYSFS,
     INOTIFY,
+    MQUEUE,
     NET,
     MOTOR,
     SYSVIPC,
     FILE_,
     CONSTANT,
+    NUMBER,
     FDINFO,
     TRACE,
     LINK,
@@ -47,6 +50,11 @@ enum place {
 #define FIRST_FILE FILE_
 #define FIRST_LINK LINK
 
+struct number {      /* that root may set, within bounds */
+    uint32_t *value; /* [atomic] */
+    uint32_t least, most;
+};
+
 struct row {
     enum place dir;
     const char *name;
@@ -55,6 +63,7 @@ struct row {
     system_text *system;
     process_text *process;
     const char *constant;
+    struct number number;
     int64_t (*link)(const struct process *p, char *buffer, size_t size);
 };
 
@@ -69,6 +78,10 @@ struct row {
 #define FIXED(dir_, name_, value_) \
     { \
         .dir = dir_, .name = name_, .what = CONSTANT, .constant = value_ \
+    }
+#define SET(dir_, name_, ...) \
+    { \
+        .dir = dir_, .name = name_, .what = NUMBER, .number = { __VA_ARGS__ } \
     }
 #define OWN(dir_, name_, text_) \
     { \
@@ -124,6 +137,12 @@ static const struct row rows[] = {
     DIR_(SYS, "vm", VM),
     DIR_(SYS, "net", SYSNET),
     DIR_(SYS, "fs", SYSFS),
+    DIR_(SYSFS, "mqueue", MQUEUE),
+    SET(MQUEUE, "queues_max", &mqueue_limits.queues_max, 0, MQUEUE_QUEUES_MOST),
+    SET(MQUEUE, "msg_max", &mqueue_limits.msg_max, 1, MQUEUE_MESSAGES_MOST),
+    SET(MQUEUE, "msgsize_max", &mqueue_limits.msgsize_max, 128, MQUEUE_SIZE_MOST),
+    SET(MQUEUE, "msg_default", &mqueue_limits.msg_default, 1, MQUEUE_MESSAGES_MOST),
+    SET(MQUEUE, "msgsize_default", &mqueue_limits.msgsize_default, 128, MQUEUE_SIZE_MOST),
     DIR_(SYSFS, "inotify", INOTIFY),
     TEXT(INOTIFY, "max_user_instances", text_inotify_instances),
     TEXT(INOTIFY, "max_user_watches", text_inotify_watches),
@@ -213,6 +232,8 @@ static uint32_t mode_of(enum place what, bool private)
 {
     if (what >= FIRST_LINK)
         return S_IFLNK | 0777;
+    if (what == NUMBER)
+        return S_IFREG | 0644;
     if (what >= FIRST_FILE)
         return S_IFREG | (private ? 0400 : 0444);
     return S_IFDIR | (private ? 0500 : 0555);
@@ -471,7 +492,7 @@ static int procfs_open(struct file *file, const struct cred *who, struct motor_r
 {
     struct node *n = of(file->inode);
     struct process p;
-    if (n->what == CONSTANT || (file->flags & O_PATH))
+    if (n->what == CONSTANT || n->what == NUMBER || (file->flags & O_PATH))
         return 0;
     if (n->pid) { /* the mode was judged already: this is about root's and others' set-id programs
                    */
@@ -492,6 +513,36 @@ static int procfs_open(struct file *file, const struct cred *who, struct motor_r
     return 0;
 }
 
+static int64_t read_number(const struct number *n, struct transfer *t, uint64_t offset)
+{
+    char text[16];
+    uint64_t size =
+        (uint64_t)snprintf(text, sizeof text, "%u\n", __atomic_load_n(n->value, __ATOMIC_RELAXED));
+    return offset < size ? transfer_from_buffer(t, text + offset, size - offset) : 0;
+}
+
+/* A decimal number, spaces around it; as Linux, only at the file's beginning. */
+static int64_t procfs_write(struct file *file, struct transfer *t, uint64_t offset)
+{
+    const struct node *n = of(file->inode);
+    char text[32];
+    if (n->what != NUMBER || t->left >= sizeof text)
+        return -EINVAL;
+    int64_t size = transfer_to_buffer(t, text, t->left);
+    if (size <= 0 || offset)
+        return size;
+    text[size] = 0;
+    const char *digits = text + strspn(text, " \t\n");
+    char *end;
+    unsigned long value = strtoul(digits, &end, 10);
+    const struct number *to = &n->row->number;
+    if (*digits < '0' || *digits > '9' || end[strspn(end, " \t\n")] || value < to->least ||
+        value > to->most)
+        return -EINVAL;
+    __atomic_store_n(to->value, (uint32_t)value, __ATOMIC_RELAXED);
+    return size;
+}
+
 static int64_t procfs_read(struct file *file, struct transfer *t, uint64_t offset)
 {
     struct node *n = of(file->inode);
@@ -501,6 +552,8 @@ static int64_t procfs_read(struct file *file, struct transfer *t, uint64_t offse
         return offset < size ? transfer_from_buffer(t, n->row->constant + offset, size - offset)
                              : 0;
     }
+    if (n->what == NUMBER)
+        return read_number(&n->row->number, t, offset);
     if (!r)
         return -EINVAL;
     if (offset == 0 || !r->text.bytes) {
@@ -541,6 +594,7 @@ static const struct inode_ops procfs_ops = {
     .open = procfs_open,
     .close = procfs_close,
     .read = procfs_read,
+    .write = procfs_write,
     .setattr = procfs_setattr,
     .statfs = procfs_statfs,
     .release = procfs_release,

@@ -182,6 +182,16 @@ long px_deadline_in(const void *user, uint64_t *deadline)
     return 0;
 }
 
+uint64_t px_timespec_ns(const struct px_timespec *t)
+{
+    return (uint64_t)t->sec * 1000000000u + (uint64_t)t->nsec;
+}
+
+long px_timespec_in(const void *user, struct px_timespec *t)
+{
+    return px_copy_in(t, user, sizeof *t);
+}
+
 long px_sigmask_temporary(const void *set, size_t size)
 {
     (void)set, (void)size;

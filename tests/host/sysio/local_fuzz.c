@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pipes, UNIX sockets, rendezvous and parcels against nonsense: calls with any operation, words,
- * bytes and handles, made, given up and closed in any order. Sane calls are frequent, so that
- * sockets do get connected, parcels do travel, and rings are lent, into which a client may write
- * anything. In the end all handles are closed, and nothing may be left: no object of the kernel, no
- * socket in circles.
+ * Pipes, UNIX sockets, rendezvous, parcels and message queues against nonsense: calls with any
+ * operation, words, bytes and handles, made, given up and closed in any order. Sane calls are
+ * frequent, so that sockets do get connected, parcels do travel, and rings are lent, into which a
+ * client may write anything. In the end all handles are closed, and nothing may be left: no object
+ * of the kernel, no socket in circles.
  *
  *   local_fuzz [SEED [ROUNDS]]
  */
@@ -61,7 +61,7 @@ static uint64_t some_word(void)
 }
 
 /* What a handle is, as far as is known: the call that gave it. */
-enum kind { CONNECTOR, SOCKET, PIPE, PARCEL, RENDEZVOUS_GATE, KINDS };
+enum kind { CONNECTOR, SOCKET, PIPE, PARCEL, RENDEZVOUS_GATE, MQUEUE, KINDS };
 static enum kind kinds[HANDLES];
 
 static enum kind kind_given(uint32_t op)
@@ -73,6 +73,9 @@ static enum kind kind_given(uint32_t op)
     case IO_PARCEL:
     case IO_RECEIVE:
         return PARCEL;
+    case IO_MQ_OPEN:
+    case IO_MQ_NOTIFY:
+        return MQUEUE;
     default:
         return SOCKET;
     }
@@ -81,14 +84,17 @@ static enum kind kind_given(uint32_t op)
 static uint32_t some_op(enum kind of)
 {
     static const uint32_t ops[KINDS][16] = {
-        [CONNECTOR] = {IO_LOCAL_SOCKET, IO_LOCAL_SOCKET, IO_PIPE, IO_PARCEL, IO_INOTIFY},
+        [CONNECTOR] = {IO_LOCAL_SOCKET, IO_LOCAL_SOCKET, IO_PIPE, IO_PARCEL, IO_INOTIFY, IO_MQ_OPEN,
+                       IO_MQ_OPEN, IO_MQ_UNLINK},
         [SOCKET] = {IO_BIND, IO_LISTEN, IO_CONNECT, IO_SHUTDOWN, IO_GETNAME, IO_SETSOCKOPT,
                     IO_GETSOCKOPT, IO_SEND, IO_SEND, IO_RECEIVE, IO_RECEIVE, IO_SOCKET_ACCEPT,
                     IO_POLL, IO_ASYNC, IO_LOAN, IO_CONTROL},
         [PIPE] = {IO_READ, IO_WRITE, IO_PIPE_SIZE, IO_PIPE_SPLICE, IO_CONTROL, IO_POLL, IO_STAT,
                   IO_PATH, IO_READ, IO_WRITE, IO_LOAN, IO_NAMED_FILE},
         [PARCEL] = {IO_PARCEL_PUT, IO_PARCEL_PUT, IO_PARCEL_TAKE, IO_PARCEL_SIGN},
-        [RENDEZVOUS_GATE] = {IO_FIFO_OPEN}};
+        [RENDEZVOUS_GATE] = {IO_FIFO_OPEN},
+        [MQUEUE] = {IO_MQ_SEND, IO_MQ_SEND, IO_MQ_RECEIVE, IO_MQ_RECEIVE, IO_MQ_NOTIFY, IO_MQ_LOOK,
+                    IO_POLL, IO_STAT, IO_PATH, IO_CHMOD, IO_CHOWN, IO_MQ_SEND, IO_MQ_RECEIVE}};
     uint32_t op = rnd(20) ? ops[of][rnd(16)] : rnd(120);
     return op && op != IO_SESSION_OPEN && op != IO_POWER ? op : ops[of][0];
 }
@@ -179,6 +185,33 @@ static void make_sane(struct motor_msg *m, uint8_t *in)
     case IO_WRITE:
         m->word[1] = O_NONBLOCK;
         break;
+    case IO_MQ_OPEN:
+        m->word[0] = O_CREAT | rnd(3);
+        m->word[1] = 0600;
+        m->word[2] = 1 + rnd(4);
+        m->word[3] = 1 + rnd(40);
+        m->word[4] = 1;
+        m->word[5] = 1u << 20;
+        /* fallthrough */
+    case IO_MQ_UNLINK:
+        in[0] = (uint8_t)('a' + rnd(5));
+        m->in_size = 1;
+        m->nhandles = 0;
+        break;
+    case IO_MQ_SEND:
+        m->word[0] = rnd(3);
+        m->word[1] = rnd(3) ? O_NONBLOCK : rnd(2);
+        m->in_size = rnd(20);
+        break;
+    case IO_MQ_RECEIVE:
+        m->word[0] = rnd(3) ? O_NONBLOCK : rnd(2);
+        m->out_size = 40;
+        break;
+    case IO_MQ_NOTIFY:
+        m->word[0] = rnd(3);
+        m->word[1] = 0;
+        m->in_size = 32;
+        break;
     case IO_PARCEL_PUT:
         m->nhandles = 1 + rnd(4);
         m->in_size = 48ull * m->nhandles;
@@ -197,7 +230,8 @@ static void make_sane(struct motor_msg *m, uint8_t *in)
 #define LOANS 16u
 
 static motor_handle loans[LOANS];
-static uint32_t active; /* loans that were seen to be */
+static uint32_t active;   /* loans that were seen to be */
+static uint32_t received; /* messages, from queues */
 
 static void keep_loan(motor_handle h)
 {
@@ -250,7 +284,7 @@ static void close_loans(void)
 static void call_some(void)
 {
     static uint8_t in[300000], out[300000];
-    motor_handle *on = place(true);
+    motor_handle *on = rnd(3) ? place(true) : of_kind(MQUEUE);
     if (!on)
         return;
     struct motor_msg m = {.op = some_op(kinds[on - handles]), .in = in, .out = out};
@@ -270,12 +304,29 @@ static void call_some(void)
     uint32_t op = m.op;
     if (fake_call_within(*on, &m, rnd(2) * 99, rnd(2) * 99, turn, 3) < 0)
         return;
-    CHECK(m.status <= (int64_t)sizeof in || op == IO_PIPE_SIZE);
+    CHECK(m.status <= (int64_t)sizeof in || op == IO_PIPE_SIZE || op == IO_MQ_RECEIVE);
+    received += op == IO_MQ_RECEIVE && m.status >= 0;
     for (uint32_t i = 0; i < m.nhandles; i++)
         if (op == IO_LOAN)
             keep_loan(m.handle[i]);
         else
             keep(m.handle[i], kind_given(op));
+}
+
+static void no_queues_left(const char *engine, const char *name, uint64_t value, void *context)
+{
+    (void)engine, (void)context;
+    CHECK(strncmp(name, "message_queue", 13) != 0 || value == 0);
+}
+
+static void unlink_queues(void)
+{
+    motor_handle h = fake_gate(tty_engine.endpoint, TTY_CONNECTOR + 1);
+    for (char name = 'a'; name < 'f'; name++) {
+        struct motor_msg m = {.op = IO_MQ_UNLINK, .in = &name, .in_size = 1};
+        CHECK(fake_call_within(h, &m, 0, 0, turn, 3) >= 0);
+    }
+    fake_close(h);
 }
 
 static void round_of(unsigned live)
@@ -296,6 +347,7 @@ static void round_of(unsigned live)
         else
             call_some();
     }
+    unlink_queues();
     for (uint32_t i = 0; i < HANDLES; i++)
         if (handles[i])
             fake_close(handles[i]);
@@ -304,6 +356,7 @@ static void round_of(unsigned live)
     for (int i = 0; i < 200; i++)
         turn();
     CHECK(!unix_sockets && !unix_in_flight);
+    counters_each(no_queues_left, NULL);
     if (fake_live_objects() != live)
         fprintf(stderr, "%u objects of the kernel, there were %u\n", fake_live_objects(), live);
     CHECK(fake_live_objects() == live);
@@ -321,7 +374,7 @@ int main(int argc, char **argv)
         state = (seed + round) * 0x9e3779b97f4a7c15ull | 1;
         round_of(live);
     }
-    printf("local_fuzz: seed %llu, %u rounds, %u looks at active loans\n", (unsigned long long)seed,
-           rounds, active);
+    printf("local_fuzz: seed %llu, %u rounds, %u looks at active loans, %u messages of queues\n",
+           (unsigned long long)seed, rounds, active, received);
     return 0;
 }
