@@ -34,7 +34,7 @@ static void batch_sleep_until(struct block_batch *b, uint32_t pending)
     }
 }
 
-static void batch_submit_open(struct block_batch *b)
+void block_batch_submit(struct block_batch *b)
 {
     struct block_request *r = b->open;
     if (!r)
@@ -64,7 +64,7 @@ void block_batch_add(struct block_batch *b, enum block_op op, uint64_t offset, v
         return;
     }
     if (r && (r->op != op || r->offset + r->size != offset || r->count == BLOCK_PARTS_MAX))
-        batch_submit_open(b);
+        block_batch_submit(b);
     r = b->open;
     if (!r) {
         r = calloc(1, sizeof *r);
@@ -82,14 +82,14 @@ void block_batch_add(struct block_batch *b, enum block_op op, uint64_t offset, v
 
 int block_batch_wait(struct block_batch *b)
 {
-    batch_submit_open(b);
+    block_batch_submit(b);
     batch_sleep_until(b, 0);
     return b->status;
 }
 
 void block_batch_end(struct block_batch *b, void (*over)(struct block_batch *b))
 {
-    batch_submit_open(b);
+    block_batch_submit(b);
     b->over = over;
     if (!b->pending)
         over(b);

@@ -70,6 +70,8 @@ void block_batch_begin(struct block_batch *b, struct block_device *d);
  */
 void block_batch_add(struct block_batch *b, enum block_op op, uint64_t offset, void *data,
                      uint32_t size);
+/* The device has all that was added. May sleep: for fibers. */
+void block_batch_submit(struct block_batch *b);
 /* All is done: 0, or the first error. May sleep: for fibers. */
 int block_batch_wait(struct block_batch *b);
 /* Instead: nobody waits; `over` is called when all is done, from the loop or at once. */

@@ -136,7 +136,7 @@ int64_t call_sync(struct request *q)
         return -EBADF;
     if (!S_ISREG(inode->mode) && !S_ISDIR(inode->mode) && !S_ISBLK(inode->mode))
         return -EINVAL;
-    return inode->ops->sync ? inode->ops->sync(q->file) : 0;
+    return inode->ops->sync ? inode->ops->sync(q->file, q->ev->word[0]) : 0;
 }
 
 int64_t call_advise(struct request *q)

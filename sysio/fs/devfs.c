@@ -220,9 +220,10 @@ static int64_t devfs_control(struct file *file, struct motor_event *ev)
     return n->kind == DEV_DISK ? raw_control(n->disk, ev) : -ENOTTY;
 }
 
-static int devfs_sync(struct file *file)
+static int devfs_sync(struct file *file, bool data_only)
 {
     const struct node *n = (struct node *)file->inode;
+    (void)data_only;
     return n->kind == DEV_DISK ? block_flush(n->disk->block) : -EINVAL;
 }
 

@@ -404,9 +404,9 @@ static uint64_t disk_blocks(struct inode *inode)
     return a.blocks;
 }
 
-static int disk_sync(struct file *file)
+static int disk_sync(struct file *file, bool data_only)
 {
-    return ext4_fsync(of(file->inode)->node, &file->errors_seen);
+    return (data_only ? ext4_datasync : ext4_fsync)(of(file->inode)->node, &file->errors_seen);
 }
 
 static void disk_forget(struct inode *inode, uint64_t from, uint64_t end)

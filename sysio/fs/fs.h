@@ -143,7 +143,8 @@ struct inode_ops {
     uint64_t (*blocks)(struct inode *inode); /* of 512 bytes */
     int (*setattr)(struct inode *inode);     /* may refuse changes of mode, owner, times */
     void (*changed)(struct inode *inode);    /* mode, owner or times were changed */
-    int (*sync)(struct file *file);          /* NULL: nothing to do */
+    /* data_only: not the times; NULL: nothing to do */
+    int (*sync)(struct file *file, bool data_only);
     /* its bytes in [from, end) will not be read soon: what a cache has of them may go; NULL: none
      */
     void (*forget)(struct inode *inode, uint64_t from, uint64_t end);
@@ -323,6 +324,7 @@ void inode_touch(struct inode *inode, bool data); /* ctime, and mtime when data 
 void inode_accessed(struct inode *inode, uint32_t flags); /* relatime */
 bool inode_access_is_noted(const struct inode *inode);    /* the next access would change nothing */
 struct timespec fs_now(void);
+uint64_t fs_time(uint64_t ns); /* the time of a file that is written at ns since 1970 */
 
 /* ---- mount.c ---- */
 

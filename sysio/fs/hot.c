@@ -66,7 +66,8 @@ static void mark(struct hot *h)
 void hot_written_at(struct inode *inode, uint64_t time, struct timespec before)
 {
     uint64_t now = clock_realtime_ns();
-    time = time > now || time < ns_of(before) ? now : time;
+    time = fs_time(time > now ? now : time);
+    time = time < ns_of(before) ? fs_time(now) : time;
     inode->mtime = inode->ctime = to_timespec(time);
     hot_changed(inode);
 }

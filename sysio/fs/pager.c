@@ -233,7 +233,7 @@ static int64_t pager_call(struct pager *p, const struct motor_event *ev)
     uint64_t index = ev->word[0] / PAGE;
     bool write = ev->word[1];
     if (ev->op == MOTOR_PAGER_SYNC)
-        return status_of(ext4_fsync(p->node, &p->errors_seen));
+        return status_of(ext4_datasync(p->node, &p->errors_seen));
     if (ev->op != MOTOR_PAGER_FETCH)
         return -MOTOR_ENOSYS;
     int error = ext4_fault(p->node, index, write);

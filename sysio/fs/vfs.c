@@ -25,9 +25,20 @@ struct mount *mounts;
 
 /* ---- inodes ---- */
 
+/*
+ * Files' times go in steps, as on Linux: so a write whose step is that of the one before changes
+ * nothing but bytes, and an fsync of it has no inode to bring to the disk.
+ */
+#define TIME_STEP 4000000u
+
+uint64_t fs_time(uint64_t ns)
+{
+    return ns - ns % TIME_STEP;
+}
+
 struct timespec fs_now(void)
 {
-    uint64_t ns = clock_realtime_ns();
+    uint64_t ns = fs_time(clock_realtime_ns());
     return (struct timespec){(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
 }
 
@@ -45,6 +56,11 @@ static bool before(struct timespec a, struct timespec b)
     return a.tv_sec < b.tv_sec || (a.tv_sec == b.tv_sec && a.tv_nsec < b.tv_nsec);
 }
 
+static bool same(struct timespec a, struct timespec b)
+{
+    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
 bool inode_access_is_noted(const struct inode *inode)
 {
     return (inode->mount->flags & MS_NOATIME) || inode->mount->read_only ||
@@ -58,7 +74,8 @@ void inode_accessed(struct inode *inode, uint32_t flags)
         return;
     hot_collect(inode);
     struct timespec now = fs_now();
-    if (!inode_access_is_noted(inode) || now.tv_sec - inode->atime.tv_sec >= 86400) {
+    bool old = now.tv_sec - inode->atime.tv_sec >= 86400;
+    if (old || (!inode_access_is_noted(inode) && !same(now, inode->atime))) {
         inode->atime = now;
         hot_changed(inode);
     }

@@ -224,6 +224,7 @@ static int64_t write_chunk(struct ext4_node *n, uint64_t offset, uint64_t size, 
 {
     struct ext4 *fs = n->fs;
     struct page *pages[CHUNK / PAGE_BYTES + 1];
+    struct ext4_inode before = n->raw;
     uint64_t first = offset >> PAGE_SIZE_LOG;
     uint32_t count = (uint32_t)(((offset + size - 1) >> PAGE_SIZE_LOG) - first + 1);
     int64_t result = pages_pin(n, first, count, offset & (PAGE_BYTES - 1), pages);
@@ -253,7 +254,7 @@ static int64_t write_chunk(struct ext4_node *n, uint64_t offset, uint64_t size, 
         page_put(pages[i]);
     if (result > 0)
         node_touch(n, true);
-    int error = node_write(n);
+    int error = memcmp(&before, &n->raw, sizeof before) ? node_write(n) : 0;
     return error ? error : result;
 }
 
@@ -584,17 +585,31 @@ static int error_since(struct ext4_node *n, uint32_t *seen)
     return n->write_error;
 }
 
-int ext4_fsync(struct ext4_node *n, uint32_t *seen)
+static int sync_node(struct ext4_node *n, uint32_t *seen, bool commit)
 {
     struct ext4 *fs = n->fs;
-    fiber_lock(&fs->lock);
     int error = fs->broken ? -EIO : 0;
     if (!fs->read_only) {
-        error = pages_write(n);
-        int committed = tx_running(fs) ? journal_commit(fs) : block_flush(fs->device);
-        error = error ? error : committed;
+        error = pages_write_begin(n);
+        int durable = pages_durable(fs, commit || n->mapped == fs->tx_number);
+        error = error ? error : durable;
     }
     int earlier = error_since(n, seen);
-    fiber_unlock(&fs->lock);
     return error ? error : earlier;
+}
+
+int ext4_fsync(struct ext4_node *n, uint32_t *seen)
+{
+    fiber_lock(&n->fs->lock);
+    int error = sync_node(n, seen, true);
+    fiber_unlock(&n->fs->lock);
+    return error;
+}
+
+int ext4_datasync(struct ext4_node *n, uint32_t *seen)
+{
+    fiber_lock(&n->fs->lock);
+    int error = sync_node(n, seen, node_type(n) != S_IFREG);
+    fiber_unlock(&n->fs->lock);
+    return error;
 }

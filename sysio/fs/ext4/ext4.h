@@ -201,5 +201,7 @@ uint32_t ext4_reclaim(struct ext4 *fs, uint32_t count);
  */
 uint32_t ext4_errors_seen(const struct ext4_node *n);
 int ext4_fsync(struct ext4_node *n, uint32_t *seen);
+/* of a file: its bytes, and what is needed to read them; its times may be as they were */
+int ext4_datasync(struct ext4_node *n, uint32_t *seen);
 
 #endif

@@ -9,7 +9,7 @@
  *   blocks.c      block bitmaps; inodes.c: inode bitmaps
  *   node.c        inodes in memory; orphan.c: removed, but in use or not freed yet
  *   extent.c      the tree from file blocks to disk blocks; extent_change.c: its changes
- *   pages.c       the pages of files in memory, and write-back; ahead.c: reading ahead
+ *   pages.c       the pages of files in memory; ahead.c: reading ahead; write_back.c
  *   data.c        read, write, truncate, allocate, punch; reserve.c: appends that cannot fail
  *   share.c       files that others map
  *   dir.c         blocks of entries; htree.c: their index by hash; hash.c: the hash; list.c
@@ -123,6 +123,9 @@ struct ext4 {
     uint32_t page_buckets; /* a power of two */
     struct page **page_hash;
     struct ext4_node *dirty_nodes;
+    struct flight *flights; /* pages on their way to the disk: write_back.c */
+    uint32_t flying;        /* so many */
+    int write_error;        /* of the last one that failed, since pages_write_all() */
 
     struct journal *journal;
     uint64_t tx_number; /* of the running transaction; from 1 on */
@@ -149,7 +152,8 @@ struct ext4_node {
     struct ext4_store *store; /* NULL: they are in memory of our own */
     uint64_t fault_next[2];   /* pages after those that faults brought: the last ones */
     uint32_t page_count, page_dirty;
-    struct ext4_node *dirty_next, **dirty_link; /* dirty_link: in fs->dirty_nodes */
+    struct ext4_node *dirty_next, **dirty_link; /* in fs->dirty_nodes; link NULL: it is not */
+    uint64_t mapped;           /* transaction that last changed its size, or places of its bytes */
     uint64_t ordered;          /* transaction before which its data must be written (invariant 4) */
     uint64_t truncated;        /* transaction that cuts it: data must not be written before */
     int write_error;           /* of the last write-back that failed */
@@ -302,7 +306,8 @@ uint64_t node_blocks(const struct ext4_node *n); /* of 512 bytes */
 void node_touch(struct ext4_node *n, bool data); /* ctime, and mtime: now */
 uint64_t node_xattr_block(const struct ext4_node *n);
 void node_trim(struct ext4 *fs);
-void node_clean(struct ext4_node *n); /* no page of it is dirty any more */
+void node_clean(struct ext4_node *n);     /* no page of it is dirty any more */
+void node_takes_off(struct ext4_node *n); /* its dirty pages are on their way: it is in no list */
 
 /* ---- xattr.c ---- */
 
@@ -401,10 +406,7 @@ void page_filled(struct page *p, uint32_t bytes);
 void page_dirty(struct page *p, uint32_t offset, uint32_t size);
 /* drops whole pages from byte `from` to `end`, and zeroes their parts */
 void pages_drop(struct ext4_node *n, uint64_t from, uint64_t end);
-/* Writes the dirty pages, after a commit if they must not come before it; no flush. */
-int pages_write(struct ext4_node *n);
-/* the same at once: for the commit itself */
-int pages_write_now(struct ext4_node *n);
+void page_clean(struct page *p); /* nothing of it is to be written any more */
 /* Drops up to `count` clean pages, oldest first; how many. */
 uint32_t pages_evict(struct ext4 *fs, uint32_t count);
 /* A valid page into its node's store; it must be pinned, since others may have to leave for it. */
@@ -417,6 +419,21 @@ struct page *page_new(struct ext4_node *n, uint64_t index);
 int page_read_blocks(struct page *p, struct block_batch *batch);
 /* After them: what is behind the end is nobody's. */
 void page_read_done(struct page *p);
+
+/* ---- write_back.c; the lock is held from begin to end ---- */
+
+/* Hands the dirty pages to the device, after a commit if they must not come before it. */
+int pages_write_begin(struct ext4_node *n);
+/* the same without that commit: for the commit itself */
+int pages_write_now(struct ext4_node *n);
+/* All that was begun is done; no flush. A commit ends it, too. */
+void pages_write_end(struct ext4 *fs);
+/* Ends it by a flush, or by a commit if one is asked for and there is something to commit. */
+int pages_durable(struct ext4 *fs, bool commit);
+/* begin and end of one: its error */
+int pages_write(struct ext4_node *n);
+/* Begins all. One file's error keeps no other from the disk; at the end it is fs->write_error. */
+int pages_write_all(struct ext4 *fs);
 
 /* ---- ahead.c ---- */
 

@@ -200,6 +200,7 @@ int extent_insert(struct ext4_node *n, uint64_t block, uint64_t disk, uint32_t c
                   bool unwritten)
 {
     struct ext4_extent new = extent_of(block, disk, count, unwritten);
+    n->mapped = n->fs->tx_number;
     for (uint32_t steps = 0; steps < 4 * EXTENT_DEPTH_MAX; steps++) {
         struct extent_path p;
         int error = extent_find(n, block, &p);
@@ -328,6 +329,7 @@ int extent_remove(struct ext4_node *n, uint64_t from, uint64_t end)
         int error = node_write(n);
         if (!error)
             error = tx_more(n->fs, 32);
+        n->mapped = n->fs->tx_number;
         if (!error)
             error = remove_last(n, from, end);
         if (error <= 0)
@@ -339,6 +341,7 @@ int extent_remove(struct ext4_node *n, uint64_t from, uint64_t end)
 int extent_convert(struct ext4_node *n, uint64_t block, uint32_t count)
 {
     struct extent_path p;
+    n->mapped = n->fs->tx_number;
     int error = extent_find(n, block, &p);
     if (error)
         return error;

@@ -3,11 +3,11 @@
  * Transactions, and their way into the journal.
  *
  * Steps (tx_begin .. tx_end) join the running transaction. A commit writes, in this order: the data
- * of files that got blocks (invariant 4); descriptor, revoke and metadata blocks to the log; a
- * flush; the commit block; a flush. After that the blocks are dirty, and will be written to their
- * places by a checkpoint, which happens when the log has no room for one more transaction of full
- * size, between transactions: so a block in its place never has uncommitted changes, and the log is
- * empty after each checkpoint.
+ * of files that got blocks (invariant 4), and with it descriptor, revoke and metadata blocks to the
+ * log; a flush; the commit block; a flush. After that the blocks are dirty, and will be written to
+ * their places by a checkpoint, which happens when the log has no room for one more transaction of
+ * full size, between transactions: so a block in its place never has uncommitted changes, and the
+ * log is empty after each checkpoint.
  */
 #include "journal_impl.h"
 
@@ -451,6 +451,7 @@ static int write_log(struct ext4 *fs)
     for (uint32_t i = 0; i < j->revoked_count;)
         i += write_revoked(&c, i);
     int error = block_batch_wait(&c.batch);
+    pages_write_end(fs); /* of an error is told who syncs the file */
     if (!error)
         error = block_flush(fs->device);
     if (!error)
@@ -480,9 +481,8 @@ static void write_ordered(struct ext4 *fs)
     struct ext4_node *next;
     for (struct ext4_node *n = fs->dirty_nodes; n; n = next) {
         next = n->dirty_next;
-        if (n->ordered != fs->tx_number)
-            continue;
-        pages_write_now(n); /* who syncs the file is told of an error */
+        if (n->ordered == fs->tx_number)
+            pages_write_now(n);
     }
 }
 
@@ -533,6 +533,7 @@ int journal_commit(struct ext4 *fs)
     int error = log_begin(fs);
     if (!error)
         error = write_log(fs);
+    pages_write_end(fs); /* if they are not yet */
     if (error)
         return fail(fs, "the journal cannot be written", error);
     committed(fs);

@@ -54,12 +54,18 @@ static void idle_if_unused(struct ext4_node *n)
         idle_add(n);
 }
 
-void node_clean(struct ext4_node *n)
+void node_takes_off(struct ext4_node *n)
 {
     *n->dirty_link = n->dirty_next;
     if (n->dirty_next)
         n->dirty_next->dirty_link = n->dirty_link;
     n->dirty_link = NULL;
+}
+
+void node_clean(struct ext4_node *n)
+{
+    if (n->dirty_link)
+        node_takes_off(n);
     idle_if_unused(n);
 }
 
@@ -139,6 +145,8 @@ static int node_read(struct ext4_node *n)
         error = buf_read(fs, block, &b);
     if (error)
         return error;
+    if (b->logged) /* perhaps by a change of this inode that is not committed */
+        n->mapped = fs->tx_number;
     const uint8_t *raw = b->data + offset;
     size_t size = fs->inode_size < sizeof n->raw ? EXT4_OLD_INODE : sizeof n->raw;
     memcpy(&n->raw, raw, size);
@@ -228,6 +236,8 @@ uint64_t node_xattr_block(const struct ext4_node *n)
 void node_set_size(struct ext4_node *n, uint64_t size)
 {
     bool grows = size > n->size; /* what shrinks goes with its pages: pages_drop() */
+    if (size != n->size)
+        n->mapped = n->fs->tx_number;
     n->size = size;
     n->raw.i_size_lo = (uint32_t)size;
     n->raw.i_size_hi = (uint32_t)(size >> 32);
@@ -340,10 +350,11 @@ int ext4_set_attributes(struct ext4_node *n, const struct ext4_attributes *a, un
 {
     struct ext4 *fs = n->fs;
     fiber_lock(&fs->lock);
+    struct ext4_inode before = n->raw;
     int error = tx_begin(fs, 2);
     if (!error) {
         attributes_set(&n->raw, a, which);
-        error = tx_end(fs, node_write(n));
+        error = tx_end(fs, memcmp(&before, &n->raw, sizeof before) ? node_write(n) : 0);
     }
     fiber_unlock(&fs->lock);
     return error;
@@ -362,6 +373,7 @@ int node_create(struct ext4 *fs, uint32_t ino, const struct ext4_new *new, struc
         .uid = new->uid, .gid = new->gid, .atime = now, .mtime = now, .ctime = now};
     if (!n)
         return -ENOMEM;
+    n->mapped = fs->tx_number;
     n->raw.i_mode = (uint16_t) new->mode;
     n->raw.i_extra_isize = fs->inode_size > EXT4_OLD_INODE ? sizeof n->raw - EXT4_OLD_INODE : 0;
     n->raw.i_generation = (uint32_t)now.tv_nsec ^ ino * 0x9e3779b1u ^ (uint32_t)now.tv_sec;

@@ -2,7 +2,8 @@
 /*
  * The pages of files in memory. A page is 4 KiB; the file system's blocks may be smaller, so each
  * page knows which of its blocks are dirty. A block is dirty only when it has a place on the disk:
- * space is taken by the write, not by the write-back. Bytes behind the end of the file are zeros.
+ * space is taken by the write, not by the write-back (write_back.c). Bytes behind the end of the
+ * file are zeros.
  */
 #include "../../base/spare.h"
 #include "ext4_impl.h"
@@ -54,7 +55,7 @@ static void list_add(struct ext4 *fs, struct page *p)
     fs->page_newest = p;
 }
 
-static void page_clean(struct page *p)
+void page_clean(struct page *p)
 {
     struct ext4_node *n = p->node;
     if (!p->dirty)
@@ -402,87 +403,4 @@ void ext4_forget(struct ext4_node *n, uint64_t from, uint64_t end)
     }
     leave_now();
     fiber_unlock(&n->fs->lock);
-}
-
-/* ---- write-back ---- */
-
-static int by_index(const void *a, const void *b)
-{
-    const struct page *const *x = a, *const *y = b;
-    return (*x)->index < (*y)->index ? -1 : (*x)->index > (*y)->index;
-}
-
-static int page_write_blocks(struct page *p, struct block_batch *batch)
-{
-    struct ext4_node *n = p->node;
-    uint32_t bits = n->fs->block_bits;
-    uint64_t first = p->index << (PAGE_SIZE_LOG - bits);
-    for (uint32_t i = 0; i < PAGE_BYTES >> bits; i++) {
-        struct extent e;
-        if (!(p->dirty >> i & 1))
-            continue;
-        int error = extent_map(n, first + i, &e);
-        if (error)
-            return error;
-        if (e.state != EXTENT_WRITTEN)
-            return ext4_damage(n->fs, "a dirty page without a place", n->ino);
-        block_batch_add(batch, BLOCK_WRITE, e.disk << bits, page_bytes(p) + (i << bits),
-                        1u << bits);
-    }
-    return 0;
-}
-
-/*
- * Before a page is written: nobody changes it any more, and what users wrote behind the end is not
- * kept.
- */
-static void page_settle(struct page *p)
-{
-    struct ext4_node *n = p->node;
-    uint64_t start = p->index << PAGE_SIZE_LOG;
-    if (!p->shared)
-        return;
-    n->store->ops->clean(n->store, p->index);
-    p->shared = false;
-    if (n->size - start < PAGE_BYTES)
-        memset(page_bytes(p) + (n->size - start), 0, PAGE_BYTES - (n->size - start));
-}
-
-int pages_write_now(struct ext4_node *n)
-{
-    uint32_t count = 0;
-    if (!n->page_dirty)
-        return 0;
-    struct page **dirty = malloc(n->page_dirty * sizeof(struct page *));
-    if (!dirty)
-        return -ENOMEM;
-    for (struct page *p = n->pages; p; p = p->node_next)
-        if (p->dirty)
-            dirty[count++] = p;
-    qsort(dirty, count, sizeof(struct page *), by_index);
-    struct block_batch batch;
-    block_batch_begin(&batch, n->fs->device);
-    int error = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        page_settle(dirty[i]);
-        if (!error)
-            error = page_write_blocks(dirty[i], &batch);
-    }
-    int status = block_batch_wait(&batch);
-    for (uint32_t i = 0; i < count; i++)
-        page_clean(dirty[i]);
-    free(dirty);
-    error = error ? error : status;
-    if (error) {
-        n->write_error = error;
-        n->write_errors++;
-        n->write_error_reported = false;
-    }
-    return error;
-}
-
-int pages_write(struct ext4_node *n)
-{
-    int error = n->truncated == n->fs->tx_number ? journal_commit(n->fs) : 0;
-    return error ? error : pages_write_now(n);
 }

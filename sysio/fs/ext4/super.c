@@ -511,25 +511,13 @@ int ext4_mount(struct block_device *d, const struct ext4_options *options, struc
     return 0;
 }
 
-/* One file's error keeps no other from the disk; the first one is the result. */
-static int write_all(struct ext4 *fs)
-{
-    int error = 0;
-    while (fs->dirty_nodes) {
-        uint32_t before = fs->page_dirty;
-        int status = pages_write(fs->dirty_nodes);
-        error = error ? error : status;
-        if (fs->page_dirty == before) /* nor will the next try get on */
-            break;
-    }
-    return error;
-}
-
 /* All is written, and the journal is empty: there is nothing to replay. */
 static int stop_writing(struct ext4 *fs)
 {
-    int error = write_all(fs), stopped = journal_stop(fs);
-    error = error ? error : stopped;
+    int error = pages_write_all(fs);
+    pages_write_end(fs);
+    int stopped = journal_stop(fs);
+    error = error ? error : fs->write_error ? fs->write_error : stopped;
     if (!stopped)
         stopped = super_unmark(fs);
     error = error ? error : stopped;
@@ -574,9 +562,9 @@ int ext4_sync(struct ext4 *fs)
     if (fs->broken)
         error = -EIO;
     if (!fs->read_only) {
-        error = write_all(fs);
-        int committed = tx_running(fs) ? journal_commit(fs) : block_flush(fs->device);
-        error = error ? error : committed;
+        error = pages_write_all(fs);
+        int durable = pages_durable(fs, true);
+        error = error ? error : fs->write_error ? fs->write_error : durable;
     }
     fiber_unlock(&fs->lock);
     return error;

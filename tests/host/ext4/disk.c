@@ -128,6 +128,9 @@ static void complete(struct disk *d, struct block_request *r)
     if (d->fail_after && --d->fail_after == 0) {
         r->status = -EIO;
         d->fail_after = d->fail_all;
+    } else if (d->fail_one && d->fail_one(r)) {
+        r->status = -EIO;
+        d->fail_one = NULL;
     } else if (r->op == BLOCK_FLUSH) {
         log_add(d, (struct disk_write){.durable = covered});
     } else {

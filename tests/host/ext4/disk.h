@@ -27,6 +27,8 @@ struct disk {
     uint32_t log_count, log_room;
     uint64_t fail_after; /* requests until one fails; 0: none does */
     bool fail_all;       /* and all behind it */
+    /* the next request that is one of these fails; NULL: none does */
+    bool (*fail_one)(const struct block_request *r);
 };
 
 extern uint64_t test_seed;

@@ -3,7 +3,8 @@
  * Power cuts of a database with a rollback journal, as sqlite's: the old pages are made durable in
  * a file of their own, then the new ones are written in place and made durable, then that file is
  * removed, which is the commit. Whatever a cut leaves, the database is as after some transaction,
- * not before the last one whose commit was made durable.
+ * not before the last one whose commit was made durable. Beside it, a number is written in place
+ * and made durable, which no commit helps.
  */
 #include "disk.h"
 
@@ -28,7 +29,8 @@ static struct disk disk, cut;
 static struct ext4 *fs;
 static struct ext4_node *root;
 static uint32_t versions[TRANSACTIONS + 1][PAGES];
-static uint32_t begun[TRANSACTIONS + 1], durable[TRANSACTIONS + 1], cut_at;
+static uint32_t begun[TRANSACTIONS + 1], durable[TRANSACTIONS + 1], numbered[TRANSACTIONS + 1];
+static uint32_t cut_at;
 
 static void must(const char *what, int64_t got, int64_t wanted)
 {
@@ -91,13 +93,26 @@ static struct ext4_node *make(const char *name)
     return n;
 }
 
+/* Bytes and size, which is all that is looked at, by one of the ways that make them durable. */
+static void make_durable(struct ext4_node *n)
+{
+    uint32_t seen = 0;
+    must("fsync", (random_below(3) ? ext4_datasync : ext4_fsync)(n, &seen), 0);
+}
+
 /* ---- the database ---- */
+
+static void number_set(struct ext4_node *n, uint32_t t)
+{
+    put(n, 0, &t, sizeof t);
+    make_durable(n);
+    numbered[t] = disk.log_count;
+}
 
 static void transaction(struct ext4_node *db, uint32_t t)
 {
     uint32_t count = 1 + random_below(CHANGED_MAX), pages[CHANGED_MAX];
     struct ext4_node *journal = make("journal");
-    uint32_t seen = 0;
     memcpy(versions[t], versions[t - 1], sizeof versions[t]);
     put(journal, 0, &count, 4);
     for (uint32_t i = 0; i < count; i++) {
@@ -108,18 +123,18 @@ static void transaction(struct ext4_node *db, uint32_t t)
         r.sum = sum_of(&r);
         put(journal, 4 + i * sizeof r, &r, sizeof r);
     }
-    must("fsync", ext4_fsync(journal, &seen), 0);
+    make_durable(journal);
     for (uint32_t i = 0; i < count; i++) {
         uint8_t bytes[PAGE];
         versions[t][pages[i]] = t;
         page_fill(pages[i], t, bytes);
         put(db, pages[i] * PAGE, bytes, PAGE);
     }
-    must("fsync", ext4_fsync(db, &seen), 0);
+    make_durable(db);
     ext4_put(journal);
     must("unlink", ext4_unlink(root, "journal", 7), 0);
     if (random_below(2)) {
-        must("fsync", ext4_fsync(root, &seen), 0);
+        make_durable(root);
         durable[t] = disk.log_count;
     }
 }
@@ -142,18 +157,21 @@ static void work(void *arg)
     uint8_t bytes[PAGE];
     (void)arg;
     mount(&disk);
-    struct ext4_node *db = make("db");
+    struct ext4_node *db = make("db"), *number = make("number");
     for (uint32_t i = 0; i < PAGES; i++) {
         page_fill(i, 0, bytes);
         put(db, i * PAGE, bytes, PAGE);
     }
+    number_set(number, 0);
     must("sync", ext4_sync(fs), 0);
     disk_record(&disk);
-    durable[0] = 1;
+    durable[0] = numbered[0] = 1;
     for (uint32_t t = 1; t <= TRANSACTIONS; t++) {
         begun[t] = disk.log_count;
         transaction(db, t);
+        number_set(number, t);
     }
+    ext4_put(number);
     ext4_put(db);
     unmount();
 }
@@ -180,6 +198,20 @@ static void roll_back(struct ext4_node *db)
     ext4_put(journal);
 }
 
+static void number_judge(void)
+{
+    struct ext4_node *n;
+    uint32_t found, t = 0;
+    must("the number", ext4_lookup(root, "number", 6, &n), 0);
+    must("read", get(n, 0, &found, sizeof found), sizeof found);
+    for (uint32_t i = 0; i <= TRANSACTIONS; i++)
+        if (numbered[i] && numbered[i] <= cut_at)
+            t = i;
+    if (found < t || found > TRANSACTIONS || (found && begun[found] > cut_at))
+        fail("the number is %u, %u was durable (cut at %u)", found, t, cut_at);
+    ext4_put(n);
+}
+
 static void judge(void *arg)
 {
     struct ext4_node *db;
@@ -204,6 +236,7 @@ static void judge(void *arg)
     if (t > TRANSACTIONS || (t && begun[t] > cut_at))
         fail("the database is as after no transaction (cut at %u)", cut_at);
     ext4_put(db);
+    number_judge();
     unmount();
 }
 
@@ -216,6 +249,7 @@ int main(int argc, char **argv)
     verbose = getenv("VERBOSE");
     for (uint32_t o = 0; o < 2; o++) {
         memset(durable, 0, sizeof durable);
+        memset(numbered, 0, sizeof numbered);
         disk_make(&disk, 16 << 20, options[o]);
         disk_run(&disk, work, NULL);
         for (uint32_t i = 0; i < cuts; i++) {

@@ -44,11 +44,17 @@ static void put(struct ext4_node *n)
     must("write", (int)ext4_write(n, 0, 5000, fill, NULL), 5000);
 }
 
-/* The next request is one that writes the file's bytes, and fails. */
+static bool writes_bytes(const struct block_request *r)
+{
+    const uint8_t *data = r->count ? r->parts[0].data : NULL;
+    return r->op == BLOCK_WRITE && data[0] == 'x' && data[1] == 'x';
+}
+
+/* The request that writes the file's bytes fails; those of a commit may be on their way with it. */
 static void put_in_vain(struct ext4_node *n)
 {
     put(n);
-    disk.fail_after = 1;
+    disk.fail_one = writes_bytes;
     must("sync", ext4_sync(fs), -EIO);
 }
 
@@ -78,7 +84,7 @@ static void run(void *arg)
     told_once("a, again", n, &a);
 
     put(n); /* the fsync itself */
-    disk.fail_after = 1;
+    disk.fail_one = writes_bytes;
     told_once("who waits for it", n, &a);
     told_once("who does not", n, &b);
 
