@@ -694,13 +694,13 @@ static int disk_open_device(struct block_device *device, bool read_only, struct 
     snprintf(d->source, sizeof d->source, "/dev/%s", device->name);
     motor_system_info(MOTOR_SINFO_MEMORY, &memory, sizeof memory);
     struct ext4_options options = {.read_only = read_only,
-                                   .cache_bytes = memory.total / 16,
+                                   .cache_bytes = memory.total / 4,
                                    .page_bytes = memory.total / 2,
                                    .memory = &page_pool,
                                    .now = now,
                                    .log = disk_log};
     pagers_init();
-    page_pool_init(options.page_bytes);
+    page_pool_init(options.cache_bytes + options.page_bytes);
     int error = ext4_mount(device, &options, &d->fs);
     if (!error && !mounts && ext4_can_grow(d->fs))
         error = grow_root(d, &options);

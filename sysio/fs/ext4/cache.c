@@ -1,34 +1,47 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Metadata blocks in memory: a hash table by block number, and a list, by last use, of those that
- * may leave. That are the ones to which nobody refers, and which need not be written: neither
- * logged nor dirty.
+ * Metadata blocks in memory: a hash table by block number, and lists of those that may leave: the
+ * ones to which nobody refers, and which need not be written, neither logged nor dirty. One list is
+ * of blocks that came only because they lie beside one that was asked for; the other is of those
+ * that were asked for, by last use. Neighbours get a part of the cache, and so do not push out what
+ * is used, however many come.
  */
+#include "../../base/spare.h"
 #include "ext4_impl.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define AROUND (32u << 10) /* bytes that one request for a block brings */
+#define AROUND     (32u << 10) /* bytes that one request for a block brings */
+#define NEIGHBOURS 8u          /* one in so many blocks may be one that nobody asked for */
+#define KEPT       4u          /* one in so many stays when memory is short */
 
+static struct spares spares = {.size = sizeof(struct buf)};
+
+/* Blocks of one bitmap word's worth share a part of the table, so that it is a few cache lines. */
 static struct buf **bucket(struct ext4 *fs, uint64_t block)
 {
-    return &fs->buf_hash[(uint32_t)(block * 0x9e3779b97f4a7c15ull >> 40) & (fs->buf_hash_size - 1)];
+    uint64_t hash = (block >> 6) * 0x9e3779b97f4a7c15ull >> 40;
+    return &fs->buf_hash[(uint32_t)(hash << 6 | (block & 63)) & (fs->buf_hash_size - 1)];
 }
 
 static void list_remove(struct ext4 *fs, struct buf *b)
 {
-    *(b->newer ? &b->newer->older : &fs->buf_newest) = b->older;
-    *(b->older ? &b->older->newer : &fs->buf_oldest) = b->newer;
+    struct buf_list *l = &fs->buf_lists[b->neighbour];
+    *(b->newer ? &b->newer->older : &l->newest) = b->older;
+    *(b->older ? &b->older->newer : &l->oldest) = b->newer;
+    l->count--;
 }
 
 static void list_add(struct ext4 *fs, struct buf *b)
 {
+    struct buf_list *l = &fs->buf_lists[b->neighbour];
     b->newer = NULL;
-    b->older = fs->buf_newest;
-    *(b->older ? &b->older->newer : &fs->buf_oldest) = b;
-    fs->buf_newest = b;
+    b->older = l->newest;
+    *(b->older ? &b->older->newer : &l->oldest) = b;
+    l->newest = b;
+    l->count++;
 }
 
 static bool may_leave(const struct buf *b)
@@ -36,7 +49,28 @@ static bool may_leave(const struct buf *b)
     return !b->refs && !b->logged && !b->dirty;
 }
 
-/* Of one that may leave: it is in the list. */
+/* Whole pages are of the pool that files' pages come from, which gives them back. */
+static bool data_new(struct buf *b)
+{
+    const struct ext4_memory *m = b->fs->options.memory;
+    if (m && b->fs->block_size == PAGE_BYTES)
+        b->data = m->page();
+    b->pooled = b->data;
+    if (!b->data)
+        b->data = malloc(b->fs->block_size);
+    return b->data;
+}
+
+static void buf_free(struct buf *b)
+{
+    if (b->pooled)
+        b->fs->options.memory->page_free(b->data);
+    else
+        free(b->data);
+    spare_give(&spares, b);
+}
+
+/* Of one that may leave: it is in a list. */
 static void buf_destroy(struct ext4 *fs, struct buf *b)
 {
     struct buf **link = bucket(fs, b->block);
@@ -45,8 +79,7 @@ static void buf_destroy(struct ext4 *fs, struct buf *b)
     *link = b->hash_next;
     list_remove(fs, b);
     fs->buf_count--;
-    free(b->data);
-    free(b);
+    buf_free(b);
 }
 
 int cache_init(struct ext4 *fs)
@@ -66,8 +99,7 @@ void cache_free(struct ext4 *fs)
         struct buf *next;
         for (struct buf *b = fs->buf_hash[i]; b; b = next) {
             next = b->hash_next;
-            free(b->data);
-            free(b);
+            buf_free(b);
         }
     }
     free(fs->buf_hash);
@@ -81,10 +113,32 @@ struct buf *buf_find(struct ext4 *fs, uint64_t block)
     return b;
 }
 
+static uint32_t bufs_evict(struct ext4 *fs, uint32_t count, uint32_t left)
+{
+    struct buf_list *used = &fs->buf_lists[false], *neighbours = &fs->buf_lists[true];
+    uint32_t evicted = 0;
+    while (evicted < count && fs->buf_count > left) {
+        bool many = neighbours->count > fs->buf_max / NEIGHBOURS;
+        struct buf *b = many || !used->oldest ? neighbours->oldest : used->oldest;
+        if (!b)
+            break;
+        buf_destroy(fs, b);
+        evicted++;
+    }
+    return evicted;
+}
+
+uint32_t bufs_reclaim(struct ext4 *fs, uint32_t count)
+{
+    return bufs_evict(fs, count, fs->buf_max / KEPT);
+}
+
 void buf_trim(struct ext4 *fs)
 {
-    while (fs->buf_count > fs->buf_max && fs->buf_oldest)
-        buf_destroy(fs, fs->buf_oldest);
+    const struct ext4_memory *m = fs->options.memory;
+    bufs_evict(fs, UINT32_MAX, fs->buf_max);
+    if (fs->buf_count > fs->buf_max / KEPT && m && m->low())
+        bufs_reclaim(fs, 2);
 }
 
 static int buf_get(struct ext4 *fs, uint64_t block, struct buf **out)
@@ -93,18 +147,19 @@ static int buf_get(struct ext4 *fs, uint64_t block, struct buf **out)
     if (b) {
         if (may_leave(b))
             list_remove(fs, b);
+        b->neighbour = false;
     } else {
         if (block >= fs->blocks)
             return ext4_damage(fs, "a block beyond the end", block);
         buf_trim(fs);
-        b = calloc(1, sizeof *b);
-        if (b)
-            b->data = malloc(fs->block_size);
-        if (!b || !b->data) {
-            free(b);
+        b = spare_take(&spares);
+        if (!b)
+            return -ENOMEM;
+        b->fs = fs;
+        if (!data_new(b)) {
+            spare_give(&spares, b);
             return -ENOMEM;
         }
-        b->fs = fs;
         b->block = block;
         b->hash_next = *bucket(fs, block);
         *bucket(fs, block) = b;
@@ -155,6 +210,7 @@ static int read_around(struct ext4 *fs, struct buf *b)
     for (uint32_t i = 0; i < count; i++) {
         if (!error)
             filled(others[i]);
+        others[i]->neighbour = true;
         buf_put(others[i]);
         if (error && may_leave(others[i]))
             buf_destroy(fs, others[i]);
@@ -220,6 +276,13 @@ void buf_forget(struct ext4 *fs, uint64_t block)
         buf_set_dirty(b, false);
     if (may_leave(b))
         buf_destroy(fs, b);
+}
+
+bool cache_has_many_dirty(const struct ext4 *fs)
+{
+    const struct ext4_memory *m = fs->options.memory;
+    return fs->buf_dirty > fs->buf_max / 4 * 3 ||
+           (fs->buf_dirty > fs->buf_max / KEPT && m && m->low());
 }
 
 static int by_block(const void *a, const void *b)

@@ -68,10 +68,17 @@ struct buf {
     bool logged;    /* part of the running transaction */
     bool dirty;     /* committed, but not written to its place */
     bool forgotten; /* logged, and freed since: the commit leaves it out */
+    bool pooled;    /* data is of options.memory */
+    bool neighbour; /* nobody has asked for it yet */
     uint8_t kind;   /* what its checksum has been verified as */
     struct buf_seal seal;
     struct buf *hash_next;
     struct buf *newer, *older; /* of those that may leave: neither in use, logged nor dirty */
+};
+
+struct buf_list {
+    struct buf *newest, *oldest;
+    uint32_t count;
 };
 
 struct group {
@@ -111,7 +118,7 @@ struct ext4 {
 
     struct buf **buf_hash;
     uint32_t buf_hash_size, buf_count, buf_max, buf_dirty;
-    struct buf *buf_newest, *buf_oldest;
+    struct buf_list buf_lists[2]; /* of those that may leave; 1: of neighbours */
 
     struct ext4_node **node_hash;
     struct ext4_node *node_newest, *node_oldest; /* without references */
@@ -238,6 +245,9 @@ void buf_put(struct buf *b);
 /* the block is free now: nothing of it needs to be written */
 void buf_forget(struct ext4 *fs, uint64_t block);
 void buf_trim(struct ext4 *fs);
+/* Memory is short: up to `count` leave, but a part stays. How many. */
+uint32_t bufs_reclaim(struct ext4 *fs, uint32_t count);
+bool cache_has_many_dirty(const struct ext4 *fs); /* they cannot leave: a checkpoint is due */
 /* writes all dirty ones to their places; no flush */
 int cache_write(struct ext4 *fs);
 /* b is, or is not, to be written to its place; not logged any more */

@@ -156,7 +156,8 @@ void journal_start(struct ext4 *fs)
 {
     struct journal *j = fs->journal;
     uint32_t size = j->end - j->first;
-    j->tx_max = size / 4 < fs->buf_max ? size / 4 : fs->buf_max; /* at least TX_CREDITS_MAX */
+    j->tx_max = size / 4 < fs->buf_max / 2 ? size / 4 : fs->buf_max / 2;
+    j->tx_max = j->tx_max > TX_CREDITS_MAX ? j->tx_max : TX_CREDITS_MAX;
     j->reserve = j->tx_max + TX_OVERHEAD(j->tx_max);
     j->head = j->first;
     j->free = size - 1;
@@ -537,7 +538,7 @@ int journal_commit(struct ext4 *fs)
     if (error)
         return fail(fs, "the journal cannot be written", error);
     committed(fs);
-    if (j->free < j->reserve || fs->buf_dirty > fs->buf_max)
+    if (j->free < j->reserve || cache_has_many_dirty(fs))
         return fail(fs, "metadata cannot be written", checkpoint(fs));
     return 0;
 }

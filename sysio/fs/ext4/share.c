@@ -197,6 +197,8 @@ uint32_t ext4_reclaim(struct ext4 *fs, uint32_t count)
 {
     fiber_lock(&fs->lock);
     uint32_t got = pages_evict(fs, count);
+    if (got < count)
+        got += bufs_reclaim(fs, count - got);
     if (got < count && fs->dirty_nodes && !fs->broken) {
         pages_write(fs->dirty_nodes);
         got += pages_evict(fs, count - got);

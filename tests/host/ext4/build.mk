@@ -4,7 +4,7 @@
 
 EXT4_TEST_SRC := $(wildcard sysio/fs/ext4/*.c) sysio/block/block.c sysio/base/fiber.c tests/host/ext4/disk.c tests/host/ext4/model.c tests/host/ext4/model_attrs.c
 EXT4_TEST_OBJ := $(EXT4_TEST_SRC:%.c=$(BUILD)/tests/obj/san/%.o)
-EXT4_TESTS := ext4_model ext4_ahead ext4_reserve ext4_crash ext4_crash_db ext4_fuzz ext4_host ext4_grow ext4_xattr ext4_errors ext4_mount
+EXT4_TESTS := ext4_model ext4_ahead ext4_reserve ext4_crash ext4_crash_db ext4_fuzz ext4_host ext4_grow ext4_xattr ext4_errors ext4_mount ext4_cache
 
 $(EXT4_TESTS:%=$(BUILD)/tests/host/%): $(BUILD)/tests/host/%: $(BUILD)/tests/obj/san/tests/host/ext4/%.o $(EXT4_TEST_OBJ)
 	$(call say,HOSTLD,$@)
