@@ -26,20 +26,29 @@ struct mount *mounts;
 /* ---- inodes ---- */
 
 /*
- * Files' times go in steps, as on Linux: so a write whose step is that of the one before changes
- * nothing but bytes, and an fsync of it has no inode to bring to the disk.
+ * Times of changes go in steps, as on Linux: so a write whose step is that of the one before
+ * changes nothing but bytes, and an fsync of it has no inode to bring to the disk. A time of access
+ * is exact, and ends the step: what is changed after it is later, so that the next access is noted
+ * again.
  */
 #define TIME_STEP 4000000u
 
+static uint64_t after_access; /* of the last one that was noted */
+
 uint64_t fs_time(uint64_t ns)
 {
-    return ns - ns % TIME_STEP;
+    uint64_t step = ns - ns % TIME_STEP;
+    return step < after_access && after_access <= ns ? after_access : step;
+}
+
+static struct timespec to_timespec(uint64_t ns)
+{
+    return (struct timespec){(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
 }
 
 struct timespec fs_now(void)
 {
-    uint64_t ns = fs_time(clock_realtime_ns());
-    return (struct timespec){(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+    return to_timespec(fs_time(clock_realtime_ns()));
 }
 
 void inode_touch(struct inode *inode, bool data)
@@ -56,11 +65,6 @@ static bool before(struct timespec a, struct timespec b)
     return a.tv_sec < b.tv_sec || (a.tv_sec == b.tv_sec && a.tv_nsec < b.tv_nsec);
 }
 
-static bool same(struct timespec a, struct timespec b)
-{
-    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
 bool inode_access_is_noted(const struct inode *inode)
 {
     return (inode->mount->flags & MS_NOATIME) || inode->mount->read_only ||
@@ -73,10 +77,11 @@ void inode_accessed(struct inode *inode, uint32_t flags)
     if ((flags & O_NOATIME) || (inode->mount->flags & none) || inode->mount->read_only)
         return;
     hot_collect(inode);
-    struct timespec now = fs_now();
-    bool old = now.tv_sec - inode->atime.tv_sec >= 86400;
-    if (old || (!inode_access_is_noted(inode) && !same(now, inode->atime))) {
+    uint64_t ns = clock_realtime_ns();
+    struct timespec now = to_timespec(ns);
+    if (!inode_access_is_noted(inode) || now.tv_sec - inode->atime.tv_sec >= 86400) {
         inode->atime = now;
+        after_access = ns + 1;
         hot_changed(inode);
     }
 }
