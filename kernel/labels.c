@@ -71,6 +71,7 @@ int64_t sys_process_info(motor_handle process, uint32_t what, void *buffer, size
         .children_user_ns = p->children_ns,
         .children_memory_max = p->children_memory_max,
         .start_ns = p->start_ns,
+        .root = __atomic_load_n(&p->root, __ATOMIC_RELAXED),
         .flags = __atomic_load_n(&p->secret, __ATOMIC_RELAXED) ? MOTOR_PROCESS_SECRET : 0,
         .about = __atomic_load_n(&p->about, __ATOMIC_RELAXED)};
     fill_sched(p, &info);
@@ -221,6 +222,12 @@ static int64_t set_name(struct process *p, const char *user)
     return 0;
 }
 
+static int64_t set_root(struct process *p, uint64_t value)
+{
+    return this_cpu()->current->process->first ? set_word(&p->root, value, UINT32_MAX)
+                                               : -MOTOR_EPERM;
+}
+
 static int64_t set_reclaim(struct process *p, uint64_t gate)
 {
     struct object *g;
@@ -258,6 +265,8 @@ static int64_t set(struct process *p, uint32_t what, uint64_t value)
         return set_word(&p->death_signal, value, SIGMAX);
     case MOTOR_PSET_NO_NEW_PRIVS:
         return value == 1 ? set_flag(&p->no_new_privs, value) : -MOTOR_EINVAL;
+    case MOTOR_PSET_ROOT:
+        return set_root(p, value);
     case MOTOR_PSET_SECRET:
         return set_flag(&p->secret, value);
     case MOTOR_PSET_SUBREAPER:

@@ -106,6 +106,7 @@ static void inherit(struct process *p, struct process *from)
     p->sgid = from->sgid;
     p->process_limit = from->first ? default_process_limit() : from->process_limit;
     p->signal_limit = from->signal_limit;
+    p->root = __atomic_load_n(&from->root, __ATOMIC_RELAXED);
     p->no_new_privs = __atomic_load_n(&from->no_new_privs, __ATOMIC_RELAXED);
     spin_lock(&from->lock);
     __builtin_memcpy(p->name, from->name, sizeof(p->name));

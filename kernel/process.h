@@ -50,6 +50,7 @@ struct process {
     uint32_t death_signal;              /* [atomic] */
     bool subreaper, execed, init;       /* [atomic] */
     bool from_template;                 /* see template.h; changes at exec */
+    uint32_t root;                      /* [atomic] MOTOR_PSET_ROOT */
     bool no_new_privs;                  /* [atomic] MOTOR_PSET_NO_NEW_PRIVS */
     bool secret;                        /* [atomic] MOTOR_PROCESS_SECRET */
     bool guarded;                       /* [sched_lock to set] see process_is_closed(); for good */

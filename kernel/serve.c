@@ -276,6 +276,7 @@ static void take_call(struct endpoint *e, struct taken *out)
     out->event.gid = caller->gid;
     out->event.pgid = caller->pgid;
     out->event.sid = caller->sid;
+    out->event.root = caller->root;
 }
 
 /* Of a gate and a caller that wait, was the gate there first? [sched_lock held] */

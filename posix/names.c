@@ -46,7 +46,8 @@ struct px_names {
     struct name entry[NAMES];
 };
 
-/* What a fork has left: its handles and mappings have stayed behind. NULL: nothing that is whole. */
+/* What a fork has left: its handles and mappings have stayed behind. NULL: nothing that is whole.
+ */
 static struct px_names *take_inherited(void)
 {
     struct px_names *c = __atomic_exchange_n(&px_proc()->names_inherited, NULL, __ATOMIC_ACQ_REL);
@@ -342,4 +343,25 @@ void px_names_forked(struct px_process *p)
     if (p->names)
         p->names_inherited = p->names;
     p->names = NULL;
+}
+
+void px_names_drop(void)
+{
+    /* whoever does not get the lock makes the call: for a child that runs in its parent's memory */
+    static struct px_names nobodys = {.lock = {1}};
+    struct px_process *p = px_proc();
+    struct px_names *c = __atomic_load_n(&p->names, __ATOMIC_ACQUIRE);
+    if (p->vfork) {
+        p->names = &nobodys;
+        return;
+    }
+    __atomic_store_n(&p->names_inherited, NULL, __ATOMIC_RELAXED);
+    if (!c)
+        return;
+    px_lock(&c->lock);
+    for (uint32_t i = 0; i < NAMES; i++) {
+        forget(c, &c->entry[i]);
+        c->entry[i].hash = 0;
+    }
+    px_unlock(&c->lock);
 }

@@ -21,6 +21,7 @@ void px_name_opened(struct px_file *f, struct px_path *p, const struct io_stat *
 bool px_name_keep(struct px_file *f);
 /* Gives up what was kept, if any name has changed since. */
 void px_names_settle(void);
+void px_names_drop(void); /* the process has another root: no name is known any more */
 void px_names_forked(struct px_process *p); /* in the child */
 
 #endif

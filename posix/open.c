@@ -189,3 +189,15 @@ long px_sys_umask(unsigned mask)
 {
     return (long)__atomic_exchange_n(&px_proc()->umask, mask & 0777, __ATOMIC_RELAXED);
 }
+
+/*
+ * The root belongs to the process as the kernel knows it, and the fs engine looks there. What this
+ * process remembers of names is not true any more.
+ */
+long px_sys_chroot(const char *path)
+{
+    long result = px_path_simple(AT_FDCWD, path, false, IO_CHROOT, 0, 0, 0);
+    if (result == 0)
+        px_names_drop();
+    return result;
+}

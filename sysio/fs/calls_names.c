@@ -201,7 +201,7 @@ int64_t call_readlink(struct request *q)
 int64_t call_path(struct request *q)
 {
     char path[IO_PATH_MAX + 16];
-    int64_t n = vfs_path(q->file->inode, path, sizeof path, q->ev->word[0]);
+    int64_t n = vfs_path_from(q->who.root, q->file->inode, path, sizeof path, q->ev->word[0]);
     if (n > 0) {
         int64_t written = event_write(q->ev, 0, path, (uint64_t)n);
         n = written < 0 ? written : n;

@@ -99,6 +99,17 @@ static int64_t call_exec(struct request *q)
     return NO_REPLY;
 }
 
+static int64_t call_chroot(struct request *q)
+{
+    struct inode *inode;
+    int error = take_inode(q, false, &inode);
+    if (error)
+        return error;
+    error = root_change(&q->who, inode);
+    inode_put(inode);
+    return error;
+}
+
 static int64_t call_exec_set_id(struct request *q)
 {
     return program_set_id(q->ev, &q->who, q->file);
@@ -309,6 +320,7 @@ static int64_t (*const calls[])(struct request *) = {
     [IO_MSG_GET... IO_MSG_CONTROL] = call_msg,
     [IO_MOUNT] = call_mount,
     [IO_UMOUNT] = call_umount,
+    [IO_CHROOT] = call_chroot,
     [IO_PROCESS_MEMORY] = call_process_memory,
     [IO_PROCESS_ADJUST] = call_process_adjust,
     [IO_SYSTEM_NAME] = call_system_name,
@@ -331,7 +343,7 @@ static bool finished; /* the inodes of disks lead nowhere */
 
 static struct cred cred_of(const struct motor_event *ev)
 {
-    return (struct cred){ev->pid, ev->uid, ev->gid, ev->sid};
+    return (struct cred){.pid = ev->pid, .uid = ev->uid, .gid = ev->gid, .sid = ev->sid};
 }
 
 /*
@@ -401,7 +413,10 @@ static void fs_message(struct motor_event *ev)
         status = -EBADF;
     } else if (ev->op < sizeof calls / sizeof *calls && calls[ev->op]) {
         struct request q = {.ev = ev, .file = file, .who = cred_of(ev)};
-        status = calls[ev->op](&q);
+        status = root_find(ev->root, &q.who.root);
+        if (!status)
+            status = calls[ev->op](&q);
+        inode_put(q.who.root);
         appends_go_on();
         disks_publish();
         hot_publish();

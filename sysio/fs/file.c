@@ -286,7 +286,7 @@ int64_t file_readdir(struct file *file, const struct cred *who, uint64_t cookie,
     if (cookie == 0 && record_add(&s.sink, dir->ino, 1, dir->mode, ".", 1))
         cookie = 1;
     if (cookie == 1 && !s.full) {
-        struct inode *parent = vfs_parent(dir);
+        struct inode *parent = vfs_parent(dir, who);
         if (record_add(&s.sink, parent->ino, 2, parent->mode, "..", 2))
             cookie = 2;
         inode_put(parent);

@@ -7,6 +7,7 @@
  *   mount.c    mount and umount
  *   file.c     open-file objects: read, write, map, stat, readdir of what is open
  *   tmpfs.c devfs.c devpts.c proc/   file systems: tables of struct inode_ops
+ *   roots.c    what `/` is to a process: chroot(2)
  *   hot.c      attributes in shared memory, for files that are read again and again
  *   data.c     the bytes of a tmpfs file: a memory object, or a piece of the bundle until it is
  * written bundle.c   fills the tree at start
@@ -35,9 +36,10 @@ struct inode;
 struct file;
 struct xattr;
 
-/* Who asks: the caller's labels. */
+/* Who asks: the caller's labels, and what they mean: the directory that is `/` to him (roots.c). */
 struct cred {
     uint32_t pid, uid, gid, sid;
+    struct inode *root; /* NULL: the machine's. Valid as long as the call */
 };
 
 /*
@@ -313,10 +315,14 @@ int vfs_open_check(struct inode *inode, const struct cred *who, uint32_t flags);
  * removed_too: with " (deleted)" then.
  */
 int64_t vfs_path(const struct inode *inode, char *buffer, size_t size, bool removed_too);
+/* The same as seen from a root (NULL: the machine's); -ENOENT: it does not lie under it. */
+int64_t vfs_path_from(const struct inode *root, const struct inode *inode, char *buffer,
+                      size_t size, bool removed_too);
 
 /* owner or root; not read-only */
 int vfs_setattr_check(const struct inode *inode, const struct cred *who);
-struct inode *vfs_parent(struct inode *dir); /* "..", with a reference */
+/* "..", with a reference */
+struct inode *vfs_parent(struct inode *dir, const struct cred *who);
 /* its contents changed: set-id bits go, but for root */
 void inode_drop_privileges(struct inode *inode, const struct cred *who);
 void inode_stat(struct inode *inode, struct io_stat *out);
@@ -325,6 +331,14 @@ void inode_accessed(struct inode *inode, uint32_t flags); /* relatime */
 bool inode_access_is_noted(const struct inode *inode);    /* the next access would change nothing */
 struct timespec fs_now(void);
 uint64_t fs_time(uint64_t ns); /* the time of a file that is written at ns since 1970 */
+
+/* ---- roots.c ---- */
+
+/* What a label leads to: NULL for 0, the machine's own; -EIO: nothing any more. */
+int root_find(uint32_t label, struct inode **out);
+/* IO_CHROOT */
+int root_change(const struct cred *who, struct inode *inode);
+bool roots_in(const struct mount *m); /* is some process's root there? */
 
 /* ---- mount.c ---- */
 

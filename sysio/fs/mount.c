@@ -85,7 +85,7 @@ static bool has_files(const struct mount *m, bool writable)
 
 static bool in_use(struct mount *m)
 {
-    return covers(m) || has_files(m, false) || (m->ops->busy && m->ops->busy(m));
+    return covers(m) || has_files(m, false) || roots_in(m) || (m->ops->busy && m->ops->busy(m));
 }
 
 /* ---- mount ---- */

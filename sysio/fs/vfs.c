@@ -182,10 +182,17 @@ static struct inode *cross_mount(struct inode *inode)
     return inode;
 }
 
+static struct inode *root_of(const struct cred *who)
+{
+    return who->root ? who->root : mounts->root;
+}
+
 /* ".." of a directory; takes over the reference. */
-static struct inode *dot_dot(struct inode *dir)
+static struct inode *dot_dot(struct inode *dir, const struct cred *who)
 {
     struct inode *at = dir;
+    if (dir == who->root)
+        return dir;
     while (at == at->mount->root && at->mount->covered)
         at = at->mount->covered;
     struct inode *parent = at == at->mount->root || !at->parent ? at : at->parent;
@@ -268,7 +275,7 @@ int vfs_walk(struct walk *w, struct inode *base, const struct cred *who, const c
         return -ENOENT;
     char *path = w->buffer + sizeof w->buffer - size;
     memcpy(path, text, size);
-    struct inode *at = inode_get(*path == '/' ? mounts->root : base);
+    struct inode *at = inode_get(*path == '/' ? root_of(who) : base);
     w->stable = at->mount->stable;
 
     for (;;) {
@@ -299,7 +306,7 @@ int vfs_walk(struct walk *w, struct inode *base, const struct cred *who, const c
         if (dot || dots) {
             if (last && (flags & WALK_PARENT))
                 w->parent = inode_get(at);
-            at = dots ? dot_dot(at) : at;
+            at = dots ? dot_dot(at, who) : at;
             if (last && (flags & WALK_PARENT)) {
                 w->inode = at;
                 return 0;
@@ -325,7 +332,7 @@ int vfs_walk(struct walk *w, struct inode *base, const struct cred *who, const c
                 return walk_fail(at, error);
             if (*path == '/') {
                 inode_put(at);
-                at = inode_get(mounts->root);
+                at = inode_get(root_of(who));
             }
             continue;
         }
@@ -347,20 +354,28 @@ void walk_done(struct walk *w)
     w->inode = w->parent = NULL;
 }
 
-struct inode *vfs_parent(struct inode *dir)
+struct inode *vfs_parent(struct inode *dir, const struct cred *who)
 {
-    return dot_dot(inode_get(dir));
+    return dot_dot(inode_get(dir), who);
 }
 
 int64_t vfs_path(const struct inode *inode, char *buffer, size_t size, bool removed_too)
+{
+    return vfs_path_from(NULL, inode, buffer, size, removed_too);
+}
+
+int64_t vfs_path_from(const struct inode *root, const struct inode *inode, char *buffer,
+                      size_t size, bool removed_too)
 {
     static const char suffix[] = " (deleted)";
     char *end = buffer + size, *at = end;
     bool removed = false;
     const struct inode *i = inode;
-    for (;;) {
+    while (i != root) {
         while (i == i->mount->root && i->mount->covered)
             i = i->mount->covered;
+        if (i == i->mount->root && root)
+            return -ENOENT;
         if (i == i->mount->root)
             break;
         if (!i->parent || !i->name)

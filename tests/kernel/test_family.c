@@ -141,6 +141,7 @@ static void signals(uint64_t unused, motor_handle unused_too)
     EXPECT(send_signal(MOTOR_TO_PROCESS, other, 9) == -MOTOR_EPERM);
     EXPECT(send_signal(MOTOR_TO_PROCESS, other, 18) == 0); /* the same session */
     EXPECT(motor_process_set(0, MOTOR_PSET_UIDS, (uint64_t)root) == -MOTOR_EPERM);
+    EXPECT(self.root == 5 && motor_process_set(0, MOTOR_PSET_ROOT, 0) == -MOTOR_EPERM);
     EXPECT(motor_debug_write("x\n", 2) == -MOTOR_EPERM);
     EXPECT(motor_process_set(0, MOTOR_PSET_UID, 0) == -MOTOR_EACCESS);
     EXPECT(motor_process_set(0, MOTOR_PSET_PROCESS_LIMIT, 2) == 0);
@@ -161,6 +162,7 @@ void test_family(void)
 {
     static void (*const run[])(uint64_t, motor_handle) = {waits, groups, signals};
     uint64_t before = processes();
+    CHECK_EQ(motor_process_set(0, MOTOR_PSET_ROOT, 5), 0); /* children inherit it */
     for (int i = 0; i < 3; i++) {
         motor_handle p = spawn(run[i], 0, 0, NULL);
         CHECK_EQ(wait_dead(p), 0);
@@ -172,4 +174,5 @@ void test_family(void)
         pause_ns(MS);
     }
     CHECK_EQ(processes(), before);
+    CHECK_EQ(motor_process_set(0, MOTOR_PSET_ROOT, 0), 0);
 }

@@ -334,6 +334,11 @@ _Static_assert(sizeof(struct motor_tcb) == 232, "ABI");
 #define MOTOR_PSET_NO_NEW_PRIVS  22u
 /* 1: MOTOR_PROCESS_SECRET; fork inherits it, exec sets it as the ids say */
 #define MOTOR_PSET_SECRET        23u
+/*
+ * for the first process only: a number that comes with every call of the process, and of its
+ * descendants made from then on; 0 at first. The fs engine's name for what `/` is to them
+ */
+#define MOTOR_PSET_ROOT          24u
 #define MOTOR_ROBUST_GONE        (1u << 31)
 #define MOTOR_ROBUST_WORDS_MAX   511u
 #define MOTOR_CHILD_AUTO_REAP    (1u << 0) /* no zombies: SIGCHLD ignored, or SA_NOCLDWAIT */
@@ -449,6 +454,7 @@ struct motor_process_info {
     uint64_t children_user_ns, children_system_ns; /* of those waited for */
     uint64_t memory_max, children_memory_max;      /* bytes of private memory at most */
     uint64_t about;                                /* MOTOR_PSET_ABOUT */
+    uint32_t root, reserved;                       /* MOTOR_PSET_ROOT */
 };
 
 /* nobody but root is to look into it, though he has the same ids: it has, or had, those of a file
@@ -536,7 +542,8 @@ struct motor_event {
     uint32_t nhandles;
     motor_handle handle[MOTOR_MSG_HANDLES];
     uint64_t own_badge[MOTOR_MSG_HANDLES];
-    uint32_t pgid, sid;             /* labels, too */
+    uint32_t pgid, sid, root; /* labels, too */
+    uint32_t reserved;
     uint8_t data[MOTOR_MSG_INLINE]; /* the first bytes of `in` */
 };
 

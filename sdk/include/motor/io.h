@@ -196,6 +196,8 @@
 #define IO_MOUNT_MAX (2 * IO_PATH_MAX + 4096u + 64u)
 /* umount2(2), for root: path, w0 MNT_* and UMOUNT_NOFOLLOW */
 #define IO_UMOUNT    45u
+/* chroot(2), for root: path. From then on it is the root of the caller, and of its descendants */
+#define IO_CHROOT    64u
 /*
  * posix_fadvise: w0 offset, w1 length (0: to the end), w2 Linux POSIX_FADV_*. DONTNEED: pages that
  * are wholly in the range and need not be written leave the cache; all else changes nothing

@@ -58,6 +58,13 @@ struct inode *inode_of_exe(const struct process *p)
 
 int64_t link_root(const struct process *p, char *buffer, size_t size)
 {
+    struct inode *root;
+    int64_t n = root_find(p->info.root, &root);
+    if (n || root) {
+        n = n ? n : vfs_path(root, buffer, size, true);
+        inode_put(root);
+        return n;
+    }
     return path_of(process_file(p, p->about.root), buffer, size);
 }
 

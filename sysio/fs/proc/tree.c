@@ -509,6 +509,7 @@ static int procfs_open(struct file *file, const struct cred *who, struct motor_r
     if (!r)
         return -ENOMEM;
     r->who = *who;
+    r->who.root = NULL; /* which lasts as long as this call */
     file->private_data = r;
     return 0;
 }
