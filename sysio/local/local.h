@@ -9,7 +9,6 @@
  *   connect.c     listening, connecting, accepting, pairs
  *   transfer.c    sending and receiving
  *   pair.c        what connected stream sockets have on loan
- *   lend.c        rings on loan, of pipes and sockets
  *   option.c      options, /proc/net/unix
  *   message.c     what waits in a socket's queue
  *   parcel.c      descriptors on their way (SCM_RIGHTS)
@@ -22,7 +21,7 @@
 #define SYSIO_LOCAL_H
 
 #include "../tty/tty.h"
-#include "lend.h"
+#include "../base/lend.h"
 
 #include <motor/start.h>
 
@@ -35,6 +34,8 @@ bool local_connector_call(struct motor_event *ev);
 int64_t unix_list(struct motor_event *ev);
 /* tty.c: makes a call on an object, and puts it aside when it has to wait. */
 void tty_call(struct motor_event *ev, struct tty_object *o);
+/* Answers a side's IO_LOAN: CALL_ANSWERED, or -EAGAIN. */
+int64_t local_lend(struct lend *l, uint32_t side, const struct motor_event *ev);
 
 /* ---- rendezvous.c ---- */
 

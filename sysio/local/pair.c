@@ -55,7 +55,7 @@ static void take_back(struct unix_socket *k, struct unix_socket *to)
         message_free(m);
         return;
     }
-    lend_copy(k->loan.lend, ring, m->data, n);
+    lend_copy(k->loan.lend, ring, 0, m->data, n);
     m = message_cut(m, n, to->peer->account);
     m->signature = k->loan.by[ring];
     unix_queue(to, m);
@@ -70,7 +70,7 @@ static void loan_end(struct unix_socket *k, bool overrun)
     lend_end(l);
     take_back(k, k);
     take_back(k, k->peer);
-    lend_lost(&k->loan.habit, l, overrun && l->size < LARGEST);
+    lend_lost(&k->loan.habit, l, overrun && l->size < LARGEST, tty_engine.now);
     lend_free(l);
     k->loan.lend = NULL;
     session_fire(&k->object); /* who polls the rings polls here from now on */
@@ -102,6 +102,18 @@ void unix_by_call(struct unix_socket *s, uint64_t size)
 }
 
 /* ---- the beginning ---- */
+
+int64_t local_lend(struct lend *l, uint32_t side, const struct motor_event *ev)
+{
+    struct lend_answer a;
+    if (!lend_grant(l, side, &a))
+        return -EAGAIN;
+    struct motor_reply *r = engine_reply(&tty_engine, ev->token, 0);
+    engine_reply_handle(r, a.vmo, LEND_RIGHTS);
+    for (unsigned i = 0; i < sizeof a.word / sizeof *a.word; i++)
+        r->word[i] = a.word[i];
+    return CALL_ANSWERED;
+}
 
 static bool only_bytes(const struct unix_socket *s)
 {
@@ -136,7 +148,7 @@ static void begun(struct unix_socket *s)
 static int64_t loan_begin(struct unix_socket *k)
 {
     struct lend *l = k->loan.lend;
-    if (!may_lend(k) || !fill(k, k) || !fill(k, k->peer) || !lend_activate(l)) {
+    if (!may_lend(k) || !fill(k, k) || !fill(k, k->peer) || !lend_activate(l, tty_engine.now)) {
         loan_end(k, k->bytes > l->size || k->peer->bytes > l->size);
         return -EAGAIN;
     }
@@ -177,7 +189,7 @@ static int64_t loan_ask(struct unix_socket *k, uint32_t side, const struct motor
     if (!k->loan.lend && !loan_make(k, ev->handle[0]))
         return -EAGAIN;
     k->loan.by[side] = signature_of(ev);
-    return lend_grant(k->loan.lend, side, ev) ? CALL_ANSWERED : -EAGAIN;
+    return local_lend(k->loan.lend, side, ev);
 }
 
 int64_t unix_loan(struct unix_socket *s, const struct motor_event *ev)

@@ -16,7 +16,6 @@
  * Packets (O_DIRECT): each lies in the ring behind its length in two bytes.
  */
 #include "../tty/session.h"
-#include "lend.h"
 #include "local.h"
 
 #include <errno.h>
@@ -105,7 +104,7 @@ static void take_bytes(struct pipe *p)
     struct bytes *r = &p->ring;
     uint32_t n = lend_used(p->lend, 0);
     r->head = r->tail = 0;
-    lend_copy(p->lend, 0, r->at, n);
+    lend_copy(p->lend, 0, 0, r->at, n);
     r->head = n;
     p->reader.news += 2;
     p->both.news += 2;
@@ -120,7 +119,7 @@ static void loan_end(struct pipe *p, bool overrun)
     lend_end(l);
     if (l->active)
         take_bytes(p);
-    lend_lost(&p->habit, l, overrun && l->size < p->capacity);
+    lend_lost(&p->habit, l, overrun && l->size < p->capacity, tty_engine.now);
     lend_free(l);
     p->lend = NULL;
     session_fire(&p->reader); /* who polls the ring polls here from now on */
@@ -134,7 +133,7 @@ static int64_t loan_begin(struct pipe *p)
     uint32_t used = bytes_used(r), at = r->tail & (r->size - 1);
     uint32_t first = r->size - at < used ? r->size - at : used;
     if (!lend_fill(p->lend, 0, r->at + at, first) || !lend_fill(p->lend, 0, r->at, used - first) ||
-        !lend_activate(p->lend)) {
+        !lend_activate(p->lend, tty_engine.now)) {
         loan_end(p, used > p->lend->size);
         return -EAGAIN;
     }
@@ -164,7 +163,7 @@ static int64_t loan_ask(struct pipe *p, uint32_t side, const struct motor_event 
     if (!p->lend && !(p->lend = lend_new(1, loan_size(p), ev->handle[0])))
         return -EAGAIN;
     p->lend->more[0] = p->lend->size < p->capacity;
-    return lend_grant(p->lend, side, ev) ? CALL_ANSWERED : -EAGAIN;
+    return local_lend(p->lend, side, ev);
 }
 
 static int64_t loan_call(struct pipe *p, struct tty_object *o, const struct motor_event *ev)

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Rings on loan: see struct io_loan in <motor/io.h>, and docs/decisions/0023. What is in the shared
- * page may be anything at any time: a ring with nonsense in it is empty.
+ * page may be anything at any time: a ring with nonsense in it is empty. A loan is one engine's;
+ * `now` is its clock.
  */
 #ifndef SYSIO_LEND_H
 #define SYSIO_LEND_H
 
-#include "../base/engine.h"
+#include <motor/io.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #define LEND_SMALLEST 8192u
 
@@ -27,8 +30,13 @@ void lends_init(uint64_t memory);
  * memory, or too much is lent.
  */
 struct lend *lend_new(uint32_t rings, uint32_t size, motor_handle payer);
-/* Answers a side's IO_LOAN. false: it could not. */
-bool lend_grant(struct lend *l, uint32_t side, const struct motor_event *ev);
+/* What answers a side's IO_LOAN. The handle is the caller's. false: it could not. */
+struct lend_answer {
+    uint64_t word[5];
+    motor_handle vmo;
+};
+#define LEND_RIGHTS (MOTOR_RIGHT_READ | MOTOR_RIGHT_WRITE) /* of that handle */
+bool lend_grant(struct lend *l, uint32_t side, struct lend_answer *a);
 /* Bytes that a ring begins with. Only before lend_activate(). */
 bool lend_fill(struct lend *l, uint32_t ring, const void *bytes, uint32_t n);
 static inline bool lend_ready(const struct lend *l)
@@ -36,13 +44,13 @@ static inline bool lend_ready(const struct lend *l)
     return l->ready[0] && l->ready[1] && !l->active;
 }
 /* When both sides are ready. false: one has gone meanwhile. */
-bool lend_activate(struct lend *l);
+bool lend_activate(struct lend *l, uint64_t now);
 /* Bytes in a ring; before and after lend_end(). */
 uint32_t lend_used(const struct lend *l, uint32_t ring);
 /* Takes it back: nobody moves an index from now on, and who sleeps wakes. */
 void lend_end(struct lend *l);
-/* After that: bytes of a ring. */
-void lend_copy(const struct lend *l, uint32_t ring, void *to, uint32_t n);
+/* After that: `n` of a ring's bytes, behind the first `from`. */
+void lend_copy(const struct lend *l, uint32_t ring, uint32_t from, void *to, uint32_t n);
 void lend_free(struct lend *l);
 
 /*
@@ -54,6 +62,6 @@ struct lend_habit {
 };
 bool lend_worth(const struct lend_habit *h);
 /* It was taken back. overrun: because the ring was too small. */
-void lend_lost(struct lend_habit *h, const struct lend *l, bool overrun);
+void lend_lost(struct lend_habit *h, const struct lend *l, bool overrun, uint64_t now);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Rings on loan: memory, the two sides, and the end. See lend.h. */
 #include "lend.h"
-#include "local.h"
+#include "engine.h"
 
 #include <stdlib.h>
 
@@ -9,7 +9,16 @@
 #define LOSSES_MAX   12u
 #define SHORT_NS     20000000u /* a loan that ends sooner was not worth it */
 
-static uint64_t lent, limit; /* bytes */
+static uint64_t lent, limit; /* bytes; lent: [atomic] by all engines together */
+
+/* false: it would be too much. */
+static bool lent_take(uint64_t bytes)
+{
+    if (__atomic_add_fetch(&lent, bytes, __ATOMIC_RELAXED) <= limit)
+        return true;
+    __atomic_sub_fetch(&lent, bytes, __ATOMIC_RELAXED);
+    return false;
+}
 
 void lends_init(uint64_t memory)
 {
@@ -41,10 +50,13 @@ static bool object_make(struct lend *l, motor_handle payer)
 struct lend *lend_new(uint32_t rings, uint32_t size, motor_handle payer)
 {
     uint64_t bytes = object_size(rings, size);
-    struct lend *l = lent + bytes > limit || memory_low() ? NULL : calloc(1, sizeof *l);
-    if (!l)
+    if (memory_low() || !lent_take(bytes))
         return NULL;
-    lent += bytes;
+    struct lend *l = calloc(1, sizeof *l);
+    if (!l) {
+        __atomic_sub_fetch(&lent, bytes, __ATOMIC_RELAXED);
+        return NULL;
+    }
     l->rings = rings;
     l->size = l->capacity[0] = l->capacity[1] = size;
     if (object_make(l, payer))
@@ -53,19 +65,18 @@ struct lend *lend_new(uint32_t rings, uint32_t size, motor_handle payer)
     return NULL;
 }
 
-bool lend_grant(struct lend *l, uint32_t side, const struct motor_event *ev)
+bool lend_grant(struct lend *l, uint32_t side, struct lend_answer *a)
 {
     uint32_t out = l->rings == 1 ? 0 : side, in = l->rings == 1 ? 0 : 1 - side;
     int64_t h = motor_handle_dup(l->vmo, MOTOR_RIGHT_READ | MOTOR_RIGHT_WRITE | MOTOR_RIGHT_DUP);
     if (h < 0)
         return false;
-    struct motor_reply *r = engine_reply(&tty_engine, ev->token, 0);
-    engine_reply_handle(r, (motor_handle)h, MOTOR_RIGHT_READ | MOTOR_RIGHT_WRITE);
-    r->word[0] = side;
-    r->word[1] = l->size;
-    r->word[2] = l->capacity[out];
-    r->word[3] = l->more[out];
-    r->word[4] = l->capacity[in];
+    a->vmo = (motor_handle)h;
+    a->word[0] = side;
+    a->word[1] = l->size;
+    a->word[2] = l->capacity[out];
+    a->word[3] = l->more[out];
+    a->word[4] = l->capacity[in];
     l->granted[side] = true;
     return true;
 }
@@ -84,7 +95,7 @@ bool lend_fill(struct lend *l, uint32_t ring, const void *bytes, uint32_t n)
  * An owner who has gone has left his mark in his index, which is never taken away here: the other
  * one sees it as soon as the loan is active.
  */
-bool lend_activate(struct lend *l)
+bool lend_activate(struct lend *l, uint64_t now)
 {
     for (uint32_t i = 0; i < l->rings; i++) {
         uint32_t none = 0;
@@ -96,7 +107,7 @@ bool lend_activate(struct lend *l)
     }
     __atomic_store_n(&l->page->active, 1, __ATOMIC_SEQ_CST);
     l->active = true;
-    l->since = tty_engine.now;
+    l->since = now;
     return true;
 }
 
@@ -129,17 +140,17 @@ void lend_end(struct lend *l)
         uint32_t tail = __atomic_fetch_or(&r->tail, IO_LOAN_GONE, __ATOMIC_SEQ_CST);
         l->used[i] = l->active ? used_between(l, head, tail) : 0;
         l->start[i] = tail & ~IO_LOAN_GONE;
-        if (__atomic_load_n(&r->read_wanted, __ATOMIC_SEQ_CST))
-            wake(&r->head);
-        if (__atomic_load_n(&r->write_wanted, __ATOMIC_SEQ_CST))
-            wake(&r->tail);
+        /* whatever the wishes say, which are the other side's to write, too */
+        wake(&r->head);
+        wake(&r->tail);
     }
 }
 
-void lend_copy(const struct lend *l, uint32_t ring, void *to, uint32_t n)
+void lend_copy(const struct lend *l, uint32_t ring, uint32_t from, void *to, uint32_t n)
 {
     uint64_t base = IO_LOAN_BYTES + (uint64_t)ring * l->size;
-    uint32_t at = l->start[ring] & (l->size - 1), first = l->size - at < n ? l->size - at : n;
+    uint32_t at = (l->start[ring] + from) & (l->size - 1),
+             first = l->size - at < n ? l->size - at : n;
     motor_vmo_control(l->vmo, MOTOR_VMO_READ, base + at, first, to);
     if (n > first)
         motor_vmo_control(l->vmo, MOTOR_VMO_READ, base, n - first, (uint8_t *)to + first);
@@ -151,7 +162,7 @@ void lend_free(struct lend *l)
         motor_unmap(0, (uint64_t)(uintptr_t)l->page, MOTOR_PAGE_SIZE);
     if (l->vmo)
         motor_handle_close(l->vmo);
-    lent -= object_size(l->rings, l->size);
+    __atomic_sub_fetch(&lent, object_size(l->rings, l->size), __ATOMIC_RELAXED);
     free(l);
 }
 
@@ -162,9 +173,9 @@ bool lend_worth(const struct lend_habit *h)
     return h->calls >= CALLS_BEFORE << h->losses;
 }
 
-void lend_lost(struct lend_habit *h, const struct lend *l, bool overrun)
+void lend_lost(struct lend_habit *h, const struct lend *l, bool overrun, uint64_t now)
 {
-    bool short_lived = !l->active || tty_engine.now - l->since < SHORT_NS;
+    bool short_lived = !l->active || now - l->since < SHORT_NS;
     h->calls = 0;
     if (overrun)
         h->order++;
