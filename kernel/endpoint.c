@@ -110,28 +110,37 @@ void endpoint_close(struct endpoint *e)
 
 /* ---- gates ---- */
 
-int64_t sys_gate_create(motor_handle endpoint, uint64_t badge, uint32_t flags)
+/* Its only handle is the process's. */
+static int64_t gate_create(struct object *endpoint, uint64_t badge, struct process *to)
 {
-    struct object *e;
-    if (flags) {
-        return -MOTOR_EINVAL;
-    }
-    int64_t status = handle_lookup(endpoint, OBJECT_ENDPOINT, MOTOR_RIGHT_WRITE, &e, NULL);
-    if (status < 0) {
-        return status;
-    }
     struct gate *g = kzalloc(sizeof(*g));
     if (!g) {
-        object_put(e);
         return -MOTOR_ENOMEM;
     }
     object_init(&g->object, OBJECT_GATE);
-    g->endpoint = (struct endpoint *)e;
+    object_get(endpoint);
+    g->endpoint = (struct endpoint *)endpoint;
     g->badge = badge;
     list_init(&g->link);
-    status =
-        handle_insert(this_cpu()->current->process, &g->object, MOTOR_RIGHT_CALL | MOTOR_RIGHT_DUP);
+    int64_t status = handle_insert(to, &g->object, MOTOR_RIGHT_CALL | MOTOR_RIGHT_DUP);
     object_put(&g->object);
+    return status;
+}
+
+int64_t sys_gate_create(motor_handle endpoint, uint64_t badge, motor_handle process)
+{
+    struct process *to;
+    struct object *e;
+    int64_t status = process_lookup(process, MOTOR_RIGHT_INSTALL, &to);
+    if (status < 0) {
+        return status;
+    }
+    status = handle_lookup(endpoint, OBJECT_ENDPOINT, MOTOR_RIGHT_WRITE, &e, NULL);
+    if (status == 0) {
+        status = gate_create(e, badge, to);
+        object_put(e);
+    }
+    object_put(&to->object);
     return status;
 }
 

@@ -312,5 +312,10 @@ bool engine_start(struct engine *e, size_t stack_size)
 
 int64_t engine_gate(struct engine *e, uint64_t badge)
 {
-    return to_errno(motor_gate_create(e->endpoint, badge, 0));
+    return engine_gate_in(e, badge, 0);
+}
+
+int64_t engine_gate_in(struct engine *e, uint64_t badge, motor_handle process)
+{
+    return to_errno(motor_gate_create(e->endpoint, badge, process));
 }

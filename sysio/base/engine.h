@@ -109,6 +109,8 @@ void engine_flush(struct engine *e);
  * the handle.
  */
 int64_t engine_gate(struct engine *e, uint64_t badge);
+/* The same in another process, which must be installable: the handle is that one's. */
+int64_t engine_gate_in(struct engine *e, uint64_t badge, motor_handle process);
 
 /* Takes a handle out of an event so that it is not closed with it. */
 motor_handle event_take_handle(struct motor_event *ev, unsigned i);

@@ -105,6 +105,35 @@ void test_kill(void)
     motor_handle_close(endpoint);
 }
 
+static void sleeping(uint64_t unused, motor_handle unused_too)
+{
+    (void)unused, (void)unused_too;
+    sleeper(NULL);
+}
+
+/* A gate whose only handle is another process's: it goes with that process. */
+void test_gate_elsewhere(void)
+{
+    struct motor_event e;
+    motor_handle endpoint = (motor_handle)CHECK_OK(motor_endpoint_create());
+    motor_handle p = spawn(sleeping, 0, 0, NULL);
+    motor_handle weak = (motor_handle)CHECK_OK(motor_handle_dup(p, MOTOR_RIGHT_READ));
+    CHECK_EQ(motor_gate_create(endpoint, 9, weak), -MOTOR_ERIGHTS);
+    CHECK_EQ(motor_gate_create(endpoint, 9, endpoint), -MOTOR_ETYPE);
+    CHECK_EQ(motor_gate_create(p, 9, p), -MOTOR_ETYPE);
+    CHECK_OK(motor_gate_create(endpoint, 9, p));
+    CHECK_EQ(motor_serve(endpoint, NULL, 0, &e, 1, now() + 20 * MS), 0);
+    CHECK_EQ(motor_process_exit(p, 3), 0);
+    CHECK_EQ(motor_serve(endpoint, NULL, 0, &e, 1, now() + 5000 * MS), 1);
+    CHECK_EQ(e.kind, MOTOR_EVENT_CLOSED);
+    CHECK_EQ(e.badge, 9);
+    CHECK_EQ(wait_dead(p), 3);
+    CHECK_EQ(motor_gate_create(endpoint, 9, p), -MOTOR_EGONE);
+    motor_handle_close(weak);
+    motor_handle_close(p);
+    motor_handle_close(endpoint);
+}
+
 /* A server that takes a call and dies: its caller is told. */
 static void bad_server(uint64_t unused, motor_handle gate)
 {
