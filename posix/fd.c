@@ -633,9 +633,10 @@ static void file_forked(struct px_file *f, uint32_t mark_now)
         f->refs = 1;
     }
     px_watch_forked_file(f);
-    if (px_is_stream_file(f))
+    if (px_is_stream_file(f)) {
         px_stream_forked(f);
-    else if (f->kind == PX_TTY)
+        px_loan_forked_file(f);
+    } else if (f->kind == PX_TTY)
         forget_bit(&f->tty.bit);
     else if (f->kind == PX_PIPE || f->kind == PX_UNIX) {
         forget_bit(&f->local.bit);

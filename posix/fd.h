@@ -136,11 +136,8 @@ struct px_file {
             uint32_t netlink_port;
             uint32_t low_water;
             uint64_t receive_timeout, send_timeout; /* ns; 0: none */
-            struct px_mutex in_lock, out_lock;      /* of transfers through a loan: loan.h */
             struct px_unmade *unmade;               /* of a pipe made here; NULL: none */
-            struct px_loan *loan;                   /* NULL: none [any of its locks] */
-            bool asking;                            /* [atomic] somebody asks for one */
-            uint32_t calls, ask_after; /* transfers since the last question; until the next */
+            struct px_lent lent;
         } local;
         struct px_stream stream;
         uint32_t event_bit; /* of the next four, when they have moved: as of tty */

@@ -89,8 +89,8 @@ static long inet_name(struct px_file *f, bool peer, struct px_name *out)
 {
     /* What accept told of stays true while the connection lives; later only the engine knows. */
     bool known =
-        f->stream.named &&
-        (!peer || __atomic_load_n(&f->stream.slot->state, __ATOMIC_ACQUIRE) == IO_STATE_CONNECTED);
+        f->stream.named && (!peer || (__atomic_load_n(&f->stream.slot->state, __ATOMIC_ACQUIRE) &
+                                      ~IO_STATE_LENT) == IO_STATE_CONNECTED);
     struct motor_msg msg = {.op = IO_GETNAME,
                             .out = out->bytes,
                             .out_size = sizeof out->bytes,

@@ -83,6 +83,13 @@ struct px_address { /* as in struct io_accept */
     uint8_t bytes[16];
 };
 
+struct px_lent {                       /* of a file that may have a loan: loan.h */
+    struct px_mutex in_lock, out_lock; /* of transfers through it */
+    struct px_loan *loan;              /* NULL: none [any of its locks] */
+    bool asking;                       /* [atomic] somebody asks for one */
+    uint32_t calls, ask_after;         /* transfers since the last question; until the next */
+};
+
 struct px_stream { /* sockets */
     struct px_session *session;
     struct io_slot *slot;
@@ -101,6 +108,7 @@ struct px_stream { /* sockets */
     uint64_t receive_timeout, send_timeout; /* ns; 0: none */
     struct px_file *older, *newer;          /* [ring lock] list of those with a ring */
     struct px_address own, peer;            /* own: when named */
+    struct px_lent lent;                    /* of TCP */
 };
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Rings that a pipe or UNIX socket has on loan from the tty engine (struct io_loan in <motor/io.h>;
- * docs/decisions/0023): a transfer that finds one makes no call.
+ * Rings that a pipe or UNIX socket has on loan from the tty engine, or a TCP socket from the net
+ * engine (struct io_loan in <motor/io.h>; docs/decisions/0023 and 0028): a transfer that finds one
+ * makes no call.
  *
  * A loan is asked for after some transfers by calls, and ends at any moment; who finds that it has
  * makes the call instead, having moved nothing. The file's pointer to it is changed with both its
@@ -20,7 +21,7 @@ struct px_net;
 
 /*
  * Bytes moved (io has advanced), at least one; -EAGAIN, -EFAULT, -ETIMEDOUT, -PX_ERESTARTSYS,
- * -PX_BY_CALL. flags: PX_IO_NONBLOCK, PX_IO_PEEK.
+ * -PX_BY_CALL. flags: PX_IO_NONBLOCK, PX_IO_PEEK, PX_IO_DISCARD.
  */
 long px_loan_read(struct px_file *f, struct px_io *io, uint32_t flags, uint64_t deadline);
 /*

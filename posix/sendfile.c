@@ -69,6 +69,12 @@ static long send_to_stream(struct px_file *out, struct source *s, size_t count)
         }
         if (n != -EAGAIN)
             return done ? done : px_stream_failed(n, 0);
+        if (px_stream_is_lent(t)) {
+            long error = px_lent_give_back(out, count - (size_t)done);
+            if (error == 0)
+                continue;
+            return done ? done : error;
+        }
         if (px_stream_away(t)) {
             long error = px_stream_come_home(out, POLLOUT);
             if (error == 0)

@@ -6,6 +6,7 @@
  * makes no sense is broken, and gives EIO for ever.
  */
 #include "stream.h"
+#include "loan.h"
 #include "socket.h"
 
 /* As the engine says, and as it will say when it has seen that sending was ended here. */
@@ -34,7 +35,7 @@ long px_stream_sleep(struct px_file *f, uint32_t seq, uint64_t deadline)
 }
 
 /* What a wait's end means to send and recv. */
-static long wait_error(long error, uint64_t deadline)
+long px_stream_wait_error(long error, uint64_t deadline)
 {
     if (error == -ETIMEDOUT)
         return -EAGAIN;
@@ -79,7 +80,7 @@ static long may_send(struct px_file *f)
         return -EIO;
     if (error)
         return error;
-    if (state & (IO_STATE_AWAY | IO_STATE_TX_WAIT))
+    if (state & (IO_STATE_AWAY | IO_STATE_TX_WAIT | IO_STATE_LENT))
         return -EAGAIN;
     if (state & IO_STATE_TX_CLOSED)
         return -EPIPE;
@@ -170,13 +171,13 @@ void px_stream_tell(struct px_file *f)
 bool px_stream_set_flag(struct px_file *f, uint32_t flag, bool on)
 {
     struct px_stream *t = &f->stream;
-    if (f->ops != &px_stream_ops || t->listening || px_stream_away(t))
+    if (f->ops != &px_stream_ops || t->listening || px_stream_elsewhere(t))
         return false;
     if (on)
         __atomic_fetch_or(&t->slot->client_flags, flag, __ATOMIC_SEQ_CST);
     else
         __atomic_fetch_and(&t->slot->client_flags, ~flag, __ATOMIC_SEQ_CST);
-    if (px_stream_away(t)) /* meanwhile: the flags went along before or after */
+    if (px_stream_elsewhere(t)) /* meanwhile: the flags went along before or after */
         return false;
     if (on == (flag == IO_CLIENT_NODELAY) && unsent(t)) /* more may be sent than before */
         px_session_tell(t->session, t->index);
@@ -191,10 +192,10 @@ bool px_stream_shut(struct px_file *f)
         return false;
     px_lock(&t->tx_lock); /* nobody is in the middle of a write */
     uint32_t state = slot_state(t), wanted = IO_STATE_CONNECTED,
-             against = IO_STATE_AWAY | IO_STATE_TX_WAIT | IO_STATE_TX_CLOSED;
+             against = IO_STATE_AWAY | IO_STATE_TX_WAIT | IO_STATE_TX_CLOSED | IO_STATE_LENT;
     if ((state & (wanted | against)) == wanted) {
         __atomic_fetch_or(&t->slot->client_flags, IO_CLIENT_SHUT, __ATOMIC_SEQ_CST);
-        ours = !px_stream_away(t);
+        ours = !px_stream_elsewhere(t);
         if (!ours) /* meanwhile: before or after the engine took it along */
             __atomic_fetch_and(&t->slot->client_flags, ~IO_CLIENT_SHUT, __ATOMIC_SEQ_CST);
     }
@@ -263,7 +264,14 @@ static long stream_write(struct px_file *f, struct px_io *io, uint32_t flags)
     long done = 0;
     for (;;) {
         uint32_t seq = __atomic_load_n(&t->slot->seq, __ATOMIC_ACQUIRE);
-        long n = send_some(f, io);
+        long n = px_lent_write(f, io, flags, &deadline);
+        if (n != -PX_BY_CALL) {
+            done += PX_MAX(n, 0L);
+            if (n > 0 && io->left)
+                continue;
+            return done ? done : px_stream_wait_error(n, deadline);
+        }
+        n = send_some(f, io);
         if (n > 0) {
             px_stream_tell(f);
             done += n;
@@ -275,6 +283,8 @@ static long stream_write(struct px_file *f, struct px_io *io, uint32_t flags)
         if (n > 0)
             continue; /* once more: there may be room by now, and it must be known that some is
                          wanted */
+        if (px_stream_is_lent(t))
+            continue; /* meanwhile */
         if (px_stream_away(t)) {
             long error = px_stream_come_home(f, POLLOUT);
             if (error == 0)
@@ -291,7 +301,7 @@ static long stream_write(struct px_file *f, struct px_io *io, uint32_t flags)
             deadline = px_timeout_deadline(t->send_timeout);
         long error = px_stream_await_space(f, seq, deadline);
         if (error < 0)
-            return done ? done : wait_error(error, deadline);
+            return done ? done : px_stream_wait_error(error, deadline);
     }
 }
 
@@ -386,21 +396,24 @@ static long receive_some(struct px_file *f, struct px_io *io, uint32_t flags, ui
     return result;
 }
 
-static long stream_read(struct px_file *f, struct px_io *io, uint32_t flags)
+/* *slept: it waited for bytes of the slot. */
+static long read_bytes(struct px_file *f, struct px_io *io, uint32_t flags, bool *slept)
 {
     struct px_stream *t = &f->stream;
     size_t target = flags & PX_IO_WAITALL ? io->left : PX_MIN((size_t)t->low_water, io->left);
     uint64_t deadline = 0;
     long done = 0;
     for (;;) {
-        uint32_t state, seq = __atomic_load_n(&t->slot->seq, __ATOMIC_ACQUIRE);
-        long n = receive_some(f, io, flags, &state);
+        uint32_t state = 0, seq = __atomic_load_n(&t->slot->seq, __ATOMIC_ACQUIRE);
+        long n = px_lent_read(f, io, flags, &deadline);
+        if (n == -PX_BY_CALL)
+            n = receive_some(f, io, flags, &state);
         if (n < 0)
-            return done ? done : n;
+            return done ? done : px_stream_wait_error(n, deadline);
         done += n;
         if (!io->left || (n && flags & PX_IO_PEEK) || (done && (size_t)done >= target))
             return done;
-        if (n)
+        if (n || state & IO_STATE_LENT)
             continue;
         if (state & IO_STATE_AWAY) {
             long error = px_stream_come_home(f, POLLIN);
@@ -412,7 +425,7 @@ static long stream_read(struct px_file *f, struct px_io *io, uint32_t flags)
                 return done ? done : -EAGAIN;
             goto sleep;
         }
-        if (slot_state(t) & IO_STATE_AWAY)
+        if (px_stream_elsewhere(t))
             continue; /* meanwhile */
         if (!done) {
             long error = px_socket_error(f);
@@ -430,8 +443,18 @@ static long stream_read(struct px_file *f, struct px_io *io, uint32_t flags)
             deadline = px_timeout_deadline(t->receive_timeout);
         long result = px_stream_sleep(f, seq, deadline);
         if (result < 0)
-            return done ? done : wait_error(result, deadline);
+            return done ? done : px_stream_wait_error(result, deadline);
+        *slept = true;
     }
+}
+
+static long stream_read(struct px_file *f, struct px_io *io, uint32_t flags)
+{
+    bool slept = false;
+    long n = read_bytes(f, io, flags, &slept);
+    if (n > 0 && slept)
+        px_lent_wanted(f);
+    return n;
 }
 
 /* ---- readiness ---- */
@@ -439,7 +462,10 @@ static long stream_read(struct px_file *f, struct px_io *io, uint32_t flags)
 static uint32_t stream_ready(struct px_file *f, uint32_t events, bool arm)
 {
     struct px_stream *t = &f->stream;
-    uint32_t state = slot_state(t), ready = 0;
+    uint32_t ready = 0;
+    if (px_lent_ready(f, events, arm, &ready))
+        return ready;
+    uint32_t state = slot_state(t);
     if (state & IO_STATE_AWAY)
         return px_stream_away_ready(t);
     uint32_t unread = __atomic_load_n(&t->slot->rx_head, __ATOMIC_ACQUIRE) - PX_GLANCE(t->rx_tail);
@@ -499,117 +525,7 @@ long px_stream_connected(struct px_file *f, uint32_t flags, uint64_t deadline)
         if (error == -ETIMEDOUT)
             return -EINPROGRESS;
         if (error < 0)
-            return wait_error(error, deadline);
-    }
-}
-
-/* ---- accepting ---- */
-
-/* A new file for the oldest connection. 0: none there. */
-static long accept_one(struct px_file *f, uint32_t flags, struct px_address *peer)
-{
-    struct px_stream *t = &f->stream;
-    struct io_accept record;
-    uint32_t head = __atomic_load_n(&t->slot->rx_head, __ATOMIC_ACQUIRE);
-    if (head == t->rx_tail)
-        return -EAGAIN;
-    uint64_t place = __atomic_load_n(&t->slot->rx_place, __ATOMIC_RELAXED);
-    if (t->broken || !px_rx_copy(t->session, place, t->rx_tail, head, &record, sizeof record) ||
-        record.slot >= IO_SLOTS) {
-        PX_SET(t->broken, true);
-        return -EIO;
-    }
-    long fd = px_accept_record(f, &record, record.handle, flags, peer);
-    if (fd >= 0) {
-        PX_SET(t->rx_tail, t->rx_tail + (uint32_t)sizeof record);
-        __atomic_exchange_n(&t->slot->rx_tail, t->rx_tail, __ATOMIC_SEQ_CST);
-    }
-    return fd;
-}
-
-long px_accept_record(struct px_file *f, const struct io_accept *r, motor_handle handle,
-                      uint32_t flags, struct px_address *peer)
-{
-    struct px_stream *t = &f->stream;
-    struct io_accept record = *r;
-    long fd = px_fd_reserve();
-    if (fd < 0)
-        return fd;
-    struct px_file *new =
-        px_file_new(&px_stream_ops, PX_STREAM, O_RDWR | (flags & O_NONBLOCK), handle);
-    if (!new) {
-        px_fd_unreserve((int)fd);
-        return -ENFILE;
-    }
-    new->protocol = MOTOR_FD_SOCKET;
-    new->stream.session = t->session;
-    new->stream.slot = &t->session->slots[record.slot];
-    new->stream.index = record.slot;
-    new->stream.type = SOCK_STREAM;
-    new->stream.family = t->family;
-    new->stream.protocol = t->protocol;
-    new->stream.low_water = 1;
-    new->stream.receive_timeout = t->receive_timeout;
-    new->stream.send_timeout = t->send_timeout;
-    new->stream.peer_set = new->stream.named = true;
-    new->stream.peer = (struct px_address){.family = record.family, .port = record.port};
-    memcpy(new->stream.peer.bytes, record.address, sizeof record.address);
-    new->stream.own = (struct px_address){.family = record.family, .port = record.own_port};
-    memcpy(new->stream.own.bytes, record.own_address, sizeof record.own_address);
-    *peer = new->stream.peer;
-    px_session_attach(t->session, record.slot, new);
-    px_fd_fill((int)fd, new, flags & O_CLOEXEC);
-    return fd;
-}
-
-/* From the engine's queue, which other processes accept from as well. */
-static long accept_shared(struct px_file *f, uint32_t flags, struct px_address *peer)
-{
-    struct io_accept record;
-    struct motor_msg msg = {.op = IO_ACCEPT,
-                            .nhandles = 1,
-                            .handle = {f->stream.session->gate},
-                            .out = &record,
-                            .out_size = sizeof record,
-                            .deadline = MOTOR_NEVER};
-    if (!(px_stream_away_ready(&f->stream) & POLLIN))
-        return -EAGAIN;
-    long result = px_call(f->handle, &msg);
-    if (result < 0)
-        return result;
-    if (msg.nhandles != 1 || record.slot >= IO_SLOTS)
-        return -EIO;
-    result = px_accept_record(f, &record, msg.handle[0], flags, peer);
-    if (result < 0) /* out of descriptors: the connection is lost, as when the limit comes later */
-        motor_handle_close(msg.handle[0]);
-    return result;
-}
-
-long px_stream_accept(struct px_file *f, uint32_t flags, struct px_address *peer)
-{
-    struct px_stream *t = &f->stream;
-    uint64_t deadline = 0;
-    for (;;) {
-        uint32_t seq = __atomic_load_n(&t->slot->seq, __ATOMIC_ACQUIRE);
-        px_lock(&t->rx_lock);
-        long fd = t->shared ? accept_shared(f, flags, peer) : accept_one(f, flags, peer);
-        px_unlock(&t->rx_lock);
-        if (fd >= 0 && slot_state(t) & IO_STATE_WANT_SPACE)
-            px_session_tell(t->session, t->index);
-        if (fd != -EAGAIN)
-            return fd;
-        long error = px_socket_error(f);
-        if (error)
-            return error;
-        if (slot_state(t) & IO_STATE_RX_EOF)
-            return -EINVAL;
-        if (px_nonblock(f, 0))
-            return -EAGAIN;
-        if (!deadline)
-            deadline = px_timeout_deadline(t->receive_timeout);
-        error = px_stream_sleep(f, seq, deadline);
-        if (error < 0)
-            return wait_error(error, deadline);
+            return px_stream_wait_error(error, deadline);
     }
 }
 
@@ -643,6 +559,7 @@ void px_socket_release(struct px_file *f)
     struct px_stream *t = &f->stream;
     if (f->remote)
         return;
+    px_loan_release(f);
     uint32_t page = 0, order = t->ring_order;
     px_lock(&t->tx_lock);
     if (t->ring_page && __atomic_load_n(&t->slot->tx_tail, __ATOMIC_ACQUIRE) == t->tx_head) {
@@ -663,7 +580,8 @@ static long stream_control(struct px_file *f, unsigned request, unsigned long ar
     case FIONREAD:
         if (t->listening)
             return -EINVAL;
-        n = __atomic_load_n(&t->slot->rx_head, __ATOMIC_ACQUIRE) - PX_GLANCE(t->rx_tail);
+        if (!px_lent_unread(f, &n))
+            n = __atomic_load_n(&t->slot->rx_head, __ATOMIC_ACQUIRE) - PX_GLANCE(t->rx_tail);
         return px_store32((uint32_t *)argument, n);
     case TIOCOUTQ:
         n = PX_GLANCE(t->tx_head) - __atomic_load_n(&t->slot->tx_tail, __ATOMIC_ACQUIRE);

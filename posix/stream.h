@@ -29,6 +29,34 @@ static inline bool px_stream_away(const struct px_stream *t)
 {
     return __atomic_load_n(&t->slot->state, __ATOMIC_ACQUIRE) & IO_STATE_AWAY;
 }
+/* ---- lent.c: bytes through a loan (loan.h) ---- */
+
+/* The slot is not to be used but for asking its state. */
+static inline bool px_stream_is_lent(const struct px_stream *t)
+{
+    return __atomic_load_n(&t->slot->state, __ATOMIC_ACQUIRE) & IO_STATE_LENT;
+}
+/*
+ * Bytes moved, or an error of a wait; -PX_BY_CALL: through the slot. The deadline is set, if it is
+ * still 0.
+ */
+long px_lent_read(struct px_file *f, struct px_io *io, uint32_t flags, uint64_t *deadline);
+long px_lent_write(struct px_file *f, struct px_io *io, uint32_t flags, uint64_t *deadline);
+/* It is not lent any more: `size` bytes are to be sent, which it might have no room for. */
+long px_lent_give_back(struct px_file *f, size_t size);
+/* POLL* bits; false: ask the slot. [px_net.lock] */
+bool px_lent_ready(struct px_file *f, uint32_t events, bool arm, uint32_t *ready);
+/* Bytes to be read; false: ask the slot. */
+bool px_lent_unread(struct px_file *f, uint32_t *n);
+/* A read had to wait for bytes that came through the slot. */
+void px_lent_wanted(struct px_file *f);
+
+/* So is it, or the bytes flow through another slot. */
+static inline bool px_stream_elsewhere(const struct px_stream *t)
+{
+    return __atomic_load_n(&t->slot->state, __ATOMIC_SEQ_CST) & (IO_STATE_AWAY | IO_STATE_LENT);
+}
+
 static inline uint32_t px_stream_away_ready(const struct px_stream *t)
 {
     return __atomic_load_n(&t->slot->flags, __ATOMIC_ACQUIRE);
@@ -57,13 +85,19 @@ static inline bool px_stream_sent(struct px_stream *t, uint32_t n)
 }
 
 extern const struct px_ops px_remote_ops;
+
+/* ---- accept.c ---- */
+
+/* A new descriptor. */
 long px_accept_record(struct px_file *f, const struct io_accept *record, motor_handle handle,
-                      uint32_t flags, struct px_address *peer); /* stream.c: a new descriptor */
+                      uint32_t flags, struct px_address *peer);
+long px_stream_accept(struct px_file *f, uint32_t flags, struct px_address *peer);
 
 /* stream.c */
 /* waits until it is, or has failed */
 long px_stream_connected(struct px_file *f, uint32_t flags, uint64_t deadline);
-long px_stream_accept(struct px_file *f, uint32_t flags, struct px_address *peer);
+/* What a wait's end means to send and recv. */
+long px_stream_wait_error(long error, uint64_t deadline);
 /* Sleeps until slot->seq differs from seq. 0, -ETIMEDOUT or a restart code. */
 long px_stream_sleep(struct px_file *f, uint32_t seq, uint64_t deadline);
 /* The pending error, taken: negated errno, or 0. */

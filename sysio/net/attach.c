@@ -2,6 +2,7 @@
 /* Attachments, homes that move, and listeners that several processes accept from: see attach.h. */
 #include "attach.h"
 #include "heap.h"
+#include "lent.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -153,15 +154,7 @@ static bool take_back(struct socket *s, uint32_t tail)
     }
     if (!first)
         return true;
-    if (s->rx_pending && s->rx_pending_offset)
-        pbuf_remove_header(s->rx_pending, s->rx_pending_offset);
-    s->rx_pending_offset = 0;
-    last->next = s->rx_pending;
-    s->rx_pending = first;
-    if (!s->rx_pending_last)
-        s->rx_pending_last = last;
-    s->rx_pending_size += size;
-    session_charge_anyway(socket_payer(s), size);
+    receive_put_back(s, first, last, size);
     s->rx_unacknowledged -= size < s->rx_unacknowledged ? size : s->rx_unacknowledged;
     return true;
 }
@@ -345,6 +338,7 @@ int64_t socket_attach(struct socket *s, struct session *to, bool home, uint64_t 
 /* A connection whose record nobody has taken waits in the engine again. */
 static void reclaim(struct socket *listener, struct socket *c)
 {
+    lent_end(c);
     port_gate_forget(c->object.badge);
     c->object.badge = 0;
     if (!take_back(c, c->rx_tail)) {

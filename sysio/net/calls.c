@@ -2,6 +2,7 @@
 /* IO_* calls on connectors, sessions and sockets. Everything is answered at once. */
 #include "attach.h"
 #include "engine.h"
+#include "lent.h"
 #include "netif.h"
 #include "ports.h"
 #include "socket.h"
@@ -219,7 +220,11 @@ static int64_t attach_socket(struct socket *s, const struct motor_event *ev, str
 
 static int64_t call_socket(struct socket *s, const struct motor_event *ev, struct net_reply *r)
 {
+    if (ev->op != IO_LOAN && ev->op != IO_GETNAME)
+        lent_end(s);
     switch (ev->op) {
+    case IO_LOAN:
+        return lent_call(s, ev, r);
     case IO_BIND:
         return bind_socket(s, ev);
     case IO_LISTEN:
@@ -261,7 +266,7 @@ void net_call(void *object, const struct motor_event *ev, struct net_reply *r)
 {
     struct object *o = object;
     r->handles = r->size = 0;
-    r->word[0] = r->word[1] = 0;
+    memset(r->word, 0, sizeof r->word);
     if (!o)
         r->status = -EBADF;
     else if (ev->op == IO_NETINFO)

@@ -11,6 +11,7 @@
  */
 #include "direct.h"
 #include "engine.h"
+#include "lent.h"
 #include "lwip/priv/tcp_priv.h"
 #include "pcb.h"
 
@@ -28,6 +29,7 @@ void direct_pair(struct socket *s)
 
 void direct_part(struct socket *s)
 {
+    lent_part(s);
     if (s->twin)
         s->twin->twin = NULL;
     s->twin = NULL;
@@ -73,6 +75,7 @@ uint32_t direct_send(struct socket *s, uint32_t size)
     s->tx_sent += n;
     net_counters.direct_bytes += n;
     direct_count(&s->peer, n > 0);
+    lent_passed(s);
     if (n < size && s->twin && s->twin->rx_head == s->twin->rx_tail)
         net_retry_later(s); /* it is not the reader who holds us up: no memory */
     return n;

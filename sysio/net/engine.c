@@ -4,6 +4,7 @@
 #include "attach.h"
 #include "config.h"
 #include "heap.h"
+#include "lent.h"
 #include "lwip/dhcp.h"
 #include "lwip/etharp.h"
 #include "lwip/igmp.h"
@@ -239,6 +240,7 @@ static void tick_second(uint64_t now)
     second_at = now + 1000 * MS;
     session_collect_all(changed); /* what was marked without a notification */
     session_age_all();
+    lent_count_all();
     net_config_changed++; /* routers may have told name servers */
     etharp_tmr();
     ip_reass_tmr();

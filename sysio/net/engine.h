@@ -23,7 +23,7 @@ struct net_config {
 
 struct net_reply {
     int64_t status;
-    uint64_t word[2];
+    uint64_t word[5];
     motor_handle handle[2]; /* moved to the caller */
     uint32_t rights[2];
     uint32_t handles;

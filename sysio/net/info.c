@@ -4,6 +4,7 @@
 #include "config.h"
 #include "engine.h"
 #include "heap.h"
+#include "lent.h"
 #include "lwip/stats.h"
 #include "netif.h"
 #include "pcb.h"
@@ -86,7 +87,7 @@ static void put_connection(struct tcp_pcb *pcb, void *context)
     i.uid = s ? s->uid : 0;
     i.pid = s ? s->pid : 0;
     if (s && s->state == SOCKET_CONNECTED) {
-        i.rx_queue = s->rx_head - s->rx_tail + s->rx_pending_size;
+        i.rx_queue = s->rx_head - s->rx_tail + s->rx_pending_size + lent_unread(s);
         i.tx_queue = s->tx_seen - s->tx_tail;
     }
     put_socket(context, &i);
@@ -121,6 +122,7 @@ static uint32_t counters(char *buffer, uint32_t size)
 uint32_t net_info(uint32_t what, char *buffer, uint32_t size)
 {
     struct out o = {buffer, size, 0};
+    lent_count_all();
     switch (what) {
     case 0:
         return interfaces(buffer, size);

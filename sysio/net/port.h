@@ -49,7 +49,8 @@ motor_handle port_window_share(struct window *w); /* a second handle to its obje
  */
 int64_t port_gate_create(void *object, uint64_t *badge);
 void port_gate_forget(uint64_t badge);
-int64_t port_handle_install(motor_handle process, motor_handle h);
+/* The same for a gate that is the process's alone: the handle is one of that process. */
+int64_t port_gate_install(motor_handle process, void *object, uint64_t *badge);
 void *port_gate_object(uint64_t badge); /* NULL: none */
 void port_handle_close(motor_handle h); /* 0: nothing */
 

@@ -193,17 +193,22 @@ uint64_t port_memory_total(void)
 
 /* ---- objects ---- */
 
-int64_t port_gate_create(void *object, uint64_t *badge)
+int64_t port_gate_install(motor_handle process, void *object, uint64_t *badge)
 {
     *badge = badge_add(&engine.badges, object);
     if (!*badge)
         return -ENOMEM;
-    int64_t gate = engine_gate(&engine, *badge);
+    int64_t gate = engine_gate_in(&engine, *badge, process);
     if (gate < 0) {
         badge_remove(&engine.badges, *badge);
         *badge = 0;
     }
     return gate;
+}
+
+int64_t port_gate_create(void *object, uint64_t *badge)
+{
+    return port_gate_install(0, object, badge);
 }
 
 void port_gate_forget(uint64_t badge)
@@ -214,11 +219,6 @@ void port_gate_forget(uint64_t badge)
 void *port_gate_object(uint64_t badge)
 {
     return badge_get(&engine.badges, badge);
-}
-
-int64_t port_handle_install(motor_handle process, motor_handle h)
-{
-    return to_errno(motor_handle_install(process, h, MOTOR_RIGHT_CALL | MOTOR_RIGHT_DUP));
 }
 
 void port_handle_close(motor_handle h)
@@ -255,8 +255,7 @@ static void answer(struct motor_event *ev, void *object)
     struct net_reply r;
     net_call(object, ev, &r);
     struct motor_reply *reply = engine_reply(&engine, ev->token, r.status);
-    reply->word[0] = r.word[0];
-    reply->word[1] = r.word[1];
+    memcpy(reply->word, r.word, sizeof r.word);
     if (r.size)
         engine_reply_data(reply, &engine, r.data, r.size);
     for (uint32_t i = 0; i < r.handles; i++)

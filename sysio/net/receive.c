@@ -247,6 +247,19 @@ bool receive_add(struct socket *s, struct pbuf *p)
     return true;
 }
 
+void receive_put_back(struct socket *s, struct pbuf *first, struct pbuf *last, uint32_t size)
+{
+    if (s->rx_pending && s->rx_pending_offset)
+        pbuf_remove_header(s->rx_pending, s->rx_pending_offset);
+    s->rx_pending_offset = 0;
+    last->next = s->rx_pending;
+    s->rx_pending = first;
+    if (!s->rx_pending_last)
+        s->rx_pending_last = last;
+    s->rx_pending_size += size;
+    session_charge_anyway(socket_payer(s), size);
+}
+
 /*
  * A record of a datagram socket or an accept queue: header, then length bytes of p from offset on,
  * padded to 16.

@@ -4,6 +4,7 @@
 #include "attach.h"
 #include "engine.h"
 #include "heap.h"
+#include "lent.h"
 #include "ports.h"
 #include <errno.h>
 #include <string.h>
@@ -211,10 +212,10 @@ static bool take_head(struct socket *s, uint32_t head)
     return true;
 }
 
-/* A ring that is behind the home gets no more bytes. */
+/* A ring that is behind the home, or closed for a loan, gets no more bytes. */
 bool socket_read_head(struct socket *s)
 {
-    return s->tx_session != s->session ||
+    return s->tx_session != s->session || lent_is_active(s) ||
            take_head(s, __atomic_load_n(&s->shared->tx_head, __ATOMIC_ACQUIRE));
 }
 

@@ -105,6 +105,7 @@ struct socket {
     bool later, break_later; /* on the engine's list: try again, or reset */
     struct socket *later_next, **later_link;
     struct socket *twin;         /* the other end of the connection, if it is here: see direct.h */
+    struct lent *lent;           /* what both have on loan; NULL: nobody has asked. See lent.h */
     struct socket *retired_next; /* freed but for its slot: see net_retire() */
     uint64_t epoch;
 
@@ -185,6 +186,8 @@ void tcp_socket_dropped(struct socket *s, uint32_t n);
 /* moves what is pending as far as there is room */
 void receive_push(struct socket *s);
 bool receive_add(struct socket *s, struct pbuf *p); /* takes the reference */
+/* `size` bytes from `first` to `last` come before what is pending: they were here already. */
+void receive_put_back(struct socket *s, struct pbuf *first, struct pbuf *last, uint32_t size);
 /* Bytes of another ring, as many as there is room for; nothing may be pending. Result: how many. */
 uint32_t receive_move(struct socket *s, struct session *from, const struct ring *ring, uint32_t at,
                       uint32_t size);

@@ -9,6 +9,7 @@
 #include "direct.h"
 #include "engine.h"
 #include "heap.h"
+#include "lent.h"
 #include "lwip/priv/tcp_priv.h"
 #include "netif.h"
 #include "pcb.h"
@@ -180,6 +181,7 @@ void tcp_socket_break(struct socket *s)
         return;
     }
     s->rx_shut = s->broken = true;
+    lent_end(s);
     if (s->tcp && tcp_input_pcb == s->tcp) { /* inside lwIP: it must not lose the PCB now */
         net_break_later(s);
         return;
@@ -199,7 +201,9 @@ static int error_number(const struct socket *s, err_t err)
         return s->refusal;
     if (s->state == SOCKET_CONNECTING)
         return err == ERR_RST ? ECONNREFUSED : ETIMEDOUT;
-    return err == ERR_RST ? ECONNRESET : ETIMEDOUT;
+    if (err == ERR_RST)
+        return s->rx_eof ? EPIPE : ECONNRESET; /* as Linux has it in CLOSE_WAIT */
+    return ETIMEDOUT;
 }
 
 static void on_error(void *arg, err_t err)
@@ -281,6 +285,8 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
 {
     struct socket *s = arg;
     (void)err;
+    if (s)
+        lent_end(s);
     if (!s || s->closed || s->rx_shut) {
         if (p) {
             tcp_recved(pcb, p->tot_len);
@@ -579,6 +585,8 @@ void tcp_socket_changed(struct socket *s)
         tcp_listener_drain(s);
         return;
     }
+    if (lent_is_active(s))
+        lent_end(s);
     receive_push(s);
     tcp_socket_take_shut(s);
     if (s->state == SOCKET_CONNECTED)
@@ -866,16 +874,9 @@ static bool make_record(struct socket *listener, struct socket *s)
     struct io_accept record = {
         .slot = s->slot, .port = lwip_htons(s->peer_port), .own_port = lwip_htons(s->binding.port)};
     uint16_t family;
-    int64_t gate = port_gate_create(s, &s->object.badge);
-    if (gate < 0)
+    int64_t handle = port_gate_install(listener->session->process, s, &s->object.badge);
+    if (handle < 0)
         return false;
-    int64_t handle = port_handle_install(listener->session->process, (motor_handle)gate);
-    if (handle < 0) {
-        port_gate_forget(s->object.badge);
-        s->object.badge = 0;
-        port_handle_close((motor_handle)gate);
-        return false;
-    }
     record.handle = (motor_handle)handle;
     address_pack(s, &s->peer, record.address, &record.family);
     address_pack(s, &s->binding.address, record.own_address, &family);
@@ -893,7 +894,6 @@ static bool make_record(struct socket *listener, struct socket *s)
             s->pushed_next->pushed_link = &s->pushed_next;
         listener->pushed = s;
     }
-    port_handle_close((motor_handle)gate);
     return pushed;
 }
 
@@ -1013,6 +1013,7 @@ void tcp_socket_close(struct socket *s)
         close_listener(s);
         return;
     }
+    lent_end(s);
     bool unread = s->shared && !s->rx_shut && receive_unread(s);
     if (s->state == SOCKET_CONNECTED && s->tcp && !s->tx_shut && !socket_read_head(s))
         unread = true; /* nonsense in its ring: reset */

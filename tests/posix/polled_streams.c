@@ -290,7 +290,7 @@ static void test_threads(void)
 int main(void)
 {
     prepare();
-    for (kind = 0; kind < KINDS; kind++) {
+    for (kind = 0; kind < UNIX_KINDS; kind++) {
         for (how = 0; how < HOWS; how++) {
             test_rounds();
             test_more();

@@ -10,6 +10,7 @@
 #include "child.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -20,7 +21,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-enum kind { PIPES, FIFOS, PAIR, CONNECTION, KINDS };
+/* Pipes of both sorts, stream sockets of UNIX, and TCP over the loopback. */
+enum kind { PIPES, FIFOS, PAIR, CONNECTION, UNIX_KINDS, TCP = UNIX_KINDS, KINDS };
 static enum kind kind;
 
 static inline bool is_socket(void)
@@ -81,12 +83,28 @@ static inline void connection(int s[2])
     close(listener);
 }
 
+static inline void tcp_connection(int s[2])
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t length = sizeof a;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    s[0] = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK(bind(listener, (struct sockaddr *)&a, sizeof a) == 0 && listen(listener, 3) == 0);
+    CHECK0(getsockname(listener, (struct sockaddr *)&a, &length));
+    CHECK0(connect(s[0], (struct sockaddr *)&a, sizeof a));
+    s[1] = accept(listener, NULL, NULL);
+    CHECK(s[1] >= 0);
+    close(listener);
+}
+
 static inline void make_links(void)
 {
     int there[2], back[2];
     if (is_socket()) {
         if (kind == PAIR)
             CHECK0(socketpair(AF_UNIX, SOCK_STREAM, 0, there));
+        else if (kind == TCP)
+            tcp_connection(there);
         else
             connection(there);
         near.in = near.out = there[0];
@@ -168,6 +186,14 @@ static inline int unread(int fd)
     int n = -1;
     CHECK0(ioctl(fd, FIONREAD, &n));
     return n;
+}
+
+/* What was sent over TCP arrives soon. */
+static inline bool has_come(int fd, int n)
+{
+    for (int i = 0; kind == TCP && i < 5000 && unread(fd) != n; i++)
+        sleep_ms(1);
+    return unread(fd) == n;
 }
 
 static inline int events(int fd, short wanted, int ms)

@@ -161,7 +161,7 @@ static void test_async(void)
 int main(void)
 {
     prepare();
-    for (kind = PAIR; kind < KINDS; kind++) {
+    for (kind = PAIR; kind < UNIX_KINDS; kind++) {
         test_least();
         test_timeouts();
         test_descriptor();

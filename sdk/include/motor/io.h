@@ -594,13 +594,15 @@ struct io_statfs {
 #define IO_MQ_TEXT        80u /* st_size */
 /*
  * Loans: bytes without calls (docs/decisions/0023-bytes-without-a-call.md). On the reader or writer
- * of a pipe, or a connected stream socket. w0 0; handle[0]: the caller's process, with INSTALL,
+ * of a pipe, or a connected stream socket (of TCP: with both ends on this machine). w0 0;
+ * handle[0]: the caller's process, with INSTALL,
  * which pays for the memory -> handle[0]: an object that begins with a struct io_loan; w0: which
  * side the caller is, w1: bytes of each ring, w2: how many may be in use of the one that he writes,
  * w3: 1 when more room may be had there by calls, w4: how many of the one that he reads. (A pipe
  * has one ring: w2 and w4 are the same.) -EAGAIN: not now. Then w0 1: the caller has mapped it, and
  * seen to it that his death will show. It begins when both sides have said so, and goes on until
- * somebody else uses the same end, or anybody does by a call what a ring cannot do.
+ * somebody else uses the same end, or anybody does by a call what a ring cannot do. Of TCP, w0 2:
+ * it is over, if it was not; w1: bytes that the caller is about to send.
  */
 #define IO_LOAN           106u
 /*
@@ -631,7 +633,8 @@ struct io_loan_ring {
     uint32_t head;         /* [writer] */
     uint32_t read_wanted;  /* 1: the reader sleeps on head. Whoever clears it wakes him */
     uint32_t read_watched; /* 1: the reader polls. Whoever clears it notifies the engine */
-    uint32_t pad0[13];
+    uint32_t pieces;       /* [writer] transfers that there have been: for those who count */
+    uint32_t pad0[12];
     uint32_t tail;          /* [reader] */
     uint32_t write_wanted;  /* a writer sleeps on tail until so many bytes are free; 0: none */
     uint32_t write_watched; /* a writer polls until so many are; 0: none */
@@ -795,6 +798,11 @@ static inline uint64_t io_place(uint64_t page, uint32_t order, uint32_t base)
  */
 #define IO_STATE_AWAY       (1u << 6)
 #define IO_STATE_TX_WAIT    (1u << 7) /* bytes of the home before are on their way: no sending yet */
+/*
+ * bytes go through a ring on loan (IO_LOAN), both ways. Set after tx_head was exchanged for a value
+ * outside of the ring, and cleared before it is as it was: so nothing can be sent here meanwhile
+ */
+#define IO_STATE_LENT       (1u << 8)
 
 /* flags, by the client */
 /* tx was full: set the to_client bit when at least a third of tx_limit is free */

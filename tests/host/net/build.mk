@@ -3,10 +3,10 @@
 # The net engine on the host, under sanitizers: a simulator of two machines, and fuzzers.
 
 NET_HOST := $(BUILD)/tests/host/net
-NET_HOST_SOURCES := $(addprefix sysio/net/,address attach calls config datagram direct direct_ends engine heap icmp_in info loopback netif options pcb ports proc_net receive socket segments support tcp tcp_in tcp_out time_wait transmit) \
-  sysio/stream/session sysio/stream/ring tests/host/net/port_host
+NET_HOST_SOURCES := $(addprefix sysio/net/,address attach calls config datagram direct direct_ends engine heap icmp_in info lent loopback netif options pcb ports proc_net receive socket segments support tcp tcp_in tcp_out time_wait transmit) \
+  sysio/stream/session sysio/stream/ring sysio/base/lend tests/host/net/port_host tests/host/net/kernel_host
 NET_HOST_FLAGS := -std=gnu17 -O1 -g -fPIC -fno-omit-frame-pointer -Isdk/include -Isysio/net -Itests/host/net \
-  -fsanitize=address,undefined -fno-sanitize=alignment,shift -fno-sanitize-recover=undefined
+  -DMOTOR_SYSCALL_EXTERN -fsanitize=address,undefined -fno-sanitize=alignment,shift -fno-sanitize-recover=undefined
 
 net_host_objects := $(NET_HOST_SOURCES:%=$(NET_HOST)/%.o) $(LWIP_FILES:%=$(NET_HOST)/lwip/%.o)
 
@@ -24,8 +24,8 @@ $(NET_HOST)/engine.so: $(net_host_objects)
 	$(call say,HOSTLD,$@)
 	$(Q)$(HOSTCC) -shared -fsanitize=address,undefined -o $@ $^
 
-$(NET_HOST)/old_state $(NET_HOST)/closed_window $(NET_HOST)/unreachable $(NET_HOST)/direct_ends $(NET_HOST)/options: tests/host/net/peer.c tests/host/net/peer.h
-$(NET_HOST)/simulate $(NET_HOST)/fuzz $(NET_HOST)/old_state $(NET_HOST)/closed_window $(NET_HOST)/unreachable $(NET_HOST)/direct_ends $(NET_HOST)/options: $(NET_HOST)/%: tests/host/net/%.c tests/host/net/client.c tests/host/net/host.h tests/host/net/client.h $(wildcard sdk/include/motor/*.h)
+$(NET_HOST)/old_state $(NET_HOST)/closed_window $(NET_HOST)/unreachable $(NET_HOST)/direct_ends $(NET_HOST)/lent $(NET_HOST)/options: tests/host/net/peer.c tests/host/net/peer.h
+$(NET_HOST)/simulate $(NET_HOST)/fuzz $(NET_HOST)/old_state $(NET_HOST)/closed_window $(NET_HOST)/unreachable $(NET_HOST)/direct_ends $(NET_HOST)/lent $(NET_HOST)/options: $(NET_HOST)/%: tests/host/net/%.c tests/host/net/client.c tests/host/net/host.h tests/host/net/client.h $(wildcard sdk/include/motor/*.h)
 	$(call say,HOSTLD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) -std=gnu17 -O1 -g -Wall -Wextra -Isdk/include -fsanitize=address,undefined -o $@ $(filter %.c,$^) -ldl
@@ -45,12 +45,13 @@ $(eval $(call net_test_rule,net_old_state,old_state,))
 $(eval $(call net_test_rule,net_closed_window,closed_window,))
 $(eval $(call net_test_rule,net_unreachable,unreachable,))
 $(eval $(call net_test_rule,net_direct_ends,direct_ends,))
+$(eval $(call net_test_rule,net_lent,lent,$$$${SEED:-1}))
 $(eval $(call net_test_rule,net_options,options,))
 $(eval $(call net_test_rule,net_fuzz,fuzz,-r $$$${SEED:-1} $$$${FUZZ_SECONDS:-20}))
 
 # make fuzz-net [FUZZ_SECONDS=3600]: guided by coverage (needs clang); what it found is kept in build/fuzz/net.
 NET_FUZZ := $(BUILD)/fuzz/net
-NET_FUZZ_FLAGS := -std=gnu17 -O1 -g -fPIC -Isdk/include -Isysio/net -Itests/host/net -fsanitize=address,undefined,fuzzer-no-link \
+NET_FUZZ_FLAGS := -std=gnu17 -O1 -g -fPIC -Isdk/include -Isysio/net -Itests/host/net -DMOTOR_SYSCALL_EXTERN -fsanitize=address,undefined,fuzzer-no-link \
   -fno-sanitize=alignment,shift,function,pointer-overflow -fno-sanitize-recover=undefined
 net_fuzz_objects := $(NET_HOST_SOURCES:%=$(NET_FUZZ)/%.o) $(LWIP_FILES:%=$(NET_FUZZ)/lwip/%.o)
 $(NET_FUZZ)/lwip/core/init.o: LWIP_FLAGS += -DNET_LWIP_CHECKS

@@ -27,7 +27,7 @@ struct host_options {
 
 struct host_reply {
     int64_t status;
-    uint64_t word[2];
+    uint64_t word[5];
     motor_handle handle[2];
     uint32_t handles;
     uint8_t data[256];
@@ -48,12 +48,16 @@ struct host_api {
                  struct host_reply *r);
     void (*notify)(motor_handle gate);
     void (*close)(motor_handle h);
-    void *(*memory)(motor_handle vmo); /* where the arena is */
+    void *(*memory)(motor_handle vmo); /* where an arena is, or what is on loan */
     uint64_t (*heap_used)(void);
     void (*fail_memory)(uint32_t one_in); /* 0: never */
     uint64_t (*large_frames)(void);       /* that the device has cut into segments */
     uint32_t (*info)(uint32_t what, char *buffer, uint32_t size);
 };
 typedef const struct host_api *(*host_api_get)(void);
+
+/* port_host.c, for kernel_host.c */
+motor_handle host_object(void *memory);
+void *host_memory(motor_handle vmo);
 
 #endif

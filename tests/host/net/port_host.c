@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The port for the host: windows are mmap, handles a table, the device a pair of queues. */
 #define _GNU_SOURCE
+#include "../../../sysio/base/lend.h"
 #include "config.h"
 #include "device.h"
 #include "engine.h"
@@ -141,8 +142,10 @@ static motor_handle handle_new(int kind, uint64_t badge, void *memory)
     return handles_used++;
 }
 
-int64_t port_gate_create(void *object, uint64_t *badge)
+int64_t port_gate_install(motor_handle process, void *object, uint64_t *badge)
 {
+    *badge = 0;
+    CHECK(!process || (process < handles_used && handles[process].kind == PROCESS));
     if (memory_fails())
         return -ENOMEM;
     if (badges_used % 1024 == 0)
@@ -152,6 +155,11 @@ int64_t port_gate_create(void *object, uint64_t *badge)
     badges[badges_used] = (struct badge){object, 1, true};
     *badge = badges_used++;
     return handle_new(GATE, *badge, NULL);
+}
+
+int64_t port_gate_create(void *object, uint64_t *badge)
+{
+    return port_gate_install(0, object, badge);
 }
 
 void port_gate_forget(uint64_t badge)
@@ -164,15 +172,6 @@ void *port_gate_object(uint64_t badge)
     return badge < badges_used && badges[badge].alive ? badges[badge].object : NULL;
 }
 
-int64_t port_handle_install(motor_handle process, motor_handle h)
-{
-    CHECK(process < handles_used && handles[process].kind == PROCESS && handles[h].kind == GATE);
-    if (memory_fails())
-        return -ENOMEM;
-    badges[handles[h].badge].references++;
-    return handle_new(GATE, handles[h].badge, NULL);
-}
-
 void port_handle_close(motor_handle h)
 {
     if (!h)
@@ -182,6 +181,12 @@ void port_handle_close(motor_handle h)
     handles[h].kind = FREE;
     if (old.kind == GATE && !--badges[old.badge].references && badges[old.badge].alive)
         net_closed(badges[old.badge].object);
+}
+
+/* A memory object: see kernel_host.c. 0: none is to be had. */
+motor_handle host_object(void *memory)
+{
+    return memory_fails() ? 0 : handle_new(VMO, 0, memory);
 }
 
 motor_handle port_take_handle(const struct motor_event *ev, uint32_t index)
@@ -464,6 +469,7 @@ static bool host_start(const struct host_options *o)
         if (strcmp(o->ip, "dhcp") && !net_config_parse(&config, o->ip))
             return false;
     }
+    lends_init(o->memory);
     return net_init(&config);
 }
 
@@ -526,7 +532,7 @@ static void host_notify(motor_handle gate)
     net_notified(port_gate_object(handles[gate].badge));
 }
 
-static void *host_memory(motor_handle vmo)
+void *host_memory(motor_handle vmo)
 {
     return handles[vmo].memory;
 }
