@@ -81,6 +81,8 @@ void px_stream_forked(struct px_file *f)
     struct px_stream *t = &f->stream;
     t->rx_lock.word = t->tx_lock.word = 0;
     t->writers = 0;
+    if (px_is_unmade(f)) /* another thread of the parent had just opened it */
+        return;
     t->session = NULL;
     t->slot = NULL;
     f->remote = px_files()->remotes = true;

@@ -60,8 +60,8 @@ long px_events_share(struct px_process *p)
          fd++) {
         struct px_file *f = (struct px_file *)(t->table[fd] & ~1ull);
         struct motor_start_fd record;
-        if (f && px_pipe_is_unmade(f))
-            error = px_pipe_make(f);
+        if (f && px_is_unmade(f))
+            error = px_make(f);
         else if (f && px_is_event(f))
             error = f->ops->pass(f, &record);
     }

@@ -129,12 +129,18 @@ static struct px_file *look_up(int fd)
     return get_from(&px_files()->table[fd]);
 }
 
-struct px_file *px_fd_get(int fd)
+/* Of a kind that does not see to it itself. */
+static struct px_file *look_up_made(int fd, unsigned but)
 {
     struct px_file *f = look_up(fd);
-    if (f && px_pipe_is_unmade(f))
-        px_pipe_make(f); /* if that fails there is no handle, and calls say so */
+    if (f && px_is_unmade(f) && f->kind != but)
+        px_make(f); /* if that fails there is no handle, and calls say so */
     return f;
+}
+
+struct px_file *px_fd_get(int fd)
+{
+    return look_up_made(fd, 0);
 }
 
 static struct px_file *for_io(struct px_file *f)
@@ -155,7 +161,12 @@ struct px_file *px_fd_get_io(int fd)
 
 struct px_file *px_fd_get_to_read(int fd)
 {
-    return for_io(look_up(fd));
+    return for_io(look_up_made(fd, PX_PIPE));
+}
+
+struct px_file *px_fd_get_to_connect(int fd)
+{
+    return for_io(look_up_made(fd, PX_STREAM));
 }
 
 void px_file_arrive(struct px_file *f)

@@ -106,7 +106,8 @@ struct px_file {
     bool path_only;   /* O_PATH */
     /* a socket that has no slot yet, an epoll with such: px_file_arrive() before it is used */
     bool remote;
-    bool unmade; /* [atomic] an end of a pipe that the engine has not been asked for: pipe.c */
+    /* [atomic] an end of a pipe, or a socket, that the engine has not been asked for: px_make() */
+    bool unmade;
     motor_handle handle;      /* 0: none */
     struct px_watch *watches; /* [px_net.lock] */
     uint32_t mark;            /* [px_files.lock] the last fork that has seen it */
@@ -180,7 +181,7 @@ struct px_file_pool {
     uint8_t *chunk, *chunk_end; /* [lock] what files are cut from */
     struct px_file *free;
     uint32_t events_here;   /* [atomic] files of event.h whose state is in this process */
-    uint32_t unmade;        /* [atomic] ends of pipes */
+    uint32_t unmade;        /* [atomic] ends of pipes, and sockets */
     struct px_files *spare; /* [atomic] a table that a vfork child has left */
     uint32_t tag;           /* by which descriptions know this process; of its next child: */
     uint32_t child_tag;     /* [px_files.lock] */
@@ -215,14 +216,19 @@ static inline struct px_file_pool *px_file_pool(void)
     return px_files()->pool;
 }
 
-/* ---- pipe.c ---- */
+/* ---- what is made when it is first used: pipe.c, unmade.c ---- */
 
-static inline bool px_pipe_is_unmade(const struct px_file *f)
+static inline bool px_is_unmade(const struct px_file *f)
 {
     return __atomic_load_n(&f->unmade, __ATOMIC_ACQUIRE);
 }
-/* The engine makes the pipe now. 0, or an error, and the end is unmade as before. */
+/* The engine makes it now. 0, or an error, and it is unmade as before. */
 long px_pipe_make(struct px_file *f);
+long px_socket_make(struct px_file *f);
+static inline long px_make(struct px_file *f)
+{
+    return f->kind == PX_PIPE ? px_pipe_make(f) : px_socket_make(f);
+}
 void px_pipe_forked(struct px_file *f); /* in the child */
 
 /* ---- fd.c ---- */
@@ -253,8 +259,12 @@ struct px_file *px_fd_get(int fd);
  * came from another process gets its slot here.
  */
 struct px_file *px_fd_get_io(int fd);
-/* The same for read(), of which a pipe that is unmade has an answer of its own. */
+/*
+ * The same for read() and connect(), of which a pipe or a socket that is unmade has an answer of
+ * its own.
+ */
 struct px_file *px_fd_get_to_read(int fd);
+struct px_file *px_fd_get_to_connect(int fd);
 void px_file_get(struct px_file *f);
 bool px_file_get_unless_closed(struct px_file *f); /* of one that px_net.lock keeps */
 void px_file_arrive(struct px_file *f);            /* of a `remote` one */

@@ -44,7 +44,8 @@ static long connect_stream(struct px_file *f, const void *address, unsigned leng
     uint64_t deadline = px_timeout_deadline(t->send_timeout);
     if (t->connecting) /* begun before: by a call that a signal ended, or without waiting */
         return px_stream_connected(f, 0, deadline);
-    long result = address_call(f, IO_CONNECT, address, length);
+    long result = px_is_unmade(f) ? px_socket_make_connected(f, address, length)
+                                  : address_call(f, IO_CONNECT, address, length);
     if (result != -EINPROGRESS)
         return result;
     t->connecting = true;

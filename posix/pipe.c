@@ -50,7 +50,7 @@ long px_pipe_make(struct px_file *f)
 {
     struct px_unmade *u = f->local.unmade;
     px_lock(&u->lock);
-    long error = px_pipe_is_unmade(f) ? make_ends(u) : 0;
+    long error = px_is_unmade(f) ? make_ends(u) : 0;
     px_unlock(&u->lock);
     return error;
 }
@@ -60,8 +60,8 @@ static long read_unmade(struct px_file *f)
 {
     struct px_unmade *u = f->local.unmade;
     px_lock(&u->lock);
-    bool ended = px_pipe_is_unmade(f) && !u->end[1];
-    long error = px_pipe_is_unmade(f) && !ended ? make_ends(u) : 0;
+    bool ended = px_is_unmade(f) && !u->end[1];
+    long error = px_is_unmade(f) && !ended ? make_ends(u) : 0;
     px_unlock(&u->lock);
     return error < 0 ? error : !ended;
 }
@@ -71,7 +71,7 @@ static void release_unmade(struct px_file *f)
     struct px_unmade *u = f->local.unmade;
     px_lock(&u->lock);
     bool last = --u->refs == 0;
-    if (px_pipe_is_unmade(f)) {
+    if (px_is_unmade(f)) {
         u->end[!px_may_read(f)] = NULL;
         __atomic_fetch_sub(&px_file_pool()->unmade, 1, __ATOMIC_RELAXED);
     }
@@ -83,7 +83,7 @@ static void release_unmade(struct px_file *f)
 /* Another thread of the parent was about to open it: its pipe is the child's own. */
 void px_pipe_forked(struct px_file *f)
 {
-    if (px_pipe_is_unmade(f))
+    if (px_is_unmade(f))
         f->local.unmade->lock.word = 0;
 }
 
@@ -179,7 +179,7 @@ static long read_once(struct px_file *f, struct px_io *io, bool nonblock)
 
 static long pipe_read(struct px_file *f, struct px_io *io, uint32_t flags)
 {
-    long done = 0, made = io->left && px_pipe_is_unmade(f) ? read_unmade(f) : 1;
+    long done = 0, made = io->left && px_is_unmade(f) ? read_unmade(f) : 1;
     if (made <= 0)
         return made;
     while (io->left) {
@@ -236,7 +236,7 @@ static long write_by_call(struct px_file *f, struct px_io *io, uint32_t flags)
 static long pipe_write(struct px_file *f, struct px_io *io, uint32_t flags)
 {
     /* px_fd_get() has tried: what the engine refused it with is this call's error */
-    long done = 0, error = px_pipe_is_unmade(f) ? px_pipe_make(f) : 0;
+    long done = 0, error = px_is_unmade(f) ? px_pipe_make(f) : 0;
     if (error < 0)
         return error;
     while (io->left) {

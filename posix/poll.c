@@ -23,8 +23,8 @@ static uint32_t look(struct px_file *f, uint32_t events, bool arm)
 }
 
 /*
- * Sockets that came from another process need a slot before they can be looked at, pipes that are
- * unmade the engine.
+ * Sockets that came from another process need a slot before they can be looked at, what is unmade
+ * the engine.
  */
 static void bring_remotes(const struct linux_pollfd *fds, size_t count)
 {

@@ -3,9 +3,8 @@
 #include "socket.h"
 #include "stream.h"
 
-struct px_file *px_socket_get(int fd, long *error)
+static struct px_file *socket_or_none(struct px_file *f, long *error)
 {
-    struct px_file *f = px_fd_get_io(fd);
     *error = f ? -ENOTSOCK : -EBADF;
     if (f && !px_is_socket(f)) {
         px_file_put(f);
@@ -14,12 +13,21 @@ struct px_file *px_socket_get(int fd, long *error)
     return f;
 }
 
+struct px_file *px_socket_get(int fd, long *error)
+{
+    return socket_or_none(px_fd_get_io(fd), error);
+}
+
 static long inet_socket(int family, int type, int protocol, unsigned flags)
 {
     long error;
     struct px_session *s = px_session_get(PX_SESSION_NET, &error);
     if (!s)
         return error;
+    if (type == SOCK_STREAM && (!protocol || protocol == IPPROTO_TCP)) {
+        struct px_file *unmade = px_socket_unmade(family, flags);
+        return unmade ? px_fd_install(unmade, flags & SOCK_CLOEXEC) : -ENFILE;
+    }
     struct motor_msg msg = {.op = IO_SOCKET, .deadline = MOTOR_NEVER};
     msg.word[0] = (uint64_t)family;
     msg.word[1] = (uint64_t)type;
@@ -90,7 +98,7 @@ long px_sys_listen(int fd, int backlog)
 long px_sys_connect(int fd, const void *address, unsigned length)
 {
     long result;
-    struct px_file *f = px_socket_get(fd, &result);
+    struct px_file *f = socket_or_none(px_fd_get_to_connect(fd), &result);
     if (!f)
         return result;
     result = f->ops->socket->connect(f, address, length);

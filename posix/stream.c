@@ -18,6 +18,8 @@ static uint32_t slot_state(const struct px_stream *t)
 
 long px_socket_error(struct px_file *f)
 {
+    if (!f->stream.slot)
+        return -EIO;
     uint32_t *error = &f->stream.slot->error;
     if (!__atomic_load_n(error, __ATOMIC_RELAXED))
         return 0;
@@ -557,7 +559,9 @@ struct px_file *px_socket_file(struct px_session *s, uint32_t slot, motor_handle
 void px_socket_release(struct px_file *f)
 {
     struct px_stream *t = &f->stream;
-    if (f->remote)
+    if (px_is_unmade(f))
+        __atomic_fetch_sub(&px_file_pool()->unmade, 1, __ATOMIC_RELAXED);
+    if (f->remote || !t->slot)
         return;
     px_loan_release(f);
     uint32_t page = 0, order = t->ring_order;

@@ -29,6 +29,12 @@ static inline bool px_stream_away(const struct px_stream *t)
 {
     return __atomic_load_n(&t->slot->state, __ATOMIC_ACQUIRE) & IO_STATE_AWAY;
 }
+/* ---- unmade.c: a TCP socket that the engine knows nothing of yet ---- */
+
+struct px_file *px_socket_unmade(int family, unsigned flags); /* NULL: no memory */
+/* It is made, and connected: what connect answers, or why it could not be made. */
+long px_socket_make_connected(struct px_file *f, const void *address, unsigned length);
+
 /* ---- lent.c: bytes through a loan (loan.h) ---- */
 
 /* The slot is not to be used but for asking its state. */

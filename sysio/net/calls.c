@@ -50,30 +50,6 @@ static int64_t session_open(const struct motor_event *ev, struct net_reply *r)
     return 0;
 }
 
-static int64_t open_socket(struct session *session, const struct motor_event *ev,
-                           struct net_reply *r)
-{
-    int error;
-    struct socket *s = socket_create(session, (uint32_t)ev->word[0], (uint32_t)ev->word[1] & 0xf,
-                                     (uint32_t)ev->word[2], &error);
-    if (!s)
-        return error;
-    s->uid = ev->uid;
-    s->pid = ev->pid;
-    int64_t slot = socket_expose(s);
-    if (slot >= 0 && s->type != 1)
-        slot = (error = datagram_open(s)) ? error : slot;
-    int64_t gate = slot < 0 ? slot : port_gate_create(s, &s->object.badge);
-    if (gate < 0) {
-        datagram_close(s);
-        socket_free(s);
-        return gate;
-    }
-    r->word[0] = (uint64_t)slot;
-    give(r, (motor_handle)gate, RIGHTS_GATE);
-    return 0;
-}
-
 static int read_address(struct socket *s, const struct motor_event *ev, ip_addr_t *address,
                         uint16_t *port, bool *unspecified)
 {
@@ -146,6 +122,32 @@ static int64_t connect_socket(struct socket *s, const struct motor_event *ev)
         return disconnect(s);
     return s->type == 1 ? tcp_socket_connect(s, &address, port)
                         : datagram_connect(s, &address, port);
+}
+
+static int64_t open_socket(struct session *session, const struct motor_event *ev,
+                           struct net_reply *r)
+{
+    int error;
+    struct socket *s = socket_create(session, (uint32_t)ev->word[0], (uint32_t)ev->word[1] & 0xf,
+                                     (uint32_t)ev->word[2], &error);
+    if (!s)
+        return error;
+    s->uid = ev->uid;
+    s->pid = ev->pid;
+    int64_t slot = socket_expose(s);
+    if (slot >= 0 && s->type != 1)
+        slot = (error = datagram_open(s)) ? error : slot;
+    int64_t gate = slot < 0 ? slot : port_gate_create(s, &s->object.badge);
+    if (gate < 0) {
+        datagram_close(s);
+        socket_free(s);
+        return gate;
+    }
+    r->word[0] = (uint64_t)slot;
+    give(r, (motor_handle)gate, RIGHTS_GATE);
+    if (ev->word[3])
+        r->word[1] = (uint64_t)(s->type == 1 ? connect_socket(s, ev) : -EOPNOTSUPP);
+    return 0;
 }
 
 static int64_t shutdown_socket(struct socket *s, uint64_t how)

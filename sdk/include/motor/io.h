@@ -378,7 +378,10 @@ struct io_statfs {
  * (one page, struct io_doorbell) -> handle[0]: session gate, handle[1]: arena vmo; w0 arena size
  */
 #define IO_SESSION_OPEN     64u
-/* on a session gate: w0 family, w1 type, w2 protocol -> handle[0]: socket; w0: slot */
+/*
+ * on a session gate: w0 family, w1 type, w2 protocol -> handle[0]: socket; w0: slot. w3 1, of a
+ * stream: in: an address, to which it is connected -> w1: what IO_CONNECT would have answered
+ */
 #define IO_SOCKET           65u
 #define IO_BIND             66u /* in: address */
 #define IO_LISTEN           67u /* w0 backlog. The slot becomes an accept queue */

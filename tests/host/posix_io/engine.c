@@ -385,6 +385,8 @@ int64_t engine_call(void *object, struct motor_msg *m)
         m->nhandles = 1;
         m->handle[0] = kernel_gate(s);
         m->word[0] = s->slot;
+        if (m->word[3])
+            m->word[1] = (uint64_t)connect_to(s, port_of(m));
         result = 0;
     } else if (m->op == IO_BIND) {
         s->port = port_of(m);
