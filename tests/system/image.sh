@@ -159,6 +159,7 @@ wait "$vm" 2>/dev/null
 says() { # TEXT QEMU.SH-OPTION...
     local text=$1 vm end=$((SECONDS + 60))
     shift
+    : >"$scratch/serial"
     timeout 90 "$MOTOR_TOP/tools/qemu.sh" -a tcg -m 128M -n none "$@" </dev/null >"$scratch/serial" 2>&1 &
     vm=$!
     until grep -q "$text" "$scratch/serial"; do

@@ -30,6 +30,7 @@ run() {
     # shellcheck disable=SC2086
     "$build/host/mkbundle" -i "$build/bundle-base.img" -f "$scratch/wire-guest:/wire:755" "$bundle" -- \
         /wire wire serve $port ${5:-} || exit 1
+    : >"$scratch/serial" # "ready" in it is this VM's, not the last one's
     # shellcheck disable=SC2086
     "$MOTOR_TOP/tools/qemu.sh" -k "$build/kernel/motor.elf" -b "$bundle" -m 256M -c "$cpus" -n "$network" -A "$tap_cmdline" \
         </dev/null >"$scratch/serial" 2>&1 &
