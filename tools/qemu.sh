@@ -130,12 +130,6 @@ q35 | pc)
 *) echo "qemu.sh: no machine is called $machine: microvm, q35, pc" >&2; exit 2 ;;
 esac
 
-# from_disk NAME FILE: a file of a disk's EFI partition
-from_disk()
-{
-    mcopy -n -i "$first@@$esp" "::/motor/$1" "$2" || exit 2
-}
-
 # Files that are taken from the disk have no name any more when QEMU reads them.
 if [ "$firmware" ]; then
     first=${disks# }
@@ -159,9 +153,7 @@ pvh)
     esp=$((esp * 512))
     taken=$(mktemp -d)
     trap 'rm -rf "$taken"' EXIT
-    from_disk kernel "$taken/kernel"
-    from_disk bundle "$taken/bundle"
-    from_disk cmdline "$taken/cmdline"
+    mcopy -n -i "$first@@$esp" ::/motor/kernel ::/motor/bundle ::/motor/cmdline "$taken/" || exit 2
     exec 3<"$taken/kernel" 4<"$taken/bundle"
     kernel=/proc/self/fd/3 bundle=/proc/self/fd/4
     append="$(cat "$taken/cmdline") $append"
