@@ -69,9 +69,19 @@ static bool integer(const uint8_t *p, uint32_t n, uint64_t *value)
     return true;
 }
 
+/*
+ * Not memmem(): what it does for speed is a lot of code to run once, and of that the start of a
+ * machine is made where code is translated. Here memchr(), which has been used, passes nearly all.
+ */
 static const uint8_t *find(const uint8_t *p, uint32_t n, const char *what, uint32_t size)
 {
-    return memmem(p, n, what, size);
+    const uint8_t *end = p + n;
+    for (; (uint32_t)(end - p) >= size; p++) {
+        p = memchr(p, what[0], (size_t)(end - p) - size + 1);
+        if (!p || !memcmp(p, what, size))
+            return p;
+    }
+    return NULL;
 }
 
 /* The event device's interrupt, and its operation region in memory, which is the selector. */
