@@ -189,7 +189,8 @@ static bool set_limits(const struct config *c)
     for (size_t i = 0; i < c->limit_count; i++)
         if (setrlimit(c->limits[i].resource, &c->limits[i].value) < 0)
             return false;
-    return !c->nice || setpriority(PRIO_PROCESS, 0, c->nice) == 0;
+    /* init may have stood back for a terminal, with what it starts (service.c) */
+    return (!c->nice && !c->terminal) || setpriority(PRIO_PROCESS, 0, c->nice) == 0;
 }
 
 static bool set_user(const struct identity *who)

@@ -2,13 +2,16 @@
 /* When services start and end: see service.h. */
 #include "service.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #define DELAY_LEAST_MS 50u
+#define NICE_MOST      19
 #define SETTLED_MS     10000u /* whoever has run as long is started again without a longer delay */
 
 struct service *services;
@@ -120,11 +123,32 @@ static void ended(struct service *s, int status)
     }
 }
 
+/*
+ * Behind all others that want the processor now, with whatever is started meanwhile: the scheduler
+ * has each wait until the others have had their share, and a share of this one is small.
+ */
+static void stand_back(bool back)
+{
+    setpriority(PRIO_PROCESS, 0, back ? NICE_MOST : 0);
+    if (back)
+        sched_yield();
+}
+
+/*
+ * At the system's start a shell would take about as long as a server, and from it if there is one
+ * processor: so it is begun when the services have begun, or sleep.
+ */
 static void start(struct service *s)
 {
+    bool last = s->config.terminal && !s->starts;
+    if (last)
+        stand_back(true);
     s->started = now();
     s->starts++;
-    if (service_run(s))
+    bool begun = service_run(s);
+    if (last)
+        stand_back(false);
+    if (begun)
         become(s, SERVICE_UP, NEVER);
     else
         ended(s, 127 << 8);
