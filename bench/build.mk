@@ -55,6 +55,12 @@ $(BUILD)/bench/floor.elf: bench/floor.S
 	@mkdir -p $(@D)
 	$(Q)$(CC) -m32 -nostdlib -static -no-pie -Wl,-Ttext=0x100000,-e,start,--build-id=none -o $@ $<
 
+# What a start translates.
+$(BUILD)/bench/blocks.so: bench/blocks.c
+	$(call say,HOSTCC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(CFLAGS_HOST) -shared -fPIC -o $@ $<
+
 # ---- what is booted ---------------------------------------------------------------------------------------------
 
 bench_www := $(addprefix $(BUILD)/bench/www/,1k.bin 16k.bin 1m.bin 64m.bin)
@@ -105,7 +111,7 @@ $(BUILD)/bench/linux-large.img: $(linux_needs) $(bench_www)
 	$(call say,CPIO,$@)
 	$(Q)$(linux_initramfs) $(call site,$(bench_www))
 
-bench_images := $(LINUX)/vmlinux $(addprefix $(BUILD)/bench/,floor.elf motor-small.img motor-large.img motor-calls.img \
+bench_images := $(LINUX)/vmlinux $(addprefix $(BUILD)/bench/,floor.elf blocks.so motor-small.img motor-large.img motor-calls.img \
   linux-small.img linux-large.img)
 
 .PHONY: bench bench-build bench-record

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""From the start of QEMU to the first HTTP 200, and QEMU's own part of it."""
-import statistics, subprocess, time
+"""From the start of QEMU to the first HTTP 200, QEMU's own part of it, and what its emulator translates until then."""
+import statistics, struct, subprocess, tempfile, time
 
 from . import guests
 
@@ -12,10 +12,10 @@ def floor(machine):
     return (time.monotonic() - begin) * 1e9
 
 
-def boot(system, machine):
+def boot(system, machine, qemu=()):
     """QEMU's user network repeats what it sent to a guest that was not up yet only much later: ask once nginx has spoken."""
     port = guests.free_port()
-    with guests.Guest(system, image="small", machine=machine, memory="256M", forwards=[f"{port}:80"]) as guest:
+    with guests.Guest(system, image="small", machine=machine, memory="256M", forwards=[f"{port}:80"], qemu=qemu) as guest:
         if not guest.wait_line(b"nginx/"):
             raise RuntimeError(f"{system.name} does not boot on {machine}")
         while not guests.http_ok("127.0.0.1", port):
@@ -23,6 +23,16 @@ def boot(system, machine):
                 raise RuntimeError(f"{system.name} does not answer on {machine}")
             time.sleep(0.002)
         return (time.monotonic() - guest.started) * 1e9
+
+
+def translated(system, machine):
+    """Blocks of code and the instructions in them; None if this QEMU does not take the plugin. The time is not QEMU's alone."""
+    with tempfile.NamedTemporaryFile() as counts:
+        try:
+            boot(system, machine, ("-plugin", f"build/bench/blocks.so,out={counts.name}"))
+        except RuntimeError:
+            return None
+        return struct.unpack("=QQ", counts.read(16))
 
 
 def run(results, _names):
@@ -38,3 +48,6 @@ def run(results, _names):
         results.add("boot", f"{machine}, to HTTP 200", "ns", pairs)
         results.note(f"QEMU's own floor on {machine}: {statistics.median(floors) / 1e6:.0f} ms")
         results.add("boot", f"{machine}, above QEMU's floor", "ns", above)
+        counts = translated(guests.Motor, machine) if guests.accel == "tcg" else None
+        if counts:
+            results.note(f"Motor on {machine}: {counts[0]} blocks of {counts[1]} instructions are translated until then")

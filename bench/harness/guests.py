@@ -31,10 +31,10 @@ def settings(wanted):
 
 
 class Guest:
-    """One running VM. `image`: small, calls or large (bench/build.mk). disk: with a new one."""
+    """One running VM. `image`: small, calls or large (bench/build.mk). disk: with a new one. qemu: its arguments beside."""
 
     def __init__(self, system, image="calls", machine="microvm", cpus=1, memory="512M", icount=False, forwards=(), tap=None,
-                 log=subprocess.DEVNULL, disk=False):
+                 log=subprocess.DEVNULL, disk=False, qemu=()):
         command = ["tools/qemu.sh", "-M", machine, "-c", str(cpus), "-m", memory, "-a", "tcg" if icount else accel]
         if accel == "tcg" or icount:
             command += ["-C", CPU_TCG]
@@ -50,6 +50,8 @@ class Guest:
         net = USER_NET if tap is None else tap_net(tap)
         self.address = net + ".15"
         command += system.options(image, net, 1000000 if icount else host_tsc_khz, icount or accel == "tcg")
+        if qemu:
+            command += ["--", *qemu]
         self.name = system.name
         self.started = time.monotonic()
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
