@@ -21,8 +21,7 @@ static void must(const char *what, int error, int wanted)
 
 static int64_t fill(void *context, void *page, uint64_t size)
 {
-    (void)context;
-    memset(page, 'x', size);
+    memset(page, *(const char *)context, size);
     return (int64_t)size;
 }
 
@@ -39,9 +38,14 @@ static struct ext4_node *file(const char *name)
     return n;
 }
 
+static void put_bytes(struct ext4_node *n, char byte)
+{
+    must("write", (int)ext4_write(n, 0, 5000, fill, &byte), 5000);
+}
+
 static void put(struct ext4_node *n)
 {
-    must("write", (int)ext4_write(n, 0, 5000, fill, NULL), 5000);
+    put_bytes(n, 'x');
 }
 
 static bool writes_bytes(const struct block_request *r)
@@ -94,7 +98,7 @@ static void run(void *arg)
     first = ext4_errors_seen(n);
     told_once("the next to open it", n, &first);
 
-    put(other); /* one file's error keeps no other from the disk */
+    put_bytes(other, 'y'); /* one file's error keeps no other from the disk */
     put_in_vain(n);
     disk_record(&disk);
     must("all else is written", ext4_sync(fs), 0);
