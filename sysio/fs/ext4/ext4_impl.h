@@ -96,7 +96,6 @@ struct ext4 {
     struct ext4_options options;
     struct fiber_lock lock;
     bool read_only, broken;
-    bool replaying; /* it is only there for the journal's replay */
     bool can_write; /* device and features allow it */
     bool has_csum, has_gdt_csum, has_64bit;
 

@@ -424,15 +424,10 @@ static void fs_destroy(struct ext4 *fs)
     free(fs);
 }
 
+/* What is read at a mount, behind the super block. */
 static int fs_open(struct ext4 *fs)
 {
-    int error = super_read(fs);
-    if (fs->replaying) {
-        fs->groups = 1;
-        fs->inodes = fs->inodes_per_group;
-    }
-    if (!error)
-        error = groups_read(fs);
+    int error = groups_read(fs);
     if (!error)
         error = node_init(fs);
     if (!error)
@@ -454,30 +449,29 @@ static struct ext4 *fs_new(struct block_device *d, const struct ext4_options *op
     return fs;
 }
 
-/*
- * Replays the journal with a file system of its own: whatever has been read before the replay is
- * forgotten with it. Only the first group is looked at, where the journal's inode is: descriptors
- * of others may wait in the journal for their replay (grow.c).
- */
-static int replay(struct block_device *d, const struct ext4_options *options)
+static bool replay_needed(const struct ext4 *fs)
 {
-    struct ext4 *fs = fs_new(d, options);
-    if (!fs)
-        return -ENOMEM;
-    fs->replaying = true;
-    int error = fs_open(fs);
-    bool needed = !error && fs->super->s_feature_compat & COMPAT_HAS_JOURNAL &&
-                  fs->super->s_feature_incompat & INCOMPAT_RECOVER;
-    if (needed && d->read_only) {
+    return fs->super->s_feature_compat & COMPAT_HAS_JOURNAL &&
+           fs->super->s_feature_incompat & INCOMPAT_RECOVER;
+}
+
+/*
+ * Replays the journal. This file system is of no use afterwards: what it has read is from before.
+ * Only the first group is looked at, where the journal's inode is: descriptors of others may wait
+ * in the journal for their replay (grow.c).
+ */
+static int replay(struct ext4 *fs)
+{
+    if (fs->device->read_only) {
         fs->options.log("the journal must be replayed, but the disk is read-only");
-        error = -EROFS;
-    } else if (needed) {
-        error = journal_open(fs);
-        if (!error)
-            error = journal_replay(fs);
+        return -EROFS;
     }
-    fs_destroy(fs);
-    return error;
+    fs->groups = 1;
+    fs->inodes = fs->inodes_per_group;
+    int error = fs_open(fs);
+    if (!error)
+        error = journal_open(fs);
+    return error ? error : journal_replay(fs);
 }
 
 static int start_writing(struct ext4 *fs)
@@ -493,13 +487,20 @@ static int start_writing(struct ext4 *fs)
 
 int ext4_mount(struct block_device *d, const struct ext4_options *options, struct ext4 **out)
 {
-    int error = replay(d, options);
-    if (error)
-        return error;
     struct ext4 *fs = fs_new(d, options);
     if (!fs)
         return -ENOMEM;
-    error = fs_open(fs);
+    int error = super_read(fs);
+    if (!error && replay_needed(fs)) {
+        error = replay(fs);
+        fs_destroy(fs);
+        fs = error ? NULL : fs_new(d, options);
+        if (!fs)
+            return error ? error : -ENOMEM;
+        error = super_read(fs);
+    }
+    if (!error)
+        error = fs_open(fs);
     if (!error && !fs->read_only)
         error = start_writing(fs);
     if (error) {
