@@ -422,7 +422,8 @@ bool px_file_is_pipe(int fd)
     return pipe;
 }
 
-static long sync_file(int fd, bool data_only)
+/* how: w0 of IO_SYNC */
+static long sync_file(int fd, uint64_t how)
 {
     struct px_file *f = px_fd_get_io(fd);
     if (!f)
@@ -430,24 +431,25 @@ static long sync_file(int fd, bool data_only)
     bool file = f->kind == PX_FILE || f->kind == PX_DIRECTORY;
     long result = !file               ? -EINVAL
                   : f->file.in_memory ? 0
-                                      : PX_MIN(call_file(f, IO_SYNC, data_only, 0, 0), 0L);
+                                      : PX_MIN(call_file(f, IO_SYNC, how, 0, 0), 0L);
     px_file_put(f);
     return result;
 }
 
 long px_sys_fsync(int fd)
 {
-    return sync_file(fd, false);
+    return sync_file(fd, 0);
 }
 
 long px_sys_fdatasync(int fd)
 {
-    return sync_file(fd, true);
+    return sync_file(fd, 1);
 }
 
+/* Of all file systems, which is more than what is asked for. */
 long px_sys_syncfs(int fd)
 {
-    return sync_file(fd, false);
+    return sync_file(fd, IO_SYNC_ALL);
 }
 
 long px_sys_sync(void)
@@ -466,7 +468,7 @@ long px_sys_sync_file_range(int fd, long offset, long length, unsigned flags)
         return -EBADF;
     bool stream = px_is_stream_kind(f);
     px_file_put(f);
-    return stream ? -ESPIPE : flags ? sync_file(fd, true) : 0;
+    return stream ? -ESPIPE : flags ? sync_file(fd, 1) : 0;
 }
 
 #define FADV_DONTNEED 4

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,12 +40,24 @@ static void tell(int worker, long step)
     CHECK(write(1, line, (size_t)n) == n);
 }
 
+/* By one of the ways: the file has a new size, or none before. */
+static bool made_durable(int fd, long step)
+{
+    if (step % 3 == 0)
+        return !fsync(fd);
+    if (step % 3 == 1)
+        return !fdatasync(fd);
+    int folder = open(".", O_RDONLY | O_DIRECTORY);
+    return folder >= 0 && !syncfs(folder) && !close(folder);
+}
+
 static void put(const char *name, int flags, long step, size_t size, int sync_it)
 {
     int fd = open(name, O_WRONLY | O_CREAT | flags, 0644);
     CHECK(fd >= 0);
     fill(step, size);
-    CHECK(write(fd, buffer, size) == (ssize_t)size && (!sync_it || !fsync(fd)) && !close(fd));
+    CHECK(write(fd, buffer, size) == (ssize_t)size && (!sync_it || made_durable(fd, step)) &&
+          !close(fd));
 }
 
 /* -1: it is not there */
