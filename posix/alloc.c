@@ -30,17 +30,25 @@ void *px_map(size_t size)
 
 /*
  * Apart from everything else, so that fork has nothing to undo for it: 512 GiB that hold nothing
- * for a child are left out at the root of the page tables.
+ * for a child are left out at the root of the page tables. An arena takes 16 GiB of the half where
+ * things begin, so a place that chance names is often taken: another one is asked for, since what
+ * the kernel would take instead is among what a child gets.
  */
 #define UNFORKED_BASE  0x0000600000000000ull
 #define UNFORKED_PAGES (1ull << 26)
+#define UNFORKED_TRIES 16
 
 int64_t px_map_unforked(motor_handle vmo, size_t size)
 {
-    uint64_t random = 0;
-    motor_random(&random, sizeof(random), 0);
-    return motor_map(0, vmo, 0, UNFORKED_BASE + random % UNFORKED_PAGES * MOTOR_PAGE_SIZE, size,
-                     MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_NOFORK);
+    uint32_t flags = MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_NOFORK;
+    int64_t at = -MOTOR_EEXIST;
+    for (int i = 0; at == -MOTOR_EEXIST && i < UNFORKED_TRIES; i++) {
+        uint64_t random = 0;
+        motor_random(&random, sizeof(random), 0);
+        at = motor_map(0, vmo, 0, UNFORKED_BASE + random % UNFORKED_PAGES * MOTOR_PAGE_SIZE, size,
+                       flags | MOTOR_MAP_NOREPLACE);
+    }
+    return at == -MOTOR_EEXIST ? motor_map(0, vmo, 0, 0, size, flags) : at;
 }
 
 void px_unmap(void *p, size_t size)
