@@ -85,6 +85,25 @@ bool aspace_try_get(struct aspace *as)
     return refs != 0;
 }
 
+/* Nobody else can reach them from here. */
+static void destroy_regions(struct aspace *as)
+{
+    struct region *r;
+    void *batch[BATCH];
+    unsigned n = 0;
+    while ((r = region_of(tree_drain(&as->regions)))) {
+        region_unlink(r);
+        region_end(r);
+        batch[n++] = r;
+        if (n == BATCH) {
+            kfree_many(batch, n);
+            n = 0;
+            sched_preempt_point();
+        }
+    }
+    kfree_many(batch, n);
+}
+
 void aspace_put(struct aspace *as)
 {
     if (__atomic_sub_fetch(&as->refs, 1, __ATOMIC_ACQ_REL)) {
@@ -92,15 +111,7 @@ void aspace_put(struct aspace *as)
     }
     arch_tlb_shootdown(as, 0, USER_END); /* refs is 0: CPUs that still have it loaded leave it */
     pagetable_destroy(as->root);
-    struct region *r;
-    unsigned n = 0;
-    while ((r = region_of(tree_drain(&as->regions)))) { /* nobody else can reach them from here */
-        region_unlink(r);
-        region_free(r);
-        if (++n % BATCH == 0) {
-            sched_preempt_point();
-        }
-    }
+    destroy_regions(as);
     hot_put(as->hot);
     kfree(as);
 }

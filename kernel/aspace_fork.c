@@ -13,6 +13,7 @@
  * child's mappings has found or will find the entries through the parent.
  */
 #include "aspace_impl.h"
+#include "frame.h"
 #include "hot.h"
 #include "log.h"
 #include "sched.h"
@@ -48,59 +49,73 @@ static void find_slots(struct aspace *parent, struct root_slots *s)
     *s = (struct root_slots){0};
     uint64_t kinfo = MOTOR_KINFO_ADDRESS / SLOT_SIZE;
     s->bits[kinfo / 64] |= 1ull << kinfo % 64;
+    uint64_t known = 0; /* most are in the slot of the one before */
     for (struct region *r = region_first_in(parent, 0, USER_END); r; r = region_next(r)) {
-        if (stays_behind(r)) {
+        if (r->end <= known || stays_behind(r)) {
             continue;
         }
         for (uint64_t i = region_start(r) / SLOT_SIZE; i <= (r->end - 1) / SLOT_SIZE; i++) {
             s->bits[i / 64] |= 1ull << i % 64;
+            known = (i + 1) * SLOT_SIZE;
         }
     }
 }
 
 /* ---- copying ---- */
 
-/* Into the child's tree, not yet in the object's list of mappings. */
-static struct region *copy_region(struct aspace *child, const struct region *r,
-                                  struct region *before)
+/* Memory for regions, which is got by so many at once. */
+struct stock {
+    unsigned n;
+    void *of[BATCH];
+};
+
+/* `most`: as many as may still be wanted. NULL: no memory. */
+static struct region *from_stock(struct stock *s, uint64_t most)
 {
-    struct region *copy = region_alloc(child, r->vmo, r->offset, r->end, r->flags, r->max_prot);
-    if (copy) {
-        spin_lock(&child->lock);
-        tree_append(&child->regions, before ? &before->node : NULL, &copy->node, region_start(r));
-        child->region_count++;
-        spin_unlock(&child->lock);
+    if (!s->n) {
+        sched_preempt_point();
+        s->n = kmalloc_many(sizeof(struct region), most < BATCH ? (unsigned)most : BATCH, s->of);
     }
-    return copy;
+    return s->n ? s->of[--s->n] : NULL;
 }
 
 #define UNWANTED (MOTOR_MAP_NOFORK | MOTOR_MAP_WIPEFORK)
 
 /*
- * The parent's regions stand still: its lock is not needed. *unwanted: some are not to stay in the
- * child as they are.
+ * The parent's regions stand still: its lock is not needed. Their copies are in the child's tree
+ * when all are there, and not yet in their objects' lists of mappings. *unwanted: some are not to
+ * stay in the child as they are.
  */
 static int64_t copy_regions(struct aspace *parent, struct aspace *child,
                             const struct root_slots *slots, bool *unwanted)
 {
+    struct stock stock = {.n = 0};
+    struct tree copies = {0};
+    struct tree_node *last = NULL;
+    uint64_t left = parent->regions.count;
+    int64_t status = 0;
     *unwanted = false;
-    struct region *last = NULL;
-    unsigned n = 0;
-    for (struct region *r = region_first_in(parent, 0, USER_END); r; r = region_next(r)) {
+    for (struct region *r = region_first_in(parent, 0, USER_END); r; r = region_next(r), left--) {
         if (stays_behind(r) && !in_slots(slots, r)) {
             child->virtual_bytes -= r->end - region_start(r);
             continue;
         }
+        struct region *copy = from_stock(&stock, left);
+        if (!copy) {
+            status = -MOTOR_ENOMEM;
+            break;
+        }
         *unwanted = *unwanted || (r->flags & UNWANTED);
-        last = copy_region(child, r, last);
-        if (!last) {
-            return -MOTOR_ENOMEM;
-        }
-        if (++n % BATCH == 0) {
-            sched_preempt_point();
-        }
+        region_copy(copy, child, r);
+        tree_append_copy(&copies, last, &copy->node, &r->node);
+        last = &copy->node;
     }
-    return 0;
+    kfree_many(stock.of, stock.n);
+    spin_lock(&child->lock);
+    child->regions = copies;
+    child->region_count = copies.count;
+    spin_unlock(&child->lock);
+    return status;
 }
 
 static void share_tables(struct aspace *parent, struct aspace *child,

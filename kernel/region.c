@@ -64,13 +64,9 @@ bool region_range_free(struct aspace *as, uint64_t start, uint64_t length)
 
 /* ---- lives ---- */
 
-struct region *region_alloc(struct aspace *as, struct vmo *v, uint64_t offset, uint64_t end,
-                            uint32_t flags, uint32_t max_prot)
+static inline void begin(struct region *r, struct aspace *as, struct vmo *v, uint64_t offset,
+                         uint64_t end, uint32_t flags, uint32_t max_prot)
 {
-    struct region *r = kmalloc(sizeof(*r));
-    if (!r) {
-        return NULL;
-    }
     *r = (struct region){.end = end,
                          .as = as,
                          .vmo = v,
@@ -82,10 +78,24 @@ struct region *region_alloc(struct aspace *as, struct vmo *v, uint64_t offset, u
     if (v) {
         object_get(&v->object);
     }
+}
+
+struct region *region_alloc(struct aspace *as, struct vmo *v, uint64_t offset, uint64_t end,
+                            uint32_t flags, uint32_t max_prot)
+{
+    struct region *r = kmalloc(sizeof(*r));
+    if (r) {
+        begin(r, as, v, offset, end, flags, max_prot);
+    }
     return r;
 }
 
-void region_free(struct region *r)
+void region_copy(struct region *r, struct aspace *as, const struct region *of)
+{
+    begin(r, as, of->vmo, of->offset, of->end, of->flags, of->max_prot);
+}
+
+void region_end(struct region *r)
 {
     if (r->vmo && r->last) {
         vmo_unmapped(r->vmo);
@@ -96,6 +106,11 @@ void region_free(struct region *r)
         }
         object_put(&r->vmo->object);
     }
+}
+
+void region_free(struct region *r)
+{
+    region_end(r);
     kfree(r);
 }
 

@@ -44,7 +44,10 @@ bool region_range_free(struct aspace *as, uint64_t start, uint64_t length); /* m
 /* in no tree yet; takes a reference to v. NULL: no memory */
 struct region *region_alloc(struct aspace *as, struct vmo *v, uint64_t offset, uint64_t end,
                             uint32_t flags, uint32_t max_prot);
+/* the same in memory that is there, of one that another address space has */
+void region_copy(struct region *r, struct aspace *as, const struct region *of);
 void region_free(struct region *r); /* in no tree; puts the object, so no lock may be held */
+void region_end(struct region *r);  /* the same, but its memory stays */
 void region_insert(struct aspace *as, struct region *r, uint64_t start);
 /* out of the tree and the object's list */
 void region_remove(struct aspace *as, struct region *r);

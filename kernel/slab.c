@@ -123,11 +123,11 @@ static __attribute__((noinline)) void give_back(struct slab *s)
     __atomic_fetch_sub(&held, PAGE_SIZE, __ATOMIC_RELAXED);
 }
 
-static void slab_free(struct slab *s, void **object)
+/* [c->lock] True: the slab is empty, and another one is already: it is the caller's. */
+static inline __attribute__((always_inline)) bool put(struct size_class *c, struct slab *s,
+                                                      void **object)
 {
-    struct size_class *c = &classes[s->class];
     bool spare = false;
-    spin_lock(&c->lock);
     if (!s->free) {
         list_append(&c->partial, &s->link);
     }
@@ -141,6 +141,14 @@ static void slab_free(struct slab *s, void **object)
             c->empty++;
         }
     }
+    return spare;
+}
+
+static void slab_free(struct slab *s, void **object)
+{
+    struct size_class *c = &classes[s->class];
+    spin_lock(&c->lock);
+    bool spare = put(c, s, object);
     spin_unlock(&c->lock);
     if (spare) {
         give_back(s);
@@ -207,6 +215,51 @@ void kfree(void *p)
     struct slab *s = slab_of(p);
     KASSERT(s->magic == SLAB_MAGIC);
     slab_free(s, p);
+}
+
+unsigned kmalloc_many(size_t size, unsigned n, void **to)
+{
+    if (!ready) {
+        init();
+    }
+    KASSERT(size <= SIZE_MAX_SLAB);
+    struct size_class *c = &classes[class_of(size)];
+    unsigned got = 0;
+    spin_lock(&c->lock);
+    while (got < n && !list_empty(&c->partial)) {
+        to[got++] = take(c);
+    }
+    spin_unlock(&c->lock);
+    while (got < n && (to[got] = slab_alloc(c))) {
+        got++;
+    }
+    return got;
+}
+
+/* The lock is kept from one to the next of a class. */
+void kfree_many(void *const *objects, unsigned n)
+{
+    struct size_class *locked = NULL;
+    for (unsigned i = 0; i < n; i++) {
+        struct slab *s = slab_of(objects[i]);
+        KASSERT(s->magic == SLAB_MAGIC);
+        struct size_class *c = &classes[s->class];
+        if (c != locked) {
+            if (locked) {
+                spin_unlock(&locked->lock);
+            }
+            spin_lock(&c->lock);
+            locked = c;
+        }
+        if (put(c, s, objects[i])) {
+            spin_unlock(&c->lock);
+            give_back(s);
+            locked = NULL;
+        }
+    }
+    if (locked) {
+        spin_unlock(&locked->lock);
+    }
 }
 
 uint64_t kmalloc_bytes(void)

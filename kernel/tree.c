@@ -60,12 +60,25 @@ static void link_at(struct tree *t, struct tree_node *parent, struct tree_node *
     }
 }
 
-void tree_append(struct tree *t, struct tree_node *last, struct tree_node *n, uint64_t key)
+/* What ranks below it on the tree's right edge becomes its left subtree. */
+void tree_append_copy(struct tree *t, struct tree_node *last, struct tree_node *n,
+                      const struct tree_node *of)
 {
-    link_at(t, last, last ? &last->right : &t->root, n, key);
+    struct tree_node *parent = last, *left = NULL;
+    while (parent && of->rank < parent->rank) {
+        left = parent;
+        parent = parent->parent;
+    }
+    *n = (struct tree_node){
+        .left = left, .parent = parent, .key = of->key, .rank = of->rank, .linked = true};
+    *(parent ? &parent->right : &t->root) = n;
+    if (left) {
+        left->parent = n;
+    }
     if (!last) {
         t->first = n;
     }
+    t->count++;
 }
 
 void tree_insert(struct tree *t, struct tree_node *n, uint64_t key)

@@ -25,8 +25,12 @@ struct tree {
 };
 
 void tree_insert(struct tree *t, struct tree_node *n, uint64_t key); /* n must not be linked */
-/* the same for a key that is not below that of `last`, the tree's last node (NULL: it is empty) */
-void tree_append(struct tree *t, struct tree_node *last, struct tree_node *n, uint64_t key);
+/*
+ * The same for a copy of a node of another tree, whose key is not below that of `last`, the tree's
+ * last node (NULL: it is empty). A tree that is copied in order has the other's shape.
+ */
+void tree_append_copy(struct tree *t, struct tree_node *last, struct tree_node *n,
+                      const struct tree_node *of);
 void tree_remove(struct tree *t, struct tree_node *n); /* n must be linked in t */
 struct tree_node *tree_next(struct tree_node *n);      /* NULL after the last */
 /* The first is taken out of a tree that is emptied: only this may follow. NULL: it is empty. */

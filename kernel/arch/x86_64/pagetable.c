@@ -286,11 +286,13 @@ static bool own_below(uint64_t *entry, unsigned level, uint64_t *replaced)
     return true;
 }
 
-bool pagetable_own(struct aspace *as, uint64_t va, unsigned level)
+/* From the table on whose entries are at level `from`; those above are our own. */
+static __attribute__((noinline)) bool own_from(struct aspace *as, uint64_t *t, uint64_t va,
+                                               unsigned from, unsigned level)
 {
-    uint64_t *t = phys_to_virt(as->root), replaced[3] = {0};
+    uint64_t replaced[3] = {0};
     bool ok = true, copied = false;
-    for (unsigned l = 3; ok && l > level; l--) {
+    for (unsigned l = from; ok && l > level; l--) {
         uint64_t *entry = &t[index_of(va, l)];
         if (!*entry || (l == 1 && (*entry & PTE_LARGE))) {
             break;
@@ -309,6 +311,23 @@ bool pagetable_own(struct aspace *as, uint64_t va, unsigned level)
         }
     }
     return ok;
+}
+
+/* The way through tables that are our own is short. */
+bool pagetable_own(struct aspace *as, uint64_t va, unsigned level)
+{
+    uint64_t *t = phys_to_virt(as->root);
+    for (unsigned l = 3, shift = 39; l > level; l--, shift -= 9) {
+        uint64_t entry = t[va >> shift & 511];
+        if (!(entry & PTE_WRITE)) {
+            return !entry || own_from(as, t, va, l, level);
+        }
+        if (entry & PTE_LARGE) {
+            break;
+        }
+        t = table(entry);
+    }
+    return true;
 }
 
 uint64_t *pagetable_reclaim(struct aspace *as, uint64_t va)
@@ -388,18 +407,21 @@ static uint64_t hole_end(const uint64_t *entry, uint64_t va, unsigned level)
 uint64_t *pagetable_find(struct aspace *as, uint64_t va, unsigned *level, uint64_t *skip)
 {
     uint64_t *t = phys_to_virt(as->root);
-    for (unsigned l = 3;; l--) {
-        uint64_t *entry = &t[index_of(va, l)];
-        if (l == 0 || (l == 1 && (*entry & PTE_LARGE))) {
-            *level = l;
-            return entry;
-        }
+    unsigned l = 3;
+    for (unsigned shift = 39; l > 0; l--, shift -= 9) {
+        uint64_t *entry = &t[va >> shift & 511];
         if (!*entry) {
             *skip = hole_end(entry, va, l);
             return NULL;
         }
+        if (*entry & PTE_LARGE) {
+            *level = l;
+            return entry;
+        }
         t = table(*entry);
     }
+    *level = 0;
+    return &t[va >> 12 & 511];
 }
 
 uint64_t pagetable_next(const uint64_t *entry, uint64_t va)
@@ -443,9 +465,10 @@ uint64_t *pagetable_make(struct aspace *as, uint64_t va, unsigned level)
     if (as->forked && !pagetable_own(as, va, level)) {
         return NULL;
     }
-    for (unsigned l = 3; l > level; l--) {
-        uint64_t *entry = &t[index_of(va, l)];
-        if (l == 1 && (*entry & PTE_LARGE) && !pagetable_split(as, entry)) {
+    unsigned shift = 39;
+    for (unsigned l = 3; l > level; l--, shift -= 9) {
+        uint64_t *entry = &t[va >> shift & 511];
+        if ((*entry & PTE_LARGE) && !pagetable_split(as, entry)) {
             return NULL;
         }
         if (!*entry) {
@@ -458,7 +481,7 @@ uint64_t *pagetable_make(struct aspace *as, uint64_t va, unsigned level)
         }
         t = table(*entry);
     }
-    return &t[index_of(va, level)];
+    return &t[va >> shift & 511];
 }
 
 void pagetable_prune(struct aspace *as, uint64_t va, uint64_t *entry, unsigned level,

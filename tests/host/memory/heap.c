@@ -12,6 +12,22 @@ void *kzalloc(size_t size)
     return host_fails() ? NULL : calloc(1, size);
 }
 
+unsigned kmalloc_many(size_t size, unsigned n, void **to)
+{
+    unsigned got = 0;
+    while (got < n && (to[got] = kmalloc(size))) {
+        got++;
+    }
+    return got;
+}
+
+void kfree_many(void *const *objects, unsigned n)
+{
+    while (n--) {
+        free(objects[n]);
+    }
+}
+
 void kfree(void *p)
 {
     free(p);
