@@ -12,7 +12,7 @@
  * Below the cursor, else the highest gap anywhere. Large mappings are aligned for large pages. 0:
  * none.
  */
-static uint64_t place(struct aspace *as, uint64_t length, bool large)
+static uint64_t place(struct aspace *as, uint64_t length, bool large, struct region **before)
 {
     uint64_t align = large ? LARGE_SIZE : PAGE_SIZE, limit = as->cursor;
     for (int pass = 0; pass < 2; pass++, limit = as->top) {
@@ -21,6 +21,7 @@ static uint64_t place(struct aspace *as, uint64_t length, bool large)
             struct region *r = region_floor(as, start + length - 1);
             if (!r || r->end <= start) {
                 as->cursor = start;
+                *before = r;
                 return start;
             }
             limit = region_start(r);
@@ -57,24 +58,40 @@ int64_t insert_mapping(struct aspace *as, struct region *r, uint64_t address, ui
     if (as->virtual_bytes + length > ASPACE_END) {
         return -MOTOR_ENOMEM;
     }
-    if (fixed && !region_range_free(as, address, length)) {
+    struct region *before = NULL;
+    bool free = address % PAGE_SIZE == 0 && region_range_free(as, address, length, &before);
+    if (fixed && !free) {
         int64_t status = flags & MOTOR_MAP_NOREPLACE ? -MOTOR_EEXIST
                                                      : unmap_range(as, address, address + length);
         if (status < 0) {
             return status;
         }
+        region_range_free(as, address, length, &before);
     }
-    if (!fixed && (address % PAGE_SIZE || !region_range_free(as, address, length))) {
-        address = place(as, length, length >= LARGE_SIZE && !r->vmo);
+    if (!fixed && !free) {
+        address = place(as, length, length >= LARGE_SIZE && !r->vmo, &before);
         if (!address) {
             return -MOTOR_ENOMEM;
         }
     }
     r->end = address + length;
     as->virtual_bytes += length;
-    region_insert(as, r, address);
-    region_merge_range(as, address, r->end);
+    region_insert_after(as, before, r, address);
     return (int64_t)address;
+}
+
+/* [as->lock] The first page of a mapping that nobody has touched yet is without access. */
+static int64_t guard(struct aspace *as, uint64_t at)
+{
+    struct region *r = region_find(as, at);
+    if (r->vmo) {
+        return protect_range(as, at, at + PAGE_SIZE, 0);
+    }
+    if (!region_split_range(as, at, at + PAGE_SIZE)) {
+        return -MOTOR_ENOMEM;
+    }
+    region_find(as, at)->flags &= ~(uint32_t)MOTOR_PROT_MASK;
+    return 0;
 }
 
 int64_t aspace_map(struct aspace *as, struct vmo *v, uint64_t offset, uint64_t address,
@@ -98,7 +115,7 @@ int64_t aspace_map(struct aspace *as, struct vmo *v, uint64_t offset, uint64_t a
     layout_begin(as);
     int64_t at = insert_mapping(as, r, address, length, flags);
     if (at >= 0 && (flags & MOTOR_MAP_STACK)) { /* the lowest page stays without access */
-        status = protect_range(as, (uint64_t)at, (uint64_t)at + PAGE_SIZE, 0);
+        status = guard(as, (uint64_t)at);
         if (status < 0) {
             unmap_range(as, (uint64_t)at, (uint64_t)at + length);
         }

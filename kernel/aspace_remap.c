@@ -70,7 +70,9 @@ static struct region *remap_source(struct aspace *as, uint64_t old, uint64_t len
 static bool grow_in_place(struct aspace *as, struct region *r, uint64_t old, uint64_t old_length,
                           uint64_t length)
 {
-    if (r->end != old + old_length || !region_range_free(as, r->end, length - old_length)) {
+    struct region *before;
+    if (r->end != old + old_length ||
+        !region_range_free(as, r->end, length - old_length, &before)) {
         return false;
     }
     r->end += length - old_length;

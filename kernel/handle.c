@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Handle tables. See handle.h. Index 0 is never used. A free entry has no object and names the next
- * free one; a new leaf's entries are chained in order, so a fresh process numbers its handles 1, 2,
- * 3, ...
+ * free one; when none is free the next of those is taken that have never been used, so a fresh
+ * process numbers its handles 1, 2, 3, ... and a new leaf need not be filled.
  */
 #include "handle.h"
 #include "frame.h"
@@ -20,7 +20,7 @@
 
 static struct handle_entry *entry_of(struct handle_table *t, uint32_t index)
 {
-    if (index == 0 || index / HANDLE_LEAF >= t->leaves) {
+    if (index == 0 || index >= t->end) {
         return NULL;
     }
     return &t->leaf[index / HANDLE_LEAF][index % HANDLE_LEAF];
@@ -42,7 +42,7 @@ static int64_t grow_root(struct handle_table *t)
     return 0;
 }
 
-/* Another leaf, none of whose entries is among the free ones yet. */
+/* Another leaf, which holds nothing yet. */
 static int64_t add_leaf(struct handle_table *t)
 {
     if (t->leaves * HANDLE_LEAF >= MOTOR_HANDLES_MAX) {
@@ -51,7 +51,7 @@ static int64_t add_leaf(struct handle_table *t)
     if (t->leaves == t->leaves_max && grow_root(t) < 0) {
         return -MOTOR_ENOMEM;
     }
-    struct handle_entry *leaf = kzalloc(HANDLE_LEAF * sizeof(*leaf));
+    struct handle_entry *leaf = kmalloc(HANDLE_LEAF * sizeof(*leaf));
     if (!leaf) {
         return -MOTOR_ENOMEM;
     }
@@ -59,20 +59,28 @@ static int64_t add_leaf(struct handle_table *t)
     return 0;
 }
 
-/* There is no free entry, and then there are some. */
+/* The entries up to and with an index come to be, and are empty, but not among the free ones. */
+static int64_t reach(struct handle_table *t, uint32_t index)
+{
+    int64_t status = 0;
+    while (index >= t->leaves * HANDLE_LEAF && status == 0) {
+        status = add_leaf(t);
+    }
+    for (; status == 0 && t->end <= index; t->end++) {
+        t->leaf[t->end / HANDLE_LEAF][t->end % HANDLE_LEAF] = (struct handle_entry){0};
+    }
+    return status;
+}
+
+/* There is no free entry, and then there is one. */
 static int64_t grow(struct handle_table *t)
 {
-    int64_t status = add_leaf(t);
-    if (status < 0) {
-        return status;
+    uint32_t index = t->end ? t->end : 1;
+    int64_t status = reach(t, index);
+    if (status == 0) {
+        t->free = index;
     }
-    struct handle_entry *leaf = t->leaf[t->leaves - 1];
-    uint32_t base = (t->leaves - 1) * HANDLE_LEAF;
-    for (uint32_t i = 0; i + 1 < HANDLE_LEAF; i++) {
-        leaf[i].next_free = base + i + 1;
-    }
-    t->free = base ? base : 1;
-    return 0;
+    return status;
 }
 
 int64_t handle_insert(struct process *p, struct object *o, uint32_t rights)
@@ -135,24 +143,43 @@ static bool is_kept(const struct handle_entry *e)
 /*
  * Take up to CLOSE_BATCH handles from *index on. How many; *index is where to go on, 0 at the end.
  */
-static uint32_t take_batch(struct process *p, uint32_t *index, bool unkept_only,
-                           struct object **batch)
+static uint32_t take_unkept(struct process *p, uint32_t *index, struct object **batch)
 {
     uint32_t n = 0, looked = 0;
     spin_lock(&p->lock);
-    uint32_t end = p->handles.leaves * HANDLE_LEAF;
+    uint32_t end = p->handles.end;
     for (; *index < end && p->handles.used && n < CLOSE_BATCH && looked < LOOK_BATCH;
          ++*index, looked++) {
         struct handle_entry *e = entry_of(&p->handles, *index);
-        if (e && e->object && !(unkept_only && is_kept(e))) {
+        if (e->object && !is_kept(e)) {
             batch[n++] = take(p, *index, e);
-        } else if (e && e->object) {
+        } else if (e->object) {
             e->rights &= ~HANDLE_KEEP;
         }
     }
     if (*index >= end || !p->handles.used) {
         *index = 0;
     }
+    spin_unlock(&p->lock);
+    return n;
+}
+
+/* The same of a table that is closed: nothing is entered there any more. */
+static uint32_t take_any(struct process *p, uint32_t *index, struct object **batch)
+{
+    uint32_t n = 0, looked = 0, at = *index;
+    spin_lock(&p->lock);
+    struct handle_table *t = &p->handles;
+    for (; at < t->end && n < t->used && n < CLOSE_BATCH && looked < LOOK_BATCH; at++, looked++) {
+        struct handle_entry *e = &t->leaf[at / HANDLE_LEAF][at % HANDLE_LEAF];
+        if (e->object) {
+            batch[n++] = e->object;
+            p->hardware -= e->object->kind == OBJECT_HARDWARE;
+            e->object = NULL;
+        }
+    }
+    t->used -= n;
+    *index = at >= t->end || !t->used ? 0 : at;
     spin_unlock(&p->lock);
     return n;
 }
@@ -166,12 +193,14 @@ static void free_table(struct handle_table *t)
     *t = (struct handle_table){0};
 }
 
-static void close_pieces(struct process *p, bool unkept_only)
+static void close_pieces(struct process *p, uint32_t (*take_some)(struct process *p,
+                                                                  uint32_t *index,
+                                                                  struct object **batch))
 {
     struct object *batch[CLOSE_BATCH];
     uint32_t index = 1;
     do {
-        uint32_t n = take_batch(p, &index, unkept_only, batch);
+        uint32_t n = take_some(p, &index, batch);
         for (uint32_t i = 0; i < n; i++) {
             object_handle_put(batch[i]);
         }
@@ -184,7 +213,7 @@ void handle_close_all(struct process *p)
     spin_lock(&p->lock);
     p->closed = true;
     spin_unlock(&p->lock);
-    close_pieces(p, false);
+    close_pieces(p, take_any);
     spin_lock(&p->lock);
     struct handle_table table = p->handles;
     p->handles = (struct handle_table){0};
@@ -194,7 +223,7 @@ void handle_close_all(struct process *p)
 
 void handle_close_unkept(struct process *p)
 {
-    close_pieces(p, true);
+    close_pieces(p, take_unkept);
 }
 
 /* ---- lists of handles ---- */
@@ -204,7 +233,7 @@ static void forget_marks(struct process *p)
 {
     for (uint32_t index = 1, end = 2; index < end;) {
         spin_lock(&p->lock);
-        end = p->handles.leaves * HANDLE_LEAF;
+        end = p->handles.end;
         for (uint32_t looked = 0; index < end && looked < LOOK_BATCH; index++, looked++) {
             entry_of(&p->handles, index)->rights &= ~HANDLE_KEEP;
         }
@@ -243,57 +272,63 @@ int64_t handle_keep(struct process *p, const motor_handle *user, uint32_t count)
 static void chain_free(struct handle_table *t)
 {
     uint32_t next = 0;
-    for (uint32_t l = t->leaves; l-- > 0;) {
-        struct handle_entry *leaf = t->leaf[l];
-        for (uint32_t i = HANDLE_LEAF; i-- > (l ? 0 : 1);) {
-            if (!leaf[i].object) {
-                leaf[i].next_free = next;
-                next = l * HANDLE_LEAF + i;
-            }
+    for (uint32_t i = t->end; i-- > 1;) {
+        struct handle_entry *e = &t->leaf[i / HANDLE_LEAF][i % HANDLE_LEAF];
+        if (!e->object) {
+            e->next_free = next;
+            next = i;
         }
     }
     t->free = next;
 }
 
+/* A handle on its way from one table to another. */
+struct held {
+    struct object *object;
+    uint32_t rights, index;
+};
+
 /*
- * What a list of the parent's handles names, each held; what is none of its own to give stays
- * empty: numbers without an object, devices, and embryos (see makes_circle).
+ * What a list of the parent's handles names, each held: how many. What is none of its own to give
+ * is left out: numbers without an object, devices, and embryos (see makes_circle).
  */
-static void hold_list(struct process *parent, const motor_handle *list, uint32_t n,
-                      struct handle_entry *held)
+static uint32_t hold_list(struct process *parent, const motor_handle *list, uint32_t n,
+                          struct held *held)
 {
+    uint32_t count = 0;
     spin_lock(&parent->lock);
     for (uint32_t i = 0; i < n; i++) {
         struct handle_entry *e = entry_of(&parent->handles, list[i]);
-        held[i] = (struct handle_entry){0};
         if (e && e->object && e->object->kind != OBJECT_HARDWARE && (e->rights & MOTOR_RIGHT_DUP) &&
             e->object->kind != OBJECT_PROCESS) {
-            held[i] = *e;
+            held[count++] = (struct held){e->object, e->rights & ~HANDLE_KEEP, list[i]};
             object_handle_get(e->object);
         }
     }
     spin_unlock(&parent->lock);
+    return count;
 }
 
-/* Puts held entries at their numbers; those that went in are emptied. */
-static int64_t place_list(struct process *child, const motor_handle *list, uint32_t n,
-                          struct handle_entry *held)
+/* Puts them at their numbers. *left: how many did not go in; these are in front then. */
+static int64_t place_list(struct process *child, struct held *held, uint32_t n, uint32_t *left)
 {
+    struct handle_table *t = &child->handles;
+    *left = 0;
     spin_lock(&child->lock);
     int64_t status = child->closed ? -MOTOR_EGONE : 0;
-    for (uint32_t i = 0; i < n && status == 0; i++) {
-        while (held[i].object && list[i] / HANDLE_LEAF >= child->handles.leaves && status == 0) {
-            status = add_leaf(&child->handles);
+    for (uint32_t i = 0; i < n; i++) {
+        if (status == 0 && held[i].index >= t->end) {
+            status = reach(t, held[i].index);
         }
-        struct handle_entry *to = status == 0 ? entry_of(&child->handles, list[i]) : NULL;
-        if (held[i].object && to && !to->object) {
-            *to = (struct handle_entry){.object = held[i].object,
-                                        .rights = held[i].rights & ~HANDLE_KEEP};
-            child->handles.used++;
-            held[i].object = NULL;
+        struct handle_entry *to = status == 0 ? entry_of(t, held[i].index) : NULL;
+        if (to && !to->object) {
+            *to = (struct handle_entry){.object = held[i].object, .rights = held[i].rights};
+            t->used++;
+        } else {
+            held[(*left)++] = held[i];
         }
     }
-    chain_free(&child->handles);
+    chain_free(t);
     spin_unlock(&child->lock);
     return status;
 }
@@ -302,19 +337,16 @@ int64_t handle_clone(struct process *child, struct process *parent, const motor_
                      uint32_t count)
 {
     motor_handle list[CLONE_BATCH];
-    struct handle_entry held[CLONE_BATCH];
+    struct held held[CLONE_BATCH];
     int64_t status = count > MOTOR_HANDLES_MAX ? -MOTOR_EINVAL : 0;
     for (uint32_t done = 0; done < count && status == 0;) {
-        uint32_t n = count - done < CLONE_BATCH ? count - done : CLONE_BATCH;
+        uint32_t n = count - done < CLONE_BATCH ? count - done : CLONE_BATCH, left;
         if (copy_from_user(list, user + done, n * sizeof(*list)) < 0) {
             return -MOTOR_EFAULT;
         }
-        hold_list(parent, list, n, held);
-        status = place_list(child, list, n, held);
-        for (uint32_t i = 0; i < n; i++) {
-            if (held[i].object) {
-                object_handle_put(held[i].object);
-            }
+        status = place_list(child, held, hold_list(parent, list, n, held), &left);
+        while (left) {
+            object_handle_put(held[--left].object);
         }
         done += n;
         sched_preempt_point();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Handle tables: a process's names for kernel objects. Two levels, growing by leaves, free entries
- * chained; the table's lock is the process's. A handle is an index, from 1. Objects are never put
+ * chained (once they have been used); the table's lock is the process's. A handle is an index, from 1. Objects are never put
  * with the lock held, because the last put may destroy.
  */
 #ifndef KERNEL_HANDLE_H
@@ -23,7 +23,8 @@ struct handle_entry {
 struct handle_table { /* [process.lock] */
     struct handle_entry **leaf;
     uint32_t leaves, leaves_max;
-    uint32_t free; /* first free index, 0: none */
+    uint32_t end;  /* entries below it have been used, the others hold nothing yet */
+    uint32_t free; /* of those the first free index, 0: none */
     uint32_t used;
 };
 

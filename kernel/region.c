@@ -56,10 +56,13 @@ struct region *region_first_in(struct aspace *as, uint64_t start, uint64_t end)
     return r && region_start(r) < end ? r : NULL;
 }
 
-bool region_range_free(struct aspace *as, uint64_t start, uint64_t length)
+bool region_range_free(struct aspace *as, uint64_t start, uint64_t length, struct region **before)
 {
-    return start >= ASPACE_LOWEST && start + length > start && start + length <= ASPACE_END &&
-           !region_first_in(as, start, start + length);
+    if (start < ASPACE_LOWEST || start + length <= start || start + length > ASPACE_END) {
+        return false;
+    }
+    *before = region_floor(as, start + length - 1);
+    return !*before || (*before)->end <= start;
 }
 
 /* ---- lives ---- */
@@ -182,6 +185,26 @@ static bool may_merge(const struct region *a, const struct region *b)
     return a && b && a->end == region_start(b) && a->vmo == b->vmo && a->flags == b->flags &&
            a->max_prot == b->max_prot && !a->dying && !b->dying &&
            (!a->vmo || a->offset + (a->end - region_start(a)) == b->offset);
+}
+
+void region_insert_after(struct aspace *as, struct region *before, struct region *r, uint64_t start)
+{
+    r->node.key = start;
+    if (may_merge(before, r)) {
+        before->end = r->end;
+        region_free(r); /* as below: not the object's last reference */
+        r = before;
+    } else {
+        tree_insert_after(&as->regions, before ? &before->node : NULL, &r->node, start);
+        as->region_count++;
+        region_link(r);
+    }
+    struct region *next = region_next(r);
+    if (may_merge(r, next)) {
+        r->end = next->end;
+        region_remove(as, next);
+        region_free(next);
+    }
 }
 
 void region_merge_range(struct aspace *as, uint64_t start, uint64_t end)

@@ -39,7 +39,8 @@ struct region *region_find(struct aspace *as, uint64_t address); /* the one that
 struct region *region_next(struct region *r);
 /* the first that overlaps */
 struct region *region_first_in(struct aspace *as, uint64_t start, uint64_t end);
-bool region_range_free(struct aspace *as, uint64_t start, uint64_t length); /* may be mapped */
+/* may be mapped; *before is the region that such a mapping comes behind then, NULL: none */
+bool region_range_free(struct aspace *as, uint64_t start, uint64_t length, struct region **before);
 
 /* in no tree yet; takes a reference to v. NULL: no memory */
 struct region *region_alloc(struct aspace *as, struct vmo *v, uint64_t offset, uint64_t end,
@@ -49,6 +50,9 @@ void region_copy(struct region *r, struct aspace *as, const struct region *of);
 void region_free(struct region *r); /* in no tree; puts the object, so no lock may be held */
 void region_end(struct region *r);  /* the same, but its memory stays */
 void region_insert(struct aspace *as, struct region *r, uint64_t start);
+/* the same for a free range behind `before`, joined with neighbours that are alike: r may be gone */
+void region_insert_after(struct aspace *as, struct region *before, struct region *r,
+                         uint64_t start);
 /* out of the tree and the object's list */
 void region_remove(struct aspace *as, struct region *r);
 /* into its object's list, at the front: removals of pages that are under way come by */

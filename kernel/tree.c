@@ -100,6 +100,20 @@ void tree_insert(struct tree *t, struct tree_node *n, uint64_t key)
     link_at(t, parent, link, n, key);
 }
 
+void tree_insert_after(struct tree *t, struct tree_node *before, struct tree_node *n, uint64_t key)
+{
+    struct tree_node *parent = before ? before : t->first;
+    struct tree_node **link = !parent ? &t->root : before ? &before->right : &parent->left;
+    while (*link) { /* in front of all that are behind `before` */
+        parent = *link;
+        link = &parent->left;
+    }
+    if (!before) {
+        t->first = n;
+    }
+    link_at(t, parent, link, n, key);
+}
+
 void tree_remove(struct tree *t, struct tree_node *n)
 {
     if (t->first == n) {
