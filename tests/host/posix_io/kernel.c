@@ -71,6 +71,14 @@ void *kernel_map_vmo(motor_handle vmo, uint64_t size)
     return p;
 }
 
+static void *map_anonymous(uint64_t size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                   -1, 0);
+    CHECK(p != MAP_FAILED);
+    return p;
+}
+
 static int64_t close_handle(motor_handle h)
 {
     CHECK(engine_hostile || (h < HANDLES && h));
@@ -135,7 +143,7 @@ int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64
         return add(NULL, fd + 1);
     }
     case MOTOR_SYS_map:
-        return (int64_t)kernel_map_vmo((motor_handle)b, e);
+        return (int64_t)(b ? kernel_map_vmo((motor_handle)b, e) : map_anonymous(e));
     case MOTOR_SYS_process_set: /* words that say that it has died: it does not */
         return 0;
     case MOTOR_SYS_handle_dup:
