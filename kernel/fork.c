@@ -60,6 +60,7 @@ int64_t sys_process_fork(const struct motor_thread_start *start, const motor_han
         return status;
     }
     inherit(child, self);
+    s.arg[0] = child->pid;
     status = handle_clone(child, self, keep, count);
     if (status == 0) {
         status = fork_memory(child, this_cpu()->current->aspace);

@@ -343,6 +343,8 @@ int64_t sys_thread_create(motor_handle process, const struct motor_thread_start 
     if (status < 0 || (status = process_lookup(process, MOTOR_RIGHT_MANAGE, &p)) < 0) {
         return status;
     }
+    bool named = !(s.flags & MOTOR_THREAD_NO_HANDLE);
+    s.flags &= ~(uint64_t)MOTOR_THREAD_NO_HANDLE;
     status = s.flags ? template_start(p, &s) : thread_check_start(&s);
     struct thread *t = status == 0 ? thread_alloc(p) : NULL;
     if (!t) {
@@ -352,9 +354,9 @@ int64_t sys_thread_create(motor_handle process, const struct motor_thread_start 
     arch_set_user_start(t, &s);
     t->tcb = s.gs_base;
     struct process *self = this_cpu()->current->process;
-    int64_t h = handle_insert(self, &t->object, MOTOR_RIGHTS_ALL);
-    if (h > 0 && (status = start_thread(t, true)) < 0) {
-        handle_close(self, (motor_handle)h);
+    int64_t h = named ? handle_insert(self, &t->object, MOTOR_RIGHTS_ALL) : 0;
+    if (h >= 0 && (status = start_thread(t, true)) < 0) {
+        handle_close(self, (motor_handle)h); /* 0 is none */
         h = status;
     }
     if (p == this_cpu()->current->acting) { /* it acts for itself from now on */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Open file descriptions: what processes share of a file after fork. They are entries of a table in
- * memory that a fork shares; each counts the processes that have it.
+ * memory that a fork shares; each counts the processes that have it. A process without relatives
+ * has the table in memory of its own, at the same address: most that are started never fork.
  *
  * A process gives its counts back when it ends and when another program takes its place. It does so
  * itself, and only with one thread, for others could still be using them. For one that was killed
@@ -16,6 +17,8 @@
  */
 #include "fd.h"
 #include "internal.h"
+
+#define TABLE_BYTES ((uint64_t)PX_DESCS * sizeof(struct px_desc))
 
 #define TAKING  (1u << 31) /* refs: somebody is making it his own */
 #define HOLDERS (sizeof((struct px_desc *)0)->holder / sizeof(uint32_t))
@@ -36,6 +39,42 @@ static uint32_t *used_end(struct px_file_pool *t)
 {
     return &t->descs[0].at_server;
 }
+
+/* ---- the table ---- */
+
+/* What is asked for next comes right below: its pages and the first of these have one page table.
+ */
+bool px_descs_prepare(struct px_file_pool *t, const void *near)
+{
+    int64_t at = motor_map(0, 0, 0, (uint64_t)near - TABLE_BYTES, TABLE_BYTES,
+                           MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_PRIVATE);
+    if (at < 0)
+        return false;
+    t->descs = (struct px_desc *)at;
+    t->descs[0].refs = 1;
+    return true;
+}
+
+long px_descs_share(struct px_process *p)
+{
+    struct px_file_pool *t = p->files->pool;
+    if (t->desc_vmo)
+        return 0;
+    uint64_t used = PX_MAX(*used_end(t), 1u) * sizeof(struct px_desc);
+    int64_t vmo = motor_vmo_create(TABLE_BYTES, 0);
+    if (vmo < 0)
+        return -ENOMEM;
+    if (motor_vmo_control((motor_handle)vmo, MOTOR_VMO_WRITE, 0, used, t->descs) != (int64_t)used ||
+        motor_map(0, (motor_handle)vmo, 0, (uint64_t)t->descs, TABLE_BYTES,
+                  MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_FIXED) < 0) {
+        motor_handle_close((motor_handle)vmo);
+        return -ENOMEM;
+    }
+    t->desc_vmo = (motor_handle)vmo;
+    return 0;
+}
+
+/* ---- descriptions ---- */
 
 uint32_t px_desc_tag(void)
 {
@@ -221,7 +260,7 @@ static void leave(struct px_file *f, void *unused)
 
 void px_descs_end(struct px_process *p)
 {
-    if (is_single(p))
+    if (is_single(p) && p->files->pool->desc_vmo)
         px_files_each_locked(p->files, leave, NULL);
 }
 
@@ -249,7 +288,7 @@ static void leave_noted(struct px_file *f, void *context)
 struct px_descs_left *px_descs_leave(struct px_process *p)
 {
     uint32_t count = 0;
-    if (!is_single(p))
+    if (!is_single(p) || !p->files->pool->desc_vmo)
         return NULL;
     px_files_each_locked(p->files, count_file, &count);
     struct px_descs_left *left = px_alloc(sizeof *left + count * sizeof left->desc[0]);

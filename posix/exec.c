@@ -473,13 +473,10 @@ static long start_child(struct exec *x, const struct motor_thread_start *start)
         return px_errno(status);
     }
     save_ids(px_proc(), embryo);
-    status = motor_thread_create(embryo, start);
-    if (status > 0) {
-        motor_handle_close((motor_handle)status);
-    } else if (status != -MOTOR_EGONE) { /* killed already: its parent will learn that */
-        return px_errno(status);
-    }
-    return 0;
+    struct motor_thread_start unnamed = *start;
+    unnamed.flags |= MOTOR_THREAD_NO_HANDLE;
+    status = motor_thread_create(embryo, &unnamed);
+    return status == -MOTOR_EGONE ? 0 : px_errno(status); /* killed: its parent will learn that */
 }
 
 static long replace(struct exec *x, const struct motor_thread_start *start)

@@ -531,10 +531,10 @@ void px_fd_cloexec_unlock(void)
 static bool table_init(struct px_files *t, struct px_file_pool *pool)
 {
     t->pool = pool;
-    t->table = px_map(PX_FD_MAX * sizeof *t->table);
     t->used = px_map(PX_FD_MAX / 8);
-    if (t->table && !t->used)
-        px_unmap(t->table, PX_FD_MAX * sizeof *t->table);
+    t->table = px_map(PX_FD_MAX * sizeof *t->table);
+    if (t->used && !t->table)
+        px_unmap(t->used, PX_FD_MAX / 8);
     return t->table && t->used;
 }
 
@@ -555,7 +555,8 @@ void px_files_prepare(struct px_process *p)
     p->files = &files;
     pool.chunk = (uint8_t *)first;
     pool.chunk_end = (uint8_t *)(first + FIRST_FILES);
-    if (!table_init(&files, &pool) || !(pool.bounce = px_map(PX_BOUNCE_SIZE)))
+    if (!(pool.bounce = px_map(PX_BOUNCE_SIZE)) || !px_descs_prepare(&pool, pool.bounce) ||
+        !table_init(&files, &pool))
         px_fatal("no memory for the descriptor table");
     px_watch_start(p);
 }
@@ -563,18 +564,7 @@ void px_files_prepare(struct px_process *p)
 void px_files_start(struct px_process *p)
 {
     struct px_files *t = p->files;
-    struct px_file_pool *pool = t->pool;
-    int64_t vmo = motor_vmo_create((uint64_t)PX_DESCS * sizeof(struct px_desc), 0);
-    int64_t at =
-        vmo < 0 ? vmo
-                : motor_map(0, (motor_handle)vmo, 0, 0, (uint64_t)PX_DESCS * sizeof(struct px_desc),
-                            MOTOR_PROT_READ | MOTOR_PROT_WRITE);
-    if (at < 0)
-        px_fatal("no memory for the descriptor table");
-    pool->desc_vmo = (motor_handle)vmo;
-    pool->descs = (struct px_desc *)at;
-    pool->descs[0].refs = 1; /* written first: a page that is read first is faulted on twice */
-    pool->tag = px_desc_tag();
+    t->pool->tag = px_desc_tag();
     struct io_stat directory = {.mode = S_IFDIR};
     t->cwd = px_file_from_handle(p->start->cwd, MOTOR_FD_FILE, O_PATH | O_DIRECTORY, &directory);
     take_start_fds(p->start);

@@ -175,8 +175,8 @@ struct px_file {
 
 /* What a process and its vfork child share of files: the descriptions, and memory for them. */
 struct px_file_pool {
-    struct px_desc *descs; /* shared; the first one is desc.c's own */
-    motor_handle desc_vmo;
+    struct px_desc *descs; /* the first one is desc.c's own */
+    motor_handle desc_vmo; /* what they are in, once they are shared; 0: memory of this process */
     struct px_mutex lock;       /* free files */
     uint8_t *chunk, *chunk_end; /* [lock] what files are cut from */
     struct px_file *free;
@@ -243,11 +243,11 @@ uint32_t px_fd_count(void); /* descriptors, those that exec closes among them */
 void px_fd_cloexec_unlock(void);
 
 /*
- * fork. [px_files.lock] The handles of all descriptors to `keep` (NULL: count only; at most max),
- * and with `hold` a count more in each description for the child, or with `undo` one less. How many
- * handles there are.
+ * fork. [px_files.lock] The handles of all descriptors to `keep` (NULL, or at most max), and with
+ * `hold` a count more in each description for the child, or with `undo` one less. How many handles
+ * there are, even if that is more than max.
  */
-enum px_fork_step { PX_FORK_COUNT, PX_FORK_HOLD, PX_FORK_UNDO };
+enum px_fork_step { PX_FORK_HOLD, PX_FORK_UNDO };
 uint32_t px_files_fork(struct px_process *p, enum px_fork_step step, motor_handle *keep,
                        uint32_t max);
 void px_files_forked(struct px_process *p); /* in the child */
@@ -312,6 +312,13 @@ uint32_t px_desc_tag(void);
 /* A count more, and less, for the process with this tag. */
 void px_desc_hold(struct px_desc *d, uint32_t tag);
 void px_desc_drop(struct px_desc *d, uint32_t tag);
+/* Where they are to be, near other memory that every process writes; false: no memory. */
+bool px_descs_prepare(struct px_file_pool *t, const void *near);
+/*
+ * From now on they are in memory that a fork shares. Before a process has a second thread, or a
+ * child: then nobody is at them meanwhile. 0, or -ENOMEM.
+ */
+long px_descs_share(struct px_process *p);
 /* fork has made a child, with pool->child_tag; and it was killed: what it had is given back. */
 void px_descs_child(uint32_t pid);
 void px_descs_child_killed(uint32_t pid);

@@ -49,13 +49,11 @@ static void unlock_all(struct px_process *p)
 static PX_HOT struct px_fork_options child_options;
 static PX_HOT motor_handle *child_list;
 
-static void forked(struct px_thread *t)
+static void forked(struct px_thread *t, uint32_t pid)
 {
     struct px_process *p = t->process;
-    struct motor_process_info info = {0};
-    motor_process_info(0, MOTOR_PINFO_BASIC, &info, sizeof(info));
     px_heap_unlock();
-    p->pid = info.pid;
+    p->pid = pid;
     p->parent = 0;
     t->tcb.pending = 0;
     px_process_forked(p);
@@ -66,11 +64,11 @@ static void forked(struct px_thread *t)
     px_timers_forked(p);
 }
 
-static _Noreturn void child(void)
+static _Noreturn void child(uint64_t pid)
 {
     struct px_thread *t = px_self();
     struct px_fork_options options = child_options;
-    forked(t);
+    forked(t, (uint32_t)pid);
     px_free(child_list);
     t->robust_list = t->tcb.robust_list = 0;
     t->clear_tid = options.clear_tid;
@@ -88,16 +86,19 @@ static _Noreturn void child(void)
 static long list_handles(struct px_process *p, struct fork *f)
 {
     motor_handle fixed[] = {p->root, p->net, p->tty, p->exec, p->trace, p->files->pool->desc_vmo};
-    uint32_t n = sizeof(fixed) / sizeof(fixed[0]), files = px_files_fork(p, PX_FORK_COUNT, NULL, 0);
+    uint32_t n = sizeof(fixed) / sizeof(fixed[0]);
+    uint32_t files = px_files_fork(p, PX_FORK_HOLD, f->few + n, FEW - n);
     f->keep = f->few;
-    if (n + files > FEW) {
+    if (files > FEW - n) { /* once more, with room for all */
+        px_files_fork(p, PX_FORK_UNDO, NULL, 0);
         f->keep = f->allocated = px_alloc((n + files) * sizeof(*f->keep));
-    }
-    if (!f->keep) {
-        return -ENOMEM;
+        if (!f->keep) {
+            return -ENOMEM;
+        }
+        px_files_fork(p, PX_FORK_HOLD, f->keep + n, files);
     }
     memcpy(f->keep, fixed, sizeof(fixed));
-    f->count = n + px_files_fork(p, PX_FORK_HOLD, f->keep + n, files);
+    f->count = n + files;
     return 0;
 }
 
@@ -113,6 +114,8 @@ long px_fork(const struct px_fork_options *options)
     px_listeners_share(false);
     px_lock(&p->files->lock);
     long result = px_events_share(p);
+    if (result == 0)
+        result = px_descs_share(p);
     if (result == 0)
         result = list_handles(p, &f);
     if (result == 0) {

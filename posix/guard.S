@@ -33,16 +33,24 @@ function px_copy_out
 /* long px_zero_out(void *user, size_t size) */
 function px_zero_out
 	xorl %eax, %eax
-	subq $32, %rsi
+	subq $128, %rsi
 	jb 1f
-4:	movq %rax, (%rdi)
-	movq %rax, 8(%rdi)
-	movq %rax, 16(%rdi)
-	movq %rax, 24(%rdi)
-	addq $32, %rdi
-	subq $32, %rsi
+4:
+	.set at, 0
+	.rept 16
+	movq %rax, at(%rdi)
+	.set at, at + 8
+	.endr
+	addq $128, %rdi
+	subq $128, %rsi
 	jae 4b
-1:	addq $32, %rsi
+1:	addq $120, %rsi                  /* 128 - 8 */
+	js 6f
+5:	movq %rax, (%rdi)
+	addq $8, %rdi
+	subq $8, %rsi
+	jns 5b
+6:	addq $8, %rsi
 2:	testq %rsi, %rsi
 	jz 3f
 	movb %al, (%rdi)

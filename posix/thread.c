@@ -4,6 +4,7 @@
  * kept for the next; until the kernel clears tcb.alive, its thread still executes a few last
  * instructions there.
  */
+#include "fd.h"
 #include "internal.h"
 
 #define CACHE_MAX   64u
@@ -190,8 +191,6 @@ void px_threads_start(struct px_process *p)
     t->tcb.policy = p->start->policy;
     memcpy(t->name, p->name, sizeof(t->name));
     px_thread_show(t);
-    int64_t handle = motor_thread_control(0, MOTOR_THREAD_GET_HANDLE, 0);
-    t->handle = handle > 0 ? (motor_handle)handle : 0;
 }
 
 /* Only this thread is left: it is the main one, and the others' blocks are memory. */
@@ -222,8 +221,7 @@ void px_threads_forked(struct px_process *p, struct px_thread *t)
     t->tid = p->pid;
     px_thread_show(t);
     list_add(threads, t);
-    int64_t handle = motor_thread_control(0, MOTOR_THREAD_GET_HANDLE, 0);
-    t->handle = handle > 0 ? (motor_handle)handle : 0;
+    t->handle = 0; /* the parent's */
 }
 
 /* ---- creation ---- */
@@ -245,6 +243,18 @@ void px_child_registers(struct px_thread *t, const struct px_thread *parent, uin
     }
 }
 
+/* What others need that are to come: a handle to this thread; descriptions that may be shared. */
+static bool prepare_for_others(struct px_process *p)
+{
+    struct px_thread *self = px_self();
+    int64_t handle = self->handle ? (int64_t)self->handle
+                                  : motor_thread_control(0, MOTOR_THREAD_GET_HANDLE, 0);
+    if (handle > 0) {
+        self->handle = (motor_handle)handle;
+    }
+    return handle > 0 && px_descs_share(p) == 0;
+}
+
 static long start_thread(struct px_process *p, struct px_thread *t, uint32_t *ptid, uint32_t *ctid)
 {
     struct motor_thread_start start = {
@@ -253,6 +263,9 @@ static long start_thread(struct px_process *p, struct px_thread *t, uint32_t *pt
         .fs_base = t->fs_base,
         .gs_base = (uint64_t)t,
     };
+    if (!prepare_for_others(p)) {
+        return -EAGAIN;
+    }
     px_lock(&p->signals->lock);
     if (!take_index(p->threads, t)) {
         px_unlock(&p->signals->lock);

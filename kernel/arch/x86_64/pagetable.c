@@ -43,13 +43,17 @@ static uint32_t group_bit(const uint64_t *entry)
     return 1u << (uint64_t)entry % PAGE_SIZE / sizeof(*entry) / GROUP;
 }
 
-/* e: a pointer to each in turn. By fours, of which a group mostly has some that are empty. */
-#define FOR_EACH_ENTRY(e, t) \
+/* four: a pointer to each four entries that are not all empty, of which a group mostly has some. */
+#define FOR_EACH_FOUR(four, t) \
     for (uint32_t left_ = *groups(t); left_; left_ &= left_ - 1) \
-        for (uint64_t *four_ = (t) + GROUP * (unsigned)__builtin_ctz(left_), \
-                      *end_ = four_ + GROUP; \
-             four_ < end_; four_ += 4) \
-            for (uint64_t *e = any_of_four(four_) ? four_ : four_ + 4; e < four_ + 4; e++)
+        for (uint64_t *four = (t) + GROUP * (unsigned)__builtin_ctz(left_), *end_ = four + GROUP; \
+             four < end_; four += 4) \
+            if (any_of_four(four))
+
+/* e: a pointer to each entry in turn */
+#define FOR_EACH_ENTRY(e, t) \
+    FOR_EACH_FOUR(four_, t) \
+    for (uint64_t *e = four_; e < four_ + 4; e++)
 
 static unsigned index_of(uint64_t va, unsigned level)
 {
@@ -118,10 +122,14 @@ void pagetable_put(uint64_t pages)
     if (!frame_drop(pages)) {
         return;
     }
-    FOR_EACH_ENTRY(e, t)
+    FOR_EACH_FOUR(four, t)
     {
-        leaf_put(*e, 0);
-        *e = 0;
+        for (unsigned i = 0; i < 4; i++) {
+            if (four[i] & PTE_OWNED) {
+                frame_unref(pte_page(four[i]));
+            }
+            four[i] = 0;
+        }
     }
     table_free(pages);
 }
@@ -227,9 +235,8 @@ uint64_t pagetable_share(uint64_t from, uint64_t to, const struct root_slots *sl
  * An entry of a table that gets a copy: what it points to has one more user. Private pages and
  * tables become read-only in both; an object's page keeps its rights.
  */
-static inline uint64_t entry_copy(uint64_t *from, unsigned level)
+static inline uint64_t entry_copy(uint64_t *from, uint64_t e, unsigned level)
 {
-    uint64_t e = __atomic_load_n(from, __ATOMIC_RELAXED);
     bool table = level && !(e & PTE_LARGE);
     if (!table && !(e & PTE_OWNED)) {
         return e;
@@ -245,19 +252,36 @@ static inline uint64_t entry_copy(uint64_t *from, unsigned level)
     return e & ~PTE_WRITE;
 }
 
+/* How many there are. */
+static inline __attribute__((always_inline)) uint32_t entries_copy(uint64_t *from, uint64_t *to,
+                                                                   unsigned level)
+{
+    uint32_t used = 0;
+    FOR_EACH_FOUR(four, from)
+    {
+        for (unsigned i = 0; i < 4; i++) {
+            uint64_t e = __atomic_load_n(&four[i], __ATOMIC_RELAXED);
+            if (e) {
+                to[&four[i] - from] = entry_copy(&four[i], e, level);
+                used++;
+            }
+        }
+    }
+    return used;
+}
+
 /* A copy of a shared table whose entries are at this level. 0: no memory. */
 static __attribute__((noinline)) uint64_t table_copy(uint64_t from, unsigned level)
 {
     uint64_t page = table_alloc(), *old = phys_to_virt(from), *new = phys_to_virt(page);
-    uint32_t used = 0;
+    uint32_t used;
     if (!page) {
         return 0;
     }
-    FOR_EACH_ENTRY(e, old)
-    {
-        if (*e && (new[e - old] = entry_copy(e, level))) {
-            used++;
-        }
+    if (level == 0) {
+        used = entries_copy(old, new, 0);
+    } else {
+        used = entries_copy(old, new, level);
     }
     *used_count(new) = used;
     *groups(new) = *groups(old);

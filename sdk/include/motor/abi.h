@@ -162,6 +162,7 @@ struct motor_thread_start {
 };
 /* in a process made from the template: rip, rsp, regs and bases are those that came with it */
 #define MOTOR_THREAD_FROM_TEMPLATE (1u << 0)
+#define MOTOR_THREAD_NO_HANDLE     (1u << 1) /* thread_create(): the result is 0 */
 
 /* thread_control() */
 /* end its wait with MOTOR_EINTR, or upcall it; sticky until taken (see motor_tcb) */

@@ -74,6 +74,35 @@ static void object_round(void)
     memset(p, objects[i].pattern, size);
 }
 
+/* As object_round(), for some of one size: all that could be got have their patterns until the end.
+ */
+static void many_round(void)
+{
+    void *many[64];
+    size_t size = 1 + below(2000);
+    unsigned n = (unsigned)below(64) + 1;
+    inject(below(4) ? 0 : 1);
+    unsigned got = kmalloc_many(size, n, many);
+    REQUIRE(got <= n && (got == n || injected() || frame_free_count() < frame_total() / 2));
+    injected();
+    for (unsigned i = 0; i < got; i++) {
+        REQUIRE((uint64_t)many[i] % 16 == 0);
+        memset(many[i], (int)i, size);
+    }
+    for (unsigned i = 0; i < got; i++) {
+        for (size_t k = 0; k < size; k++) {
+            REQUIRE(((unsigned char *)many[i])[k] == i);
+        }
+    }
+    for (unsigned i = 0; got && i < 8; i++) { /* in another order */
+        unsigned a = (unsigned)below(got), b = (unsigned)below(got);
+        void *t = many[a];
+        many[a] = many[b];
+        many[b] = t;
+    }
+    kfree_many(many, got);
+}
+
 static uint64_t *stamp(unsigned i)
 {
     return phys_to_virt(blocks[i].page + (PAGE_SIZE << blocks[i].order) - 8);
@@ -105,7 +134,10 @@ int main(int argc, char **argv)
     kfree(kmalloc(1));
     uint64_t before = frame_free_count() + kmalloc_bytes() / PAGE_SIZE;
     for (host_round = 0; host_round < rounds; host_round++) {
-        if (below(8)) {
+        if (!below(16)) {
+            host_doing = "many objects";
+            many_round();
+        } else if (below(8)) {
             host_doing = "objects";
             object_round();
         } else {
