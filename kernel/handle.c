@@ -193,9 +193,9 @@ static void free_table(struct handle_table *t)
     *t = (struct handle_table){0};
 }
 
-static void close_pieces(struct process *p, uint32_t (*take_some)(struct process *p,
-                                                                  uint32_t *index,
-                                                                  struct object **batch))
+static void close_pieces(struct process *p,
+                         uint32_t (*take_some)(struct process *p, uint32_t *index,
+                                               struct object **batch))
 {
     struct object *batch[CLOSE_BATCH];
     uint32_t index = 1;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Handle tables: a process's names for kernel objects. Two levels, growing by leaves, free entries
- * chained (once they have been used); the table's lock is the process's. A handle is an index, from 1. Objects are never put
- * with the lock held, because the last put may destroy.
+ * chained (once they have been used); the table's lock is the process's. A handle is an index,
+ * from 1. Objects are never put with the lock held, because the last put may destroy.
  */
 #ifndef KERNEL_HANDLE_H
 #define KERNEL_HANDLE_H

@@ -353,10 +353,11 @@ static void default_action(struct px_thread *t, int sig, const struct px_siginfo
 
 /*
  * Deliver what can be delivered. in_call: regs are those of a call with this result, else a plain
- * context.
+ * context. True: the program goes on where it was, no handler runs.
  */
-static void work(struct px_thread *t, bool in_call, long result)
+static bool work(struct px_thread *t, bool in_call, long result)
 {
+    bool stays = true;
     struct px_siginfo info;
     struct px_action a;
     uint64_t mask;
@@ -384,6 +385,7 @@ static void work(struct px_thread *t, bool in_call, long result)
                 t->work &= ~PX_WORK_RESTORE;
             }
             run_handler(t, sig, &info, &a, mask, NULL);
+            stays = false;
             continue;
         }
         if (!(t->work & PX_WORK_RESTORE)) {
@@ -398,27 +400,35 @@ static void work(struct px_thread *t, bool in_call, long result)
         t->regs.rax = (uint64_t)result;
         if (is_restart(result)) {
             roll_back(t, kind, number);
+            stays = false;
         }
     }
+    return stays;
 }
 
-void px_leave_call(long result);
-void px_leave_call(long result)
+/*
+ * Two ways to the program, in entry.S. Result, of both: it returns from a call by the C convention,
+ * for which thread->regs are complete.
+ */
+uint32_t px_leave_call(long result);
+uint32_t px_leave_call(long result)
 {
     struct px_thread *t = px_self();
+    bool by_call = t->kind == PX_ENTRY_CALL;
     if ((t->work & PX_WORK_RESTORE) && !is_restart(result) && result != -EINTR) {
         t->work &= ~PX_WORK_RESTORE;
         px_set_mask(t, t->saved_mask);
     }
-    work(t, true, result);
+    return work(t, true, result) && by_call;
 }
 
-void px_leave_context(void);
-void px_leave_context(void)
+uint32_t px_leave_context(void);
+uint32_t px_leave_context(void)
 {
     struct px_thread *t = px_self();
+    bool by_call = t->kind == PX_ENTRY_CALL;
     complete(t);
-    work(t, false, 0);
+    return work(t, false, 0) && by_call;
 }
 
 /* ---- upcalls ---- */

@@ -125,10 +125,29 @@ px_raw_exit:
 	movq GS_RSP, %rsp
 	movq GS_RIP, %rcx
 	movq GS_RFLAGS, %r11
+px_jump_exit:
 	movl $0, GS_BUSY
 	cmpl $0, GS_PENDING
 	jne 2b
 	jmp *%rcx
+
+/*
+ * ---- a call that is over, from thread->regs: what a call by the C convention keeps, and its result; and rsi, where vfork
+ * has its return address ----
+ */
+
+px_return:
+	movq GS_RSI, %rsi
+	movq GS_RBX, %rbx
+	movq GS_RBP, %rbp
+	movq GS_R12, %r12
+	movq GS_R13, %r13
+	movq GS_R14, %r14
+	movq GS_R15, %r15
+	movq GS_RSP, %rsp
+	movq GS_RAX, %rax
+	movq GS_RIP, %rcx
+	jmp px_jump_exit
 
 /* ---- any context: thread->regs, on the runtime stack, busy is 1 ---- */
 
@@ -149,6 +168,8 @@ px_resume:
 px_slow_complete:                        /* regs are complete but the pending bits must be looked at */
 	xorl %ebp, %ebp
 	call px_leave_context
+	testl %eax, %eax
+	jnz px_return
 	jmp px_resume
 .size px_resume, . - px_resume
 
@@ -157,6 +178,8 @@ px_slow:
 	movq %rax, %rdi
 	movq GS_STACK, %rsp
 	call px_leave_call
+	testl %eax, %eax
+	jnz px_return
 	jmp px_resume
 
 /* For handlers that made a whole new context in thread->regs themselves. */

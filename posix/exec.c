@@ -40,7 +40,7 @@ struct exec {
     uint32_t kept, keep_max;
     struct elf_file elf; /* it and what follows: filled before it is read */
     struct elf_program program;
-    char head[HEAD_SIZE + 1];
+    char head[HEAD_SIZE + 1]; /* the first bytes, if they are "#!" */
     char script[IO_PATH_MAX], interpreter[HEAD_SIZE], argument[HEAD_SIZE];
 };
 
@@ -94,7 +94,7 @@ static long read_head(struct exec *x)
     return 0;
 }
 
-/* The program file, checked for the right to execute it, in x->file; x->head has its first bytes.
+/* The program file, checked for the right to execute it, in x->file; x->head: see there.
  */
 static long open_file(struct exec *x, int directory, const char *path, int flags, uint64_t *size)
 {
@@ -131,17 +131,20 @@ static long open_file(struct exec *x, int directory, const char *path, int flags
         x->image_size = m.word[2];
     }
     status = read_head(x);
-    memset(x->head, 0, sizeof(x->head));
-    memcpy(x->head, x->elf.head, PX_MIN(x->elf.have, HEAD_SIZE));
+    memset(x->head, 0, 2);
+    if (x->elf.have >= 2 && x->elf.head[0] == '#' && x->elf.head[1] == '!') {
+        memset(x->head, 0, sizeof(x->head));
+        memcpy(x->head, x->elf.head, PX_MIN(x->elf.have, HEAD_SIZE));
+    }
     return status;
 }
 
 static long check_program(struct exec *x, uint64_t size)
 {
     struct elf_header h;
-    memcpy(&h, x->head, sizeof(h));
-    const char *error =
-        elf_parse(&x->program, &h, PX_MIN(size, sizeof(h)), size, px_elf_read, &x->elf);
+    memcpy(&h, x->elf.head, sizeof(h));
+    const char *error = elf_parse(&x->program, &h, PX_MIN((size_t)x->elf.have, sizeof(h)), size,
+                                  px_elf_read, &x->elf);
     return error ? -ENOEXEC : 0;
 }
 
@@ -395,7 +398,8 @@ static long fill_start(struct exec *x, motor_handle cwd)
     if (status < 0) {
         return status;
     }
-    struct motor_start s = {
+    struct motor_start *s = (struct motor_start *)x->block;
+    *s = (struct motor_start){
         .magic = MOTOR_START_MAGIC,
         .size = (uint32_t)x->size,
         .flags = (p->start->flags & MOTOR_START_REPORT_MISSING) | MOTOR_START_RLIMITS,
@@ -435,9 +439,8 @@ static long fill_start(struct exec *x, motor_handle cwd)
         .image_base = x->image_base,
         .image_size = x->image_size,
     };
-    memcpy(s.rlimit, p->limit, sizeof(s.rlimit));
-    s.alarm[0] = px_alarm_left(p, &s.alarm[1]);
-    memcpy(x->block, &s, sizeof(s));
+    memcpy(s->rlimit, p->limit, sizeof(s->rlimit));
+    s->alarm[0] = px_alarm_left(p, &s->alarm[1]);
     return 0;
 }
 

@@ -14,6 +14,10 @@
 
 #define FIRST_FILES 5u /* but for the first: the working directory, the standard ones, one more */
 
+/* of the table in its mapping: the words of the first 512 entries are in its first page */
+#define TABLE_OFFSET (WORDS * sizeof(uint64_t) + 64)
+#define TABLE_BYTES  (TABLE_OFFSET + PX_FD_MAX * sizeof(uint64_t))
+
 static struct px_file *entry_file(uint64_t entry)
 {
     return (struct px_file *)(entry & ~CLOEXEC);
@@ -201,15 +205,21 @@ int px_fd_next(int first)
 
 /* ---- the table ---- */
 
+/* The word with the bit for fd: used or not. */
+static uint64_t *used_word(const struct px_files *t, uint32_t fd)
+{
+    return t->table - 1 - fd / 64;
+}
+
 static void mark(struct px_files *t, uint32_t fd, bool used)
 {
     uint64_t bit = 1ull << fd % 64;
     if (used) {
-        t->used[fd / 64] |= bit;
+        *used_word(t, fd) |= bit;
         if (fd >= t->end)
             __atomic_store_n(&t->end, fd + 1, __ATOMIC_RELEASE);
     } else {
-        t->used[fd / 64] &= ~bit;
+        *used_word(t, fd) &= ~bit;
         t->lowest = PX_MIN(t->lowest, fd);
     }
 }
@@ -221,12 +231,12 @@ static long find_free(struct px_files *t, uint32_t from)
     uint32_t fd = PX_MAX(from, t->lowest);
     if (fd >= limit)
         return -EMFILE;
-    uint64_t used = t->used[fd / 64] | ((1ull << fd % 64) - 1);
+    uint64_t used = *used_word(t, fd) | ((1ull << fd % 64) - 1);
     uint32_t word = fd / 64;
     while (used == ~0ull) {
         if (++word >= WORDS)
             return -EMFILE;
-        used = t->used[word];
+        used = *used_word(t, word * 64);
     }
     fd = word * 64 + (uint32_t)__builtin_ctzll(~used);
     if (from <= t->lowest)
@@ -356,7 +366,7 @@ static long dup_to(int fd, int to, bool cloexec)
     if (!f)
         return -EBADF;
     px_lock(&t->lock);
-    bool used = t->used[to / 64] >> to % 64 & 1;
+    bool used = *used_word(t, (uint32_t)to) >> to % 64 & 1;
     struct px_file *old = entry_file(t->table[to]);
     if (used && !old) { /* another thread is opening just this one */
         px_unlock(&t->lock);
@@ -531,11 +541,16 @@ void px_fd_cloexec_unlock(void)
 static bool table_init(struct px_files *t, struct px_file_pool *pool)
 {
     t->pool = pool;
-    t->used = px_map(PX_FD_MAX / 8);
-    t->table = px_map(PX_FD_MAX * sizeof *t->table);
-    if (t->used && !t->table)
-        px_unmap(t->used, PX_FD_MAX / 8);
-    return t->table && t->used;
+    uint8_t *both = px_map(TABLE_BYTES);
+    if (both)
+        t->table = (uint64_t *)(both + TABLE_OFFSET);
+    return both;
+}
+
+static void table_free(struct px_files *t)
+{
+    px_unmap((uint8_t *)t->table - TABLE_OFFSET, TABLE_BYTES);
+    px_free(t);
 }
 
 static struct px_files *table_new(struct px_file_pool *pool)
@@ -665,7 +680,7 @@ void px_files_forked(struct px_process *p)
         struct px_file *f = entry_file(t->table[fd]);
         if (f)
             file_forked(f, mark_now);
-        else if (t->used[fd / 64] >> fd % 64 & 1)
+        else if (*used_word(t, fd) >> fd % 64 & 1)
             mark(t, fd, false); /* another thread was about to open it */
     }
 }
@@ -702,17 +717,15 @@ void px_files_drop(struct px_files *t)
         if (f)
             px_file_put(f);
     }
-    memset(t->used, 0, (t->end + 63) / 64 * 8);
+    for (uint32_t fd = 0; fd < t->end; fd += 64)
+        *used_word(t, fd) = 0;
     t->end = t->lowest = 0;
     if (t->cwd)
         px_file_put(t->cwd);
     t->cwd = NULL;
     struct px_files *old = __atomic_exchange_n(&t->pool->spare, t, __ATOMIC_ACQ_REL);
-    if (old) {
-        px_unmap(old->table, PX_FD_MAX * sizeof *old->table);
-        px_unmap(old->used, PX_FD_MAX / 8);
-        px_free(old);
-    }
+    if (old)
+        table_free(old);
 }
 
 void px_files_about(struct px_process *p)

@@ -177,7 +177,7 @@ struct px_file {
 struct px_file_pool {
     struct px_desc *descs; /* the first one is desc.c's own */
     motor_handle desc_vmo; /* what they are in, once they are shared; 0: memory of this process */
-    struct px_mutex lock;       /* free files */
+    struct px_mutex lock;  /* free files */
     uint8_t *chunk, *chunk_end; /* [lock] what files are cut from */
     struct px_file *free;
     uint32_t events_here;   /* [atomic] files of event.h whose state is in this process */
@@ -195,9 +195,11 @@ struct px_file_pool {
 
 struct px_files {
     struct px_mutex lock; /* changes of the table */
-    /* struct px_file *, bit 0: close on exec. PX_FD_MAX entries; [atomic] for readers */
+    /*
+     * struct px_file *, bit 0: close on exec. PX_FD_MAX entries; [atomic] for readers. In front of
+     * it, from there down, a bit for each entry that is used: the first of both have one page.
+     */
     uint64_t *table;
-    uint64_t *used;  /* a bit for each entry */
     uint32_t lowest; /* no free entry below */
     uint32_t end;    /* no used entry from here on */
     struct px_file *cwd;

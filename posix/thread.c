@@ -228,14 +228,16 @@ void px_threads_forked(struct px_process *p, struct px_thread *t)
 
 void px_child_registers(struct px_thread *t, const struct px_thread *parent, uint64_t stack)
 {
-    t->regs = parent->regs;
-    t->kind = PX_ENTRY_NONE;
-    if (parent->kind == PX_ENTRY_CALL) {
-        t->regs.rflags = 0x202;
-        t->regs.r10 = t->regs.r11 = 0;
-    } else {
-        t->regs.rcx = t->regs.rip;
-        t->regs.r11 = t->regs.rflags;
+    if (t != parent) { /* whose way to the program begins with complete ones */
+        t->regs = parent->regs;
+        t->kind = PX_ENTRY_NONE;
+        if (parent->kind == PX_ENTRY_CALL) {
+            t->regs.rflags = 0x202;
+            t->regs.r10 = t->regs.r11 = 0;
+        } else {
+            t->regs.rcx = t->regs.rip;
+            t->regs.r11 = t->regs.rflags;
+        }
     }
     t->regs.rax = 0;
     if (stack) {
@@ -247,8 +249,8 @@ void px_child_registers(struct px_thread *t, const struct px_thread *parent, uin
 static bool prepare_for_others(struct px_process *p)
 {
     struct px_thread *self = px_self();
-    int64_t handle = self->handle ? (int64_t)self->handle
-                                  : motor_thread_control(0, MOTOR_THREAD_GET_HANDLE, 0);
+    int64_t handle =
+        self->handle ? (int64_t)self->handle : motor_thread_control(0, MOTOR_THREAD_GET_HANDLE, 0);
     if (handle > 0) {
         self->handle = (motor_handle)handle;
     }

@@ -77,7 +77,12 @@ void test_template(void)
     CHECK_EQ(motor_thread_create(p, &start), -MOTOR_EINVAL); /* not made from it */
     motor_handle_close(p);
     p = (motor_handle)CHECK_OK(motor_process_create(MOTOR_PROCESS_FROM_TEMPLATE));
-    start.flags = 2;
+    start.flags = MOTOR_THREAD_NO_HANDLE << 1;
     CHECK_EQ(motor_thread_create(p, &start), -MOTOR_EINVAL);
     motor_handle_close(p); /* never started */
+    p = (motor_handle)CHECK_OK(motor_process_create(MOTOR_PROCESS_FROM_TEMPLATE));
+    start.flags = MOTOR_THREAD_FROM_TEMPLATE | MOTOR_THREAD_NO_HANDLE;
+    CHECK_EQ(motor_thread_create(p, &start), 0);
+    CHECK_EQ(wait_dead(p), 7 << 8);
+    motor_handle_close(p);
 }
