@@ -175,7 +175,7 @@ int64_t sys_process_create(uint32_t flags)
 {
     struct process *self = this_cpu()->current->process, *p;
     if (flags & ~(MOTOR_PROCESS_CHILD | MOTOR_PROCESS_INIT | MOTOR_PROCESS_FROM_TEMPLATE |
-                  MOTOR_PROCESS_ACT_FOR)) {
+                  MOTOR_PROCESS_ACT_FOR | MOTOR_PROCESS_TELL_PID)) {
         return -MOTOR_EINVAL;
     }
     if ((flags & MOTOR_PROCESS_INIT) && !self->first) {
@@ -198,6 +198,9 @@ int64_t sys_process_create(uint32_t flags)
         process_kill(p, SIGKILL); /* a child that nobody can start ends here */
     } else if (flags & MOTOR_PROCESS_ACT_FOR) {
         thread_act_for(p);
+    }
+    if (h > 0 && (flags & MOTOR_PROCESS_TELL_PID)) {
+        h |= (int64_t)p->pid << 32;
     }
     object_put(&p->object);
     return h;

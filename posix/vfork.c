@@ -124,29 +124,25 @@ long px_vfork(uint64_t stack)
 {
     struct px_thread *t = px_self();
     struct px_process *parent = t->process;
-    struct motor_process_info info;
     if (parent->vfork) {
         return -EAGAIN;
     }
-    int64_t embryo = motor_process_create(MOTOR_PROCESS_CHILD | MOTOR_PROCESS_FROM_TEMPLATE |
-                                          MOTOR_PROCESS_ACT_FOR);
-    if (embryo < 0) {
-        return embryo == -MOTOR_ENOMEM ? -ENOMEM : -EAGAIN;
+    int64_t made = motor_process_create(MOTOR_PROCESS_CHILD | MOTOR_PROCESS_FROM_TEMPLATE |
+                                        MOTOR_PROCESS_ACT_FOR | MOTOR_PROCESS_TELL_PID);
+    if (made < 0) {
+        return made == -MOTOR_ENOMEM ? -ENOMEM : -EAGAIN;
     }
+    motor_handle embryo = (motor_handle)made;
+    uint32_t pid = (uint32_t)(made >> 32);
     struct px_vfork *v = child_new(parent);
-    int64_t status =
-        motor_process_info((motor_handle)embryo, MOTOR_PINFO_BASIC, &info, sizeof(info));
-    if (!v || status < 0) {
-        if (v) {
-            drop(v);
-        }
-        motor_process_exit((motor_handle)embryo, SIGKILL);
-        motor_handle_close((motor_handle)embryo);
-        motor_process_wait(MOTOR_WAIT_PID, info.pid, MOTOR_WAIT_EXITED, &(struct motor_wait){0});
+    if (!v) {
+        motor_process_exit(embryo, SIGKILL);
+        motor_handle_close(embryo);
+        motor_process_wait(MOTOR_WAIT_PID, pid, MOTOR_WAIT_EXITED, &(struct motor_wait){0});
         return -ENOMEM;
     }
-    v->embryo = (motor_handle)embryo;
-    v->process.pid = info.pid;
+    v->embryo = embryo;
+    v->process.pid = pid;
     v->process.parent = 0;
     leave_parent(t, v);
     px_child_registers(t, t, stack);

@@ -80,7 +80,12 @@ void test_template(void)
     start.flags = MOTOR_THREAD_NO_HANDLE << 1;
     CHECK_EQ(motor_thread_create(p, &start), -MOTOR_EINVAL);
     motor_handle_close(p); /* never started */
-    p = (motor_handle)CHECK_OK(motor_process_create(MOTOR_PROCESS_FROM_TEMPLATE));
+    uint64_t made = (uint64_t)CHECK_OK(
+        motor_process_create(MOTOR_PROCESS_FROM_TEMPLATE | MOTOR_PROCESS_TELL_PID));
+    struct motor_process_info info;
+    p = (motor_handle)made;
+    CHECK_OK(motor_process_info(p, MOTOR_PINFO_BASIC, &info, sizeof(info)));
+    CHECK_EQ(info.pid, made >> 32);
     start.flags = MOTOR_THREAD_FROM_TEMPLATE | MOTOR_THREAD_NO_HANDLE;
     CHECK_EQ(motor_thread_create(p, &start), 0);
     CHECK_EQ(wait_dead(p), 7 << 8);

@@ -276,6 +276,7 @@ _Static_assert(sizeof(struct motor_tcb) == 232, "ABI");
  * its labels and its user, and its signals come from it. One at a time: the last.
  */
 #define MOTOR_PROCESS_ACT_FOR       (1u << 3)
+#define MOTOR_PROCESS_TELL_PID      (1u << 4) /* the upper half of the result is its pid */
 
 /* process_set() */
 #define MOTOR_PSET_UPCALL_ENTRY 1u /* address of the upcall entry (own process or an embryo) */
