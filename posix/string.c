@@ -6,11 +6,20 @@
 
 typedef uint64_t __attribute__((may_alias, aligned(1))) word;
 
+/* The last word is one that may overlap the one before: no bytes are left over. */
 void *memcpy(void *restrict to, const void *restrict from, size_t n)
 {
     unsigned char *d = to;
     const unsigned char *s = from;
-    for (; n >= 32; n -= 32, d += 32, s += 32) {
+    if (n < 8) {
+        for (; n; n--) {
+            *d++ = *s++;
+        }
+        return to;
+    }
+    const word last = *(const word *)(s + n - 8);
+    word *const end = (word *)(d + n - 8);
+    for (; n > 32; n -= 32, d += 32, s += 32) {
         word a = ((const word *)s)[0], b = ((const word *)s)[1];
         word e = ((const word *)s)[2], f = ((const word *)s)[3];
         ((word *)d)[0] = a;
@@ -18,12 +27,10 @@ void *memcpy(void *restrict to, const void *restrict from, size_t n)
         ((word *)d)[2] = e;
         ((word *)d)[3] = f;
     }
-    for (; n >= 8; n -= 8, d += 8, s += 8) {
+    for (; (word *)d < end; d += 8, s += 8) {
         *(word *)d = *(const word *)s;
     }
-    for (; n; n--) {
-        *d++ = *s++;
-    }
+    *end = last;
     return to;
 }
 
