@@ -144,6 +144,22 @@ static bool owner_lives(uint32_t tid, uint32_t flags)
     return lives;
 }
 
+/*
+ * 0: its owner lives; ESRCH: died with it. 1: `*value` is new, for the owner had unlocked it before
+ * it ended.
+ */
+static long check_owner(uint32_t *word, uint32_t *value, uint32_t flags)
+{
+    uint32_t seen = *value;
+    if (owner_lives(seen & FUTEX_TID, flags)) {
+        return 0;
+    }
+    if (px_load32(word, value) < 0) {
+        return -EFAULT;
+    }
+    return *value == seen ? -ESRCH : 1;
+}
+
 static long lock_pi(uint32_t *word, uint32_t flags, uint64_t deadline, bool try)
 {
     uint32_t self = px_self()->tid, value, waiters = 0;
@@ -164,11 +180,15 @@ static long lock_pi(uint32_t *word, uint32_t flags, uint64_t deadline, bool try)
         if (owner == self) {
             return -EDEADLK;
         }
+        long status = check_owner(word, &value, flags);
+        if (status < 0) {
+            return status;
+        }
+        if (status) {
+            continue;
+        }
         if (try) {
             return -EAGAIN;
-        }
-        if (!owner_lives(owner, flags)) {
-            return -ESRCH;
         }
         if (!(value & FUTEX_WAITERS)) {
             done = px_cas32(word, &value, value | FUTEX_WAITERS);
@@ -181,7 +201,7 @@ static long lock_pi(uint32_t *word, uint32_t flags, uint64_t deadline, bool try)
             value |= FUTEX_WAITERS;
         }
         waiters = FUTEX_WAITERS; /* there may be others beside us from now on */
-        long status = wait(word, value, flags, deadline);
+        status = wait(word, value, flags, deadline);
         if (status == -PX_ERESTARTSYS) {
             return -PX_ERESTARTNOINTR;
         }
