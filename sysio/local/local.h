@@ -20,8 +20,8 @@
 #ifndef SYSIO_LOCAL_H
 #define SYSIO_LOCAL_H
 
-#include "../tty/tty.h"
 #include "../base/lend.h"
+#include "../tty/tty.h"
 
 #include <motor/start.h>
 

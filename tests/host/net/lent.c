@@ -95,7 +95,8 @@ static int64_t say_ready(int e)
     return csock_call(&end[e], IO_LOAN, 1, 0, NULL, 0, NULL);
 }
 
-/* The first to ask may have to ask again: until then the other one has not said that it wants one. */
+/* The first to ask may have to ask again: until then the other one has not said that it wants one.
+ */
 static bool borrow(void)
 {
     int first = (int)rnd(2);
@@ -325,6 +326,26 @@ static void many(void)
     part();
 }
 
+/* One that the engine meant to look at again, for its bytes were corked, has a loan by then. */
+static void looked_at_again(void)
+{
+    step = "looked at again";
+    memset(sent, 0, sizeof sent);
+    memset(had, 0, sizeof had);
+    meet(true);
+    end[0].s->client_flags |= IO_CLIENT_CORK;
+    send_slot(0, 1000);
+    settle();
+    CHECK(receive_slot(0, 1000) == 0);
+    end[0].s->client_flags &= ~IO_CLIENT_CORK;
+    mark(0);
+    CHECK(receive_slot(0, 1000) == 1000 && borrow());
+    for (int i = 0; i < 30; i++)
+        pass(10 * MS);
+    CHECK(is_lent(0) && is_lent(1));
+    part();
+}
+
 /* ---- what is not lent ---- */
 
 static void refuse(const char *name, void (*prepare)(void), bool late)
@@ -412,6 +433,7 @@ int main(int argc, char **argv)
     refuse("bytes that nobody has read", unread, true);
     refuse("bytes that the engine has not seen", unseen, true);
     many();
+    looked_at_again();
     for (unsigned i = 0; i < rounds; i++) {
         step = i % 4 ? "a loan" : "a loan, memory is short";
         one(i % 4 == 0);
