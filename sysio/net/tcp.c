@@ -1014,6 +1014,8 @@ void tcp_socket_close(struct socket *s)
         return;
     }
     lent_end(s);
+    if (s->twin) /* what was sent before, but not yet looked at, has arrived */
+        tcp_socket_resume(s->twin);
     bool unread = s->shared && !s->rx_shut && receive_unread(s);
     if (s->state == SOCKET_CONNECTED && s->tcp && !s->tx_shut && !socket_read_head(s))
         unread = true; /* nonsense in its ring: reset */

@@ -138,6 +138,14 @@ static void followed_by_segments(void)
     CHECK(segments() == 1 && a.s->state & IO_STATE_ERROR);
     csock_close(&a);
 
+    step = "reset: unread bytes that the engine had not seen";
+    meet(&a, &b, 0);
+    CHECK(csock_send(&a, "x", 1) == 1);
+    csock_close(&b);
+    settle();
+    CHECK(segments() == 1 && a.s->state & IO_STATE_ERROR && a.s->error == ECONNRESET);
+    csock_close(&a);
+
     step = "keepalive finds both ends in step";
     meet(&a, &b, 0);
     CHECK(csock_call(&a, IO_SETSOCKOPT, 6, 4, &one, 4, NULL) == 0); /* TCP_KEEPIDLE */
