@@ -3,6 +3,7 @@
 #include "arch/x86_64/arch.h"
 #include "bootinfo.h"
 #include "frame.h"
+#include "groups.h"
 #include "handle.h"
 #include "log.h"
 #include "pid.h"
@@ -34,6 +35,7 @@ static int64_t memory_info(void *buffer, size_t size)
         .endpoints = object_count(OBJECT_ENDPOINT),
         .gates = object_count(OBJECT_GATE),
     };
+    info.groups = groups_live();
     process_totals(&info.handles, &info.regions);
     return store(buffer, size, &info, sizeof(info));
 }

@@ -5,6 +5,7 @@
  * in pieces, from where the caller says, so that no lock is held for longer than a piece takes.
  */
 #include "endpoint.h"
+#include "groups.h"
 #include "handle.h"
 #include "process.h"
 #include "region.h"
@@ -234,6 +235,9 @@ int64_t process_inspect(motor_handle process, uint32_t what, void *buffer, size_
         break;
     case MOTOR_PINFO_GATE:
         status = gate_info(p, buffer, size);
+        break;
+    case MOTOR_PINFO_GROUPS:
+        status = groups_info(p, buffer, size);
         break;
     case MOTOR_PINFO_THREAD:
         status = thread_handle(p, buffer, size);

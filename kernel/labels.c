@@ -5,6 +5,7 @@
  * memory limit.
  */
 #include "frame.h"
+#include "groups.h"
 #include "handle.h"
 #include "pager.h"
 #include "pid.h"
@@ -82,9 +83,10 @@ int64_t sys_process_info(motor_handle process, uint32_t what, void *buffer, size
 
 /* ---- process_set ---- */
 
+/* A child between vfork and exec asks for what its own user may. */
 static bool is_root(void)
 {
-    return this_cpu()->current->process->uid == 0;
+    return thread_acts_for(this_cpu()->current)->uid == 0;
 }
 
 static int64_t set_entry(struct process *p, uint64_t *entry, uint64_t value)
@@ -259,6 +261,8 @@ static int64_t set(struct process *p, uint32_t what, uint64_t value)
         return set_ids_from(p, false, (const uint32_t *)value);
     case MOTOR_PSET_GIDS:
         return set_ids_from(p, true, (const uint32_t *)value);
+    case MOTOR_PSET_GROUPS:
+        return is_root() ? groups_set(p, (const struct motor_groups *)value) : -MOTOR_EPERM;
     case MOTOR_PSET_CHILD_FLAGS:
         return set_word(&p->child_flags, value, MOTOR_CHILD_AUTO_REAP | MOTOR_CHILD_NO_STOP);
     case MOTOR_PSET_DEATH_SIGNAL:

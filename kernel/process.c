@@ -10,6 +10,7 @@
 #include "endpoint.h"
 #include "family.h"
 #include "frame.h"
+#include "groups.h"
 #include "log.h"
 #include "pid.h"
 #include "sched.h"
@@ -116,6 +117,8 @@ static void inherit(struct process *p, struct process *from)
     if (from->account) {
         p->account->limit = from->account->limit;
     }
+    p->groups = groups_get(from->groups);
+    p->group_list = from->group_list;
     spin_unlock(&from->lock);
 }
 
@@ -146,6 +149,7 @@ int64_t process_create(struct process *creator, uint32_t flags, struct aspace *a
     if (status < 0) {
         aspace_put(p->aspace);
         account_put(p->account);
+        groups_put(p->groups);
         kfree(p);
         return status;
     }
@@ -353,6 +357,7 @@ void process_destroy(struct object *o)
     }
     family_forget(p);
     account_put(p->account);
+    groups_put(p->groups);
     kfree(p);
 }
 

@@ -16,6 +16,7 @@
 #include "timer.h"
 
 struct gate;
+struct groups;
 struct thread;
 
 enum process_state {
@@ -44,6 +45,8 @@ struct process {
     uint32_t uid, gid;                  /* [atomic] effective: what servers see */
     uint32_t ruid, suid;                /* [atomic] */
     uint32_t rgid, sgid;                /* [atomic] */
+    struct groups *groups;              /* [lock] supplementary; NULL: none */
+    uint64_t group_list;                /* [lock to set; atomic to read] its number, 0: none */
     uint32_t process_limit;             /* [atomic] of its real user, when it forks */
     uint32_t signal_limit;              /* [atomic] signals queued for it */
     uint32_t child_flags;               /* [atomic] MOTOR_CHILD_* */

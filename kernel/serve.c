@@ -274,6 +274,7 @@ static void take_call(struct endpoint *e, struct taken *out)
     out->event.pid = caller->pid;
     out->event.uid = caller->uid;
     out->event.gid = caller->gid;
+    out->event.groups = __atomic_load_n(&caller->group_list, __ATOMIC_RELAXED);
     out->event.pgid = caller->pgid;
     out->event.sid = caller->sid;
     out->event.root = caller->root;

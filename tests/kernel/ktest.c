@@ -37,6 +37,7 @@ static void check_leaks(const struct motor_memory_info *before)
     CHECK_EQ(after.gates, before->gates);
     CHECK_EQ(after.handles, before->handles);
     CHECK_EQ(after.regions, before->regions);
+    CHECK_EQ(after.groups, before->groups);
     if (after.free + 512 * 1024 < before->free) {
         check_failed(__FILE__, __LINE__, "free memory fell by (bytes)",
                      (int64_t)(before->free - after.free));

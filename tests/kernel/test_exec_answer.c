@@ -10,7 +10,9 @@ static motor_handle endpoint, gate, other_endpoint, other_gate;
 
 static void set_user(void)
 {
-    uint32_t gids[] = {6, 6, 6}, uids[] = {5, 5, 5};
+    uint32_t gids[] = {6, 6, 6}, uids[] = {5, 5, 5}, list[] = {8, 9};
+    struct motor_groups groups = {.gid = list, .count = 2};
+    CHECK(motor_process_set(0, MOTOR_PSET_GROUPS, (uint64_t)&groups) > 0);
     CHECK_EQ(motor_process_set(0, MOTOR_PSET_GIDS, (uint64_t)gids), 0);
     CHECK_EQ(motor_process_set(0, MOTOR_PSET_UIDS, (uint64_t)uids), 0);
 }
@@ -133,6 +135,8 @@ static void refused(uint64_t how, bool from_template, uint32_t handles, int64_t 
 
 static void becomes(void)
 {
+    uint32_t list[2] = {0};
+    struct motor_groups groups = {.gid = list, .count = 2};
     motor_handle p = spawn(client, SELF, gate, NULL);
     struct motor_event e = next_call();
     try_accomplice(p, false);
@@ -144,6 +148,8 @@ static void becomes(void)
         CHECK_EQ(motor_process_info(p, MOTOR_PINFO_BASIC, &i, sizeof(i)), 0);
     }
     ids_are(p, 5, 77, 6, true);
+    CHECK_EQ(motor_process_info(p, MOTOR_PINFO_GROUPS, &groups, sizeof(groups)), 0);
+    CHECK(groups.count == 2 && list[0] == 8 && list[1] == 9); /* not the embryo's */
     CHECK_EQ(i.handles, 0); /* its own are closed, and the embryo had none */
     try_accomplice(p, true);
     CHECK_EQ(motor_process_exit(p, SIGKILL), 0); /* by root */

@@ -6,7 +6,7 @@
 #include "ktest.h"
 #include "tests.h"
 
-enum { CALLS = 47 + 1, THREADS = 3 };
+enum { CALLS = 48 + 1, THREADS = 3 };
 
 static uint64_t fuzz_seed;
 static uint32_t fuzz_calls;

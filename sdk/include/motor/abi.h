@@ -316,8 +316,9 @@ _Static_assert(sizeof(struct motor_tcb) == 232, "ABI");
  */
 #define MOTOR_PSET_TEMPLATE      18u
 /*
- * bytes of the memory objects that it makes or is charged for; MOTOR_PSET_MEMORY_LIMIT sets it,
- * too. A page of a sparse object can cost two more in tables, which nobody is charged for
+ * bytes of the memory objects and lists of groups that it makes, or is charged for;
+ * MOTOR_PSET_MEMORY_LIMIT sets it, too. A page of a sparse object can cost two more in tables,
+ * which nobody is charged for
  */
 #define MOTOR_PSET_OBJECT_LIMIT  19u
 /*
@@ -341,10 +342,26 @@ _Static_assert(sizeof(struct motor_tcb) == 232, "ABI");
  * descendants made from then on; 0 at first. The fs engine's name for what `/` is to them
  */
 #define MOTOR_PSET_ROOT          24u
+/*
+ * value: address of a struct motor_groups: `count` supplementary groups at `gid`, ascending. Root
+ * only (EPERM). EINVAL: more than MOTOR_GROUPS_MAX, not ascending, or ~0 among them. fork and exec
+ * keep them. Result: the list's number, which no other list ever has; 0: no groups
+ */
+#define MOTOR_PSET_GROUPS        25u
 #define MOTOR_ROBUST_GONE        (1u << 31)
 #define MOTOR_ROBUST_WORDS_MAX   511u
 #define MOTOR_CHILD_AUTO_REAP    (1u << 0) /* no zombies: SIGCHLD ignored, or SA_NOCLDWAIT */
 #define MOTOR_CHILD_NO_STOP      (1u << 1) /* no SIGCHLD for stop and continue: SA_NOCLDSTOP */
+
+#define MOTOR_GROUPS_MAX 65536u
+
+/* MOTOR_PSET_GROUPS, MOTOR_PINFO_GROUPS */
+struct motor_groups {
+    uint64_t id; /* out: the list's number */
+    uint32_t *gid;
+    uint32_t count; /* PINFO, in: room at gid; out: how many there are */
+    uint32_t reserved;
+};
 
 struct motor_memory_write {
     uint64_t address; /* in the process */
@@ -414,8 +431,8 @@ _Static_assert(sizeof(struct motor_signal) == 48, "ABI");
 #define MOTOR_TO_ALL     2u /* all but the caller, init and the first process */
 
 /*
- * process_info(). Where a structure is marked "in", it is read before it is filled. BASIC, THREADS
- * and REGIONS need a handle with READ, MEMORY, GATE and THREAD one with MANAGE.
+ * process_info(). Where a structure is marked "in", it is read before it is filled. BASIC, THREADS,
+ * REGIONS and GROUPS need a handle with READ, MEMORY, GATE and THREAD one with MANAGE.
  */
 #define MOTOR_PINFO_BASIC   1u /* struct motor_process_info */
 /*
@@ -434,6 +451,8 @@ _Static_assert(sizeof(struct motor_signal) == 48, "ABI");
 #define MOTOR_PINFO_GATE    5u
 /* uint32_t, in: a thread's id, as THREADS gives it; result: a handle to it, all rights; ENOENT */
 #define MOTOR_PINFO_THREAD  6u
+/* struct motor_groups, in: the supplementary groups; none are stored where not all have room */
+#define MOTOR_PINFO_GROUPS  7u
 
 struct motor_process_info {
     uint32_t pid, ppid, pgid, sid;
@@ -546,6 +565,7 @@ struct motor_event {
     uint64_t own_badge[MOTOR_MSG_HANDLES];
     uint32_t pgid, sid, root; /* labels, too */
     uint32_t reserved;
+    uint64_t groups; /* number of the list of its supplementary groups; 0: none */
     uint8_t data[MOTOR_MSG_INLINE]; /* the first bytes of `in` */
 };
 
@@ -671,7 +691,8 @@ struct motor_kinfo {
 struct motor_memory_info {
     uint64_t total, free; /* bytes; free includes what per-CPU caches hold */
     uint64_t kernel;      /* slabs, stacks, page tables */
-    uint64_t processes, threads, vmos, endpoints, gates, handles, regions; /* live objects */
+    /* live objects; groups: lists of supplementary ones */
+    uint64_t processes, threads, vmos, endpoints, gates, handles, regions, groups;
 };
 
 /* A line of the kernel's log, or a part of a longer one, without a newline. */
