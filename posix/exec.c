@@ -255,8 +255,7 @@ static long put_one(struct exec *x, const char *string)
 static long block_new(struct exec *x, uint64_t args)
 {
     x->fds = px_fd_count();
-    uint64_t others = sizeof(struct motor_start) + strlen(x->script) + 1 +
-                      px_proc()->groups.count * sizeof(uint32_t) + sizeof(x->program) +
+    uint64_t others = sizeof(struct motor_start) + strlen(x->script) + 1 + sizeof(x->program) +
                       x->fds * sizeof(struct motor_start_fd) + PADDING;
     if (!args) {
         args = others < BLOCK_USUAL / 2 ? BLOCK_USUAL - others : BLOCK_USUAL;
@@ -389,15 +388,10 @@ static uint64_t ignored_signals(const struct px_process *p)
     return set;
 }
 
-static long fill_start(struct exec *x, motor_handle cwd)
+static void fill_start(struct exec *x, motor_handle cwd)
 {
     struct px_process *p = px_proc();
     const struct px_thread *t = px_self();
-    uint64_t groups;
-    long status = put_bytes(x, p->groups.id, p->groups.count * sizeof(uint32_t), &groups);
-    if (status < 0) {
-        return status;
-    }
     struct motor_start *s = (struct motor_start *)x->block;
     *s = (struct motor_start){
         .magic = MOTOR_START_MAGIC,
@@ -426,8 +420,6 @@ static long fill_start(struct exec *x, motor_handle cwd)
         .umask = p->umask,
         .signal_ignored = ignored_signals(p),
         .signal_blocked = t->work & PX_WORK_RESTORE ? t->saved_mask : t->mask,
-        .groups = p->groups.count,
-        .group_list = (uint32_t)groups,
         .nice = t->tcb.nice,
         .policy = t->tcb.policy,
         .no_new_privs = p->attributes.no_new_privs,
@@ -441,7 +433,6 @@ static long fill_start(struct exec *x, motor_handle cwd)
     };
     memcpy(s->rlimit, p->limit, sizeof(s->rlimit));
     s->alarm[0] = px_alarm_left(p, &s->alarm[1]);
-    return 0;
 }
 
 /* ---- the program begins ---- */
@@ -594,9 +585,10 @@ static long prepare(struct exec *x, int directory, const char *path, const void 
         status = put_descriptors(x);
     }
     if (status == 0) {
-        status = fill_start(x, cwd);
+        fill_start(x, cwd);
+        status = choose_handles(x, cwd);
     }
-    return status == 0 ? choose_handles(x, cwd) : status;
+    return status;
 }
 
 static long exec(int directory, const char *path, const void *argv, const void *envp, int flags)

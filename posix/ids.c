@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Who a process is: pids, groups and sessions (the kernel has them), users and their groups. */
+/* Who a process is: pids, groups and sessions (the kernel has them), users. */
 #include "internal.h"
 
 /* ---- processes, groups, sessions ---- */
@@ -211,40 +211,4 @@ long px_sys_setfsgid(unsigned gid)
 {
     (void)gid;
     return px_proc()->egid;
-}
-
-long px_sys_getgroups(int size, void *list)
-{
-    struct px_groups *g = &px_proc()->groups;
-    px_lock(&g->lock);
-    uint32_t n = g->count, copy[PX_GROUPS_MAX];
-    memcpy(copy, g->id, n * sizeof(copy[0]));
-    px_unlock(&g->lock);
-    if (size < 0 || (size && (uint32_t)size < n)) {
-        return -EINVAL;
-    }
-    if (size && px_copy_out(list, copy, n * sizeof(copy[0])) < 0) {
-        return -EFAULT;
-    }
-    return (long)n;
-}
-
-long px_sys_setgroups(size_t size, const void *list)
-{
-    struct px_groups *g = &px_proc()->groups;
-    uint32_t copy[PX_GROUPS_MAX];
-    if (px_proc()->euid != 0) {
-        return -EPERM;
-    }
-    if (size > PX_GROUPS_MAX) {
-        return -EINVAL;
-    }
-    if (px_copy_in(copy, list, size * sizeof(copy[0])) < 0) {
-        return -EFAULT;
-    }
-    px_lock(&g->lock);
-    g->count = (uint32_t)size;
-    memcpy(g->id, copy, size * sizeof(copy[0]));
-    px_unlock(&g->lock);
-    return 0;
 }

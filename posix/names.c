@@ -24,6 +24,7 @@
 
 struct name {
     uint32_t hash, length, uid, gid;
+    uint64_t groups;
     uint32_t uses;    /* calls that could have been saved; as much as it takes to lose the place */
     uint64_t changes; /* of names, when the path was known to lead to page's file */
     const volatile struct io_hot *page; /* NULL: not yet, or none can be had */
@@ -112,7 +113,8 @@ static struct name *place_of(struct px_names *c, uint32_t hash)
 static bool is_of(const struct name *n, const struct px_path *p, uint32_t hash)
 {
     return n->hash == hash && n->length == p->length && n->uid == px_proc()->euid &&
-           n->gid == px_proc()->egid && memcmp(n->text, p->text, p->length) == 0;
+           n->gid == px_proc()->egid && n->groups == px_proc()->groups &&
+           memcmp(n->text, p->text, p->length) == 0;
 }
 
 static void drop_kept(struct px_names *c, struct name *n)
@@ -209,7 +211,8 @@ static struct name *learn(struct px_names *c, struct px_path *p, const struct io
         *n = (struct name){.hash = hash,
                            .length = (uint32_t)p->length,
                            .uid = px_proc()->euid,
-                           .gid = px_proc()->egid};
+                           .gid = px_proc()->egid,
+                           .groups = px_proc()->groups};
         memcpy(n->text, p->text, p->length);
     }
     if (n->page) {

@@ -141,7 +141,7 @@ static PX_HOT uint32_t ending; /* the first one's status counts; others wait to 
 
 void px_process_forked(struct px_process *p)
 {
-    p->limits.word = p->groups.lock.word = p->memory->lock.word = 0;
+    p->limits.word = p->memory->lock.word = 0;
     p->attributes.subreaper = p->attributes.death_signal = 0;
     p->presence = 0; /* the parent's, which stayed there */
     ending = 0;      /* another thread of the parent may have been at it */

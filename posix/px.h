@@ -154,12 +154,6 @@ struct px_limits {
     uint64_t soft, hard;
 };
 
-#define PX_GROUPS_MAX 64
-struct px_groups {
-    struct px_mutex lock;
-    uint32_t count, id[PX_GROUPS_MAX];
-};
-
 struct px_attributes { /* prctl() */
     uint8_t not_dumpable, keep_caps, subreaper, no_new_privs, death_signal;
     uint64_t timer_slack;
@@ -174,11 +168,15 @@ struct px_process {
     uint32_t pid;
     uint64_t parent; /* [atomic] see px_sys_getppid() */
     uint32_t uid, euid, suid, gid, egid, sgid;
+    /*
+     * Which supplementary groups it has: the number of the kernel's list, plus 1; 0: those that it
+     * began with
+     */
+    uint64_t groups;
     uint32_t umask;             /* [atomic] */
     char name[16];              /* PR_SET_NAME of the main thread */
     struct px_limits limit[16]; /* [limits] read with px_limit() */
     struct px_mutex limits;
-    struct px_groups groups;
     struct px_attributes attributes;
     uint64_t load_bias; /* of the program: address in memory minus address in the file */
     struct motor_about about;

@@ -403,8 +403,6 @@ static void take_block(struct px_process *p, const struct motor_start *s)
     if (s->flags & MOTOR_START_RLIMITS) {
         memcpy(p->limit, s->rlimit, sizeof(p->limit));
     }
-    p->groups.count = PX_MIN(s->groups, (uint32_t)PX_GROUPS_MAX);
-    memcpy(p->groups.id, (const char *)s + s->group_list, p->groups.count * sizeof(uint32_t));
     if (s->flags & MOTOR_START_SET_ID) {
         take_ids(p);
     }

@@ -74,7 +74,7 @@ static struct px_vfork *child_new(struct px_process *parent)
     }
     struct px_process *c = &v->process;
     *c = *parent;
-    c->limits.word = c->groups.lock.word = 0;
+    c->limits.word = 0;
     c->attributes.subreaper = c->attributes.death_signal = 0;
     c->presence = 0;
     c->names_inherited = NULL;

@@ -46,7 +46,7 @@ int64_t call_chmod(struct request *q)
     if (!error && S_ISLNK(inode->mode))
         error = -EOPNOTSUPP;
     if (!error) {
-        if (q->who.uid && q->who.gid != inode->gid)
+        if (q->who.uid && !cred_in_group(&q->who, inode->gid))
             mode &= ~(uint32_t)S_ISGID;
         inode->mode = (inode->mode & S_IFMT) | mode;
         inode_touch(inode, false);
@@ -63,7 +63,7 @@ static uint32_t chown_clears(const struct inode *inode, const struct cred *who)
     uint32_t mode = inode->mode, clears = S_ISUID;
     if (S_ISDIR(mode))
         return 0;
-    if ((mode & S_IXGRP) || (who->uid && who->gid != inode->gid))
+    if ((mode & S_IXGRP) || (who->uid && !cred_in_group(who, inode->gid)))
         clears |= S_ISGID;
     return mode & clears;
 }
@@ -84,7 +84,7 @@ int64_t call_chown(struct request *q)
     if (!error && q->who.uid && uid != UINT32_MAX && !(owner && uid == inode->uid))
         error = -EPERM;
     if (!error && q->who.uid && gid != UINT32_MAX &&
-        !(owner && (gid == inode->gid || gid == q->who.gid)))
+        !(owner && (gid == inode->gid || cred_in_group(&q->who, gid))))
         error = -EPERM;
     if (!error) {
         if (uid != UINT32_MAX)

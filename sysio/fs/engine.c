@@ -343,7 +343,12 @@ static bool finished; /* the inodes of disks lead nowhere */
 
 static struct cred cred_of(const struct motor_event *ev)
 {
-    return (struct cred){.pid = ev->pid, .uid = ev->uid, .gid = ev->gid, .sid = ev->sid};
+    return (struct cred){.pid = ev->pid,
+                         .uid = ev->uid,
+                         .gid = ev->gid,
+                         .sid = ev->sid,
+                         .groups = ev->groups,
+                         .token = ev->token};
 }
 
 /*

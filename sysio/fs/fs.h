@@ -5,6 +5,7 @@
  *   engine.c   messages: decodes each IO_* call and calls into the parts below
  *   vfs.c      path walk, permissions, and the operations on names (create, link, unlink, rename)
  *   mount.c    mount and umount
+ *   groups.c   supplementary groups of who asks
  *   file.c     open-file objects: read, write, map, stat, readdir of what is open
  *   tmpfs.c devfs.c devpts.c proc/   file systems: tables of struct inode_ops
  *   roots.c    what `/` is to a process: chroot(2)
@@ -40,7 +41,15 @@ struct xattr;
 struct cred {
     uint32_t pid, uid, gid, sid;
     struct inode *root; /* NULL: the machine's. Valid as long as the call */
+    uint64_t groups; /* the number of its list of supplementary groups; 0: none */
+    uint64_t token;  /* of its call */
 };
+bool groups_have(const struct cred *who, uint32_t gid); /* groups.c: of a list that there is */
+/* Whether it is the group of who asks, or one of its supplementary ones. */
+static inline bool cred_in_group(const struct cred *who, uint32_t gid)
+{
+    return who->gid == gid || (who->groups && groups_have(who, gid));
+}
 
 /*
  * Where the bytes of a read or write go: the buffers of a waiting caller. `moved` counts.

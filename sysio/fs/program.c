@@ -301,7 +301,6 @@ static void replace_rest(struct program *p)
     s->size = (uint32_t)p->size;
     s->flags = (s->flags & MOTOR_START_RLIMITS) | MOTOR_START_SET_ID;
     s->program = s->program_size = 0; /* it reads its file itself */
-    s->groups = 0;
     s->subreaper = s->death_signal = s->no_new_privs = 0;
 }
 

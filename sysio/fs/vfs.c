@@ -114,6 +114,18 @@ void inode_stat(struct inode *i, struct io_stat *out)
 
 /* ---- permissions ---- */
 
+/* Of anybody but root: the one class of bits that counts for him. */
+static __attribute__((noinline)) int by_class(const struct inode *inode, const struct cred *who,
+                                              uint32_t want)
+{
+    uint32_t mode = inode->mode;
+    if (who->uid == inode->uid)
+        mode >>= 6;
+    else if ((want & (mode ^ mode >> 3) & 7) && cred_in_group(who, inode->gid))
+        mode >>= 3; /* otherwise the group would make no difference */
+    return want & ~mode & 7 ? -EACCES : 0;
+}
+
 int vfs_permission(const struct inode *inode, const struct cred *who, uint32_t want)
 {
     uint32_t mode = inode->mode;
@@ -125,11 +137,7 @@ int vfs_permission(const struct inode *inode, const struct cred *who, uint32_t w
             return -EACCES;
         return 0;
     }
-    if (who->uid == inode->uid)
-        mode >>= 6;
-    else if (who->gid == inode->gid)
-        mode >>= 3;
-    return want & ~mode & 7 ? -EACCES : 0;
+    return by_class(inode, who, want);
 }
 
 void inode_drop_privileges(struct inode *inode, const struct cred *who)
@@ -137,7 +145,7 @@ void inode_drop_privileges(struct inode *inode, const struct cred *who)
     if (!who->uid || !S_ISREG(inode->mode))
         return;
     inode->mode &= ~(uint32_t)S_ISUID;
-    if ((inode->mode & S_IXGRP) || who->gid != inode->gid)
+    if ((inode->mode & S_IXGRP) || !cred_in_group(who, inode->gid))
         inode->mode &= ~(uint32_t)S_ISGID;
 }
 
@@ -415,8 +423,8 @@ static void inherit(const struct inode *dir, const struct cred *who, struct crea
         args->gid = dir->gid;
         if (S_ISDIR(args->mode))
             args->mode |= S_ISGID;
-        else if (who->uid && who->gid != args->gid &&
-                 (args->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
+        else if (who->uid && (args->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) &&
+                 !cred_in_group(who, args->gid))
             args->mode &= ~(uint32_t)S_ISGID;
     }
 }

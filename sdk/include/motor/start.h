@@ -72,8 +72,7 @@ struct motor_start {
     uint32_t umask;
     uint64_t signal_ignored; /* bit n-1: signal n is SIG_IGN */
     uint64_t signal_blocked;
-    uint64_t rlimit[16][2];      /* soft and hard, by Linux RLIMIT_ numbers */
-    uint32_t groups, group_list; /* count; offset of uint32_t[] */
+    uint64_t rlimit[16][2]; /* soft and hard, by Linux RLIMIT_ numbers */
     int32_t nice;
     uint32_t policy; /* as in struct motor_tcb */
     uint8_t no_new_privs, subreaper, death_signal, reserved;

@@ -42,6 +42,7 @@ void text_counters(struct text *t)
     SHOW(m, gates);
     SHOW(m, handles);
     SHOW(m, regions);
+    SHOW(m, groups);
 #undef SHOW
     counters_each(show_counter, t);
 }

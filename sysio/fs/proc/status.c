@@ -4,6 +4,7 @@
 #include "proc.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LL(x) ((unsigned long long)(x))
@@ -94,6 +95,26 @@ void text_stat(struct text *t, const struct process *p, const struct thread *thr
         i->state == 2 ? i->status : 0);
 }
 
+/* "Groups:" and the supplementary groups; a list that is changed meanwhile is asked for again. */
+static void put_groups(struct text *t, const struct process *p)
+{
+    struct motor_groups g = {.count = 0};
+    uint32_t *gid = NULL, room = 0;
+    do {
+        free(gid);
+        room = g.count;
+        gid = malloc((room + 1ul) * sizeof *gid);
+        g.gid = gid;
+        if (!gid || motor_process_info(p->handle, MOTOR_PINFO_GROUPS, &g, sizeof g) < 0)
+            g.count = 0;
+    } while (g.count > room);
+    put(t, "Groups:\t");
+    for (uint32_t i = 0; i < g.count; i++)
+        put(t, "%u ", gid[i]);
+    put(t, "\n");
+    free(gid);
+}
+
 void text_status(struct text *t, const struct process *p, const struct thread *thread)
 {
     const struct motor_process_info *i = &p->info;
@@ -104,17 +125,18 @@ void text_status(struct text *t, const struct process *p, const struct thread *t
     put_comm(t, p, thread);
     put(t,
         "\nUmask:\t%04o\nState:\t%c (%s)\nTgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\nTracerPid:\t0\n"
-        "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\n",
+        "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%u\n",
         read_word(p, p->about.umask) & 0777, letter, state_word(letter), i->pid,
         thread ? thread->tid : i->pid, i->ppid, i->ruid, i->uid, i->suid, i->uid, i->rgid, i->gid,
-        i->sgid, i->gid);
+        i->sgid, i->gid, i->handles);
+    put_groups(t, p);
     if (i->state != 2)
         put(t,
             "VmPeak:\t%8llu kB\nVmSize:\t%8llu kB\nVmLck:\t%8u kB\nVmHWM:\t%8llu kB\n"
             "VmRSS:\t%8llu kB\nRssAnon:\t%8llu kB\nVmData:\t%8llu kB\nVmSwap:\t%8u kB\n",
             LL(size), LL(size), 0u, LL(i->memory_max / 1024), LL(rss), LL(rss), LL(rss), 0u);
-    put(t, "Threads:\t%u\nFDSize:\t%u\nNoNewPrivs:\t0\nCpus_allowed_list:\t0-%u\n", i->threads,
-        i->handles, kernel_info()->cpus - 1);
+    put(t, "Threads:\t%u\nNoNewPrivs:\t0\nCpus_allowed_list:\t0-%u\n", i->threads,
+        kernel_info()->cpus - 1);
 }
 
 void text_comm(struct text *t, const struct process *p, const struct thread *thread)

@@ -153,6 +153,7 @@ static const struct row rows[] = {
     FIXED(KERNEL, "osrelease", "6.1.0-motor\n"),
     FIXED(KERNEL, "version", "#1 Motor\n"),
     FIXED(KERNEL, "pid_max", "32768\n"),
+    FIXED(KERNEL, "ngroups_max", "65536\n"),
     DIR_(KERNEL, "random", RANDOM),
     TEXT(RANDOM, "uuid", text_uuid),
     TEXT(RANDOM, "boot_id", text_boot_id),

@@ -76,7 +76,8 @@ int ipc_may(const struct ipc_object *o, const struct cred *who, uint32_t mode)
     uint32_t granted = p->mode;
     if (who->uid == p->cuid || who->uid == p->uid)
         granted >>= 6;
-    else if (who->gid == p->cgid || who->gid == p->gid)
+    else if ((mode & (granted ^ granted >> 3) & 7) &&
+             (cred_in_group(who, p->cgid) || cred_in_group(who, p->gid)))
         granted >>= 3;
     return !who->uid || !(mode & ~granted & 7) ? 0 : -EACCES;
 }

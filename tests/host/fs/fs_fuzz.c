@@ -182,6 +182,8 @@ static void message(void)
     if ((m.op == IO_INOTIFY_ADD || m.op == IO_INOTIFY_REMOVE) && rnd(8))
         watching(&m);
     client_uid = rnd(3) ? 0 : 100;
+    if (rnd(50) == 0)
+        fake_set_groups((const uint32_t[]){rnd(3) * 100, rnd(3) * 100}, rnd(3));
     uint32_t op = m.op;
     if (client_call(handles[rnd(HANDLES)], &m) >= 0 && is_get(op))
         ids[rnd(16)] = (uint64_t)m.status;

@@ -13,6 +13,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -525,8 +526,11 @@ static void op_user(void)
     } else {
         client_uid = client_gid = 0;
     }
-    note("user %u:%u", client_uid, client_gid);
+    uint32_t groups[2] = {rnd(3) * 100, rnd(3) * 100}, count = client_uid ? rnd(3) : 0;
+    note("user %u:%u, groups %u: %u %u", client_uid, client_gid, count, groups[0], groups[1]);
     setfsuid(0);
+    setgroups(count, groups);
+    fake_set_groups(groups, count);
     setfsgid(client_gid);
     setfsuid(client_uid);
 }

@@ -450,6 +450,41 @@ static int64_t pass(motor_handle h, motor_handle like)
                : -MOTOR_ETYPE;
 }
 
+static struct {
+    uint64_t id; /* 0: none */
+    uint32_t count, gid[8];
+} groups;
+
+void fake_set_groups(const uint32_t *gid, uint32_t count)
+{
+    static uint64_t lists;
+    CHECK(count <= sizeof groups.gid / sizeof *groups.gid);
+    groups.id = count ? ++lists : 0;
+    groups.count = count;
+    for (uint32_t i = 0; i < count; i++)
+        groups.gid[i] = gid[i];
+}
+
+static int64_t in_group(uint64_t token, uint64_t list, uint32_t gid)
+{
+    if (token != call.token || call.done || !list || list != groups.id)
+        return -MOTOR_EGONE;
+    for (uint32_t i = 0; i < groups.count; i++)
+        if (groups.gid[i] == gid)
+            return 1;
+    return 0;
+}
+
+static int64_t process_groups(struct motor_groups *to)
+{
+    bool fit = groups.count <= to->count;
+    for (uint32_t i = 0; fit && i < groups.count; i++)
+        to->gid[i] = groups.gid[i];
+    to->id = groups.id;
+    to->count = groups.count;
+    return 0;
+}
+
 static int64_t process_info(uint32_t what, void *buffer, uint64_t size)
 {
     struct motor_thread_info *thread = buffer;
@@ -470,6 +505,8 @@ static int64_t process_info(uint32_t what, void *buffer, uint64_t size)
         return process_memory(buffer, size);
     case MOTOR_PINFO_GATE:
         return process_gate(buffer);
+    case MOTOR_PINFO_GROUPS:
+        return process_groups(buffer);
     default:
         return 0;
     }
@@ -498,6 +535,7 @@ static struct motor_event call_begin(motor_handle gate, struct motor_msg *m, uin
                              .pid = 7,
                              .uid = uid,
                              .gid = gid,
+                             .groups = groups.id,
                              .nhandles = m->nhandles};
     memcpy(ev.word, m->word, sizeof ev.word);
     memset(ev.data, 0xa5, sizeof ev.data);
@@ -594,6 +632,8 @@ int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64
     case MOTOR_SYS_handle_pass: /* the caller's handles are ours */
         CHECK(a == call.token && !call.done && get((motor_handle)c, PROCESS));
         return pass((motor_handle)b, (motor_handle)d);
+    case MOTOR_SYS_caller_in_group:
+        return in_group(a, b, (uint32_t)c);
     case MOTOR_SYS_map:
         if (a && !fake_map) { /* into a process */
             CHECK(get((motor_handle)a, PROCESS) && c + e <= get((motor_handle)b, VMO)->vmo.size);

@@ -43,6 +43,8 @@ extern int64_t (*fake_map)(motor_handle vmo, uint64_t offset, uint64_t address, 
 extern struct motor_process_info fake_process;
 extern const void *fake_process_memory;
 extern uint64_t fake_process_size;
+/* The supplementary groups of all callers from now on, at most 8. */
+void fake_set_groups(const uint32_t *gid, uint32_t count);
 /* The caller of the call under way gives up: its token is dead. */
 void fake_cancel(void);
 
