@@ -8,6 +8,7 @@
 #include "check.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <pthread.h>
 #include <pty.h>
 #include <spawn.h>
@@ -27,8 +28,8 @@ extern char **environ;
 
 static const char *const objects[] = {
     "kernel.processes", "kernel.threads", "kernel.vmos",    "kernel.endpoints", "kernel.gates",
-    "kernel.handles",   "kernel.regions", "fs.objects",     "tty.objects",      "net.objects",
-    "start.objects",    "fs.tmpfs_bytes", "fs.tmpfs_inodes"};
+    "kernel.handles",   "kernel.regions", "kernel.groups",  "fs.objects",       "tty.objects",
+    "net.objects",      "start.objects",  "fs.tmpfs_bytes", "fs.tmpfs_inodes"};
 #define OBJECTS (sizeof objects / sizeof *objects)
 
 struct counts {
@@ -103,6 +104,7 @@ static void fork_and_exec(long n)
         pid_t pid = fork();
         CHECK(pid >= 0);
         if (pid == 0) {
+            CHECK(geteuid() != 0 || setgroups(2, (gid_t[]){1, 2}) == 0);
             execve("/proc/self/exe", nothing, environ);
             _exit(1);
         }

@@ -47,6 +47,12 @@ for options in '-b 4096' '-b 4096 -I 128'; do
     check_disk "attributes ($options)"
 done
 
+# Supplementary groups count as on tmpfs.
+"$sdk/bin/motor-cc" -std=gnu17 -D_GNU_SOURCE -O1 -Wall -o "$scratch/groups" "$MOTOR_TOP/tests/posix/groups.c" || exit 1
+make_disk 32M
+is 'groups' "$(timeout 100 "$run" -t 90 -d "$disk" "$scratch/groups" /mnt/vda 2>&1)" ''
+check_disk 'groups'
+
 # Appends without calls, the last of which are there when the machine ends.
 "$sdk/bin/motor-cc" -std=gnu17 -D_GNU_SOURCE -O1 -Wall -o "$scratch/appends" "$MOTOR_TOP/tests/posix/hot_appends.c" || exit 1
 for options in '-b 1024' '-b 4096'; do
