@@ -115,6 +115,14 @@ int64_t engine_gate_in(struct engine *e, uint64_t badge, motor_handle process);
 /* Takes a handle out of an event so that it is not closed with it. */
 motor_handle event_take_handle(struct motor_event *ev, unsigned i);
 /*
+ * Whether it is the caller's effective group or one of its supplementary ones; asks the kernel if
+ * it is not the first. The fs engine, which has to know more often, remembers: sysio/fs/groups.c.
+ */
+static inline bool event_in_group(const struct motor_event *ev, uint32_t gid)
+{
+    return ev->gid == gid || (ev->groups && motor_caller_in_group(ev->token, ev->groups, gid) == 1);
+}
+/*
  * The caller's `in`: copies [offset, offset+size) to buffer. Bytes copied (short at the end of
  * `in`), or -EFAULT.
  */

@@ -304,7 +304,7 @@ static int64_t mqueue_change(struct tty_object *o, const struct motor_event *ev)
         q->mode = (uint32_t)ev->word[0] & 07777;
     } else {
         if (ev->uid && ((uid != UINT32_MAX && uid != q->uid) ||
-                        (gid != UINT32_MAX && gid != q->gid && gid != ev->gid)))
+                        (gid != UINT32_MAX && gid != q->gid && !event_in_group(ev, gid))))
             return -EPERM;
         q->uid = uid == UINT32_MAX ? q->uid : uid;
         q->gid = gid == UINT32_MAX ? q->gid : gid;

@@ -231,7 +231,9 @@ static int64_t make(const struct motor_event *ev, const char *path, struct mqueu
 static int64_t may_open(const struct mqueue *q, const struct motor_event *ev)
 {
     static const uint32_t needs[] = {[O_RDONLY] = 4, [O_WRONLY] = 2, [O_RDWR] = 6};
-    uint32_t has = ev->uid == q->uid ? q->mode >> 6 : ev->gid == q->gid ? q->mode >> 3 : q->mode;
+    uint32_t has = ev->uid == q->uid            ? q->mode >> 6
+                   : event_in_group(ev, q->gid) ? q->mode >> 3
+                                                : q->mode;
     uint32_t want = needs[ev->word[0] & ACCESS];
     return !ev->uid || (has & want) == want ? 0 : -EACCES;
 }

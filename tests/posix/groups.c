@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Supplementary groups by credentials(7), setgroups(2), path_resolution(7), chmod(2), chown(2),
- * inode(7), access(2), execve(2), sysvipc(7), unix(7) and proc(5): who may set them, who inherits
- * them, and that each check of a file's group counts them. groups [FOLDER]
+ * inode(7), access(2), execve(2), sysvipc(7), mq_overview(7), unix(7) and proc(5): who may set
+ * them, who inherits them, and that each check of a file's group counts them. groups [FOLDER]
  */
 #include "child.h"
 
 #include <fcntl.h>
 #include <grp.h>
+#include <mqueue.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
@@ -391,6 +392,21 @@ static void test_sysv(void)
           msgctl(msg, IPC_RMID, NULL) == 0);
 }
 
+static void test_message_queues(void)
+{
+    mqd_t q = mq_open("/groups-test", O_CREAT | O_RDWR, 0600, NULL);
+    if (q == (mqd_t)-1 && errno == ENOSYS)
+        return;
+    CHECK(q != (mqd_t)-1 && fchown(q, OWNER, TEAM) == 0 && fchmod(q, 0640) == 0);
+    AS_MEMBER(CHECK(mq_open("/groups-test", O_RDONLY) != (mqd_t)-1);
+              CHECK_ERRNO(mq_open("/groups-test", O_WRONLY), EACCES));
+    AS_STRANGER(CHECK_ERRNO(mq_open("/groups-test", O_RDONLY), EACCES));
+    AS_OWNER(mqd_t mine = mq_open("/groups-test", O_RDWR);
+             CHECK(mine != (mqd_t)-1 && fchown(mine, (uid_t)-1, 7) == 0);
+             CHECK_ERRNO(fchown(mine, (uid_t)-1, OTHER), EPERM));
+    CHECK(mq_close(q) == 0 && mq_unlink("/groups-test") == 0);
+}
+
 /* ---- changes of one's own groups, after names and files have become familiar ---- */
 
 static void look(bool may)
@@ -502,6 +518,7 @@ int main(int argc, char **argv)
     test_credentials();
     test_shared_memory();
     test_sysv();
+    test_message_queues();
     test_changes();
     clean_up();
     return 0;
