@@ -45,6 +45,12 @@ static void fill_locked(struct process *p, struct motor_process_info *info)
     spin_unlock(&p->lock);
 }
 
+static uint32_t flags_of(const struct process *p)
+{
+    return (__atomic_load_n(&p->secret, __ATOMIC_RELAXED) ? MOTOR_PROCESS_SECRET : 0) |
+           (__atomic_load_n(&p->no_new_privs, __ATOMIC_RELAXED) ? MOTOR_PROCESS_NO_NEW_PRIVS : 0);
+}
+
 int64_t sys_process_info(motor_handle process, uint32_t what, void *buffer, size_t size)
 {
     struct process *p;
@@ -58,23 +64,22 @@ int64_t sys_process_info(motor_handle process, uint32_t what, void *buffer, size
     if (status < 0) {
         return status;
     }
-    struct motor_process_info info = {
-        .pid = p->pid,
-        .ppid = p->ppid,
-        .pgid = p->pgid,
-        .sid = p->sid,
-        .uid = p->uid,
-        .gid = p->gid,
-        .ruid = p->ruid,
-        .suid = p->suid,
-        .rgid = p->rgid,
-        .sgid = p->sgid,
-        .children_user_ns = p->children_ns,
-        .children_memory_max = p->children_memory_max,
-        .start_ns = p->start_ns,
-        .root = __atomic_load_n(&p->root, __ATOMIC_RELAXED),
-        .flags = __atomic_load_n(&p->secret, __ATOMIC_RELAXED) ? MOTOR_PROCESS_SECRET : 0,
-        .about = __atomic_load_n(&p->about, __ATOMIC_RELAXED)};
+    struct motor_process_info info = {.pid = p->pid,
+                                      .ppid = p->ppid,
+                                      .pgid = p->pgid,
+                                      .sid = p->sid,
+                                      .uid = p->uid,
+                                      .gid = p->gid,
+                                      .ruid = p->ruid,
+                                      .suid = p->suid,
+                                      .rgid = p->rgid,
+                                      .sgid = p->sgid,
+                                      .children_user_ns = p->children_ns,
+                                      .children_memory_max = p->children_memory_max,
+                                      .start_ns = p->start_ns,
+                                      .root = __atomic_load_n(&p->root, __ATOMIC_RELAXED),
+                                      .flags = flags_of(p),
+                                      .about = __atomic_load_n(&p->about, __ATOMIC_RELAXED)};
     fill_sched(p, &info);
     fill_locked(p, &info);
     object_put(&p->object);
@@ -129,6 +134,9 @@ static int64_t set_ids(struct process *p, bool group, const uint32_t ids[3])
         }
     }
     if (status == 0) {
+        if (ids[1] != *effective) { /* what it has read as the old one is not the new one's */
+            __atomic_store_n(&p->secret, true, __ATOMIC_RELAXED);
+        }
         __atomic_store_n(real, ids[0], __ATOMIC_RELAXED);
         __atomic_store_n(effective, ids[1], __ATOMIC_RELAXED);
         __atomic_store_n(saved, ids[2], __ATOMIC_RELAXED);

@@ -450,6 +450,11 @@ static void save_ids(struct px_process *p, motor_handle process)
     }
 }
 
+static bool ids_differ(const struct px_process *p)
+{
+    return p->uid != p->euid || p->gid != p->egid;
+}
+
 static const char *last_part(const char *path)
 {
     for (const char *slash; (slash = strchr(path, '/'));) {
@@ -467,6 +472,9 @@ static long start_child(struct exec *x, const struct motor_thread_start *start)
         return px_errno(status);
     }
     save_ids(px_proc(), embryo);
+    if (px_proc()->attributes.not_dumpable) { /* the new program has other memory */
+        motor_process_set(embryo, MOTOR_PSET_SECRET, ids_differ(px_proc()));
+    }
     struct motor_thread_start unnamed = *start;
     unnamed.flags |= MOTOR_THREAD_NO_HANDLE;
     status = motor_thread_create(embryo, &unnamed);

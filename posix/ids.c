@@ -124,14 +124,26 @@ static long change(uint32_t what, uint32_t *real, uint32_t *effective, uint32_t 
     return 0;
 }
 
+/*
+ * The effective user or group is another one now. What was read as the old one is still in memory,
+ * so the new one must not look (the kernel has seen to that), and the parent was the old one's.
+ */
+static void is_another(struct px_process *p)
+{
+    p->attributes.not_dumpable = 1;
+    if (p->attributes.death_signal) {
+        p->attributes.death_signal = 0;
+        motor_process_set(px_proc_handle(), MOTOR_PSET_DEATH_SIGNAL, 0);
+    }
+}
+
 static long set_uids(uint32_t r, uint32_t e, uint32_t s)
 {
     struct px_process *p = px_proc();
     uint32_t before = p->euid;
     long status = change(MOTOR_PSET_UIDS, &p->uid, &p->euid, &p->suid, (uint32_t[]){r, e, s});
-    if (p->euid != before && p->attributes.death_signal) { /* as Linux: another user now */
-        p->attributes.death_signal = 0;
-        motor_process_set(px_proc_handle(), MOTOR_PSET_DEATH_SIGNAL, 0);
+    if (p->euid != before) {
+        is_another(p);
     }
     return status;
 }
@@ -139,7 +151,12 @@ static long set_uids(uint32_t r, uint32_t e, uint32_t s)
 static long set_gids(uint32_t r, uint32_t e, uint32_t s)
 {
     struct px_process *p = px_proc();
-    return change(MOTOR_PSET_GIDS, &p->gid, &p->egid, &p->sgid, (uint32_t[]){r, e, s});
+    uint32_t before = p->egid;
+    long status = change(MOTOR_PSET_GIDS, &p->gid, &p->egid, &p->sgid, (uint32_t[]){r, e, s});
+    if (p->egid != before) {
+        is_another(p);
+    }
+    return status;
 }
 
 long px_sys_setuid(unsigned uid)

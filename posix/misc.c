@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Names, system information, capabilities, prctl and other small calls. */
+/* Names, system information, prctl and other small calls. */
 #include "internal.h"
 
 #include <motor/io.h>
@@ -173,83 +173,23 @@ long px_sys_personality(unsigned long persona)
     return persona == 0 || (uint32_t)persona == 0xffffffffu ? 0 : -EINVAL;
 }
 
-/* ---- capabilities: root has all of them, others none ---- */
-
-#define CAPABILITY_V1 0x19980330u
-#define CAPABILITY_V2 0x20071026u
-#define CAPABILITY_V3 0x20080522u
-
-static long capability_words(void *header, uint32_t *words)
-{
-    uint32_t h[2];
-    if (px_copy_in(h, header, sizeof(h)) < 0) {
-        return -EFAULT;
-    }
-    *words = h[0] == CAPABILITY_V1 ? 1 : h[0] == CAPABILITY_V2 || h[0] == CAPABILITY_V3 ? 2 : 0;
-    if (!*words) {
-        return px_store32(header, CAPABILITY_V3) < 0 ? -EFAULT : -EINVAL;
-    }
-    return h[1] == 0 || h[1] == px_proc()->pid ? 0 : -ESRCH;
-}
-
-long px_sys_capget(void *header, void *data)
-{
-    uint32_t words, all = px_proc()->euid == 0 ? UINT32_MAX : 0;
-    long status = capability_words(header, &words);
-    if (status < 0) {
-        return status == -EINVAL && !data ? 0 : status;
-    }
-    uint32_t out[6] = {all, all, 0, all & 0x1ff, all & 0x1ff, 0};
-    return data ? px_copy_out(data, out, words * 12) : 0;
-}
-
-long px_sys_capset(void *header, const void *data)
-{
-    uint32_t words, in[6] = {0};
-    long status = capability_words(header, &words);
-    if (status < 0) {
-        return status;
-    }
-    if (px_copy_in(in, data, words * 12) < 0) {
-        return -EFAULT;
-    }
-    return px_proc()->euid == 0 ? 0 : (in[0] | in[1] | in[3] | in[4]) ? -EPERM : 0;
-}
-
 /* ---- prctl ---- */
 
-#define PR_SET_PDEATHSIG         1
-#define PR_GET_PDEATHSIG         2
-#define PR_GET_DUMPABLE          3
-#define PR_SET_DUMPABLE          4
-#define PR_GET_KEEPCAPS          7
-#define PR_SET_KEEPCAPS          8
-#define PR_SET_NAME              15
-#define PR_GET_NAME              16
-#define PR_GET_SECCOMP           21
-#define PR_CAPBSET_READ          23
-#define PR_CAP_AMBIENT           47
-#define PR_CAP_AMBIENT_IS_SET    1
-#define PR_CAP_AMBIENT_RAISE     2
-#define PR_CAP_AMBIENT_LOWER     3
-#define PR_CAP_AMBIENT_CLEAR_ALL 4
-#define PR_SET_TIMERSLACK        29
-#define PR_GET_TIMERSLACK        30
-#define PR_SET_CHILD_SUBREAPER   36
-#define PR_GET_CHILD_SUBREAPER   37
-#define PR_SET_NO_NEW_PRIVS      38
-#define PR_GET_NO_NEW_PRIVS      39
-#define PR_SET_THP_DISABLE       41
-#define PR_GET_THP_DISABLE       42
-
-static long set_flag(uint8_t *flag, unsigned long value)
-{
-    if (value > 1) {
-        return -EINVAL;
-    }
-    *flag = (uint8_t)value;
-    return 0;
-}
+#define PR_SET_PDEATHSIG       1
+#define PR_GET_PDEATHSIG       2
+#define PR_GET_DUMPABLE        3
+#define PR_SET_DUMPABLE        4
+#define PR_SET_NAME            15
+#define PR_GET_NAME            16
+#define PR_GET_SECCOMP         21
+#define PR_SET_TIMERSLACK      29
+#define PR_GET_TIMERSLACK      30
+#define PR_SET_CHILD_SUBREAPER 36
+#define PR_GET_CHILD_SUBREAPER 37
+#define PR_SET_NO_NEW_PRIVS    38
+#define PR_GET_NO_NEW_PRIVS    39
+#define PR_SET_THP_DISABLE     41
+#define PR_GET_THP_DISABLE     42
 
 static long set_thread_name(const void *user)
 {
@@ -269,25 +209,6 @@ static long set_thread_name(const void *user)
         motor_process_set(px_proc_handle(), MOTOR_PSET_NAME, (uint64_t)name);
     }
     return 0;
-}
-
-/* The ambient set is empty and stays so: nothing here gives a program more than its user has. */
-static long ambient_capability(unsigned long operation, unsigned long capability, unsigned long c,
-                               unsigned long d)
-{
-    if (c || d || capability > (operation == PR_CAP_AMBIENT_CLEAR_ALL ? 0 : 40)) {
-        return -EINVAL;
-    }
-    switch (operation) {
-    case PR_CAP_AMBIENT_IS_SET:
-    case PR_CAP_AMBIENT_LOWER:
-    case PR_CAP_AMBIENT_CLEAR_ALL:
-        return 0;
-    case PR_CAP_AMBIENT_RAISE:
-        return -EPERM;
-    default:
-        return -EINVAL;
-    }
 }
 
 long px_sys_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
@@ -316,16 +237,8 @@ long px_sys_prctl(int option, unsigned long a, unsigned long b, unsigned long c,
         flags->not_dumpable = !a;
         motor_process_set(px_proc_handle(), MOTOR_PSET_SECRET, !a);
         return 0;
-    case PR_GET_KEEPCAPS:
-        return flags->keep_caps;
-    case PR_SET_KEEPCAPS:
-        return set_flag(&flags->keep_caps, a);
     case PR_GET_SECCOMP:
         return 0;
-    case PR_CAPBSET_READ:
-        return a > 40 ? -EINVAL : 1;
-    case PR_CAP_AMBIENT:
-        return ambient_capability(a, b, c, d);
     case PR_SET_TIMERSLACK:
         flags->timer_slack = a;
         return 0;
@@ -351,6 +264,6 @@ long px_sys_prctl(int option, unsigned long a, unsigned long b, unsigned long c,
     case PR_GET_THP_DISABLE:
         return 0;
     default:
-        return -EINVAL;
+        return px_capability_control(option, a, b, c, d);
     }
 }

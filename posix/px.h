@@ -223,6 +223,10 @@ _Noreturn void px_fatal(const char *what);
 /* End the process. status: wait status encoding. */
 _Noreturn void px_process_end(uint32_t status);
 
+/* prctl() about capabilities (capability.c); -EINVAL: it is about something else */
+long px_capability_control(int option, unsigned long a, unsigned long b, unsigned long c,
+                           unsigned long d);
+
 /* ---- what the I/O half provides ---- */
 
 void px_files_about(struct px_process *p); /* tells /proc where the descriptors are */

@@ -140,7 +140,7 @@ static void becomes(void)
     motor_handle p = spawn(client, SELF, gate, NULL);
     struct motor_event e = next_call();
     try_accomplice(p, false);
-    ids_are(p, 5, 5, 6, false);
+    ids_are(p, 5, 5, 6, true); /* it was another */
     answer(&e, program(), STAYS, 1);
     struct motor_process_info i = {.uid = 0};
     for (int n = 0; n < 1000 && i.uid != 77; n++) {
@@ -194,7 +194,7 @@ void test_exec_answer(void)
     struct motor_event e = next_call();
     answer(&e, program(), 2, 1);
     CHECK_EQ(wait_dead(p), 9 << 8);
-    ids_are(p, 5, 5, 6, false);
+    ids_are(p, 5, 5, 6, true);
     motor_handle_close(p);
     motor_handle_close(gate);
     motor_handle_close(endpoint);

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/fsuid.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -218,6 +219,62 @@ static void test_prctl(void)
     CHECK(prctl(PR_SET_TIMERSLACK, 12345) == 0 && prctl(PR_GET_TIMERSLACK) == 12345);
 }
 
+/* ---- another effective user or group: no more for the new one's eyes, nor the old parent's ----
+ */
+
+static bool may_look(pid_t pid)
+{
+    char path[40], byte;
+    snprintf(path, sizeof path, "/proc/%d/environ", (int)pid);
+    int fd = open(path, O_RDONLY);
+    bool may = fd >= 0 && read(fd, &byte, 1) >= 0;
+    if (!may)
+        CHECK(errno == EACCES || errno == EPERM);
+    close(fd);
+    return may;
+}
+
+static bool is_closed(void)
+{
+    return prctl(PR_GET_DUMPABLE) != 1; /* 0, or 2 where a system says so */
+}
+
+static void test_another(const char *self)
+{
+    int told = -1, p[2], go[2];
+    char c;
+    IN_CHILD(CHECK(setegid(9) == 0 && is_closed()); CHECK(prctl(PR_SET_DUMPABLE, 1) == 0);
+             CHECK(setegid(9) == 0 && !is_closed()); CHECK(seteuid(9) == 0 && is_closed());
+             IN_CHILD(CHECK(is_closed())));
+    IN_CHILD(CHECK(setresuid(9, 0, 9) == 0 && setresgid(9, 0, 9) == 0 && setgroups(0, NULL) == 0);
+             CHECK(!is_closed())); /* these are not the effective ones */
+    IN_CHILD(CHECK(prctl(PR_SET_PDEATHSIG, SIGUSR1) == 0 && setegid(9) == 0);
+             CHECK(prctl(PR_GET_PDEATHSIG, &told) == 0 && told == 0));
+    /* exec begins anew: by itself, and by a child of vfork */
+    IN_CHILD(CHECK(setgid(9) == 0 && setuid(9) == 0); execl(self, self, "dumpable", NULL));
+    IN_CHILD(pid_t pid = vfork(); if (pid == 0) {
+        if (syscall(SYS_setresgid, 9, 9, 9) || syscall(SYS_setresuid, 9, 9, 9))
+            _exit(1);
+        execl(self, self, "dumpable", NULL);
+        _exit(2);
+    } finish(pid));
+    CHECK(pipe(p) == 0 && pipe(go) == 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        CHECK(setgid(9) == 0 && setuid(9) == 0 && write(p[1], "x", 1) == 1);
+        CHECK(read(go[0], &c, 1) == 1 && prctl(PR_SET_DUMPABLE, 1) == 0);
+        CHECK(write(p[1], "x", 1) == 1 && read(go[0], &c, 1) == 1);
+        _exit(0);
+    }
+    CHECK(read(p[0], &c, 1) == 1 && may_look(pid));
+    IN_CHILD(CHECK(setgid(9) == 0 && setuid(9) == 0 && !may_look(pid)));
+    CHECK(write(go[1], "x", 1) == 1 && read(p[0], &c, 1) == 1);
+    IN_CHILD(CHECK(setgid(9) == 0 && setuid(9) == 0 && may_look(pid)));
+    CHECK(write(go[1], "x", 1) == 1);
+    finish(pid);
+    close(p[0]), close(p[1]), close(go[0]), close(go[1]);
+}
+
 /* The parent's end, told to a child by a signal; by a thread's end it is not what is meant here. */
 static void test_death_signal(void)
 {
@@ -251,7 +308,8 @@ static void test_death_signal(void)
 
 int main(int argc, char **argv)
 {
-    (void)argv;
+    if (argc > 1 && !strcmp(argv[1], "dumpable"))
+        return is_closed();
     if (argc > 1) {
         char c;
         CHECK(write(1, "r", 1) == 1);
@@ -262,6 +320,7 @@ int main(int argc, char **argv)
         test_root();
         test_groups();
         test_fs_ids();
+        test_another("/proc/self/exe");
     }
     test_process_groups();
     test_after_exec();

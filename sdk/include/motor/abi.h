@@ -335,7 +335,10 @@ _Static_assert(sizeof(struct motor_tcb) == 232, "ABI");
 /* 1, for good, of its descendants as well: no answer of a call changes its ids (MOTOR_REPLY_EXEC)
  */
 #define MOTOR_PSET_NO_NEW_PRIVS  22u
-/* 1: MOTOR_PROCESS_SECRET; fork inherits it, exec sets it as the ids say */
+/*
+ * 1: MOTOR_PROCESS_SECRET; fork inherits it, exec sets it as the ids say, and another effective
+ * user or group sets it
+ */
 #define MOTOR_PSET_SECRET        23u
 /*
  * for the first process only: a number that comes with every call of the process, and of its
@@ -471,16 +474,19 @@ struct motor_process_info {
     char name[32];
     uint32_t ruid, suid, rgid, sgid;
     uint32_t stopped;                              /* the signal that stopped it, 0: not stopped */
-    uint32_t flags;                                /* MOTOR_PROCESS_SECRET */
+    uint32_t flags;                                /* MOTOR_PROCESS_SECRET, _NO_NEW_PRIVS */
     uint64_t children_user_ns, children_system_ns; /* of those waited for */
     uint64_t memory_max, children_memory_max;      /* bytes of private memory at most */
     uint64_t about;                                /* MOTOR_PSET_ABOUT */
     uint32_t root, reserved;                       /* MOTOR_PSET_ROOT */
 };
 
-/* nobody but root is to look into it, though he has the same ids: it has, or had, those of a file
+/*
+ * nobody but root is to look into it, though he has the same ids: it has, or had, those of a file,
+ * or its effective ones were others when this program began
  */
-#define MOTOR_PROCESS_SECRET (1u << 8)
+#define MOTOR_PROCESS_SECRET       (1u << 8)
+#define MOTOR_PROCESS_NO_NEW_PRIVS (1u << 9) /* MOTOR_PSET_NO_NEW_PRIVS */
 
 struct motor_thread_info {
     uint32_t id; /* the kernel's; in [0]: the lowest wanted */

@@ -115,6 +115,15 @@ static void put_groups(struct text *t, const struct process *p)
     free(gid);
 }
 
+/* They follow the user: posix/capability.c. */
+static void put_capabilities(struct text *t, const struct motor_process_info *i)
+{
+    uint64_t all = (1ull << 41) - 1, effective = i->uid ? 0 : all,
+             permitted = i->ruid && i->uid && i->suid ? 0 : all;
+    put(t, "CapInh:\t%016x\nCapPrm:\t%016llx\nCapEff:\t%016llx\nCapBnd:\t%016llx\nCapAmb:\t%016x\n",
+        0, LL(permitted), LL(effective), LL(all), 0);
+}
+
 void text_status(struct text *t, const struct process *p, const struct thread *thread)
 {
     const struct motor_process_info *i = &p->info;
@@ -135,8 +144,10 @@ void text_status(struct text *t, const struct process *p, const struct thread *t
             "VmPeak:\t%8llu kB\nVmSize:\t%8llu kB\nVmLck:\t%8u kB\nVmHWM:\t%8llu kB\n"
             "VmRSS:\t%8llu kB\nRssAnon:\t%8llu kB\nVmData:\t%8llu kB\nVmSwap:\t%8u kB\n",
             LL(size), LL(size), 0u, LL(i->memory_max / 1024), LL(rss), LL(rss), LL(rss), 0u);
-    put(t, "Threads:\t%u\nNoNewPrivs:\t0\nCpus_allowed_list:\t0-%u\n", i->threads,
-        kernel_info()->cpus - 1);
+    put(t, "Threads:\t%u\n", i->threads);
+    put_capabilities(t, i);
+    put(t, "NoNewPrivs:\t%u\nSeccomp:\t0\nCpus_allowed_list:\t0-%u\n",
+        !!(i->flags & MOTOR_PROCESS_NO_NEW_PRIVS), kernel_info()->cpus - 1);
 }
 
 void text_comm(struct text *t, const struct process *p, const struct thread *thread)

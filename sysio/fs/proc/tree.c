@@ -154,6 +154,7 @@ static const struct row rows[] = {
     FIXED(KERNEL, "version", "#1 Motor\n"),
     FIXED(KERNEL, "pid_max", "32768\n"),
     FIXED(KERNEL, "ngroups_max", "65536\n"),
+    FIXED(KERNEL, "cap_last_cap", "40\n"),
     DIR_(KERNEL, "random", RANDOM),
     TEXT(RANDOM, "uuid", text_uuid),
     TEXT(RANDOM, "boot_id", text_boot_id),
