@@ -90,6 +90,7 @@ void exec_registers(struct thread *t, const struct motor_thread_start *start)
     arch_set_fs(start->fs_base);
     arch_set_gs(start->gs_base);
     t->tcb = start->gs_base;
+    t->fs_set = 0;
 }
 
 static void take_over(struct process *p, struct thread *t, struct process *embryo,

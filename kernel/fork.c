@@ -5,6 +5,7 @@
  * signal that kills it meanwhile wins.
  */
 #include "family.h"
+#include "fs_ids.h"
 #include "log.h"
 #include "process.h"
 #include "sched.h"
@@ -41,6 +42,7 @@ static int64_t start_thread(struct process *child, const struct motor_thread_sta
     arch_set_user_start(t, s);
     arch_fpu_copy(t);
     t->tcb = s->gs_base;
+    fs_ids_inherit(t, this_cpu()->current);
     int64_t status = thread_start(t);
     object_put(&t->object);
     return status == -MOTOR_EGONE ? 0 : status; /* killed already: the parent will learn that */

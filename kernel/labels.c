@@ -5,6 +5,7 @@
  * memory limit.
  */
 #include "frame.h"
+#include "fs_ids.h"
 #include "groups.h"
 #include "handle.h"
 #include "pager.h"
@@ -140,6 +141,7 @@ static int64_t set_ids(struct process *p, bool group, const uint32_t ids[3])
         __atomic_store_n(real, ids[0], __ATOMIC_RELAXED);
         __atomic_store_n(effective, ids[1], __ATOMIC_RELAXED);
         __atomic_store_n(saved, ids[2], __ATOMIC_RELAXED);
+        fs_ids_follow(p, group);
     }
     spin_unlock(&processes_lock);
     return status;

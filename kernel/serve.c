@@ -8,6 +8,7 @@
  */
 #include "endpoint.h"
 #include "frame.h"
+#include "fs_ids.h"
 #include "handle.h"
 #include "log.h"
 #include "process.h"
@@ -274,6 +275,8 @@ static void take_call(struct endpoint *e, struct taken *out)
     out->event.pid = caller->pid;
     out->event.uid = caller->uid;
     out->event.gid = caller->gid;
+    out->event.fsuid = fs_uid(t, caller);
+    out->event.fsgid = fs_gid(t, caller);
     out->event.groups = __atomic_load_n(&caller->group_list, __ATOMIC_RELAXED);
     out->event.pgid = caller->pgid;
     out->event.sid = caller->sid;

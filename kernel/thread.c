@@ -7,6 +7,7 @@
 #include "endpoint.h"
 #include "family.h"
 #include "frame.h"
+#include "fs_ids.h"
 #include "handle.h"
 #include "log.h"
 #include "process.h"
@@ -185,6 +186,9 @@ struct thread *thread_alloc(struct process *p)
     if (creator && creator->process) {
         t->priority = creator->priority;
         t->affinity = creator->affinity;
+        if (creator->process == p) {
+            fs_ids_inherit(t, creator);
+        }
     }
     t->io_ports = process_is_driver(p);
     arch_thread_prepare(t, first_run);
@@ -438,6 +442,9 @@ static int64_t control(struct thread *t, uint32_t op, uint64_t value)
     case MOTOR_THREAD_SET_GS:
     case MOTOR_THREAD_ACK:
         return control_self(t, op, value);
+    case MOTOR_THREAD_SET_FSUID:
+    case MOTOR_THREAD_SET_FSGID:
+        return fs_ids_set(t, op == MOTOR_THREAD_SET_FSGID, value);
     case MOTOR_THREAD_SET_AFFINITY:
         return set_affinity(t, value);
     case MOTOR_THREAD_GET_AFFINITY: {

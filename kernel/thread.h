@@ -89,6 +89,9 @@ struct thread {
     /* own to set, [sched_lock] for others: see thread_acts_for(). Referenced; NULL: nobody */
     struct process *acting;
 
+    uint32_t fsuid, fsgid; /* own: see fs_ids.h */
+    uint8_t fs_set;        /* own: which of them count */
+
     uint64_t stop_ran; /* [sched_lock] run_ns when it was told to stop while busy; 0: not yet */
 
     /* upcalls */

@@ -218,14 +218,26 @@ long px_sys_getresgid(void *r, void *e, void *s)
     return three_out(r, e, s, p->gid, p->egid, p->sgid);
 }
 
+/*
+ * Those of this thread, for files. The kernel answers with the one before, and says with ~0, which
+ * is nobody's, what it is now.
+ */
+static long set_fs_id(uint32_t what, uint32_t id)
+{
+    int64_t before = motor_thread_control(0, what, id);
+    if (before != id && motor_thread_control(0, what, UINT32_MAX) == id) {
+        px_self()->has_fs_ids = true;
+        is_another(px_proc());
+    }
+    return (long)before;
+}
+
 long px_sys_setfsuid(unsigned uid)
 {
-    (void)uid;
-    return px_proc()->euid; /* as the effective one, always */
+    return set_fs_id(MOTOR_THREAD_SET_FSUID, uid);
 }
 
 long px_sys_setfsgid(unsigned gid)
 {
-    (void)gid;
-    return px_proc()->egid;
+    return set_fs_id(MOTOR_THREAD_SET_FSGID, gid);
 }

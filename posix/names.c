@@ -81,7 +81,7 @@ static struct px_names *cache(void)
 
 static bool may_be_known(const struct px_path *p)
 {
-    return !p->from && p->length < sizeof((struct name *)0)->text;
+    return !p->from && p->length < sizeof((struct name *)0)->text && !px_self()->has_fs_ids;
 }
 
 static uint32_t compute_hash(const struct px_path *p)

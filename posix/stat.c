@@ -227,7 +227,7 @@ static long access_at(int directory, const char *path, int mode, int flags)
     return px_path_simple(directory, path, flags & AT_EMPTY_PATH, IO_ACCESS,
                           (uint64_t)(unsigned)mode,
                           (uint64_t)(unsigned)(flags & (AT_EACCESS | AT_SYMLINK_NOFOLLOW)),
-                          p->uid != p->euid || p->gid != p->egid);
+                          p->uid != p->euid || p->gid != p->egid || px_self()->has_fs_ids);
 }
 
 long px_sys_access(const char *path, int mode)

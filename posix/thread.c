@@ -349,6 +349,7 @@ long px_sys_clone(unsigned long flags, void *stack, void *ptid, void *ctid, unsi
     t->mask = self->mask;
     t->tcb.policy = self->tcb.policy;
     t->tcb.nice = self->tcb.nice;
+    t->has_fs_ids = self->has_fs_ids;
     memcpy(t->name, self->name, sizeof(t->name));
     t->clear_tid = flags & CLONE_CHILD_CLEARTID ? ctid : NULL;
     long status = start_thread(self->process, t, flags & CLONE_PARENT_SETTID ? ptid : NULL,

@@ -61,6 +61,7 @@ struct px_thread {
     char name[16];
     /* [own] a relative sleep that signals interrupted without a handler */
     uint64_t restart_deadline;
+    bool has_fs_ids;  /* [own] it has chosen others than the effective ones for files */
     bool was_stopped; /* [own] by the kernel, since this was cleared */
     bool stop_ends; /* [own] a stop ends the wait with EINTR, as in Linux's epoll_wait, sigtimedwait
                      */

@@ -183,33 +183,46 @@ static int64_t call_presence(struct request *q)
     return presence_call(q->ev);
 }
 
+/* What is no file goes by the effective user and group. */
+static void take_effective_ids(struct request *q)
+{
+    q->who.uid = q->ev->uid;
+    q->who.gid = q->ev->gid;
+}
+
 static int64_t call_shm(struct request *q)
 {
+    take_effective_ids(q);
     return shm_call(q->ev, &q->who);
 }
 
 static int64_t call_sem(struct request *q)
 {
+    take_effective_ids(q);
     return sem_call(q->ev, &q->who, presence_of(second_file(q)));
 }
 
 static int64_t call_msg(struct request *q)
 {
+    take_effective_ids(q);
     return msg_call(q->ev, &q->who);
 }
 
 static int64_t call_system_name(struct request *q)
 {
+    take_effective_ids(q);
     return system_name_call(q->ev, &q->who);
 }
 
 static int64_t call_process_memory(struct request *q)
 {
+    take_effective_ids(q);
     return foreign_memory_call(q->ev, &q->who);
 }
 
 static int64_t call_process_adjust(struct request *q)
 {
+    take_effective_ids(q);
     return adjust_call(q->ev, &q->who);
 }
 
@@ -237,6 +250,7 @@ static int64_t call_mount(struct request *q)
                               .type = string[2],
                               .data = string[3],
                               .flags = (uint32_t)w[0]};
+    take_effective_ids(q);
     return vfs_mount_call(q->file->inode, &q->who, &r);
 }
 
@@ -263,6 +277,7 @@ static int64_t call_umount(struct request *q)
 {
     bool second = second_look.waits && second_look.event.token == q->ev->token;
     int error = take_path(q);
+    take_effective_ids(q);
     if (!error)
         error =
             vfs_umount_call(q->file->inode, &q->who, q->path, q->size, (uint32_t)q->ev->word[0]);
@@ -344,8 +359,9 @@ static bool finished; /* the inodes of disks lead nowhere */
 static struct cred cred_of(const struct motor_event *ev)
 {
     return (struct cred){.pid = ev->pid,
-                         .uid = ev->uid,
-                         .gid = ev->gid,
+                         .uid = ev->fsuid,
+                         .gid = ev->fsgid,
+                         .euid = ev->uid,
                          .sid = ev->sid,
                          .groups = ev->groups,
                          .token = ev->token};

@@ -37,12 +37,16 @@ struct inode;
 struct file;
 struct xattr;
 
-/* Who asks: the caller's labels, and what they mean: the directory that is `/` to him (roots.c). */
+/*
+ * Who asks: the caller's labels, and what they mean: the directory that is `/` to him (roots.c).
+ * User and group are those for files, but where a call is about something else.
+ */
 struct cred {
     uint32_t pid, uid, gid, sid;
+    uint32_t euid;      /* what is root's, but no matter of files, goes by this one */
     struct inode *root; /* NULL: the machine's. Valid as long as the call */
-    uint64_t groups; /* the number of its list of supplementary groups; 0: none */
-    uint64_t token;  /* of its call */
+    uint64_t groups;    /* the number of its list of supplementary groups; 0: none */
+    uint64_t token;     /* of its call */
 };
 bool groups_have(const struct cred *who, uint32_t gid); /* groups.c: of a list that there is */
 /* Whether it is the group of who asks, or one of its supplementary ones. */

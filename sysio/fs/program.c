@@ -50,15 +50,15 @@ struct ids {
     uint64_t uid, gid;
 };
 
-static struct ids ids_of(const struct inode *inode, const struct cred *who)
+static struct ids ids_of(const struct inode *inode, const struct motor_event *ev)
 {
     struct ids ids = {MOTOR_KEEP_ID, MOTOR_KEEP_ID};
     uint32_t mode = inode->mode, group = S_ISGID | S_IXGRP; /* without x it is no set-id bit */
     if ((inode->mount->flags & MS_NOSUID) || tmpfs_is_memory_file(inode))
         return ids;
-    if ((mode & S_ISUID) && inode->uid != who->uid)
+    if ((mode & S_ISUID) && inode->uid != ev->uid)
         ids.uid = inode->uid;
-    if ((mode & group) == group && inode->gid != who->gid)
+    if ((mode & group) == group && inode->gid != ev->gid)
         ids.gid = inode->gid;
     return ids;
 }
@@ -70,7 +70,7 @@ static bool change(const struct ids *ids)
 
 void program_reply(struct motor_event *ev, const struct cred *who, struct inode *inode)
 {
-    struct ids ids = ids_of(inode, who);
+    struct ids ids = ids_of(inode, ev);
     uint64_t offset = 0, size = inode->size;
     motor_handle image = program_image(inode, &offset);
     struct motor_reply *r =
@@ -346,7 +346,7 @@ static int64_t fill(struct program *p)
 int64_t program_set_id(struct motor_event *ev, const struct cred *who, const struct file *file)
 {
     struct inode *inode = file->inode;
-    struct ids ids = ids_of(inode, who);
+    struct ids ids = ids_of(inode, ev);
     struct program p = {.token = ev->token, .inode = inode};
     if (!(file->flags & FILE_EXEC))
         return -EACCES;

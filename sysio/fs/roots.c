@@ -110,7 +110,7 @@ int root_change(const struct cred *who, struct inode *inode)
     int error = vfs_permission(inode, who, MAY_EXEC);
     if (error)
         return error;
-    if (who->uid)
+    if (who->euid)
         return -EPERM;
     uint32_t label = inode == mounts->root ? 0 : label_of(inode);
     if (!label && inode != mounts->root)

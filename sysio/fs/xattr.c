@@ -33,9 +33,9 @@ static int may_use(const struct inode *inode, const struct cred *who, const char
     if (write && inode->mount->read_only)
         return -EROFS;
     if (has_prefix(name, "security."))
-        return write && who->uid ? -EPERM : 0;
+        return write && who->euid ? -EPERM : 0;
     if (has_prefix(name, "trusted."))
-        return !who->uid ? 0 : write ? -EPERM : -ENODATA;
+        return !who->euid ? 0 : write ? -EPERM : -ENODATA;
     if (!S_ISREG(inode->mode) && !S_ISDIR(inode->mode))
         return write ? -EPERM : -ENODATA;
     if (write && S_ISDIR(inode->mode) && (inode->mode & S_ISVTX) && who->uid &&
@@ -50,7 +50,7 @@ static int64_t visible(char *list, int64_t size, const struct cred *who)
     int64_t kept = 0;
     for (int64_t at = 0, n; at < size; at += n) {
         n = (int64_t)strlen(list + at) + 1;
-        if (who->uid && has_prefix(list + at, "trusted."))
+        if (who->euid && has_prefix(list + at, "trusted."))
             continue;
         memmove(list + kept, list + at, (size_t)n);
         kept += n;

@@ -177,6 +177,14 @@ struct motor_thread_start {
 /* value 0..39, 20 normal, smaller is more urgent (as nice + 20) */
 #define MOTOR_THREAD_SET_PRIORITY 8u
 #define MOTOR_THREAD_GET_HANDLE   9u /* own thread: a new handle to it, all rights */
+/*
+ * Own thread: the user and group by which its calls judge files (motor_event.fsuid, fsgid). Root
+ * chooses any, others one of the process's. Result: the one before, whether it has changed or not.
+ * Threads and forked children inherit it; exec, and a change of the process's own by this thread
+ * (MOTOR_PSET_UIDS, _GIDS), end it. Not while it acts for an embryo
+ */
+#define MOTOR_THREAD_SET_FSUID    10u
+#define MOTOR_THREAD_SET_FSGID    11u
 
 /*
  * Upcalls. A thread started with a gs_base has a thread control block there, whose first part is
@@ -570,6 +578,7 @@ struct motor_event {
     motor_handle handle[MOTOR_MSG_HANDLES];
     uint64_t own_badge[MOTOR_MSG_HANDLES];
     uint32_t pgid, sid, root; /* labels, too */
+    uint32_t fsuid, fsgid; /* of the thread, for files: its effective ones unless it chose others */
     uint32_t reserved;
     uint64_t groups; /* number of the list of its supplementary groups; 0: none */
     uint8_t data[MOTOR_MSG_INLINE]; /* the first bytes of `in` */

@@ -140,7 +140,9 @@ int process_may_inspect(const struct process *p, const struct cred *who)
     const struct motor_process_info *i = &p->info;
     if (who->uid == 0 || who->pid == i->pid)
         return 0;
-    return !(i->flags & MOTOR_PROCESS_SECRET) && process_is_same_user(p, who) ? 0 : -EACCES;
+    bool may = !(i->flags & MOTOR_PROCESS_SECRET) && process_is_same_user(p, who);
+    /* a child between vfork and exec is in its parent's memory, whoever it has become */
+    return may || process_of(who) == i->pid ? 0 : -EACCES;
 }
 
 uint32_t processes_list(uint32_t **pids)

@@ -535,6 +535,8 @@ static struct motor_event call_begin(motor_handle gate, struct motor_msg *m, uin
                              .pid = 7,
                              .uid = uid,
                              .gid = gid,
+                             .fsuid = uid,
+                             .fsgid = gid,
                              .groups = groups.id,
                              .nhandles = m->nhandles};
     memcpy(ev.word, m->word, sizeof ev.word);
