@@ -142,11 +142,16 @@ int vfs_permission(const struct inode *inode, const struct cred *who, uint32_t w
 
 void inode_drop_privileges(struct inode *inode, const struct cred *who)
 {
-    if (!who->uid || !S_ISREG(inode->mode))
+    uint32_t mode = inode->mode;
+    if (!who->uid || !S_ISREG(mode) || !(mode & (S_ISUID | S_ISGID)))
         return;
-    inode->mode &= ~(uint32_t)S_ISUID;
-    if ((inode->mode & S_IXGRP) || !cred_in_group(who, inode->gid))
-        inode->mode &= ~(uint32_t)S_ISGID;
+    mode &= ~(uint32_t)S_ISUID;
+    if ((mode & S_IXGRP) || !cred_in_group(who, inode->gid))
+        mode &= ~(uint32_t)S_ISGID;
+    if (mode != inode->mode) {
+        inode->mode = mode;
+        hot_changed(inode);
+    }
 }
 
 int vfs_setattr_check(const struct inode *inode, const struct cred *who)
