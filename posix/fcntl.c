@@ -22,6 +22,40 @@ static long changed_async(struct px_file *f)
     return f->ops->async && px_flags(f) & O_ASYNC ? f->ops->async(f) : 0;
 }
 
+/* Who gets SIGIO: a process, a negated group, or 0: nobody. */
+static long set_owner(struct px_file *f, int owner)
+{
+    if (owner == INT32_MIN)
+        return -EINVAL;
+    if (owner && px_sys_kill(owner, 0) == -ESRCH)
+        return -ESRCH;
+    __atomic_store_n(&f->desc->owner, owner, __ATOMIC_RELAXED);
+    return changed_async(f);
+}
+
+struct owner { /* struct f_owner_ex */
+    int32_t type, id;
+};
+#define F_OWNER_PID  1
+#define F_OWNER_PGRP 2
+
+static long set_owner_of(struct px_file *f, const void *user)
+{
+    struct owner o;
+    if (px_copy_in(&o, user, sizeof o) < 0)
+        return -EFAULT;
+    if ((o.type != F_OWNER_PID && o.type != F_OWNER_PGRP) || o.id < 0)
+        return o.type == F_OWNER_PID || o.type == F_OWNER_PGRP ? -ESRCH : -EINVAL;
+    return set_owner(f, o.type == F_OWNER_PID ? o.id : -o.id);
+}
+
+static long owner_of(struct px_file *f, void *user)
+{
+    int owner = __atomic_load_n(&f->desc->owner, __ATOMIC_RELAXED);
+    struct owner o = {owner < 0 ? F_OWNER_PGRP : F_OWNER_PID, owner < 0 ? -owner : owner};
+    return px_copy_out(user, &o, sizeof o);
+}
+
 static long pipe_size(struct px_file *f, unsigned long size)
 {
     struct motor_msg msg = {.op = IO_PIPE_SIZE, .word = {size}, .deadline = MOTOR_NEVER};
@@ -43,8 +77,11 @@ static long control(int fd, struct px_file *f, int command, unsigned long argume
     case F_OFD_SETLKW:
         return px_record_lock(fd, f, command, (void *)argument);
     case F_SETOWN: /* who gets SIGIO; remembered where none is ever sent */
-        __atomic_store_n(&f->desc->owner, (int)argument, __ATOMIC_RELAXED);
-        return changed_async(f);
+        return set_owner(f, (int)argument);
+    case F_SETOWN_EX:
+        return set_owner_of(f, (const void *)argument);
+    case F_GETOWN_EX:
+        return owner_of(f, (void *)argument);
     case F_GETOWN:
         return __atomic_load_n(&f->desc->owner, __ATOMIC_RELAXED);
     case F_GETSIG:

@@ -149,6 +149,16 @@ long px_sys_sched_getparam(int pid, void *parameters)
     return status < 0 ? status : px_store32(parameters, value & 255);
 }
 
+static long set_scheduler(int pid, int policy, uint32_t priority)
+{
+    if (is_realtime(policy) ? priority < 1 || priority > 99 : priority != 0)
+        return -EINVAL;
+    if (is_realtime(policy) && px_proc()->euid != 0)
+        return -EPERM;
+    uint64_t value = (uint64_t)policy << 8 | priority;
+    return with_thread(pid, set_policy, IO_ADJUST_POLICY | IO_ADJUST_SET, &value);
+}
+
 long px_sys_sched_setscheduler(int pid, int policy, const void *parameters)
 {
     uint32_t priority;
@@ -157,12 +167,7 @@ long px_sys_sched_setscheduler(int pid, int policy, const void *parameters)
         return -EINVAL;
     if (px_load32(parameters, &priority) < 0)
         return -EFAULT;
-    if (is_realtime(policy) ? priority < 1 || priority > 99 : priority != 0)
-        return -EINVAL;
-    if (is_realtime(policy) && px_proc()->euid != 0)
-        return -EPERM;
-    uint64_t value = (uint64_t)policy << 8 | priority;
-    return with_thread(pid, set_policy, IO_ADJUST_POLICY | IO_ADJUST_SET, &value);
+    return set_scheduler(pid, policy, priority);
 }
 
 long px_sys_sched_setparam(int pid, const void *parameters)
@@ -229,6 +234,100 @@ long px_sys_setpriority(int which, int who, int priority)
     return which == PRIO_PROCESS
                ? with_thread(who, set_nice, IO_ADJUST_NICE | IO_ADJUST_SET, &value)
                : many_nice(which, who, IO_ADJUST_SET, &value);
+}
+
+/* ---- policy and nice value in one structure ---- */
+
+#define ATTRIBUTES_LEAST 48u   /* bytes: the first version of it */
+#define ATTRIBUTES_MOST  4096u /* and what any version may have */
+#define RESET_ON_FORK    1u
+#define KEEP_POLICY      8u
+#define KEEP_PARAMETERS  16u
+
+struct attributes { /* struct sched_attr */
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period; /* of SCHED_DEADLINE, which does not exist */
+    uint32_t least, most;
+};
+_Static_assert(sizeof(struct attributes) == 56, "Linux ABI");
+
+static long attributes_of(int pid, struct attributes *a)
+{
+    uint64_t policy = 0, nice = 0;
+    long status = with_thread(pid, get_policy, IO_ADJUST_POLICY, &policy);
+    if (status == 0)
+        status = with_thread(pid, get_nice, IO_ADJUST_NICE, &nice);
+    *a = (struct attributes){.policy = (uint32_t)(policy >> 8)};
+    if (is_realtime((int)a->policy))
+        a->priority = policy & 255;
+    else
+        a->nice = (int32_t)(int64_t)nice;
+    return status;
+}
+
+long px_sys_sched_getattr(int pid, void *user, unsigned size, unsigned flags)
+{
+    struct attributes a;
+    if (!user || pid < 0 || size < ATTRIBUTES_LEAST || size > ATTRIBUTES_MOST || flags)
+        return -EINVAL;
+    long status = attributes_of(pid, &a);
+    a.size = PX_MIN(size, (unsigned)sizeof a);
+    return status < 0 ? status : px_copy_out(user, &a, a.size);
+}
+
+/* -E2BIG: it says something that we do not know; then it is told what we do. */
+static long take_attributes(struct attributes *a, void *user)
+{
+    uint8_t rest[64];
+    *a = (struct attributes){0};
+    if (px_load32(user, &a->size) < 0)
+        return -EFAULT;
+    uint32_t size = a->size ? a->size : ATTRIBUTES_LEAST;
+    bool known = size >= ATTRIBUTES_LEAST && size <= ATTRIBUTES_MOST;
+    if (known && px_copy_in(a, user, PX_MIN(size, (uint32_t)sizeof *a)) < 0)
+        return -EFAULT;
+    for (uint32_t at = sizeof *a; known && at < size; at += sizeof rest) {
+        uint32_t n = PX_MIN(size - at, (uint32_t)sizeof rest);
+        if (px_copy_in(rest, (uint8_t *)user + at, n) < 0)
+            return -EFAULT;
+        for (uint32_t i = 0; i < n; i++)
+            known &= !rest[i];
+    }
+    if (known)
+        return 0;
+    px_store32(user, sizeof *a);
+    return -E2BIG;
+}
+
+long px_sys_sched_setattr(int pid, void *user, unsigned flags)
+{
+    struct attributes a, now;
+    if (!user || pid < 0 || flags)
+        return -EINVAL;
+    long status = take_attributes(&a, user);
+    if (status < 0)
+        return status;
+    if (a.flags & ~(uint64_t)(RESET_ON_FORK | KEEP_POLICY | KEEP_PARAMETERS))
+        return -EINVAL;
+    status = attributes_of(pid, &now);
+    if (status < 0)
+        return status;
+    if (a.flags & KEEP_POLICY)
+        a.policy = now.policy;
+    if (a.flags & KEEP_PARAMETERS) {
+        a.nice = now.nice;
+        a.priority = now.priority;
+    }
+    if (!policy_ok((int)a.policy))
+        return -EINVAL;
+    status = set_scheduler(pid, (int)a.policy, a.priority);
+    if (status < 0 || is_realtime((int)a.policy))
+        return status;
+    status = px_sys_setpriority(PRIO_PROCESS, pid, a.nice);
+    return status == -EACCES ? -EPERM : status;
 }
 
 /* ---- limits of another process ---- */

@@ -28,4 +28,15 @@ static inline void finish(pid_t pid)
         finish(pid_); \
     } while (0)
 
+/* A pid that nobody has any more. */
+static inline pid_t gone_pid(void)
+{
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0)
+        _exit(0);
+    finish(pid);
+    return pid;
+}
+
 #endif

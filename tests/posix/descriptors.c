@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "check.h"
+#include "child.h"
 
 static int null(void)
 {
@@ -174,6 +174,33 @@ static void threads(void)
     CHECK(fcntl(100, F_GETFD) < 0);
 }
 
+/* Who gets SIGIO, said in both ways. */
+static void test_owner(void)
+{
+    struct f_owner_ex o = {F_OWNER_PID, getpid()};
+    int fds[2];
+    CHECK(pipe(fds) == 0);
+    CHECK(fcntl(fds[0], F_GETOWN) == 0);
+    CHECK(fcntl(fds[0], F_SETOWN_EX, &o) == 0 && fcntl(fds[0], F_GETOWN) == getpid());
+    o = (struct f_owner_ex){F_OWNER_PGRP, getpgrp()};
+    CHECK(fcntl(fds[0], F_SETOWN_EX, &o) == 0);
+    o = (struct f_owner_ex){0, 0};
+    CHECK(fcntl(fds[0], F_GETOWN_EX, &o) == 0 && o.type == F_OWNER_PGRP && o.pid == getpgrp());
+    CHECK(fcntl(fds[0], F_SETOWN, getpid()) == 0 && fcntl(fds[0], F_GETOWN_EX, &o) == 0);
+    CHECK(o.type == F_OWNER_PID && o.pid == getpid());
+    CHECK(fcntl(fds[0], F_SETOWN, 0) == 0 && fcntl(fds[0], F_GETOWN) == 0);
+    o = (struct f_owner_ex){77, getpid()};
+    CHECK_ERRNO(fcntl(fds[0], F_SETOWN_EX, &o), EINVAL);
+    o = (struct f_owner_ex){F_OWNER_PID, gone_pid()};
+    CHECK_ERRNO(fcntl(fds[0], F_SETOWN_EX, &o), ESRCH);
+    CHECK_ERRNO(fcntl(fds[0], F_SETOWN, gone_pid()), ESRCH);
+    CHECK_ERRNO(fcntl(fds[0], F_SETOWN, INT32_MIN), EINVAL);
+    CHECK_ERRNO(fcntl(fds[0], F_SETOWN_EX, (void *)8), EFAULT);
+    CHECK_ERRNO(fcntl(fds[0], F_GETOWN_EX, (void *)8), EFAULT);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 int main(void)
 {
     for (int fd = 3; fd < 1000; fd++)
@@ -184,5 +211,6 @@ int main(void)
     limit();
     locks();
     threads();
+    test_owner();
     return 0;
 }
