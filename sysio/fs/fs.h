@@ -383,6 +383,8 @@ bool tmpfs_is_memory_file(const struct inode *inode);
 bool devfs_init(struct mount *m);
 bool devpts_init(struct mount *m);
 bool procfs_init(struct mount *m);
+/* mount(2): the same tree once more */
+int procfs_mount_type(const struct mount_request *r, struct mount **out);
 
 /* ---- bundle.c ---- */
 

@@ -29,6 +29,7 @@ static const struct fs_type {
 } types[] = {
     {"ext4", disk_mount_type},
     {"tmpfs", tmpfs_mount_type},
+    {"proc", procfs_mount_type},
 };
 
 static struct mount *detached;

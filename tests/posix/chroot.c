@@ -223,6 +223,8 @@ static void test_many(void)
     }
     int pipes[2];
     CHECK(pipe(pipes) == 0 && mkdir(in_jail("/dir/deep/root"), 0755) == 0);
+    CHECK_ERRNO(mount("proc", in_jail("/file"), "proc", 0, NULL), ENOTDIR);
+    CHECK_ERRNO(mount("proc", in_jail("/dir/deep/root"), "proc", 0, "nonsense"), EINVAL);
     pid_t pid = fork();
     if (pid == 0) {
         CHECK(chdir(in_jail("/dir/deep")) == 0 && chroot("root") == 0 && fchdir(outside) == 0);
@@ -234,6 +236,35 @@ static void test_many(void)
     int status;
     CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, &status, 0) == pid);
     CHECK(umount(in_jail("/dir/deep")) == 0);
+}
+
+/* /proc once more, where a jail needs it. */
+static void test_proc(void)
+{
+    struct stat machine, jails;
+    char text[32] = {0};
+    if (mount("proc", in_jail("/dir/deep"), "proc", MS_NOSUID | MS_NOEXEC | MS_NODEV, NULL) < 0) {
+        CHECK(errno == EPERM);
+        return;
+    }
+    CHECK(stat("/proc", &machine) == 0 && stat(in_jail("/dir/deep"), &jails) == 0);
+    CHECK(machine.st_dev != jails.st_dev);
+    IN_CHILD({
+        CHECK(chroot(jail) == 0 && chdir("/") == 0);
+        CHECK(readlink("/dir/deep/self", text, sizeof text) > 0 && atoi(text) == getpid());
+        int fd = open("/dir/deep/self/comm", O_RDONLY);
+        CHECK(fd >= 0 && read(fd, text, sizeof text) > 0);
+        CHECK(access("/dir/deep/sys/kernel/hostname", R_OK) == 0);
+        CHECK(stat("/dir/deep/..", &machine) == 0 && stat("/dir", &jails) == 0);
+        CHECK(machine.st_ino == jails.st_ino);
+    });
+    int fd = open(in_jail("/dir/deep/uptime"), O_RDONLY);
+    CHECK(fd >= 0);
+    CHECK_ERRNO(umount(in_jail("/dir/deep")), EBUSY);
+    close(fd);
+    CHECK(umount(in_jail("/dir/deep")) == 0);
+    CHECK_ERRNO(access(in_jail("/dir/deep/uptime"), F_OK), ENOENT);
+    CHECK(access("/proc/uptime", R_OK) == 0);
 }
 
 int main(int argc, char **argv)
@@ -254,6 +285,7 @@ int main(int argc, char **argv)
     IN_CHILD(test_inherited());
     test_children();
     test_many();
+    test_proc();
     CHECK(is("/tmp/file", "outside"));
     return 0;
 }

@@ -603,19 +603,53 @@ static const struct inode_ops procfs_ops = {
     .release = procfs_release,
 };
 
+static void root_init(struct node *n, struct mount *m)
+{
+    n->what = ROOT;
+    n->inode = (struct inode){.ops = &procfs_ops,
+                              .mount = m,
+                              .mode = S_IFDIR | 0555,
+                              .nlink = 2,
+                              .refs = 1,
+                              .ino = 1,
+                              .linked = true};
+    n->inode.atime = n->inode.mtime = n->inode.ctime = n->inode.btime = fs_now();
+    m->type = "proc";
+    m->root = &n->inode;
+}
+
 bool procfs_init(struct mount *m)
 {
-    root_node.what = ROOT;
-    root_node.inode = (struct inode){.ops = &procfs_ops,
-                                     .mount = m,
-                                     .mode = S_IFDIR | 0555,
-                                     .nlink = 2,
-                                     .refs = 1,
-                                     .ino = 1,
-                                     .linked = true};
-    root_node.inode.atime = root_node.inode.mtime = root_node.inode.ctime = root_node.inode.btime =
-        fs_now();
-    m->type = m->source = "proc";
-    m->root = &root_node.inode;
+    root_init(&root_node, m);
+    m->source = "proc";
     return vfs_mount(m, "/proc") == 0;
+}
+
+static int procfs_unmount(struct mount *m)
+{
+    inode_put(m->root);
+    free((char *)(uintptr_t)m->source);
+    free(m);
+    return 0;
+}
+
+static const struct mount_ops procfs_mount_ops = {.unmount = procfs_unmount};
+
+int procfs_mount_type(const struct mount_request *r, struct mount **out)
+{
+    if (*r->data)
+        return -EINVAL; /* it has no options */
+    struct mount *m = memory_low() ? NULL : calloc(1, sizeof *m);
+    struct node *root = m ? calloc(1, sizeof *root) : NULL;
+    char *source = root ? strdup(*r->source ? r->source : "proc") : NULL;
+    if (!source) {
+        free(root);
+        free(m);
+        return -ENOMEM;
+    }
+    root_init(root, m);
+    m->source = source;
+    m->ops = &procfs_mount_ops;
+    *out = m;
+    return 0;
 }
