@@ -43,13 +43,19 @@ static bool owns(const struct process *p, const struct cred *who)
 
 /* ---- one thread ---- */
 
+/* One that has just been made by fork() may not have set its thread's number yet. */
+static bool main_thread(struct target *t, uint32_t pid)
+{
+    return thread_find(&t->process, pid, &t->main) || thread_get(&t->process, 1, &t->main);
+}
+
 static int target_get(struct target *t, uint32_t pid)
 {
     uint32_t id;
     int error = process_get(&t->process, pid, 0);
     if (error)
         return error;
-    if (!thread_find(&t->process, pid, &t->main)) {
+    if (!main_thread(t, pid)) {
         process_put(&t->process);
         return -ESRCH;
     }
@@ -77,8 +83,6 @@ static int adjust_nice(struct target *t, const struct wish *w, uint64_t *old)
         return 0;
     if (nice < -20 || nice > 19)
         return -EINVAL;
-    if (!owns(&t->process, w->who))
-        return -EPERM;
     if (nice < t->main.nice && w->who->uid)
         return -EACCES;
     int error = write_there(&t->process, t->main.info.tcb + offsetof(struct motor_tcb, nice), &nice,
@@ -96,8 +100,6 @@ static int adjust_affinity(struct target *t, const struct wish *w, uint64_t *old
         return -ESRCH;
     if (!w->set)
         return 0;
-    if (!owns(&t->process, w->who))
-        return -EPERM;
     return motor_thread_control(t->thread, MOTOR_THREAD_SET_AFFINITY, w->value[0]) < 0 ? -EINVAL
                                                                                        : 0;
 }
@@ -106,14 +108,16 @@ static int adjust_policy(struct target *t, const struct wish *w, uint64_t *old)
 {
     uint64_t at = t->main.info.tcb + offsetof(struct motor_tcb, policy);
     uint32_t policy = 0;
+    *old = 0;
+    if (!t->main.info.tcb && !w->set)
+        return 0; /* an engine's */
     if (process_read(&t->process, at, &policy, sizeof policy) != sizeof policy)
         return -ESRCH;
     *old = policy;
     if (!w->set)
         return 0;
     policy = (uint32_t)w->value[0];
-    return owns(&t->process, w->who) ? write_there(&t->process, at, &policy, sizeof policy)
-                                     : -EPERM;
+    return write_there(&t->process, at, &policy, sizeof policy);
 }
 
 static int64_t adjust_thread(const struct wish *w, uint64_t *old)
@@ -122,9 +126,10 @@ static int64_t adjust_thread(const struct wish *w, uint64_t *old)
     int error = target_get(&t, (uint32_t)w->id);
     if (error)
         return error;
-    error = w->what == IO_ADJUST_NICE       ? adjust_nice(&t, w, old)
-            : w->what == IO_ADJUST_AFFINITY ? adjust_affinity(&t, w, old)
-                                            : adjust_policy(&t, w, old);
+    error = w->set && !owns(&t.process, w->who) ? -EPERM
+            : w->what == IO_ADJUST_NICE         ? adjust_nice(&t, w, old)
+            : w->what == IO_ADJUST_AFFINITY     ? adjust_affinity(&t, w, old)
+                                                : adjust_policy(&t, w, old);
     target_put(&t);
     return error;
 }
