@@ -112,6 +112,7 @@ struct px_file {
     struct px_watch *watches; /* [px_net.lock] */
     uint32_t mark;            /* [px_files.lock] the last fork that has seen it */
     struct px_file *next_free;
+    struct px_lent lent; /* of pipes, UNIX sockets and TCP */
     union {
         struct px_file_file { /* PX_FILE, PX_DIRECTORY */
             uint32_t mode;    /* st_mode: the type is what matters */
@@ -138,7 +139,6 @@ struct px_file {
             uint32_t low_water;
             uint64_t receive_timeout, send_timeout; /* ns; 0: none */
             struct px_unmade *unmade;               /* of a pipe made here; NULL: none */
-            struct px_lent lent;
         } local;
         struct px_stream stream;
         uint32_t event_bit; /* of the next four, when they have moved: as of tty */

@@ -108,7 +108,6 @@ struct px_stream { /* sockets */
     uint64_t receive_timeout, send_timeout; /* ns; 0: none */
     struct px_file *older, *newer;          /* [ring lock] list of those with a ring */
     struct px_address own, peer;            /* own: when named */
-    struct px_lent lent;                    /* of TCP */
 };
 
 #endif

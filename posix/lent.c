@@ -59,8 +59,6 @@ long px_lent_write(struct px_file *f, struct px_io *io, uint32_t flags, uint64_t
 bool px_lent_ready(struct px_file *f, uint32_t events, bool arm, uint32_t *ready)
 {
     struct px_loan_state s;
-    if (!px_stream_is_lent(&f->stream))
-        return false;
     if (arm || !px_loan_look(f, &s)) {
         px_lent_give_back(f, 0);
         return false;

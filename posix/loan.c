@@ -6,13 +6,6 @@
 #define ASK_FIRST 4u /* calls before the first question */
 #define ASK_LAST  1024u
 
-/* Of a pipe, a UNIX socket, or one of the net engine. */
-static struct px_lent *lent_of(const struct px_file *f)
-{
-    return (struct px_lent *)(uintptr_t)(f->protocol == MOTOR_FD_SOCKET ? &f->stream.lent
-                                                                        : &f->local.lent);
-}
-
 struct px_loan {
     uint32_t refs; /* [atomic] the file's, and of those that sleep */
     struct io_loan *shared;
@@ -111,7 +104,7 @@ static void unwatch_locked(struct px_loan *l)
 
 static struct px_loan *exchange(struct px_file *f, struct px_loan *from, struct px_loan *to)
 {
-    struct px_lent *o = lent_of(f);
+    struct px_lent *o = &f->lent;
     struct px_net *n = px_net();
     px_lock(&o->in_lock);
     px_lock(&o->out_lock);
@@ -143,7 +136,7 @@ static void say_gone(uint32_t *index, const uint32_t *wanted)
 
 void px_loan_release(struct px_file *f)
 {
-    struct px_loan *l = lent_of(f)->loan;
+    struct px_loan *l = f->lent.loan;
     if (!l)
         return;
     if (l->in)
@@ -155,11 +148,11 @@ void px_loan_release(struct px_file *f)
 
 void px_loan_forked_file(struct px_file *f)
 {
-    px_free(lent_of(f)->loan); /* its memory is not mapped here */
-    lent_of(f)->loan = NULL;
-    lent_of(f)->in_lock.word = lent_of(f)->out_lock.word = 0;
-    lent_of(f)->asking = false;
-    lent_of(f)->calls = 0;
+    px_free(f->lent.loan); /* its memory is not mapped here */
+    f->lent.loan = NULL;
+    f->lent.in_lock.word = f->lent.out_lock.word = 0;
+    f->lent.asking = false;
+    f->lent.calls = 0;
 }
 
 /* ---- asking ---- */
@@ -223,13 +216,13 @@ static bool ask(struct px_file *f)
     struct px_loan *l = borrow(f);
     if (!l)
         return false;
-    exchange(f, NULL, l); /* nobody else has: lent_of(f)->asking */
+    exchange(f, NULL, l); /* nobody else has: f->lent.asking */
     return px_call(f->handle, &ready) >= 0;
 }
 
 void px_loan_wanted(struct px_file *f)
 {
-    struct px_lent *o = lent_of(f);
+    struct px_lent *o = &f->lent;
     uint32_t calls = PX_GLANCE(o->calls) + 1, after = PX_MAX(PX_GLANCE(o->ask_after), ASK_FIRST);
     PX_SET(o->calls, calls);
     if (calls < after || __atomic_load_n(&o->loan, __ATOMIC_RELAXED) ||
@@ -246,7 +239,7 @@ void px_loan_wanted(struct px_file *f)
 /* Worth a lock. */
 static bool has_loan(const struct px_file *f)
 {
-    return __atomic_load_n(&lent_of(f)->loan, __ATOMIC_RELAXED);
+    return __atomic_load_n(&f->lent.loan, __ATOMIC_RELAXED);
 }
 
 struct view { /* of a ring, at one moment */
@@ -280,7 +273,7 @@ static uint32_t room(const struct px_loan *l, const struct view *v)
 
 bool px_loan_look(struct px_file *f, struct px_loan_state *out)
 {
-    const struct px_loan *l = lent_of(f)->loan;
+    const struct px_loan *l = f->lent.loan;
     struct view v;
     *out = (struct px_loan_state){0};
     if (!l || !active(l))
@@ -332,7 +325,7 @@ static bool watch(struct px_file *f, struct px_loan *l)
 
 bool px_loan_watch(struct px_file *f, bool in, uint32_t out, struct px_loan_state *state)
 {
-    struct px_loan *l = lent_of(f)->loan;
+    struct px_loan *l = f->lent.loan;
     if (!l || !active(l) || !watch(f, l))
         return false;
     if (in && l->in) {
@@ -374,7 +367,7 @@ static long sleep_on(struct px_file *f, struct px_loan *l, uint32_t *index, uint
     long result = px_wait(index, seen, PX_WAIT_SHARED, deadline);
     loan_put(l);
     px_lock(lock);
-    if (lent_of(f)->loan != l)
+    if (f->lent.loan != l)
         return -PX_BY_CALL;
     return result == -EAGAIN ? 0 : result;
 }
@@ -425,7 +418,7 @@ static long copy_out(const struct px_loan *l, const struct px_io *io, uint32_t i
 static long read_now(const struct px_file *f, struct px_io *io, const struct view *v,
                      uint32_t flags)
 {
-    const struct px_loan *l = lent_of(f)->loan;
+    const struct px_loan *l = f->lent.loan;
     bool peek = flags & PX_IO_PEEK;
     size_t n = PX_MIN((size_t)v->used, io->left);
     long error = flags & PX_IO_DISCARD ? 0 : copy_out(l, io, v->tail, n);
@@ -441,7 +434,7 @@ static long read_now(const struct px_file *f, struct px_io *io, const struct vie
 
 static long read_locked(struct px_file *f, struct px_io *io, uint32_t flags, uint64_t deadline)
 {
-    struct px_loan *l = lent_of(f)->loan;
+    struct px_loan *l = f->lent.loan;
     struct view v;
     for (;;) {
         if (!look(l, l->in, &v))
@@ -455,7 +448,7 @@ static long read_locked(struct px_file *f, struct px_io *io, uint32_t flags, uin
             return -PX_BY_CALL;
         if (v.used)
             continue;
-        long error = sleep_on(f, l, &l->in->head, v.head, &lent_of(f)->in_lock, deadline);
+        long error = sleep_on(f, l, &l->in->head, v.head, &f->lent.in_lock, deadline);
         if (error < 0)
             return error;
     }
@@ -466,21 +459,21 @@ static struct px_loan *to_drop(const struct px_file *f, const struct io_loan_rin
 {
     uint32_t both =
         __atomic_load_n(&r->head, __ATOMIC_RELAXED) | __atomic_load_n(&r->tail, __ATOMIC_RELAXED);
-    return both & IO_LOAN_GONE ? lent_of(f)->loan : NULL;
+    return both & IO_LOAN_GONE ? f->lent.loan : NULL;
 }
 
 long px_loan_read(struct px_file *f, struct px_io *io, uint32_t flags, uint64_t deadline)
 {
     if (!has_loan(f) || !io->left)
         return -PX_BY_CALL;
-    px_lock(&lent_of(f)->in_lock);
-    struct px_loan *l = lent_of(f)->loan, *ended = NULL;
+    px_lock(&f->lent.in_lock);
+    struct px_loan *l = f->lent.loan, *ended = NULL;
     long result = -PX_BY_CALL;
     if (l && l->in && active(l))
         result = read_locked(f, io, flags, deadline);
-    if (result == -PX_BY_CALL && (l = lent_of(f)->loan) && l->in)
+    if (result == -PX_BY_CALL && (l = f->lent.loan) && l->in)
         ended = to_drop(f, l->in);
-    px_unlock(&lent_of(f)->in_lock);
+    px_unlock(&f->lent.in_lock);
     if (ended)
         drop(f, ended);
     return result;
@@ -498,7 +491,7 @@ static long copy_in(const struct px_loan *l, const struct px_io *io, uint32_t in
 
 static long write_now(const struct px_file *f, struct px_io *io, const struct view *v, size_t n)
 {
-    const struct px_loan *l = lent_of(f)->loan;
+    const struct px_loan *l = f->lent.loan;
     long error = copy_in(l, io, v->head, n);
     if (error < 0)
         return error;
@@ -526,13 +519,13 @@ static long wait_for_room(struct px_file *f, struct px_loan *l, size_t least, si
         return -PX_BY_CALL;
     if (room(l, &v) >= least)
         return 0;
-    return sleep_on(f, l, &l->out->tail, v.tail, &lent_of(f)->out_lock, deadline);
+    return sleep_on(f, l, &l->out->tail, v.tail, &f->lent.out_lock, deadline);
 }
 
 static long write_locked(struct px_file *f, struct px_io *io, uint32_t flags, size_t whole,
                          uint64_t deadline)
 {
-    struct px_loan *l = lent_of(f)->loan;
+    struct px_loan *l = f->lent.loan;
     long done = 0, result = 0;
     while (io->left && result >= 0) {
         struct view v;
@@ -553,14 +546,14 @@ long px_loan_write(struct px_file *f, struct px_io *io, uint32_t flags, size_t w
 {
     if (!has_loan(f) || !io->left)
         return -PX_BY_CALL;
-    px_lock(&lent_of(f)->out_lock);
-    struct px_loan *l = lent_of(f)->loan, *ended = NULL;
+    px_lock(&f->lent.out_lock);
+    struct px_loan *l = f->lent.loan, *ended = NULL;
     long result = -PX_BY_CALL;
     if (l && l->out && active(l))
         result = write_locked(f, io, flags, whole, deadline);
-    if (result == -PX_BY_CALL && (l = lent_of(f)->loan) && l->out)
+    if (result == -PX_BY_CALL && (l = f->lent.loan) && l->out)
         ended = to_drop(f, l->out);
-    px_unlock(&lent_of(f)->out_lock);
+    px_unlock(&f->lent.out_lock);
     if (ended)
         drop(f, ended);
     return result;

@@ -266,7 +266,7 @@ static long stream_write(struct px_file *f, struct px_io *io, uint32_t flags)
     long done = 0;
     for (;;) {
         uint32_t seq = __atomic_load_n(&t->slot->seq, __ATOMIC_ACQUIRE);
-        long n = px_lent_write(f, io, flags, &deadline);
+        long n = px_stream_is_lent(t) ? px_lent_write(f, io, flags, &deadline) : -PX_BY_CALL;
         if (n != -PX_BY_CALL) {
             done += PX_MAX(n, 0L);
             if (n > 0 && io->left)
@@ -407,7 +407,7 @@ static long read_bytes(struct px_file *f, struct px_io *io, uint32_t flags, bool
     long done = 0;
     for (;;) {
         uint32_t state = 0, seq = __atomic_load_n(&t->slot->seq, __ATOMIC_ACQUIRE);
-        long n = px_lent_read(f, io, flags, &deadline);
+        long n = px_stream_is_lent(t) ? px_lent_read(f, io, flags, &deadline) : -PX_BY_CALL;
         if (n == -PX_BY_CALL)
             n = receive_some(f, io, flags, &state);
         if (n < 0)
@@ -465,7 +465,7 @@ static uint32_t stream_ready(struct px_file *f, uint32_t events, bool arm)
 {
     struct px_stream *t = &f->stream;
     uint32_t ready = 0;
-    if (px_lent_ready(f, events, arm, &ready))
+    if (px_stream_is_lent(t) && px_lent_ready(f, events, arm, &ready))
         return ready;
     uint32_t state = slot_state(t);
     if (state & IO_STATE_AWAY)

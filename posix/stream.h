@@ -50,7 +50,7 @@ long px_lent_read(struct px_file *f, struct px_io *io, uint32_t flags, uint64_t 
 long px_lent_write(struct px_file *f, struct px_io *io, uint32_t flags, uint64_t *deadline);
 /* It is not lent any more: `size` bytes are to be sent, which it might have no room for. */
 long px_lent_give_back(struct px_file *f, size_t size);
-/* POLL* bits; false: ask the slot. [px_net.lock] */
+/* Of one that is lent: POLL* bits; false: ask the slot. [px_net.lock] */
 bool px_lent_ready(struct px_file *f, uint32_t events, bool arm, uint32_t *ready);
 /* Bytes to be read; false: ask the slot. */
 bool px_lent_unread(struct px_file *f, uint32_t *n);
