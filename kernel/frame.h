@@ -78,8 +78,7 @@ void page_copy(void *to, const void *from);
 void *kmalloc(size_t size);
 void *kzalloc(size_t size);
 void kfree(void *p); /* NULL is fine */
-/* Some objects of one size that is at most 2000 bytes, into to[]: how many; fewer: memory is out.
- */
+/* Some objects of at most 2000 bytes each, into to[]: how many; fewer: memory is out. */
 unsigned kmalloc_many(size_t size, unsigned n, void **to);
 void kfree_many(void *const *objects, unsigned n); /* no object above that size, no NULL */
 uint64_t kmalloc_bytes(void);                      /* frames held by the heap, in bytes */

@@ -50,8 +50,7 @@ void region_copy(struct region *r, struct aspace *as, const struct region *of);
 void region_free(struct region *r); /* in no tree; puts the object, so no lock may be held */
 void region_end(struct region *r);  /* the same, but its memory stays */
 void region_insert(struct aspace *as, struct region *r, uint64_t start);
-/* the same for a free range behind `before`, joined with neighbours that are alike: r may be gone
- */
+/* the same for a free range behind `before`, joined with neighbours alike: r may be gone */
 void region_insert_after(struct aspace *as, struct region *before, struct region *r,
                          uint64_t start);
 /* out of the tree and the object's list */

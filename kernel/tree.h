@@ -25,8 +25,7 @@ struct tree {
 };
 
 void tree_insert(struct tree *t, struct tree_node *n, uint64_t key); /* n must not be linked */
-/* the same for a key whose place is right behind `before`, a node of the tree; NULL: at the front
- */
+/* the same for a key whose place is right behind `before`, a node of it; NULL: at the front */
 void tree_insert_after(struct tree *t, struct tree_node *before, struct tree_node *n, uint64_t key);
 /*
  * The same for a copy of a node of another tree, whose key is not below that of `last`, the tree's

@@ -27,7 +27,7 @@ struct object { /* what the port knows of: the first fields of sessions, sockets
     uint64_t badge;
 };
 
-#define SYN_COUNT        6u /* Linux's tcp_syn_retries: 127 s */
+#define SYN_COUNT 6u /* Linux's tcp_syn_retries: 127 s */
 /* IP_MTU_DISCOVER: what does not fit is cut in fragments; or it is not sent, and nobody cuts it */
 enum { IP_PMTUDISC_DONT, IP_PMTUDISC_WANT, IP_PMTUDISC_DO, IP_PMTUDISC_PROBE };
 

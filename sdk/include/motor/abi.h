@@ -580,7 +580,7 @@ struct motor_event {
     uint32_t pgid, sid, root; /* labels, too */
     uint32_t fsuid, fsgid; /* of the thread, for files: its effective ones unless it chose others */
     uint32_t reserved;
-    uint64_t groups; /* number of the list of its supplementary groups; 0: none */
+    uint64_t groups;                /* number of the list of its supplementary groups; 0: none */
     uint8_t data[MOTOR_MSG_INLINE]; /* the first bytes of `in` */
 };
 

@@ -490,7 +490,7 @@ static void user_timeout(void)
     pair_end(&p);
 }
 
-/* Closed by both, the last bytes still to be sent: they are, also when the wire was cut for 40 s. */
+/* Closed by both, the last bytes still to be sent: they are, even if the wire was cut for 40 s. */
 static void last_bytes(void)
 {
     static uint8_t bytes[100000], back[sizeof bytes];
