@@ -3,7 +3,7 @@
  * What only sockets have, between two processes that have already said much to each other: least
  * amounts, timeouts, descriptors, credentials, shutdown, SIGIO. unix(7), socket(7), recv(2).
  */
-#include "warm.h"
+#include "warm_waits.h"
 
 static void sends_descriptor(void)
 {
@@ -28,63 +28,6 @@ static void test_descriptor(void)
     CHECK(read(near.in, block, 1) == 1 && block[0] == 'd');
     close(fd);
     warm(near, true);
-    end(pid);
-}
-
-static void sends_slowly(void)
-{
-    await(1);
-    CHECK(write(far.out, "1234", 4) == 4);
-    sleep_ms(20);
-    CHECK(write(far.out, "567890", 6) == 6);
-    await(2);
-    CHECK(write(far.out, "1234", 4) == 4);
-    sleep_ms(20);
-    CHECK(write(far.out, "567890", 6) == 6);
-    await(3);
-}
-
-static void test_least(void)
-{
-    int low = 10;
-    pid_t pid = start(sends_slowly);
-    CHECK0(setsockopt(near.in, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof low));
-    say(1);
-    CHECK(recv(near.in, block, 20, 0) == 10 && equal(block, "1234567890"));
-    low = 1;
-    CHECK0(setsockopt(near.in, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof low));
-    say(2);
-    CHECK(recv(near.in, block, 9, MSG_WAITALL) == 9 && recv(near.in, block, 9, 0) == 1);
-    say(3);
-    end(pid);
-}
-
-static void waits(void)
-{
-    await(1);
-}
-
-static void test_timeouts(void)
-{
-    struct timeval tv = {0, 50000};
-    pid_t pid = start(waits);
-    CHECK0(setsockopt(near.in, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv));
-    CHECK0(setsockopt(near.in, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof tv));
-    for (int i = 0; i < 2; i++) {
-        double begin = seconds_now();
-        CHECK_ERRNO(recv(near.in, block, 1, 0), EAGAIN);
-        CHECK(seconds_now() - begin >= 0.045);
-    }
-    CHECK_ERRNO(recv(near.in, block, 1, MSG_DONTWAIT), EAGAIN);
-    ssize_t n, sent = 0;
-    double begin = 0;
-    do {
-        begin = seconds_now();
-        n = send(near.out, block, 10000, 0);
-        sent += n > 0 ? n : 0;
-    } while (n > 0 && sent < 4000000);
-    CHECK(n == -1 && errno == EAGAIN && seconds_now() - begin >= 0.045);
-    say(1);
     end(pid);
 }
 
