@@ -18,13 +18,43 @@ void make_template(void);         /* before all tests, since it remains for good
     X(random_bytes) \
     X(bad_arguments) \
     X(copied_mapping) \
-    X(threads) X(registers) X(many_threads) X(thread_control) X(futex) X(futex_requeue) \
-        X(futex_shared) X(futex_pingpong) X(notify) X(call) X(call_sizes) X(call_handles) \
-            X(call_gives_up) X(call_servers) X(endpoint_closed) X(processes) X(server_dies) \
-                X(kill) X(gate_elsewhere) X(faults) X(fault_upcall) X(upcall) X(timer) X(exec) \
-                    X(linux_entry) X(fairness) X(unhurried) X(interrupt) X(embryo_circle) \
-                        X(memory_limit) X(family) X(groups) X(fs_ids) X(template) X(exec_answer) \
-                            X(fuzz) X(costs)
+    X(threads) \
+    X(registers) \
+    X(many_threads) \
+    X(thread_control) \
+    X(futex) \
+    X(futex_requeue) \
+    X(futex_shared) \
+    X(futex_pingpong) \
+    X(notify) \
+    X(call) \
+    X(call_sizes) \
+    X(call_handles) \
+    X(call_gives_up) \
+    X(call_servers) \
+    X(endpoint_closed) \
+    X(processes) \
+    X(server_dies) \
+    X(kill) \
+    X(gate_elsewhere) \
+    X(faults) \
+    X(fault_upcall) \
+    X(upcall) \
+    X(timer) \
+    X(exec) \
+    X(linux_entry) \
+    X(fairness) \
+    X(unhurried) \
+    X(interrupt) \
+    X(embryo_circle) \
+    X(memory_limit) \
+    X(family) \
+    X(groups) \
+    X(fs_ids) \
+    X(template) \
+    X(exec_answer) \
+    X(fuzz) \
+    X(costs)
 #define X(name) void test_##name(void);
 TEST_LIST(X)
 #undef X
