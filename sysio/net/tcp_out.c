@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lwIP's tcp_out.c, with four changes.
+ * lwIP's tcp_out.c, with five changes.
  *
  * Segments may be larger than the MSS, when the device cuts them (tcp.c, net_eth_large()). lwIP
  * would never send one again once the congestion window is smaller than it, so before lwIP looks at
@@ -14,7 +14,8 @@
  * What is sent again for such a repair waits at the head of the unsent queue when the peer has
  * closed its window meanwhile. lwIP's timer would put everything else that is not acknowledged
  * before it, and the peer would never see the bytes that it lacks. Here the queues are merged by
- * number first.
+ * number first. And what is written meanwhile, or the FIN, would be added to that segment, as if it
+ * were the stream's last: in the midst of what has been sent. It becomes a segment of its own.
  *
  * And another TCPH_SET_FLAG. When a window smaller than a segment makes
  * tcp_split_unsent_seg() split it, the flags that the first part keeps are meant to replace the old
@@ -48,11 +49,15 @@ static err_t output_if(struct pbuf *p, const ip_addr_t *from, const ip_addr_t *t
 #undef ip_output_if
 #define ip_output_if           output_if
 #define tcp_output             lwip_tcp_output
+#define tcp_write              lwip_tcp_write
+#define tcp_send_fin           lwip_tcp_send_fin
 #define tcp_rexmit_rto_prepare lwip_tcp_rexmit_rto_prepare
 #define tcp_rexmit_rto_commit  lwip_tcp_rexmit_rto_commit
 #define tcp_rexmit_fast        lwip_tcp_rexmit_fast
 
 err_t lwip_tcp_output(struct tcp_pcb *pcb);
+err_t lwip_tcp_write(struct tcp_pcb *pcb, const void *bytes, u16_t size, u8_t flags);
+err_t lwip_tcp_send_fin(struct tcp_pcb *pcb);
 err_t lwip_tcp_rexmit_rto_prepare(struct tcp_pcb *pcb);
 void lwip_tcp_rexmit_rto_commit(struct tcp_pcb *pcb);
 void lwip_tcp_rexmit_fast(struct tcp_pcb *pcb);
@@ -62,6 +67,8 @@ void lwip_tcp_rexmit_fast(struct tcp_pcb *pcb);
 #include "../core/tcp_out.c"
 #pragma GCC diagnostic pop
 #undef tcp_output
+#undef tcp_write
+#undef tcp_send_fin
 #undef tcp_rexmit_rto_prepare
 #undef tcp_rexmit_rto_commit
 #undef tcp_rexmit_fast
@@ -225,4 +232,48 @@ void tcp_rexmit_rto_commit(struct tcp_pcb *pcb)
 {
     fit_head(pcb);
     lwip_tcp_rexmit_rto_commit(pcb);
+}
+
+/*
+ * The unsent queue, if what it ends with is not the end of the stream; then lwIP does not see it
+ * until rejoin().
+ */
+static struct tcp_seg *set_aside(struct tcp_pcb *pcb)
+{
+    struct tcp_seg *queue = pcb->unsent, *last = queue;
+    if (!queue)
+        return NULL;
+    while (last->next)
+        last = last->next;
+    if (lwip_ntohl(last->tcphdr->seqno) + TCP_TCPLEN(last) == pcb->snd_lbb)
+        return NULL;
+    pcb->unsent = NULL;
+    return queue;
+}
+
+static void rejoin(struct tcp_pcb *pcb, struct tcp_seg *queue)
+{
+    struct tcp_seg *last = queue;
+    if (!queue)
+        return;
+    while (last->next)
+        last = last->next;
+    last->next = pcb->unsent;
+    pcb->unsent = queue;
+}
+
+err_t tcp_write(struct tcp_pcb *pcb, const void *bytes, u16_t size, u8_t flags)
+{
+    struct tcp_seg *queue = set_aside(pcb);
+    err_t error = lwip_tcp_write(pcb, bytes, size, flags);
+    rejoin(pcb, queue);
+    return error;
+}
+
+err_t tcp_send_fin(struct tcp_pcb *pcb)
+{
+    struct tcp_seg *queue = set_aside(pcb);
+    err_t error = lwip_tcp_send_fin(pcb);
+    rejoin(pcb, queue);
+    return error;
 }

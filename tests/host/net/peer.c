@@ -79,6 +79,8 @@ static void on_frame(void *context, const uint8_t *bytes, uint32_t size)
         if (tcp[at] == 0 || (tcp[at] != 1 && !tcp[at + 1]))
             break;
     }
+    CHECK(14u + get16(ip + 2) <= size);
+    memcpy(s.start, tcp + header, s.size < sizeof s.start ? s.size : sizeof s.start);
     CHECK(sent_last - sent_first < 512);
     sent[sent_last++ % 512] = s;
 }

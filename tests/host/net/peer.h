@@ -19,6 +19,7 @@ struct segment {
     uint8_t flags;
     bool stamped;
     uint32_t stamp;
+    uint8_t start[1460]; /* of what it carries: as much of it as there is room for */
 };
 
 /* One end of a connection. */
