@@ -169,8 +169,24 @@ struct flow {
     uint8_t *echo;
     uint32_t echo_size, echo_sent;
     bool open, connecting, shut, want_reset, drop_early;
-    uint64_t moved; /* when */
+    uint64_t moved;  /* when */
+    uint64_t asleep; /* until then it reads nothing, and its window shuts */
 };
+
+static bool reads(struct flow *f)
+{
+    if (rnd(200) == 0)
+        f->asleep = now + rnd(4000) * MS;
+    return now >= f->asleep;
+}
+
+/* Of some sockets it is small, so that the window shuts soon. */
+static void choose_buffer(struct csock *s)
+{
+    uint32_t size = 2048u << rnd(6);
+    if (rnd(3) == 0)
+        CHECK(csock_call(s, IO_SETSOCKOPT, 1, 8, &size, 4, NULL) == 0);
+}
 
 static void must_move(uint64_t *moved, bool now_moved)
 {
@@ -199,7 +215,7 @@ static void flow_step(struct flow *f)
         csock_call(&f->s, IO_SHUTDOWN, 1, 0, NULL, 0, NULL);
         f->shut = true;
     }
-    if (rnd(3)) {
+    if (reads(f) && rnd(3)) {
         n = csock_recv(&f->s, buffer, 1 + rnd(sizeof buffer));
         for (uint32_t i = 0; i < n; i++)
             CHECK(buffer[i] == pattern(f->id, f->received + i));
@@ -221,6 +237,26 @@ static void flow_close(struct flow *f)
         CHECK(f->received == f->send);
     csock_close(&f->s);
     f->open = false;
+}
+
+/* An echo server's end; what it could not send waits in f->echo. */
+static void echo_step(struct flow *f)
+{
+    static uint8_t buffer[30000];
+    uint32_t state = f->s.s->state;
+    if (!f->echo_size && reads(f)) {
+        f->echo_size = csock_recv(&f->s, buffer, 1 + rnd(sizeof buffer));
+        f->echo = realloc(f->echo, f->echo_size + 1);
+        memcpy(f->echo, buffer, f->echo_size);
+        f->received += f->echo_size;
+    }
+    f->echo_sent += csock_send(&f->s, f->echo + f->echo_sent, f->echo_size - f->echo_sent);
+    if (f->echo_sent == f->echo_size)
+        f->echo_size = f->echo_sent = 0;
+    if (state & IO_STATE_ERROR || (!f->echo_size && csock_eof(&f->s))) {
+        csock_close(&f->s);
+        f->open = false;
+    }
 }
 
 static uint32_t left_over(const struct host_api *api, const char *name)
@@ -271,6 +307,7 @@ static void transfer(uint32_t count, uint32_t bytes, bool loopback, bool wild)
             f->want_reset = wild && rnd(8) == 0;
             CHECK(csock_open(&f->s, &client, 2, 1, 0) == 0);
             CHECK(csock_call(&f->s, IO_SETSOCKOPT, 6, 1, &one, 4, NULL) == 0);
+            choose_buffer(&f->s);
             int64_t e = csock_connect4(
                 &f->s, loopback ? rnd(2) ? ip4(127, 0, 0, 3) : ip4(10, 0, 0, 1) : ip4(10, 0, 0, 2),
                 port);
@@ -281,6 +318,7 @@ static void transfer(uint32_t count, uint32_t bytes, bool loopback, bool wild)
         struct csock s;
         while (csock_accept(&listener, &s)) {
             CHECK(accepted < count);
+            choose_buffer(&s);
             in[accepted++] = (struct flow){.s = s, .open = true};
         }
         bool all = opened == count && accepted == count;
@@ -296,26 +334,8 @@ static void transfer(uint32_t count, uint32_t bytes, bool loopback, bool wild)
                 all = all && !out[i].open;
             }
             if (i < accepted && in[i].open) {
-                static uint8_t buffer[30000];
-                /* an echo server; what it could not send waits in f->echo */
-                struct flow *f = &in[i];
-                uint32_t state = f->s.s->state;
-                if (!f->echo_size) {
-                    f->echo_size = csock_recv(&f->s, buffer, 1 + rnd(sizeof buffer));
-                    f->echo = realloc(f->echo, f->echo_size + 1);
-                    memcpy(f->echo, buffer, f->echo_size);
-                    f->echo_sent = 0;
-                    f->received += f->echo_size;
-                }
-                f->echo_sent +=
-                    csock_send(&f->s, f->echo + f->echo_sent, f->echo_size - f->echo_sent);
-                if (f->echo_sent == f->echo_size)
-                    f->echo_size = 0;
-                if (state & IO_STATE_ERROR || (!f->echo_size && csock_eof(&f->s))) {
-                    csock_close(&f->s);
-                    f->open = false;
-                }
-                all = all && !f->open;
+                echo_step(&in[i]);
+                all = all && !in[i].open;
             }
         }
         if (all)
