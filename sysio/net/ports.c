@@ -81,36 +81,42 @@ void port_unbind(struct socket *s)
     *b = (struct binding){0};
 }
 
-static uint16_t next_ephemeral(void)
+static bool is_taken(struct socket *s, uint8_t protocol, const ip_addr_t *address, uint16_t port)
+{
+    if (protocol == IP_PROTO_TCP && net_pcb_port_connections(port))
+        return true;
+    for (struct binding *b = *bucket(protocol, port); b; b = b->next)
+        if (b->port == port && b->protocol == protocol &&
+            overlap(s, address, socket_of(b), &b->address))
+            return true;
+    return false;
+}
+
+/*
+ * One after the other, so that nobody gets a port of which late segments are still under way, and
+ * now and then from a random place on, so that nobody can tell which is next. 0: none is free.
+ */
+static uint16_t ephemeral(struct socket *s, uint8_t protocol, const ip_addr_t *address)
 {
     static uint32_t next;
     if (!next || port_random() % 8 == 0)
         next = port_random() % EPHEMERAL_COUNT;
-    next = (next + 1) % EPHEMERAL_COUNT;
-    return (uint16_t)(EPHEMERAL_FIRST + next);
+    for (uint32_t i = 0; i < EPHEMERAL_COUNT; i++) {
+        uint16_t port = (uint16_t)(EPHEMERAL_FIRST + next);
+        next = (next + 1) % EPHEMERAL_COUNT;
+        if (!is_taken(s, protocol, address, port))
+            return port;
+    }
+    return 0;
 }
 
 int port_bind(struct socket *s, uint8_t protocol, const ip_addr_t *address, uint16_t port)
 {
     bool explicit_port = port;
-    if (port) {
-        if (!free_for(s, protocol, address, port))
-            return -EADDRINUSE;
-    } else {
-        uint16_t first = next_ephemeral();
-        for (uint32_t i = 0; i < EPHEMERAL_COUNT && !port; i++) {
-            uint16_t candidate =
-                (uint16_t)(EPHEMERAL_FIRST + (first - EPHEMERAL_FIRST + i) % EPHEMERAL_COUNT);
-            bool taken = protocol == IP_PROTO_TCP && net_pcb_port_connections(candidate);
-            for (struct binding *b = *bucket(protocol, candidate); b && !taken; b = b->next)
-                taken = b->port == candidate && b->protocol == protocol &&
-                        overlap(s, address, socket_of(b), &b->address);
-            if (!taken)
-                port = candidate;
-        }
-        if (!port)
-            return -EADDRINUSE;
-    }
+    if (explicit_port && !free_for(s, protocol, address, port))
+        return -EADDRINUSE;
+    if (!explicit_port && !(port = ephemeral(s, protocol, address)))
+        return -EADDRINUSE;
     insert(s, protocol, address, port);
     s->binding.explicit_port = explicit_port;
     s->binding.explicit_address = !ip_addr_isany(address) && !IP_IS_ANY_TYPE_VAL(*address);

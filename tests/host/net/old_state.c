@@ -427,6 +427,52 @@ static void loopback_faster_than_the_clock(void)
     }
 }
 
+/* ---- a port that was just in use ---- */
+
+static uint16_t port_of(struct csock *s)
+{
+    struct host_reply r;
+    CHECK(csock_call(s, IO_GETNAME, 0, 0, NULL, 0, &r) >= 8);
+    return (uint16_t)(r.data[2] << 8 | r.data[3]);
+}
+
+/* 0: any port. */
+static bool bound(struct csock *s, uint16_t port)
+{
+    CHECK(csock_open(s, &client, 2, 1, 0) == 0);
+    if (csock_bind4(s, 0, port) == 0)
+        return true;
+    csock_close(s);
+    return false;
+}
+
+static uint16_t some_port(void)
+{
+    struct csock s;
+    CHECK(bound(&s, 0));
+    uint16_t port = port_of(&s);
+    csock_close(&s);
+    return port;
+}
+
+/* Late segments for its old owner would reach the new one. It comes again after all others, however
+ * many of those are taken. */
+static void port_not_given_again_soon(void)
+{
+    enum { TAKEN = 4 };
+    struct csock taken[TAKEN];
+    step = "a port that was just in use";
+    for (int round = 0; round < 20; round++) {
+        uint16_t port = some_port();
+        int count = 0;
+        for (uint16_t i = 1; i <= TAKEN; i++)
+            count += bound(&taken[count], port + i);
+        CHECK(some_port() != some_port());
+        while (count)
+            csock_close(&taken[--count]);
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2)
@@ -441,6 +487,7 @@ int main(int argc, char **argv)
     small_window_before_the_end();
     time_wait_damaged();
     time_wait_without_listener();
+    port_not_given_again_soon();
     puts("ok");
     return 0;
 }
