@@ -13,8 +13,21 @@
 #define IN_ALL_EVENTS  0x00000fffu
 #define IN_KNOWN       (IN_ALL_EVENTS | 0xf7000000u | 0x0000e000u) /* with what Linux takes silently */
 
+/*
+ * What was done before is in the queue: that a handle was closed, the fs engine is told by an event,
+ * which nobody waits for but which it has before the next call.
+ */
+static void settle(void)
+{
+    struct io_stat unused;
+    struct motor_msg msg = {
+        .op = IO_STAT, .out = &unused, .out_size = sizeof(unused), .deadline = MOTOR_NEVER};
+    px_call(px_proc()->root, &msg);
+}
+
 static long inotify_read(struct px_file *f, struct px_io *io, uint32_t flags)
 {
+    settle();
     struct motor_msg msg = {.op = IO_READ,
                             .out = io->vec->base,
                             .out_size = io->vec->length,
@@ -35,7 +48,11 @@ static uint32_t inotify_ready(struct px_file *f, uint32_t events, bool arm)
 
 static long inotify_control(struct px_file *f, unsigned request, unsigned long argument)
 {
-    return request == FIONREAD ? px_server_control(f, request, argument) : -ENOTTY;
+    if (request != FIONREAD) {
+        return -ENOTTY;
+    }
+    settle();
+    return px_server_control(f, request, argument);
 }
 
 static long inotify_stat(struct px_file *f, struct io_stat *out)

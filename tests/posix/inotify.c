@@ -374,6 +374,33 @@ static void test_waiting(void)
     CHECK(unlink("file") == 0);
 }
 
+/* What a call has done is there to be read when it returns, and when the process has ended. */
+static void test_order(void)
+{
+    int n, status;
+    const int one = sizeof(struct inotify_event);
+    make_file("file", "text");
+    int w = watch("file", IN_MODIFY | IN_CLOSE_WRITE);
+    for (int i = 0; i < 300; i++) {
+        int fd = open("file", O_WRONLY);
+        CHECK(write(fd, "x", 1) == 1);
+        if (i % 3 == 2) {
+            pid_t child = fork();
+            if (!child)
+                _exit(0);
+            close(fd);
+            CHECK(waitpid(child, &status, 0) == child);
+        } else {
+            close(fd);
+        }
+        if (i % 3)
+            CHECK(ioctl(queue, FIONREAD, &n) == 0 && n == 2 * one);
+        CHECK(read(queue, bytes, sizeof bytes) == 2 * one);
+    }
+    unwatch(w);
+    CHECK(unlink("file") == 0);
+}
+
 /* The instance is one, whoever has it. */
 static void test_others(void)
 {
@@ -495,6 +522,7 @@ int main(void)
     test_warm();
     test_masks();
     test_waiting();
+    test_order();
     test_others();
     test_overflow();
     test_unmount();
