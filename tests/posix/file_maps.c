@@ -256,6 +256,17 @@ static int run_as_child(const char *what)
     return 42;
 }
 
+/* Code in a file that cannot be executed as a program, as in a shared library. */
+static void library(void)
+{
+    static const uint8_t code[] = {0xb8, 42, 0, 0, 0, 0xc3}; /* mov $42, %eax; ret */
+    int fd = open("library", O_CREAT | O_TRUNC | O_RDWR, 0600);
+    CHECK(fd >= 0 && write(fd, code, sizeof code) == sizeof code);
+    int (*f)(void) = mmap(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+    CHECK(f != MAP_FAILED && f() == 42);
+    CHECK(!munmap(f, PAGE) && !close(fd) && !unlink("library"));
+}
+
 int main(int argc, char **argv)
 {
     char own[] = "/tmp/file_maps-XXXXXX";
@@ -271,5 +282,6 @@ int main(int argc, char **argv)
     appended();
     unlinked();
     execute();
+    library();
     return 0;
 }
