@@ -147,8 +147,9 @@ static int64_t map_segment(const struct image *image, const struct elf_segment *
             motor_unmap(0, x->start, size);
         }
     }
+    /* To the end of the page, beyond the segment: glibc's ld.so has its first heap there. */
     if (status >= 0 && size && (x->prot & MOTOR_PROT_WRITE) && x->end > x->file_end) {
-        uint64_t tail = PX_MIN(x->end, x->file_pages) - x->file_end;
+        uint64_t tail = x->file_pages - x->file_end;
         status = tail && px_zero_out((void *)x->file_end, tail) < 0 ? -MOTOR_ENOMEM : 0;
     }
     return PX_MIN(status, (int64_t)0);

@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 
 extern char **environ;
+extern char end[]; /* of the program, by the linker */
 
 static char self[512], directory[64] = "/tmp/exec.XXXXXX";
 
@@ -34,6 +35,15 @@ static int role_arguments(int argc, char **argv)
 {
     for (int i = 2; i < argc; i++)
         printf("[%s]", argv[i]);
+    return 0;
+}
+
+/* Behind the program there are zeros, to the end of the page, whatever the file has there. */
+static int role_behind(void)
+{
+    for (char *p = end; (uintptr_t)p % (uintptr_t)sysconf(_SC_PAGESIZE); p++)
+        CHECK(*p == 0);
+    printf("zeros");
     return 0;
 }
 
@@ -107,6 +117,7 @@ static int role(int argc, char **argv)
     const char *what = argv[1];
     int status = !strcmp(what, "arguments") ? role_arguments(argc, argv)
                  : !strcmp(what, "auxv")    ? role_auxv(argv[2])
+                 : !strcmp(what, "behind")  ? role_behind()
                  : !strcmp(what, "length")  ? role_length(argc, argv)
                  : !strcmp(what, "thread")  ? role_thread(argv)
                  : !strcmp(what, "name")    ? role_name(argv)
@@ -304,6 +315,7 @@ static void test_auxv(void)
     strcpy(first, SAID(name, "x", "auxv", (char *)name));
     CHECK(strlen(first) == 32);
     CHECK(strcmp(first, SAID(name, "x", "auxv", (char *)name)));
+    CHECK(!strcmp(SAID(name, "x", "behind"), "zeros"));
 }
 
 /* ---- how long arguments may be ---- */
