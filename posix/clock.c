@@ -54,7 +54,8 @@ __attribute__((noinline)) static int ask_for_clock(int clock, struct px_timespec
  * signals, and with the program's own fault if `time` is wrong. Other clocks are a call like any
  * other.
  */
-int px_vdso_clock_gettime(int clock, struct px_timespec *time);
+__attribute__((section("px_program_code"))) int px_vdso_clock_gettime(int clock,
+                                                                      struct px_timespec *time);
 int px_vdso_clock_gettime(int clock, struct px_timespec *time)
 {
     enum {

@@ -539,6 +539,15 @@ static void describe(struct px_siginfo *info, const struct motor_fault *f, uint6
     }
 }
 
+/* What the program executes of the runtime as if it were its own: clock.c. By the linker. */
+extern const char __start_px_program_code[], __stop_px_program_code[];
+
+static bool in_runtime(uint64_t rip)
+{
+    return rip >= (uint64_t)__ehdr_start && rip < (uint64_t)_end &&
+           !(rip >= (uint64_t)__start_px_program_code && rip < (uint64_t)__stop_px_program_code);
+}
+
 /*
  * On the fault stack. The runtime's own faults outside guarded accesses end the process; so do
  * those of its entries.
@@ -556,7 +565,7 @@ void px_fault_begin(void)
     t->regs = t->tcb.context;
     t->kind = PX_ENTRY_NONE;
     t->tcb.busy = 1;
-    if (rip >= (uint64_t)__ehdr_start && rip < (uint64_t)_end) {
+    if (in_runtime(rip)) {
         struct px_siginfo info;
         px_report_raw = true;
         t->tcb.upcall_stack -= 4096; /* guarded accesses below here may fault: not on our frames */

@@ -6,8 +6,10 @@
 #include "check.h"
 
 #include <elf.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 
@@ -56,6 +58,29 @@ static void on_signal(int number)
     signals++;
 }
 
+/* It is the program's code: a bad pointer is the program's fault, with a handler like any other. */
+static sigjmp_buf after_fault;
+
+static void on_fault(int number, siginfo_t *info, void *context)
+{
+    (void)number, (void)context;
+    CHECK(info->si_code == SEGV_ACCERR);
+    siglongjmp(after_fault, 1);
+}
+
+static void test_fault(read_clock *read)
+{
+    struct timespec *nowhere =
+        mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(nowhere != MAP_FAILED);
+    sigaction(SIGSEGV, &(struct sigaction){.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO}, NULL);
+    for (volatile int i = 0; i < 3; i++) {
+        if (!sigsetjmp(after_fault, 1))
+            FAILED("reading the clock gave %d", read(CLOCK_MONOTONIC, nowhere));
+    }
+    signal(SIGSEGV, SIG_DFL);
+}
+
 int main(void)
 {
     static const clockid_t clocks[] = {CLOCK_REALTIME,           CLOCK_MONOTONIC,
@@ -73,6 +98,7 @@ int main(void)
         CHECK(now.tv_nsec >= 0 && now.tv_nsec < 1000000000);
     }
     CHECK(read(99, &now) == -EINVAL);
+    test_fault(read);
 
     struct itimerval each = {{0, 1000}, {0, 1000}}, none = {0};
     struct timespec last = {0};
