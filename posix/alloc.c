@@ -19,12 +19,36 @@ static PX_HOT struct {
     struct px_mutex lock;
     struct head *free[CLASSES];
     char *chunk, *chunk_end;
+    uint64_t above; /* [atomic] where the next mapping goes; 0: there was none yet */
 } heap __attribute__((aligned(MOTOR_PAGE_SIZE)));
 
-void *px_map(size_t size)
+static uint64_t whole_pages(size_t size)
+{
+    return (size + MOTOR_PAGE_SIZE - 1) & ~(uint64_t)(MOTOR_PAGE_SIZE - 1);
+}
+
+void *px_map_below(size_t size)
 {
     int64_t address =
         motor_map(0, 0, 0, 0, size, MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_PRIVATE);
+    return address < 0 ? NULL : (void *)address;
+}
+
+/*
+ * One after the other above the runtime's image. The kernel places mappings below, each next to the
+ * last one, so a program that writes over the end of one of its own would find ours there.
+ */
+void *px_map(size_t size)
+{
+    uint64_t above = __atomic_load_n(&heap.above, __ATOMIC_RELAXED);
+    uint64_t hint = above ? above : ((uint64_t)_end + 2 * CHUNK) & ~(uint64_t)(CHUNK - 1);
+    int64_t address =
+        motor_map(0, 0, 0, hint, size, MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_PRIVATE);
+    if ((uint64_t)address == hint) {
+        uint64_t end = hint + whole_pages(size);
+        __atomic_compare_exchange_n(&heap.above, &above, end, false, __ATOMIC_RELAXED,
+                                    __ATOMIC_RELAXED);
+    }
     return address < 0 ? NULL : (void *)address;
 }
 
@@ -53,7 +77,10 @@ int64_t px_map_unforked(motor_handle vmo, size_t size)
 
 void px_unmap(void *p, size_t size)
 {
-    motor_unmap(0, (uint64_t)p, size);
+    uint64_t start = (uint64_t)p, end = start + whole_pages(size);
+    motor_unmap(0, start, size);
+    __atomic_compare_exchange_n(&heap.above, &end, start, false, __ATOMIC_RELAXED,
+                                __ATOMIC_RELAXED);
 }
 
 void px_heap_lock(void)

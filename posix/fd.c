@@ -541,7 +541,7 @@ void px_fd_cloexec_unlock(void)
 static bool table_init(struct px_files *t, struct px_file_pool *pool)
 {
     t->pool = pool;
-    uint8_t *both = px_map(TABLE_BYTES);
+    uint8_t *both = px_map_below(TABLE_BYTES);
     if (both)
         t->table = (uint64_t *)(both + TABLE_OFFSET);
     return both;
@@ -570,7 +570,7 @@ void px_files_prepare(struct px_process *p)
     p->files = &files;
     pool.chunk = (uint8_t *)first;
     pool.chunk_end = (uint8_t *)(first + FIRST_FILES);
-    if (!(pool.bounce = px_map(PX_BOUNCE_SIZE)) || !px_descs_prepare(&pool, pool.bounce) ||
+    if (!(pool.bounce = px_map_below(PX_BOUNCE_SIZE)) || !px_descs_prepare(&pool, pool.bounce) ||
         !table_init(&files, &pool))
         px_fatal("no memory for the descriptor table");
     px_watch_start(p);

@@ -115,7 +115,8 @@ long px_cas32(uint32_t *user, uint32_t *expected, uint32_t desired);
 void *px_alloc(size_t size);
 void *px_alloc_raw(size_t size); /* not zeroed */
 void px_free(void *p);           /* NULL is fine */
-void *px_map(size_t size);       /* zeroed pages */
+void *px_map(size_t size);       /* zeroed pages; no mapping of the program comes next to them */
+void *px_map_below(size_t size); /* those at the start, near to what the kernel has placed */
 /* shared, readable and writable memory that a forked child does not get: address or status */
 int64_t px_map_unforked(motor_handle vmo, size_t size);
 void px_unmap(void *p, size_t size);

@@ -170,7 +170,7 @@ void px_threads_prepare(struct px_process *p)
 {
     static PX_HOT struct px_threads threads;
     struct px_thread *t = new_block();
-    threads.table = px_map((THREADS_MAX + 1) * sizeof(threads.table[0]));
+    threads.table = px_map_below((THREADS_MAX + 1) * sizeof(threads.table[0]));
     if (!t || !threads.table) {
         px_fatal("no memory");
     }

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -201,10 +202,41 @@ static void test_owner(void)
     close(fds[1]);
 }
 
+/*
+ * A program that reads a byte too much, beyond the last of its pages, overwrites at most what is its
+ * own: what the system keeps for descriptors is not there.
+ */
+static void beyond_the_end(void)
+{
+    int fds[100], pipe_ends[2], flags;
+    char *pages[100];
+    struct stat st;
+    CHECK(pipe(pipe_ends) == 0);
+    for (int i = 0; i < 100; i++) {
+        fds[i] = open("/dev/zero", O_RDWR);
+        pages[i] = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        CHECK(fds[i] >= 0 && pages[i] != MAP_FAILED);
+        CHECK(write(pipe_ends[1], "\1\2", 2) == 2);
+        ssize_t n = read(pipe_ends[0], pages[i] + 4095, 2);
+        CHECK(n == 1 || n == 2 || (n == -1 && errno == EFAULT));
+        fcntl(pipe_ends[0], F_SETFL, O_NONBLOCK);
+        while (read(pipe_ends[0], pages[i], 2) > 0)
+            ;
+    }
+    for (int i = 0; i < 100; i++) {
+        CHECK(fstat(fds[i], &st) == 0 && S_ISCHR(st.st_mode));
+        CHECK((flags = fcntl(fds[i], F_GETFL)) >= 0 && (flags & O_ACCMODE) == O_RDWR);
+        CHECK(write(fds[i], "x", 1) == 1 && close(fds[i]) == 0 && munmap(pages[i], 4096) == 0);
+    }
+    close(pipe_ends[0]);
+    close(pipe_ends[1]);
+}
+
 int main(void)
 {
     for (int fd = 3; fd < 1000; fd++)
         close(fd); /* what we were started with */
+    beyond_the_end(); /* first: no descriptor was closed yet */
     lowest();
     duplicates();
     ranges();
