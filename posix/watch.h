@@ -37,7 +37,7 @@ struct px_ring_stack {
 };
 
 /* As many streams keep their rings; more share, so that little memory is in use. */
-#define PX_RINGS_KEPT      4u
+#define PX_RINGS_KEPT      16u
 /*
  * So many may be as large as the engine allows; with more connections that send at a time, the
  * others' are not larger than 1 << PX_RING_ORDER_MANY.

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define RINGS_STAY \
-    4u /* for each session: a program with one or two connections uses them again and again */
+    32u /* for each session: a program with some dozen connections uses them again and again */
 #define ENGINE_FIRST (IO_ARENA_ENGINE_RINGS / 4096)
 #define ENGINE_END   (IO_ARENA_CLIENT_RINGS / 4096)
 #define CLIENT_END   (IO_ARENA_SIZE / 4096)
