@@ -490,6 +490,24 @@ static void others(void)
     end_child(root);
 }
 
+/* Programs read as many bytes as its size says. It may be empty at first, until the network is
+ * configured. */
+static void resolver_has_its_size(void)
+{
+    struct stat st = {0};
+    ssize_t n = 0;
+    for (int i = 0; i < 30 && (n == 0 || n != st.st_size); i++) { /* it may change in between */
+        sleep_ms(i ? 100 : 0);
+        int fd = open("/etc/resolv.conf", O_RDONLY);
+        if (fd < 0)
+            return;
+        CHECK(fstat(fd, &st) == 0);
+        n = read(fd, text, sizeof text);
+        close(fd);
+    }
+    CHECK(n == st.st_size);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 3) { /* again, with strings that are known */
@@ -513,5 +531,6 @@ int main(int argc, char **argv)
     network_counters();
     others();
     limits();
+    resolver_has_its_size();
     return 0;
 }

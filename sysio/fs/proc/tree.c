@@ -60,6 +60,7 @@ struct row {
     const char *name;
     enum place what;
     bool private; /* only for those who may inspect the process */
+    bool sized;   /* its size is that of its text when it was looked up; of others it is 0 */
     system_text *system;
     process_text *process;
     const char *constant;
@@ -120,7 +121,8 @@ static const struct row rows[] = {
     TEXT(SYSVIPC, "sem", sem_text),
     TEXT(SYSVIPC, "msg", msg_text),
     TEXT(MOTOR, "counters", text_counters),
-    TEXT(MOTOR, "resolv.conf", text_resolv_conf),
+    /* /etc/resolv.conf leads here: there are programs that read as much of that as its size says */
+    {.dir = MOTOR, .name = "resolv.conf", .what = FILE_, .system = text_resolv_conf, .sized = true},
     TEXT(NET, "tcp", text_tcp),
     TEXT(NET, "tcp6", text_tcp6),
     TEXT(NET, "udp", text_udp),
@@ -246,6 +248,14 @@ static uint64_t ino_of(uint32_t pid, const struct row *row, uint32_t number)
     return (uint64_t)pid << 40 | (uint64_t)number << 12 | (row ? (uint64_t)(row - rows) + 2 : 1);
 }
 
+static uint64_t text_size(system_text *make)
+{
+    struct text t = {0};
+    make(&t);
+    free(t.bytes);
+    return t.size;
+}
+
 struct made {
     enum place what;
     const struct row *row;
@@ -281,6 +291,8 @@ static int node_new(struct inode *dir, const char *name, size_t length, struct m
                               .ino = ino_of(m.pid, m.row, m.number)};
     if (S_ISDIR(n->inode.mode))
         n->inode.nlink = 2;
+    if (m.row && m.row->sized)
+        n->inode.size = text_size(m.row->system);
     if (m.pid) {
         n->start = p.info.start_ns;
         n->inode.uid = p.info.uid;
