@@ -65,11 +65,23 @@ static int read_address(struct socket *s, const struct motor_event *ev, ip_addr_
     return address_read(s, bytes, (uint32_t)n, address, port);
 }
 
+/* An IPv6 socket takes an IPv4 address in IPv4's form only where datagrams go to. */
+static int check_form(const struct socket *s, const struct motor_event *ev)
+{
+    uint16_t family;
+    if (s->family != 10 || port_call_read(ev, 0, &family, sizeof family) != sizeof family ||
+        family != 2)
+        return 0;
+    return ev->in_size < 24 ? -EINVAL : -EAFNOSUPPORT;
+}
+
 static int64_t bind_socket(struct socket *s, const struct motor_event *ev)
 {
     ip_addr_t address;
     uint16_t port;
-    int error = read_address(s, ev, &address, &port, NULL);
+    int error = check_form(s, ev);
+    if (!error)
+        error = read_address(s, ev, &address, &port, NULL);
     if (error)
         return error;
     if (s->binding.protocol || s->state != SOCKET_NEW)
@@ -115,7 +127,9 @@ static int64_t connect_socket(struct socket *s, const struct motor_event *ev)
     ip_addr_t address;
     uint16_t port;
     bool unspecified = false;
-    int error = read_address(s, ev, &address, &port, &unspecified);
+    int error = s->type == 1 ? check_form(s, ev) : 0;
+    if (!error)
+        error = read_address(s, ev, &address, &port, &unspecified);
     if (error)
         return error;
     if (unspecified)
@@ -224,6 +238,8 @@ static int64_t call_socket(struct socket *s, const struct motor_event *ev, struc
 {
     if (ev->op != IO_LOAN && ev->op != IO_GETNAME)
         lent_end(s);
+    if (s->type != 1)
+        datagram_flush(s);
     switch (ev->op) {
     case IO_LOAN:
         return lent_call(s, ev, r);

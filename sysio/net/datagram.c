@@ -94,6 +94,12 @@ static void deliver_one_of_many(struct socket *s, void *context)
         deliver(s, a->p, 0, a->from, a->port);
 }
 
+static struct socket *one_of_those_that_share(struct socket *s, const ip_addr_t *from,
+                                              uint16_t port)
+{
+    return s->reuse_port && !s->peer_set ? ports_share(s, from, port) : s;
+}
+
 /* lwIP finds one of those that a datagram may be for. */
 static void on_udp(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *from,
                    uint16_t port)
@@ -103,7 +109,7 @@ static void on_udp(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr
     if (ip_addr_ismulticast(to) || ip_addr_isbroadcast(to, ip_current_input_netif()))
         ports_each_at(IP_PROTO_UDP, pcb->local_port, deliver_one_of_many, &a);
     else
-        deliver(arg, p, 0, from, port);
+        deliver(one_of_those_that_share(arg, from, port), p, 0, from, port);
     pbuf_free(p);
 }
 
@@ -431,6 +437,14 @@ bool datagram_send(struct socket *s)
 void datagram_changed(struct socket *s)
 {
     receive_push(s);
+    datagram_flush(s);
+    receive_release(s);
+}
+
+void datagram_flush(struct socket *s)
+{
+    if (!s->shared || s->broken)
+        return;
     uint32_t before = s->tx_sent;
     bool ok = socket_read_head(s) && datagram_send(s);
     if (!ok) {
@@ -442,7 +456,6 @@ void datagram_changed(struct socket *s)
     if (before != s->tx_sent &&
         __atomic_load_n(&s->shared->client_flags, __ATOMIC_SEQ_CST) & IO_CLIENT_WANT_SPACE)
         socket_signal(s);
-    receive_release(s);
 }
 
 void datagram_unreachable(const struct net_tuple *ends, int error, bool fatal)

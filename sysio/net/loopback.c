@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lo: packets to ourselves. Headers are copied, because both ends write to them; payload is not:
- * the receiver reads the sender's tx ring. That is safe because the sender's bytes stay until they
- * are acknowledged, the receiver copies what it accepts while it handles the packet, and a segment
- * out of order is dropped (see net_tcp_filter), so nobody keeps a reference.
+ * lo: packets to ourselves; and those to groups that eth0's members here get, too. Headers are
+ * copied, because both ends write to them; payload is not: the receiver reads the sender's tx ring.
+ * That is safe because the sender's bytes stay until they are acknowledged, the receiver copies
+ * what it accepts while it handles the packet, and a segment out of order is dropped (see
+ * net_tcp_filter), so nobody keeps a reference.
  */
 #include "engine.h"
 #include "heap.h"
@@ -19,6 +20,7 @@
 struct packet {
     struct packet *next;
     struct pbuf *p;
+    struct netif *to;
 };
 struct reference {
     struct pbuf_custom custom;
@@ -50,12 +52,12 @@ static struct pbuf *copy_or_refer(struct pbuf *q)
     return copy;
 }
 
-static err_t loop_output(struct pbuf *p)
+static err_t loop_output(struct netif *to, struct pbuf *p)
 {
     struct packet *packet = queued < PACKETS_MAX ? net_heap_alloc(sizeof *packet) : NULL;
     if (!packet)
         return ERR_MEM;
-    *packet = (struct packet){0};
+    *packet = (struct packet){.to = to};
     for (struct pbuf *q = p; q; q = q->next) {
         struct pbuf *piece = q->len ? copy_or_refer(q) : NULL;
         if (!piece && q->len) {
@@ -79,18 +81,23 @@ static err_t loop_output(struct pbuf *p)
 
 static err_t loop_output4(struct netif *n, struct pbuf *p, const ip4_addr_t *to)
 {
-    (void)n, (void)to;
-    return loop_output(p);
+    (void)to;
+    return loop_output(n, p);
 }
 
 static err_t loop_output6(struct netif *n, struct pbuf *p, const ip6_addr_t *to)
 {
-    (void)n, (void)to;
-    return loop_output(p);
+    (void)to;
+    return loop_output(n, p);
+}
+
+void net_loop_group(struct netif *n, struct pbuf *p)
+{
+    loop_output(n, p); /* no room: as if lost on the wire */
 }
 
 /* All of 127/8 is ours: while such a packet is handled, the interface has the address it is for. */
-static void input(struct pbuf *p)
+static void input(struct pbuf *p, struct netif *n)
 {
     const struct ip_hdr *ip = p->payload;
     ip4_addr_t own = *netif_ip4_addr(&net_loop), to = {0};
@@ -99,7 +106,11 @@ static void input(struct pbuf *p)
         return;
     }
     if (IPH_V(ip) == 6) {
-        ip6_input(p, &net_loop);
+        ip6_input(p, n);
+        return;
+    }
+    if (n != &net_loop) {
+        ip4_input(p, n);
         return;
     }
     memcpy(&to.addr, &ip->dest, 4);
@@ -114,13 +125,14 @@ bool net_loop_turn(void)
     for (uint32_t n = 0; queue && n < PACKETS_PER_TURN; n++) {
         struct packet *packet = queue;
         struct pbuf *p = packet->p;
+        struct netif *to = packet->to;
         queue = packet->next;
         if (!queue)
             queue_last = &queue;
         queued--;
         net_heap_free(packet);
         if (p)
-            input(p);
+            input(p, to);
     }
     return queue;
 }

@@ -248,12 +248,26 @@ bool net_eth_before_sleep(bool wait_for_sent)
     return device && device->rest(device, wait_for_sent || transmit_waits());
 }
 
+static err_t output4(struct netif *n, struct pbuf *p, const ip4_addr_t *to)
+{
+    if (p->flags & PBUF_FLAG_MCASTLOOP)
+        net_loop_group(n, p);
+    return etharp_output(n, p, to);
+}
+
+static err_t output6(struct netif *n, struct pbuf *p, const ip6_addr_t *to)
+{
+    if (p->flags & PBUF_FLAG_MCASTLOOP)
+        net_loop_group(n, p);
+    return ethip6_output(n, p, to);
+}
+
 static err_t eth_init(struct netif *n)
 {
     n->name[0] = 'e';
     n->name[1] = 't';
-    n->output = etharp_output;
-    n->output_ip6 = ethip6_output;
+    n->output = output4;
+    n->output_ip6 = output6;
     n->linkoutput = transmit_frame;
     n->mtu = device->mtu;
     n->hwaddr_len = 6;

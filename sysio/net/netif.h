@@ -23,6 +23,8 @@ bool net_eth_scarce(void);               /* few receive buffers are left: copy i
 struct tcp_pcb;
 bool net_eth_large(const struct tcp_pcb *pcb); /* may be given segments of up to 64 KiB */
 void net_loop_start(void);
+/* A packet to a group, which goes out by n, comes in by it, too (IP_MULTICAST_LOOP). */
+void net_loop_group(struct netif *n, struct pbuf *p);
 bool net_loop_turn(void); /* true: there is more */
 bool net_loop_idle(void);
 

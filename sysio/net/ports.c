@@ -183,14 +183,18 @@ static uint32_t score(const struct binding *b, const ip_addr_t *local)
     return ip_addr_isany(&b->address) ? 2 : ip_addr_eq(&b->address, local) ? 3 : 0;
 }
 
+static uint32_t sender_hash(const ip_addr_t *remote, uint16_t port)
+{
+    return (uint32_t)port * 0x9e3779b1u ^
+           (IP_IS_V6(remote) ? ip_2_ip6(remote)->addr[3] : ip_2_ip4(remote)->addr) * 0x85ebca77u;
+}
+
 struct tcp_pcb_listen *net_listener_find(const struct net_tuple *ends, uint8_t netif)
 {
     const ip_addr_t *remote = &ends->remote;
     struct socket *best = NULL;
     uint32_t best_score = 0, equal = 0;
-    uint32_t hash =
-        (uint32_t)ends->remote_port * 0x9e3779b1u ^
-        (IP_IS_V6(remote) ? ip_2_ip6(remote)->addr[3] : ip_2_ip4(remote)->addr) * 0x85ebca77u;
+    uint32_t hash = sender_hash(remote, ends->remote_port);
     for (struct binding *b = *bucket(IP_PROTO_TCP, ends->local_port); b; b = b->next) {
         struct socket *s = socket_of(b);
         if (b->port != ends->local_port || b->protocol != IP_PROTO_TCP ||
@@ -209,6 +213,27 @@ struct tcp_pcb_listen *net_listener_find(const struct net_tuple *ends, uint8_t n
         }
     }
     return best ? best->listen : NULL;
+}
+
+static bool shares(const struct socket *s, struct binding *b)
+{
+    const struct socket *other = socket_of(b);
+    return b->port == s->binding.port && b->protocol == s->binding.protocol &&
+           b->netif == s->binding.netif && ip_addr_eq(&b->address, &s->binding.address) &&
+           other->reuse_port && !other->peer_set;
+}
+
+struct socket *ports_share(struct socket *s, const ip_addr_t *from, uint16_t from_port)
+{
+    struct binding *first = *bucket(s->binding.protocol, s->binding.port);
+    uint32_t count = 0, hash = sender_hash(from, from_port);
+    for (struct binding *b = first; b; b = b->next)
+        count += shares(s, b);
+    uint32_t chosen = (uint32_t)((uint64_t)hash * count >> 32);
+    for (struct binding *b = first; b; b = b->next)
+        if (shares(s, b) && !chosen--)
+            return socket_of(b);
+    return s;
 }
 
 void ports_each_at(uint8_t protocol, uint16_t port, void (*each)(struct socket *s, void *context),

@@ -267,6 +267,7 @@ void socket_closed(struct socket *s)
     if (s->type == STREAM) {
         tcp_socket_close(s);
     } else {
+        datagram_flush(s);
         s->closed = true;
         datagram_close(s);
         socket_free(s);

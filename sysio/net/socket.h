@@ -227,6 +227,8 @@ int datagram_open(struct socket *s); /* makes the PCB */
 int datagram_bind(struct socket *s);
 int datagram_connect(struct socket *s, const ip_addr_t *address, uint16_t port);
 void datagram_changed(struct socket *s);
+/* Sends what its client sent before: calls, and the close, come after that. */
+void datagram_flush(struct socket *s);
 bool datagram_send(struct socket *s); /* all up to tx_seen; false: the ring makes no sense */
 void datagram_close(struct socket *s);
 /* Somebody reports that what was sent between the two did not arrive; fatal: or ever will. */
