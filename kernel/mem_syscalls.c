@@ -124,6 +124,23 @@ static int64_t control_physical(struct vmo *v, uint64_t offset, uint64_t length,
     return 0;
 }
 
+static int64_t control_prepare(struct vmo *v, uint64_t offset, uint64_t length, uint64_t *user)
+{
+    uint64_t pages[PHYSICAL_BATCH];
+    if (!process_is_driver(this_cpu()->current->process)) {
+        return -MOTOR_ERIGHTS;
+    }
+    if (length % PAGE_SIZE || length > PHYSICAL_BATCH * PAGE_SIZE) {
+        return -MOTOR_EINVAL;
+    }
+    int64_t got = vmo_prepare(v, offset, pages, (unsigned)(length / PAGE_SIZE));
+    if (got > 0 && copy_to_user(user, pages, (size_t)got * sizeof(pages[0])) < 0) {
+        vmo_decommit(v, offset, (uint64_t)got * PAGE_SIZE); /* nobody was told of them */
+        return -MOTOR_EFAULT;
+    }
+    return got;
+}
+
 static int64_t control_charge(struct vmo *v, motor_handle who)
 {
     struct process *p;
@@ -146,6 +163,8 @@ static uint32_t right_for(uint32_t op)
     case MOTOR_VMO_RESIZE:
     case MOTOR_VMO_DECOMMIT:
     case MOTOR_VMO_SUPPLY:
+    case MOTOR_VMO_PREPARE:
+    case MOTOR_VMO_FILLED:
     case MOTOR_VMO_ALLOW:
     case MOTOR_VMO_CLEAN:
     case MOTOR_VMO_USERS:
@@ -190,6 +209,10 @@ static int64_t control(struct vmo *v, uint32_t op, uint64_t offset, uint64_t len
         return (int64_t)vmo_committed(v);
     case MOTOR_VMO_SUPPLY:
         return vmo_supply(v, offset, length, buffer);
+    case MOTOR_VMO_PREPARE:
+        return control_prepare(v, offset, length, buffer);
+    case MOTOR_VMO_FILLED:
+        return vmo_filled(v, offset, length);
     case MOTOR_VMO_ALLOW:
         return vmo_allow(v, offset);
     case MOTOR_VMO_CLEAN:

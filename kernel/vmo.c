@@ -226,7 +226,8 @@ static uint64_t present_locked(const struct vmo *v, uint64_t offset)
     if (v->kind == VMO_FIXED || v->kind == VMO_DEVICE) {
         return v->kind == VMO_FIXED ? v->fixed + offset : 0;
     }
-    uint64_t page = vmo_tree_get(v, offset / PAGE_SIZE) & VMO_ENTRY_PAGE;
+    uint64_t entry = vmo_tree_get(v, offset / PAGE_SIZE);
+    uint64_t page = entry & VMO_ENTRY_FILLING ? 0 : entry & VMO_ENTRY_PAGE;
     return page || v->kind != VMO_CLONE ? page : inherited(v, offset);
 }
 

@@ -37,6 +37,8 @@ struct gate;
 int64_t vmo_bind(struct vmo *v, struct gate *g);
 /* Of paged objects: see vmo_paged.c and MOTOR_VMO_*. */
 int64_t vmo_supply(struct vmo *v, uint64_t offset, uint64_t length, const void *user);
+int64_t vmo_prepare(struct vmo *v, uint64_t offset, uint64_t *pages, unsigned n); /* how many */
+int64_t vmo_filled(struct vmo *v, uint64_t offset, uint64_t length);
 int64_t vmo_allow(struct vmo *v, uint64_t offset);
 int64_t vmo_clean(struct vmo *v, uint64_t offset, uint64_t length);
 int64_t vmo_users(struct vmo *v);

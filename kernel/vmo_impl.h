@@ -57,10 +57,14 @@ struct vmo {
 
 /* ---- vmo_tree.c [vmo.lock] ---- */
 
-#define VMO_TREE_BITS  6u
-#define VMO_ENTRY_PAGE (~(uint64_t)(PAGE_SIZE - 1)) /* the page that an entry names */
+#define VMO_TREE_BITS     6u
+#define VMO_ENTRY_PAGE    (~(uint64_t)(PAGE_SIZE - 1)) /* the page that an entry names */
+/* in entries of VMO_PAGED: */
+#define VMO_ENTRY_WRITE   1ull /* others may write the page */
+#define VMO_ENTRY_FILLING 2ull /* a device does, or has not yet: to everybody it is absent */
 
 uint64_t vmo_tree_get(const struct vmo *v, uint64_t page); /* the entry, 0: absent */
+uint64_t *vmo_tree_find(struct vmo *v, uint64_t page);     /* where it is; NULL: absent */
 /* the place of a page's entry; NULL: no memory for nodes */
 uint64_t *vmo_tree_slot(struct vmo *v, uint64_t page);
 /* take the first page of [page, end) out of the tree: its entry and number, or 0 */

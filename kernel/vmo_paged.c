@@ -5,6 +5,11 @@
  * pager supplies it whole, so nobody sees a page that is not filled. It takes pages back by a
  * decommit, when nobody need write to them.
  *
+ * A pager that is a driver may have the page itself filled by its device: it prepares it, which
+ * gives an absent page a frame and tells the address, and later says that it is filled. In between
+ * the page is absent to everybody; a decommit takes it back, and only the pager knows that no
+ * device writes to it any more.
+ *
  * Writing through a mapping is allowed page by page. The first write to a page asks the pager, who
  * notes that it changes; a clean takes the permission back from every mapping, so that what the
  * pager then reads from it is complete, and the next write asks again. The pager's own mapping
@@ -18,13 +23,13 @@
 #include "sched.h"
 #include "vmo_impl.h"
 
-#define ENTRY_WRITE 1ull /* in an entry of the tree: others may write the page */
 #define BATCH_BYTES (64u * PAGE_SIZE)
+#define RUN_ORDER   4u /* of adjacent frames, which a device reaches by one address */
 
 uint64_t vmo_paged_page(struct vmo *v, uint64_t offset, bool write, int64_t *status)
 {
     uint64_t entry = vmo_tree_get(v, offset / PAGE_SIZE);
-    if (!entry || (write && !(entry & ENTRY_WRITE))) {
+    if (!entry || (entry & VMO_ENTRY_FILLING) || (write && !(entry & VMO_ENTRY_WRITE))) {
         *status = v->pager ? -MOTOR_EABSENT : -MOTOR_EGONE;
         return 0;
     }
@@ -77,8 +82,8 @@ int64_t vmo_users(struct vmo *v)
 
 /* ---- pages ---- */
 
-/* [no lock held] The page takes the place of an absent one; else it is freed. */
-static int64_t insert(struct vmo *v, uint64_t offset, uint64_t page)
+/* [no lock held] The entry's page takes the place of an absent one; else it is freed. */
+static int64_t insert(struct vmo *v, uint64_t offset, uint64_t entry)
 {
     int64_t status = 0;
     spin_lock(&v->lock);
@@ -87,16 +92,17 @@ static int64_t insert(struct vmo *v, uint64_t offset, uint64_t page)
         status = offset < v->size ? -MOTOR_ENOMEM : -MOTOR_EGONE;
     } else if (*slot) {
         slot = NULL;
+        status = -MOTOR_EEXIST;
     } else if (v->account && !account_take(v->account, PAGE_SIZE)) {
         slot = NULL;
         status = -MOTOR_ENOMEM;
     } else {
-        *slot = page;
+        *slot = entry;
         v->committed++;
     }
     spin_unlock(&v->lock);
     if (!slot) {
-        frame_unref(page);
+        frame_unref(entry & VMO_ENTRY_PAGE);
     }
     return status;
 }
@@ -116,7 +122,7 @@ int64_t vmo_supply(struct vmo *v, uint64_t offset, uint64_t length, const void *
             return -MOTOR_EFAULT;
         }
         int64_t status = insert(v, offset + done, page);
-        if (status < 0) {
+        if (status < 0 && status != -MOTOR_EEXIST) {
             return status;
         }
         if ((done + PAGE_SIZE) % BATCH_BYTES == 0) {
@@ -126,16 +132,83 @@ int64_t vmo_supply(struct vmo *v, uint64_t offset, uint64_t length, const void *
     return 0;
 }
 
+/* Single frames that lie side by side. */
+struct run {
+    uint64_t next;
+    unsigned left;
+};
+
+/* One run of some of `wanted` frames; none left: no memory. */
+static struct run run_take(unsigned wanted)
+{
+    struct run r = {0, 0};
+    if (!frame_plenty()) {
+        return r;
+    }
+    r.next = wanted >> RUN_ORDER ? frame_alloc_order(RUN_ORDER) : 0;
+    if (r.next) {
+        frame_split(r.next);
+        r.left = 1u << RUN_ORDER;
+        return r;
+    }
+    r.next = frame_alloc();
+    r.left = r.next != 0;
+    return r;
+}
+
+int64_t vmo_prepare(struct vmo *v, uint64_t offset, uint64_t *pages, unsigned n)
+{
+    struct run r = {0, 0};
+    int64_t status = 0;
+    unsigned done = 0;
+    if (v->kind != VMO_PAGED || offset % PAGE_SIZE) {
+        return -MOTOR_EINVAL;
+    }
+    for (; done < n; done++, r.next += PAGE_SIZE, r.left--) {
+        r = r.left ? r : run_take(n - done);
+        status = r.left ? insert(v, offset + done * PAGE_SIZE, r.next | VMO_ENTRY_FILLING)
+                        : -MOTOR_ENOMEM;
+        if (status < 0) {
+            break;
+        }
+        pages[done] = r.next;
+    }
+    if (status < 0 && r.left) { /* insert() has freed the first */
+        r.next += PAGE_SIZE;
+        r.left--;
+    }
+    for (; r.left; r.left--, r.next += PAGE_SIZE) {
+        frame_unref(r.next);
+    }
+    return done ? done : status;
+}
+
+int64_t vmo_filled(struct vmo *v, uint64_t offset, uint64_t length)
+{
+    if (v->kind != VMO_PAGED || offset % PAGE_SIZE || length > BATCH_BYTES) {
+        return -MOTOR_EINVAL;
+    }
+    spin_lock(&v->lock);
+    for (uint64_t page = offset / PAGE_SIZE, end = page + length / PAGE_SIZE; page < end; page++) {
+        uint64_t *slot = vmo_tree_find(v, page);
+        if (slot) {
+            *slot &= ~VMO_ENTRY_FILLING;
+        }
+    }
+    spin_unlock(&v->lock);
+    return 0;
+}
+
 int64_t vmo_allow(struct vmo *v, uint64_t offset)
 {
     if (v->kind != VMO_PAGED) {
         return -MOTOR_EINVAL;
     }
     spin_lock(&v->lock);
-    uint64_t *slot =
-        vmo_tree_get(v, offset / PAGE_SIZE) ? vmo_tree_slot(v, offset / PAGE_SIZE) : NULL;
+    uint64_t *slot = vmo_tree_find(v, offset / PAGE_SIZE);
+    slot = slot && *slot & VMO_ENTRY_FILLING ? NULL : slot;
     if (slot) {
-        *slot |= ENTRY_WRITE;
+        *slot |= VMO_ENTRY_WRITE;
     }
     spin_unlock(&v->lock);
     return slot ? 0 : -MOTOR_ENOENT;
@@ -150,8 +223,9 @@ int64_t vmo_clean(struct vmo *v, uint64_t offset, uint64_t length)
     bool any = false;
     spin_lock(&v->lock);
     for (uint64_t page = first; page < end; page++) {
-        if (vmo_tree_get(v, page) & ENTRY_WRITE) {
-            *vmo_tree_slot(v, page) &= ~ENTRY_WRITE;
+        uint64_t *slot = vmo_tree_find(v, page);
+        if (slot && *slot & VMO_ENTRY_WRITE) {
+            *slot &= ~VMO_ENTRY_WRITE;
             any = true;
         }
     }

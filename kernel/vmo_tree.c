@@ -23,16 +23,22 @@ static unsigned height_for(uint64_t page)
     return h;
 }
 
-uint64_t vmo_tree_get(const struct vmo *v, uint64_t page)
+uint64_t *vmo_tree_find(struct vmo *v, uint64_t page)
 {
     if (height_for(page) > v->height) {
-        return 0;
+        return NULL;
     }
-    uint64_t entry = (uint64_t)v->tree;
-    for (unsigned h = v->height; h && entry; h--) {
-        entry = ((struct node *)entry)->entry[page >> (h - 1) * BITS & (FANOUT - 1)];
+    uint64_t *slot = (uint64_t *)&v->tree;
+    for (unsigned h = v->height; h && *slot; h--) {
+        slot = &((struct node *)*slot)->entry[page >> (h - 1) * BITS & (FANOUT - 1)];
     }
-    return entry;
+    return *slot ? slot : NULL;
+}
+
+uint64_t vmo_tree_get(const struct vmo *v, uint64_t page)
+{
+    const uint64_t *slot = vmo_tree_find((struct vmo *)v, page);
+    return slot ? *slot : 0;
 }
 
 uint64_t *vmo_tree_slot(struct vmo *v, uint64_t page)

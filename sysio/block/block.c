@@ -50,9 +50,17 @@ void block_batch_begin(struct block_batch *b, struct block_device *d)
     *b = (struct block_batch){.device = d};
 }
 
-void block_batch_add(struct block_batch *b, enum block_op op, uint64_t offset, void *data,
-                     uint32_t size)
+/* What a request is made of is one kind of parts. */
+static bool joins(const struct block_request *r, enum block_op op, uint64_t offset,
+                  const struct block_part *part)
 {
+    return r->op == op && r->offset + r->size == offset && r->count < BLOCK_PARTS_MAX &&
+           (!r->count || !r->parts[0].data == !part->data);
+}
+
+static void add(struct block_batch *b, enum block_op op, uint64_t offset, struct block_part part)
+{
+    uint32_t size = part.size;
     struct block_device *d = b->device;
     struct block_request *r = b->open;
     if (offset > d->size || size > d->size - offset || (offset | size) & (d->sector - 1)) {
@@ -63,21 +71,37 @@ void block_batch_add(struct block_batch *b, enum block_op op, uint64_t offset, v
         b->status = b->status ? b->status : -EROFS;
         return;
     }
-    if (r && (r->op != op || r->offset + r->size != offset || r->count == BLOCK_PARTS_MAX))
+    if (r && !joins(r, op, offset, &part))
         block_batch_submit(b);
     r = b->open;
     if (!r) {
-        r = calloc(1, sizeof *r);
+        r = malloc(sizeof *r);
         if (!r) {
             b->status = b->status ? b->status : -ENOMEM;
             return;
         }
-        *r = (struct block_request){.op = op, .offset = offset, .done = batch_done, .context = b};
+        r->op = op;
+        r->offset = offset;
+        r->size = r->count = 0;
+        r->done = batch_done;
+        r->context = b;
         b->open = r;
     }
     if (op == BLOCK_READ || op == BLOCK_WRITE)
-        r->parts[r->count++] = (struct block_part){data, size};
+        r->parts[r->count++] = part;
     r->size += size;
+}
+
+void block_batch_add(struct block_batch *b, enum block_op op, uint64_t offset, void *data,
+                     uint32_t size)
+{
+    add(b, op, offset, (struct block_part){.data = data, .size = size});
+}
+
+void block_batch_add_address(struct block_batch *b, enum block_op op, uint64_t offset,
+                             uint64_t address, uint32_t size)
+{
+    add(b, op, offset, (struct block_part){.address = address, .size = size});
 }
 
 int block_batch_wait(struct block_batch *b)

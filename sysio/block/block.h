@@ -22,8 +22,9 @@ struct fiber;
 enum block_op { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH, BLOCK_DISCARD };
 
 struct block_part {
-    void *data;
-    uint32_t size; /* a multiple of the device's sector */
+    void *data;       /* NULL: the device itself reaches memory at `address` */
+    uint64_t address; /* physical */
+    uint32_t size;    /* a multiple of the device's sector */
 };
 
 struct block_request {
@@ -47,6 +48,7 @@ struct block_device {
     uint32_t sector; /* smallest unit of a request, bytes */
     bool read_only;  /* writes fail with EROFS */
     bool can_discard;
+    bool by_address; /* parts may be without data */
     /*
      * The request is within the device and stays valid until done(), which is called once, never
      * from here.
@@ -70,6 +72,9 @@ void block_batch_begin(struct block_batch *b, struct block_device *d);
  */
 void block_batch_add(struct block_batch *b, enum block_op op, uint64_t offset, void *data,
                      uint32_t size);
+/* The same to or from memory by its address: of a device that can. */
+void block_batch_add_address(struct block_batch *b, enum block_op op, uint64_t offset,
+                             uint64_t address, uint32_t size);
 /* The device has all that was added. May sleep: for fibers. */
 void block_batch_submit(struct block_batch *b);
 /* All is done: 0, or the first error. May sleep: for fibers. */

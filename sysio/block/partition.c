@@ -32,6 +32,7 @@ int partitions_open(struct block_device *disk, struct partition **out,
                                           .sector = disk->sector,
                                           .read_only = disk->read_only,
                                           .can_discard = disk->can_discard,
+                                          .by_address = disk->by_address,
                                           .submit = partition_submit};
     }
     free(entries);

@@ -3,7 +3,8 @@
  * virtio-blk (virtio 1.2, 5.2): one queue. A request is done in pieces of at most 64 KiB, each of
  * which has a slot: header, status and data in memory that the device reaches. The data is copied,
  * so that whoever submits may use any memory, and a device that goes on writing after its answer
- * changes nothing.
+ * changes nothing. Parts that are addresses are not: a piece of them is as much as the device takes
+ * in one request.
  *
  * The device is not trusted. A read that is shorter than asked for is an error; a queue that breaks
  * the rules ends the disk: it is reset, and all requests, now and later, fail with EIO.
@@ -17,19 +18,27 @@
 #include <string.h>
 
 #define F_SIZE_MAX (1ull << 1)
+#define F_SEG_MAX  (1ull << 2)
 #define F_RO       (1ull << 5)
 #define F_BLK_SIZE (1ull << 6)
 #define F_FLUSH    (1ull << 9)
 #define F_DISCARD  (1ull << 13)
 
-enum { CONFIG_CAPACITY = 0, CONFIG_SIZE_MAX = 8, CONFIG_BLK_SIZE = 20, CONFIG_DISCARD_MAX = 36 };
+enum {
+    CONFIG_CAPACITY = 0,
+    CONFIG_SIZE_MAX = 8,
+    CONFIG_SEG_MAX = 12,
+    CONFIG_BLK_SIZE = 20,
+    CONFIG_DISCARD_MAX = 36
+};
 enum { TYPE_IN = 0, TYPE_OUT = 1, TYPE_FLUSH = 4, TYPE_DISCARD = 11 };
 enum { STATUS_OK = 0, STATUS_IOERR = 1, STATUS_UNSUPPORTED = 2 };
 
 #define SECTOR     512u /* of the protocol; the device's blocks may be larger */
 #define PIECE      (64u << 10)
 #define SLOTS      16u
-#define QUEUE_SIZE 64u /* three descriptors for each slot */
+#define QUEUE_SIZE 256u
+#define SEGMENTS   64u /* of one piece, at most */
 #define SIZE_LIMIT (1ull << 60)
 
 struct header {
@@ -61,7 +70,8 @@ struct virtio_blk {
     struct virtio_device *virtio;
     struct virtq *queue;
     bool has_flush, dead;
-    uint32_t piece;       /* bytes of one, at most */
+    uint32_t piece;       /* bytes of one that is copied, and of a segment, at most */
+    uint32_t segments;    /* of one that is not copied, at most */
     uint64_t discard_max; /* bytes of one, at most */
     struct slot slots[SLOTS];
     struct block_request *first, **last; /* submitted, not handed over in full */
@@ -118,6 +128,54 @@ static void finish_if_done(struct block_request *r)
         r->done(r);
 }
 
+/* Parts that are addresses, from a place on: as many as one piece takes. Result: segments. */
+static uint32_t gather(const struct virtio_blk *disk, const struct block_request *r, uint64_t at,
+                       struct virtio_buffer *to, uint32_t *bytes)
+{
+    uint32_t n = 0;
+    *bytes = 0;
+    for (uint32_t i = 0; i < r->count; i++) {
+        const struct block_part *p = &r->parts[i];
+        if (at >= p->size) {
+            at -= p->size;
+            continue;
+        }
+        for (; at < p->size; at += to[n - 1].size, *bytes += to[n - 1].size) {
+            uint64_t address = p->address + at, left = p->size - at;
+            struct virtio_buffer *b = n ? &to[n - 1] : NULL;
+            if (b && b->pa + b->size == address && b->size + left <= disk->piece) {
+                b->size += left;
+                *bytes += left;
+                break;
+            }
+            if (n == disk->segments)
+                return n;
+            to[n++] =
+                (struct virtio_buffer){address, left < disk->piece ? (uint32_t)left : disk->piece};
+        }
+        at = 0;
+    }
+    return n;
+}
+
+static bool by_address(const struct block_request *r)
+{
+    return r->count && !r->parts[0].data;
+}
+
+/* The data of the request's next piece of `bytes`, copied if it has to be. Result: buffers. */
+static uint32_t piece_data(struct virtio_blk *disk, struct slot *s, struct block_request *r,
+                           struct virtio_buffer *buffers, uint32_t *bytes)
+{
+    if (by_address(r))
+        return gather(disk, r, r->taken, buffers, bytes);
+    if (r->op == BLOCK_WRITE)
+        copy(r, r->taken, s->data, *bytes, false);
+    if (*bytes)
+        *buffers = (struct virtio_buffer){s->data_pa, *bytes};
+    return *bytes != 0;
+}
+
 /* Hands one piece of a request to the device; false: the queue is full. */
 static bool piece_start(struct virtio_blk *disk, struct slot *s, struct block_request *r)
 {
@@ -125,26 +183,23 @@ static bool piece_start(struct virtio_blk *disk, struct slot *s, struct block_re
                                      [BLOCK_WRITE] = TYPE_OUT,
                                      [BLOCK_FLUSH] = TYPE_FLUSH,
                                      [BLOCK_DISCARD] = TYPE_DISCARD};
+    struct virtio_buffer buffers[SEGMENTS + 2] = {{s->control_pa, sizeof(struct header)}};
     uint64_t left = r->size - r->taken,
              most = r->op == BLOCK_DISCARD ? disk->discard_max : disk->piece;
-    uint64_t size = left < most ? left : most;
+    uint64_t size = left < most ? left : most, sector = (r->offset + r->taken) / SECTOR;
     uint32_t bytes = r->op == BLOCK_FLUSH     ? 0
                      : r->op == BLOCK_DISCARD ? (uint32_t)sizeof(struct discard)
                                               : (uint32_t)size;
-    uint64_t sector = (r->offset + r->taken) / SECTOR;
     bool addressed = r->op == BLOCK_READ || r->op == BLOCK_WRITE;
     s->control->header = (struct header){.type = types[r->op], .sector = addressed ? sector : 0};
     s->control->status = 0xff;
-    if (r->op == BLOCK_WRITE)
-        copy(r, r->taken, s->data, bytes, false);
     if (r->op == BLOCK_DISCARD)
         *(struct discard *)s->data = (struct discard){sector, (uint32_t)(size / SECTOR), 0};
-    struct virtio_buffer buffers[3] = {{s->control_pa, sizeof(struct header)}};
-    uint32_t n = 1;
-    if (bytes)
-        buffers[n++] = (struct virtio_buffer){s->data_pa, bytes};
+    uint32_t n = 1 + piece_data(disk, s, r, buffers + 1, &bytes);
+    if (by_address(r))
+        size = bytes;
     buffers[n++] = (struct virtio_buffer){s->control_pa + offsetof(struct control, status), 1};
-    uint32_t in = r->op == BLOCK_READ ? 2 : 1;
+    uint32_t in = r->op == BLOCK_READ ? n - 1 : 1;
     if (virtq_add(disk->queue, buffers, n - in, in, s) < 0)
         return false;
     s->request = r;
@@ -210,7 +265,7 @@ static void piece_end(struct virtio_blk *disk, struct slot *s, uint32_t written,
         request_fail(disk, r, -EIO);
     else if (status == STATUS_UNSUPPORTED)
         request_fail(disk, r, -EOPNOTSUPP);
-    else if (r->op == BLOCK_READ)
+    else if (r->op == BLOCK_READ && !by_address(r))
         copy(r, s->at, s->data, s->size, true);
     finish_if_done(r);
 }
@@ -269,23 +324,27 @@ static bool configure(struct virtio_blk *disk, uint64_t features)
 {
     struct virtio_device *v = disk->virtio;
     uint64_t capacity = 0;
-    uint32_t block = SECTOR, size_max = PIECE, discard = 0;
+    uint32_t block = SECTOR, size_max = PIECE, discard = 0, segments = 1;
     virtio_config_read(v, CONFIG_CAPACITY, &capacity, 8);
     if (features & F_BLK_SIZE)
         virtio_config_read(v, CONFIG_BLK_SIZE, &block, 4);
     if (features & F_SIZE_MAX)
         virtio_config_read(v, CONFIG_SIZE_MAX, &size_max, 4);
+    if (features & F_SEG_MAX)
+        virtio_config_read(v, CONFIG_SEG_MAX, &segments, 4);
     if (features & F_DISCARD)
         virtio_config_read(v, CONFIG_DISCARD_MAX, &discard, 4);
     if (block < SECTOR || block > 4096 || (block & (block - 1)))
         block = SECTOR;
     disk->piece = (size_max < PIECE ? size_max : PIECE) & ~(block - 1);
+    disk->segments = !segments ? 1 : segments < SEGMENTS ? segments : SEGMENTS;
     disk->discard_max = (uint64_t)discard * SECTOR & ~(uint64_t)(block - 1);
     disk->has_flush = features & F_FLUSH;
     disk->device.sector = block;
     disk->device.size = capacity * SECTOR & ~(uint64_t)(block - 1);
     disk->device.read_only = features & F_RO;
     disk->device.can_discard = disk->discard_max;
+    disk->device.by_address = true;
     return disk->piece && capacity && capacity < SIZE_LIMIT / SECTOR;
 }
 
@@ -294,8 +353,8 @@ struct block_device *virtio_blk_open(uint32_t index, motor_handle gate,
 {
     struct virtio_device *v = virtio_find(VIRTIO_BLOCK, index);
     uint64_t features;
-    if (!v ||
-        virtio_negotiate(v, F_SIZE_MAX | F_RO | F_BLK_SIZE | F_FLUSH | F_DISCARD, 0, &features) < 0)
+    if (!v || virtio_negotiate(v, F_SIZE_MAX | F_SEG_MAX | F_RO | F_BLK_SIZE | F_FLUSH | F_DISCARD,
+                               0, &features) < 0)
         return NULL;
     struct virtio_blk *disk = calloc(1, sizeof *disk);
     if (!disk)
@@ -315,6 +374,8 @@ struct block_device *virtio_blk_open(uint32_t index, motor_handle gate,
         free(disk);
         return NULL;
     }
+    if (disk->segments > virtq_size(disk->queue) - 2)
+        disk->segments = virtq_size(disk->queue) - 2;
     virtio_start(v);
     return &disk->device;
 }

@@ -54,6 +54,18 @@ static int supply(struct ext4_store *s, uint64_t index, const void *pages, uint6
     return control(of(s), MOTOR_VMO_SUPPLY, index, count * PAGE, pages);
 }
 
+static int prepare(struct ext4_store *s, uint64_t index, uint64_t count, uint64_t *addresses)
+{
+    int64_t got =
+        motor_vmo_control(of(s)->vmo, MOTOR_VMO_PREPARE, index * PAGE, count * PAGE, addresses);
+    return got < 0 ? 0 : (int)got;
+}
+
+static void filled(struct ext4_store *s, uint64_t index, uint64_t count)
+{
+    control(of(s), MOTOR_VMO_FILLED, index, count * PAGE, NULL);
+}
+
 static void evict(struct ext4_store *s, uint64_t index, uint64_t count)
 {
     control(of(s), MOTOR_VMO_DECOMMIT, index, count * PAGE, NULL);
@@ -132,6 +144,8 @@ static void destroy(struct ext4_store *s)
 
 static const struct ext4_store_ops ops = {
     .supply = supply,
+    .prepare = prepare,
+    .filled = filled,
     .evict = evict,
     .at = at,
     .allow = allow,

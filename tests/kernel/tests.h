@@ -48,6 +48,7 @@ void make_template(void);         /* before all tests, since it remains for good
     X(interrupt) \
     X(embryo_circle) \
     X(memory_limit) \
+    X(paged) \
     X(family) \
     X(groups) \
     X(fs_ids) \

@@ -132,6 +132,14 @@ enum motor_error {
  * own objects. EEXIST: somebody pays already; ENOMEM: over the process's limit
  */
 #define MOTOR_VMO_CHARGE    14u
+/*
+ * of paged objects, for their pager, which a device fills pages for: absent pages of a range (at
+ * most 64) get memory whose bytes are anything; they stay absent to everybody. buffer: uint64_t
+ * physical address of each; result: how many, up to one that is not absent or has no memory. Needs
+ * the hardware right. DECOMMIT takes them back, too: not before the device has finished
+ */
+#define MOTOR_VMO_PREPARE   15u
+#define MOTOR_VMO_FILLED    16u /* of a range (at most 64): these are there now */
 
 /*
  * Pagers. Whoever touches an absent page of a paged object calls its gate, and touches it again

@@ -35,8 +35,10 @@ static void read_over(struct block_batch *b)
     for (uint32_t i = 0; i < r->count; i++) {
         struct page *p = r->pages[i];
         p->reading = NULL;
-        if (!b->status)
+        if (!b->status && !p->hidden)
             page_read_done(p);
+        else if (!b->status) /* but one whose file was cut meanwhile is not what it shall be */
+            p->valid = p->node->size >> PAGE_SIZE_LOG > p->index;
         page_put(p);
     }
     *r->link = r->next;
@@ -63,6 +65,57 @@ static struct page_read *read_new(struct ext4_node *n)
     return r;
 }
 
+/* Pages from `first` on, none here, that are whole, on the disk side by side, from where on? */
+static uint64_t adjacent(struct ext4_node *n, uint64_t first, uint64_t end, uint64_t *disk)
+{
+    uint32_t shift = PAGE_SIZE_LOG - n->fs->block_bits;
+    uint64_t whole = n->size >> PAGE_SIZE_LOG, count;
+    struct extent e;
+    end = end < whole ? end : whole;
+    if (first >= end || n->raw.i_flags & INODE_INLINE_DATA || extent_map(n, first << shift, &e) ||
+        e.state != EXTENT_WRITTEN)
+        return 0;
+    count = e.count >> shift < end - first ? e.count >> shift : end - first;
+    count = count < READ_PAGES ? count : READ_PAGES;
+    for (uint64_t i = 1; i < count; i++)
+        if (page_lookup(n, first + i))
+            count = i;
+    *disk = e.disk << n->fs->block_bits;
+    return count;
+}
+
+/*
+ * The same for pages that go straight to their places in the store, where nobody sees them before
+ * somebody comes to one of them: so that one who goes on is noticed. Result: how many.
+ */
+static uint32_t start_in_place(struct ext4_node *n, uint64_t first, uint64_t end)
+{
+    uint64_t address[READ_PAGES], disk, count = 0;
+    if (n->store && n->store->ops->prepare && n->fs->device->by_address)
+        count = adjacent(n, first, end, &disk);
+    struct page_read *r = count ? read_new(n) : NULL;
+    if (!r)
+        return 0;
+    for (struct page *p; r->count < count; r->pages[r->count++] = p) {
+        p = page_new_hidden(n, first + r->count);
+        if (!p)
+            break;
+        p->pins++;
+        p->reading = r;
+    }
+    int got = r->count ? n->store->ops->prepare(n->store, first, r->count, address) : 0;
+    while (r->count > (uint32_t)got) {
+        struct page *p = r->pages[--r->count];
+        p->reading = NULL;
+        page_put(p);
+    }
+    for (int i = 0; i < got; i++)
+        block_batch_add_address(&r->batch, BLOCK_READ, disk + (uint64_t)i * PAGE_BYTES, address[i],
+                                PAGE_BYTES);
+    block_batch_end(&r->batch, read_over);
+    return (uint32_t)got;
+}
+
 /* Asks for the pages [first, end) that are not here. */
 static void start(struct ext4_node *n, uint64_t first, uint64_t end)
 {
@@ -71,6 +124,11 @@ static void start(struct ext4_node *n, uint64_t first, uint64_t end)
     for (uint64_t i = first; i < end; i++) {
         if (page_lookup(n, i))
             continue;
+        uint32_t placed = r ? 0 : start_in_place(n, i, end);
+        if (placed) {
+            i += placed - 1;
+            continue;
+        }
         if (!r && !(r = read_new(n)))
             return;
         p = page_new(n, i);

@@ -174,6 +174,13 @@ struct ext4_store {
 struct ext4_store_ops {
     /* copies of `count` pages are there from now on; an error (ENOMEM): some may be */
     int (*supply)(struct ext4_store *s, uint64_t index, const void *pages, uint64_t count);
+    /*
+     * For a device that reaches memory by address: places for up to `count` pages (64), how many;
+     * NULL: there is no such thing. They are there when they are said to be filled, and evicted as
+     * others are.
+     */
+    int (*prepare)(struct ext4_store *s, uint64_t index, uint64_t count, uint64_t *addresses);
+    void (*filled)(struct ext4_store *s, uint64_t index, uint64_t count);
     void (*evict)(struct ext4_store *s, uint64_t index, uint64_t count);
     uint8_t *(*at)(struct ext4_store *s, uint64_t index); /* a page that is there */
     void (*allow)(struct ext4_store *s, uint64_t index);  /* users may write it */

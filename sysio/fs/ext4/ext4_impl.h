@@ -384,6 +384,7 @@ struct page {
     uint8_t *data; /* NULL: it is in the node's store, where a fault brings it */
     uint8_t dirty; /* a bit for each block */
     bool valid;
+    bool hidden; /* prepared in the store: nobody finds it there, nor at page_bytes() */
     bool shared; /* users of the store may write it */
     uint32_t pins;
     struct page_read *reading; /* it is on its way: pinned, not valid */
@@ -403,6 +404,8 @@ void pages_free(struct ext4 *fs);
 int page_get(struct ext4_node *n, uint64_t index, struct page **out);
 /* the page, if it is there and valid; page_lookup(): or not valid */
 struct page *page_find(struct ext4_node *n, uint64_t index);
+/* It is valid, and to be used: not hidden any more, nor are those behind it. */
+void page_show(struct page *p);
 struct page *page_lookup(struct ext4_node *n, uint64_t index);
 void page_put(struct page *p);
 /*
@@ -424,6 +427,7 @@ int page_to_store(struct page *p);
 int pages_to_store(struct page **run, uint32_t count);
 /* one that is not here; NULL: no memory */
 struct page *page_new(struct ext4_node *n, uint64_t index);
+struct page *page_new_hidden(struct ext4_node *n, uint64_t index); /* to be prepared */
 /* Adds the reads of a page's blocks; what is not on the disk is zeroed. */
 int page_read_blocks(struct page *p, struct block_batch *batch);
 /* After them: what is behind the end is nobody's. */

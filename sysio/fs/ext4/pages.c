@@ -15,6 +15,8 @@
 #define PAGES_MIN  64u
 #define EVICT_LOOK 256u /* pages looked at for each that is evicted, at most */
 
+#define SHOWN_TOGETHER 64u
+
 static struct spares spares = {.size = sizeof(struct page)};
 
 static uint32_t buckets(const struct ext4 *fs)
@@ -204,6 +206,23 @@ struct page *page_find(struct ext4_node *n, uint64_t index)
     return p && p->valid ? p : NULL;
 }
 
+static void page_add(struct ext4_node *n, uint64_t index, struct page *p)
+{
+    struct ext4 *fs = n->fs;
+    p->node = n;
+    p->index = index;
+    p->hash_next = *bucket(n, index);
+    *bucket(n, index) = p;
+    p->node_next = n->pages;
+    p->node_link = &n->pages;
+    if (n->pages)
+        n->pages->node_link = &p->node_next;
+    n->pages = p;
+    list_add(fs, p);
+    n->page_count++;
+    fs->page_count++;
+}
+
 struct page *page_new(struct ext4_node *n, uint64_t index)
 {
     struct ext4 *fs = n->fs;
@@ -217,19 +236,33 @@ struct page *page_new(struct ext4_node *n, uint64_t index)
         free(p); /* NULL, too */
         return NULL;
     }
-    p->node = n;
-    p->index = index;
-    p->hash_next = *bucket(n, index);
-    *bucket(n, index) = p;
-    p->node_next = n->pages;
-    p->node_link = &n->pages;
-    if (n->pages)
-        n->pages->node_link = &p->node_next;
-    n->pages = p;
-    list_add(fs, p);
-    n->page_count++;
-    fs->page_count++;
+    page_add(n, index, p);
     return p;
+}
+
+struct page *page_new_hidden(struct ext4_node *n, uint64_t index)
+{
+    pages_trim(n->fs);
+    struct page *p = spare_take(&spares);
+    if (!p)
+        return NULL;
+    p->hidden = true;
+    page_add(n, index, p);
+    return p;
+}
+
+void page_show(struct page *p)
+{
+    struct ext4_node *n = p->node;
+    uint64_t first = p->index;
+    uint32_t count = 0;
+    while (p && p->hidden && count < SHOWN_TOGETHER) {
+        p->hidden = false;
+        count++;
+        p = page_find(n, first + count);
+    }
+    if (count)
+        n->store->ops->filled(n->store, first, count);
 }
 
 int page_read_blocks(struct page *p, struct block_batch *batch)
@@ -294,6 +327,20 @@ void page_filled(struct page *p, uint32_t bytes)
     p->valid = true;
 }
 
+/* What was to come to its place in the store has not: the page is read into memory of ours. */
+static int page_take_back(struct page *p)
+{
+    struct ext4_node *n = p->node;
+    p->data = bytes_new(n->fs);
+    if (!p->data && pages_evict(n->fs, PAGES_MIN))
+        p->data = bytes_new(n->fs);
+    if (!p->data)
+        return -ENOMEM;
+    p->hidden = false;
+    n->store->ops->evict(n->store, p->index, 1);
+    return 0;
+}
+
 int page_get(struct ext4_node *n, uint64_t index, struct page **out)
 {
     struct page *p = page_lookup(n, index);
@@ -308,28 +355,32 @@ int page_get(struct ext4_node *n, uint64_t index, struct page **out)
     p->pins++;
     *out = p;
     ahead_wait(p);
-    if (p->valid)
+    if (p->valid) {
+        page_show(p);
         return 0;
+    }
     struct block_batch batch;
     block_batch_begin(&batch, n->fs->device);
-    int error = page_read_blocks(p, &batch);
+    int error = p->hidden ? page_take_back(p) : 0;
+    if (!error)
+        error = page_read_blocks(p, &batch);
     int status = block_batch_wait(&batch);
     error = error ? error : status;
     if (!error) {
         page_read_done(p);
         return 0;
     }
-    p->pins--;
-    if (!p->pins)
-        page_destroy(p);
+    page_put(p);
     return error;
 }
 
 void page_put(struct page *p)
 {
     p->pins--;
-    if (!p->valid && !p->pins) /* it was to be filled, and nobody has */
-        page_destroy(p);
+    if (p->valid || p->pins)
+        return;
+    page_destroy(p); /* it was to be filled, and nobody has */
+    leave_now();
 }
 
 void page_dirty(struct page *p, uint32_t offset, uint32_t size)
@@ -362,6 +413,7 @@ static void page_drop_part(struct page *p, uint64_t from, uint64_t end)
     uint32_t a = from > start ? (uint32_t)(from - start) : 0;
     uint32_t b = end - start < PAGE_BYTES ? (uint32_t)(end - start) : PAGE_BYTES;
     uint8_t dirty = p->dirty;
+    page_show(p);
     memset(page_bytes(p) + a, 0, b - a);
     for (uint32_t i = 0; i < PAGE_BYTES >> bits; i++)
         if (i << bits >= a && (i + 1) << bits <= b)

@@ -61,6 +61,8 @@ static uint64_t to_store(struct ext4_node *n, uint64_t first, uint64_t wanted, u
     uint32_t count = 0;
     for (uint64_t i = first; i < end; i++) {
         p = page_find(n, i);
+        if (p)
+            page_show(p);
         bool goes_on = p && p->data && count < RUN_PAGES &&
                        (!count || (p->data == run[count - 1]->data + PAGE_BYTES &&
                                    i == run[count - 1]->index + 1));
@@ -125,12 +127,14 @@ static uint64_t expect(struct ext4_node *n, uint64_t index, uint64_t *first)
 /* The page in the store, and what is here of those around it or behind it. */
 static int fetch(struct ext4_node *n, uint64_t index, bool write, struct page **out)
 {
+    struct page *here = page_find(n, index);
+    bool there = here && !here->data && !here->hidden;
     uint64_t first, end = expect(n, index, &first);
     while (!write && ahead_wait_outside(n, index))
         if (index >= page_end(n))
             return -ENXIO;
     int error = page_get(n, index, out);
-    if (error || !(*out)->data)
+    if (error || there)
         return error;
     note(n, first, to_store(n, first, index, end));
     error = page_to_store(*out); /* others may leave for this one */

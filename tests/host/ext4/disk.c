@@ -107,7 +107,9 @@ static void transfer(struct disk *d, struct block_request *r)
         struct block_part *p = &r->parts[i];
         if (at + p->size > d->device.size)
             fail("a request beyond the end");
-        if (r->op == BLOCK_READ) {
+        if (!p->data && r->op == BLOCK_READ) {
+            memcpy((void *)(uintptr_t)p->address, d->bytes + at, p->size);
+        } else if (r->op == BLOCK_READ) {
             memcpy(p->data, d->bytes + at, p->size);
         } else {
             memcpy(d->bytes + at, p->data, p->size);
@@ -172,8 +174,8 @@ void disk_run(struct disk *d, void (*function)(void *), void *arg)
 static void disk_init(struct disk *d, uint64_t size)
 {
     memset(d, 0, sizeof *d);
-    d->device =
-        (struct block_device){.name = "test", .size = size, .sector = 512, .submit = submit};
+    d->device = (struct block_device){
+        .name = "test", .size = size, .sector = 512, .by_address = true, .submit = submit};
     d->bytes = calloc(1, size);
 }
 

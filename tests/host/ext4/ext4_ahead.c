@@ -71,6 +71,7 @@ struct store {
     uint32_t file;
     uint64_t size;
     uint8_t *pages[FILE_MAX / PAGE * 2];
+    uint8_t *prepared[FILE_MAX / PAGE * 2];
 };
 
 static struct store *of(struct ext4_store *s)
@@ -83,7 +84,7 @@ static int store_supply(struct ext4_store *s, uint64_t index, const void *pages,
     bool short_of = random_below(16) == 0;
     count = short_of ? count / 2 : count;
     for (uint64_t i = index; count--; i++, pages = (const uint8_t *)pages + PAGE) {
-        if (of(s)->pages[i])
+        if (of(s)->pages[i] || of(s)->prepared[i])
             fail("a page is supplied twice");
         of(s)->pages[i] = malloc(PAGE);
         memcpy(of(s)->pages[i], pages, PAGE);
@@ -91,9 +92,34 @@ static int store_supply(struct ext4_store *s, uint64_t index, const void *pages,
     return short_of ? -ENOMEM : 0;
 }
 
+static int store_prepare(struct ext4_store *s, uint64_t index, uint64_t count, uint64_t *addresses)
+{
+    uint64_t i = 0;
+    count = random_below(8) ? count : random_below((uint32_t)count + 1);
+    for (; i < count; i++) {
+        if (of(s)->pages[index + i] || of(s)->prepared[index + i])
+            fail("a page is prepared twice");
+        of(s)->prepared[index + i] = memset(malloc(PAGE), 0xa5, PAGE);
+        addresses[i] = (uint64_t)(uintptr_t)of(s)->prepared[index + i];
+    }
+    return (int)i;
+}
+
+static void store_filled(struct ext4_store *s, uint64_t index, uint64_t count)
+{
+    for (; count--; index++) {
+        if (!of(s)->prepared[index])
+            fail("a page is filled that was not prepared");
+        of(s)->pages[index] = of(s)->prepared[index];
+        of(s)->prepared[index] = NULL;
+    }
+}
+
 static void store_evict(struct ext4_store *s, uint64_t index, uint64_t count)
 {
     while (count--) {
+        free(of(s)->prepared[index]);
+        of(s)->prepared[index] = NULL;
         free(of(s)->pages[index]);
         of(s)->pages[index++] = NULL;
     }
@@ -131,6 +157,8 @@ static void store_destroy(struct ext4_store *s)
 }
 
 static const struct ext4_store_ops store_ops = {.supply = store_supply,
+                                                .prepare = store_prepare,
+                                                .filled = store_filled,
                                                 .evict = store_evict,
                                                 .at = store_at,
                                                 .allow = store_nothing,
@@ -306,6 +334,35 @@ static void read_one(void *arg)
     ext4_put(n);
 }
 
+/* ---- a page that was to come to its place, and has not ---- */
+
+static bool comes_to_its_place(const struct block_request *r)
+{
+    return r->op == BLOCK_READ && r->count && !r->parts[0].data;
+}
+
+/* Who waited for it reads it again, in another way. */
+static void fault_twice(void *arg)
+{
+    struct ext4_node *n = open_file(1);
+    (void)arg;
+    while (!ext4_store(n))
+        read_mapped(1, n);
+    struct store *s = of(ext4_store(n));
+    disk.fail_one = comes_to_its_place;
+    for (uint32_t tries = 0; disk.fail_one; tries++) {
+        struct job j = {1, 3 * PAGE, false};
+        ext4_forget(n, 0, UINT64_MAX);
+        if (tries > 100 || ext4_fault(n, 3, true) || !s->pages[3])
+            fail("a page that did not come at first");
+        look(&j, s->pages[3], PAGE);
+        uint32_t seen = ext4_errors_seen(n);
+        if (j.wrong || ext4_fsync(n, &seen))
+            fail("what did not come at first");
+    }
+    ext4_put(n);
+}
+
 static void warm_beside_cold(void)
 {
     struct job cold = {.file = 1}, warm = {.file = 0}, again = {.file = 0};
@@ -319,6 +376,7 @@ static void warm_beside_cold(void)
     disk_run(&disk, read_one, &again);
     if (cold.at != BUFFER)
         fail("what has to be brought does not come");
+    disk_run(&disk, fault_twice, NULL);
     disk_run(&disk, unmount, NULL);
     disk_free(&disk);
     printf("ok: warm beside cold\n");

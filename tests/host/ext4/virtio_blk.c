@@ -32,13 +32,13 @@ static uint32_t below(uint32_t n)
 /* ---- the device, and sysio/virtio in its place ---- */
 
 struct chain {
-    struct virtio_buffer buffers[3];
+    struct virtio_buffer buffers[66];
     uint32_t out, in;
     void *token;
 };
 static struct {
     uint64_t offered;
-    uint32_t fail, lie, size_max; /* one in so many answers; 0: none */
+    uint32_t fail, lie, size_max, seg_max; /* one in so many answers; 0: none */
     bool broken;
     uint32_t break_after;
     struct chain chains[64], used[64];
@@ -103,6 +103,7 @@ void virtio_config_read(struct virtio_device *d, uint32_t offset, void *buffer, 
 {
     uint64_t value = offset == 0    ? SIZE / 512
                      : offset == 8  ? machine.size_max
+                     : offset == 12 ? machine.seg_max
                      : offset == 20 ? 512
                                     : 1000;
     (void)d;
@@ -117,7 +118,7 @@ int virtq_add(struct virtq *q, const struct virtio_buffer *buffers, uint32_t out
               void *token)
 {
     (void)q;
-    CHECK(out + in >= 2 && out + in <= 3);
+    CHECK(out + in >= 2 && out + in <= 3 + (machine.offered >> 2 & 1 ? machine.seg_max - 1 : 0));
     if (machine.broken || machine.count == 12) /* fewer than the driver has slots */
         return -MOTOR_EAGAIN;
     struct chain *c = &machine.chains[machine.count++];
@@ -164,19 +165,23 @@ static uint8_t perform(const struct chain *c, uint32_t *written)
     CHECK(c->buffers[0].size == sizeof header);
     memcpy(&header, (void *)c->buffers[0].pa, sizeof header);
     uint8_t *data = (void *)c->buffers[1].pa;
-    uint64_t size = c->out + c->in == 3 ? c->buffers[1].size : 0, at = header.sector * 512;
+    uint32_t segments = c->out + c->in - 2;
+    uint64_t size = segments ? c->buffers[1].size : 0, at = header.sector * 512;
     *written = 1;
     if (machine.fail && below(machine.fail) == 0)
         return 1;
     switch (header.type) {
     case 0:
-        CHECK(c->in == 2 && at + size <= SIZE && size <= machine.size_max);
-        memcpy(data, machine.bytes + at, size);
-        *written += (uint32_t)size;
-        return 0;
     case 1:
-        CHECK(c->in == 1 && at + size <= SIZE && size <= machine.size_max);
-        memcpy(machine.bytes + at, data, size);
+        CHECK(c->in == (header.type ? 1 : segments + 1));
+        for (uint32_t i = 1; i <= segments; i++, at += size) {
+            size = c->buffers[i].size;
+            data = (void *)c->buffers[i].pa;
+            CHECK(at + size <= SIZE && size <= machine.size_max);
+            memcpy(header.type ? machine.bytes + at : data, header.type ? data : machine.bytes + at,
+                   size);
+            *written += header.type ? 0 : (uint32_t)size;
+        }
         return 0;
     case 4:
         machine.flushes++;
@@ -233,6 +238,7 @@ static void one_batch(void)
     enum block_op op = below(2) ? BLOCK_WRITE : BLOCK_READ;
     uint32_t count = 1 + below(47);
     uint64_t at = below(SIZE / 512) * 512ull;
+    bool by_address = below(2);
     block_batch_begin(&b, disk);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t size = 512 * (1 + below(below(4) ? 8 : 130));
@@ -245,7 +251,15 @@ static void one_batch(void)
         parts[i].size = size;
         for (uint32_t k = 0; k < size && op == BLOCK_WRITE; k += 1 + below(64))
             buffers[i][k] = (uint8_t)below(256);
-        block_batch_add(&b, op, at, buffers[i], size);
+        if (below(20) == 0) /* both kinds, in one batch */
+            by_address = !by_address;
+        uint32_t half = size / 2 & ~511u;
+        if (!by_address)
+            block_batch_add(&b, op, at, buffers[i], size);
+        if (by_address && half) /* these lie side by side */
+            block_batch_add_address(&b, op, at, (uint64_t)buffers[i], half);
+        if (by_address)
+            block_batch_add_address(&b, op, at + half, (uint64_t)buffers[i] + half, size - half);
         at += size;
     }
     int error = block_batch_wait(&b);
@@ -291,7 +305,7 @@ static void quiet(const char *format, ...)
 }
 
 static void run(uint64_t features, uint32_t fail, uint32_t lie, uint32_t break_after,
-                uint32_t size_max, bool must_fail)
+                uint32_t size_max, uint32_t seg_max, bool must_fail)
 {
     uint32_t rounds = 150;
     memset(&machine, 0, sizeof machine);
@@ -302,6 +316,7 @@ static void run(uint64_t features, uint32_t fail, uint32_t lie, uint32_t break_a
     machine.lie = lie;
     machine.break_after = break_after;
     machine.size_max = size_max;
+    machine.seg_max = seg_max;
     failures = finished = 0;
     disk = virtio_blk_open(0, 0, quiet);
     CHECK(disk && disk->size == SIZE);
@@ -325,13 +340,14 @@ int main(int argc, char **argv)
     uint64_t all = ~(1ull << 5);
     seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
     CHECK(!virtio_blk_open(1, 0, quiet));
-    run(all, 0, 0, 0, 1u << 20, false);
-    run(all, 0, 0, 0, 4096, false);
-    run(0, 0, 0, 0, 1u << 20, false);    /* no flush, no discard */
-    run(~0ull, 0, 0, 0, 1u << 20, true); /* read-only: writes fail */
-    run(all, 20, 0, 0, 1u << 20, true);
-    run(all, 0, 20, 0, 1u << 20, true);
-    run(all, 0, 0, 500, 1u << 20, true);
+    run(all, 0, 0, 0, 1u << 20, 62, false);
+    run(all, 0, 0, 0, 4096, 5, false);
+    run(all, 0, 0, 0, 4096, 1, false);
+    run(0, 0, 0, 0, 1u << 20, 62, false);    /* no flush, no discard, one segment */
+    run(~0ull, 0, 0, 0, 1u << 20, 62, true); /* read-only: writes fail */
+    run(all, 20, 0, 0, 1u << 20, 62, true);
+    run(all, 0, 20, 0, 1u << 20, 62, true);
+    run(all, 0, 0, 500, 1u << 20, 62, true);
     printf("ok: virtio-blk\n");
     return 0;
 }
