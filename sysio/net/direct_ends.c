@@ -36,7 +36,7 @@ static void establish(struct tcp_pcb *pcb, uint32_t next, uint32_t expected)
     pcb->ts_recent = sys_now();
     tcp_set_flags(pcb, TF_WND_SCALE | TF_TIMESTAMP | TF_SACK);
     pcb->mss = tcp_eff_send_mss(TCP_MSS, &pcb->local_ip, &pcb->remote_ip);
-    pcb->cwnd = 4u * pcb->mss; /* the first byte makes it more: tcp.c */
+    pcb->cwnd = 4u * pcb->mss; /* the first byte makes it more: tcp_send.c */
     pcb->state = ESTABLISHED;
     TCP_REG_ACTIVE(pcb);
 }

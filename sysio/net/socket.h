@@ -201,7 +201,7 @@ uint32_t receive_unread(struct socket *s); /* bytes the client has not taken */
 bool receive_tail(struct socket *s, uint32_t *consumed);
 bool receive_tail_moved(struct socket *s, uint32_t *consumed); /* with the bit flipped */
 
-/* ---- tcp.c ---- */
+/* ---- tcp.c, tcp_send.c, tcp_listen.c ---- */
 int tcp_socket_connect(struct socket *s, const ip_addr_t *address, uint16_t port);
 int tcp_socket_listen(struct socket *s, uint32_t backlog);
 int tcp_socket_shutdown(struct socket *s, int how);

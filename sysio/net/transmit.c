@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Frames to the device. A pbuf chain is handed over piece by piece, without a copy, and held until
- * the device is done with it. What is longer than the wire's MTU (TCP, see tcp.c) is cut into
+ * the device is done with it. What is longer than the wire's MTU (TCP, see tcp_send.c) is cut into
  * segments by the device (TSO).
  */
 #include "transmit.h"

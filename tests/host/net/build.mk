@@ -3,7 +3,7 @@
 # The net engine on the host, under sanitizers: a simulator of two machines, and fuzzers.
 
 NET_HOST := $(BUILD)/tests/host/net
-NET_HOST_SOURCES := $(addprefix sysio/net/,address attach calls config datagram direct direct_ends engine heap icmp_in info lent loopback netif options pcb ports proc_net receive socket segments support tcp tcp_in tcp_out time_wait transmit) \
+NET_HOST_SOURCES := $(addprefix sysio/net/,address attach calls config datagram direct direct_ends engine heap icmp_in info lent loopback netif options pcb ports proc_net receive socket segments support tcp tcp_in tcp_listen tcp_out tcp_send time_wait transmit) \
   sysio/stream/session sysio/stream/ring sysio/base/lend tests/host/net/port_host tests/host/net/kernel_host
 NET_HOST_FLAGS := -std=gnu17 -O1 -g -fPIC -fno-omit-frame-pointer -Isdk/include -Isysio/net -Itests/host/net \
   -DMOTOR_SYSCALL_EXTERN -fsanitize=address,undefined -fno-sanitize=alignment,shift -fno-sanitize-recover=undefined
