@@ -134,10 +134,11 @@ static void give_back(struct px_stream *t)
 void px_listener_share(struct px_file *f)
 {
     struct px_stream *t = &f->stream;
-    if (f->kind != PX_STREAM || !px_is_stream_file(f) || !f->stream.listening || f->remote)
+    if (f->kind != PX_STREAM || !px_is_stream_file(f) || f->remote)
         return;
     px_lock(&t->rx_lock);
-    if (!t->shared && !t->broken) {
+    t->passed |= !t->listening;
+    if (t->listening && !t->shared && !t->broken) {
         struct motor_msg msg = {.op = IO_SHARE, .word = {t->rx_tail}, .deadline = MOTOR_NEVER};
         if (px_call(f->handle, &msg) >= 0) {
             give_back(t);
@@ -187,6 +188,7 @@ struct px_file *px_socket_from_record(const struct motor_start_fd *record)
     t->type = type;
     t->protocol = (uint16_t)(record->word[0] >> 32);
     t->listening = record->word[1] & LISTENING;
+    t->passed = !t->listening;
     t->peer_set = record->word[1] & PEER_SET && type != SOCK_STREAM;
     t->low_water = 1;
     return f;

@@ -23,19 +23,54 @@ static long inet_bind(struct px_file *f, const void *address, unsigned length)
     return address_call(f, IO_BIND, address, length);
 }
 
-static long inet_listen(struct px_file *f, int backlog)
+/* [stream.rx_lock] */
+static void become_listener(struct px_file *f)
 {
-    struct motor_msg msg = {.op = IO_LISTEN, .deadline = MOTOR_NEVER};
-    msg.word[0] = (uint64_t)(uint32_t)PX_MIN((unsigned)backlog, 65535u);
-    long result = f->kind == PX_STREAM ? px_call(f->handle, &msg) : -EOPNOTSUPP;
-    if (result < 0)
-        return result;
     struct px_net *n = px_net();
     px_lock(&n->lock); /* watchers use the operations under it */
+    f->stream.shared |= f->stream.passed;
     f->stream.listening = true;
     f->ops = &px_listener_ops;
     px_unlock(&n->lock);
-    return 0;
+}
+
+/* Whether another process, which has it too, has made it listen: then it does for all. */
+static bool listens_elsewhere(struct px_file *f)
+{
+    struct px_stream *t = &f->stream;
+    int32_t listening = 0;
+    struct motor_msg msg = {.op = IO_GETSOCKOPT,
+                            .word = {SOL_SOCKET, SO_ACCEPTCONN},
+                            .out = &listening,
+                            .out_size = sizeof listening,
+                            .deadline = MOTOR_NEVER};
+    if (!t->passed || px_call(f->handle, &msg) < 0 || !listening)
+        return false;
+    px_lock(&t->rx_lock);
+    become_listener(f);
+    px_unlock(&t->rx_lock);
+    return true;
+}
+
+static bool is_listening(struct px_file *f)
+{
+    return f->kind == PX_STREAM && (f->stream.listening || listens_elsewhere(f));
+}
+
+static long inet_listen(struct px_file *f, int backlog)
+{
+    struct px_stream *t = &f->stream;
+    struct motor_msg msg = {.op = IO_LISTEN, .deadline = MOTOR_NEVER};
+    msg.word[0] = (uint64_t)(uint32_t)PX_MIN((unsigned)backlog, 65535u);
+    if (f->kind != PX_STREAM)
+        return -EOPNOTSUPP;
+    px_lock(&t->rx_lock); /* whoever is about to pass it on waits: see px_listener_share() */
+    msg.word[1] = t->passed;
+    long result = px_call(f->handle, &msg);
+    if (result >= 0)
+        become_listener(f);
+    px_unlock(&t->rx_lock);
+    return PX_MIN(result, 0);
 }
 
 static long connect_stream(struct px_file *f, const void *address, unsigned length)
@@ -71,7 +106,7 @@ static long inet_accept(struct px_file *f, unsigned flags, struct px_name *peer)
     struct px_address from;
     if (f->kind != PX_STREAM)
         return -EOPNOTSUPP;
-    long fd = f->stream.listening ? px_stream_accept(f, flags, &from) : -EINVAL;
+    long fd = is_listening(f) ? px_stream_accept(f, flags, &from) : -EINVAL;
     if (fd >= 0)
         peer->length = px_address_format(&from, peer->bytes);
     return fd;
@@ -155,7 +190,7 @@ static long get_own(struct px_file *f, int name, uint8_t *value, uint32_t room)
         number = t->protocol;
         break;
     case SO_ACCEPTCONN:
-        number = t->listening;
+        number = is_listening(f);
         break;
     case SO_ERROR:
         number = (int32_t)-px_socket_error(f);

@@ -97,6 +97,7 @@ struct px_stream { /* sockets */
     uint8_t type; /* SOCK_* */
     bool listening, connecting, named, broken, peer_set;
     bool shared; /* listening: connections are fetched by IO_ACCEPT */
+    bool passed; /* a stream that was not listening yet: other processes have had it, too */
     uint16_t family;
     uint16_t protocol;
     struct px_mutex rx_lock, tx_lock;

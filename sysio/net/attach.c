@@ -382,9 +382,15 @@ int64_t listener_share(struct socket *s, uint32_t tail)
     }
     receive_drop(s);
     __atomic_fetch_or(&s->shared->state, IO_STATE_AWAY, __ATOMIC_SEQ_CST);
+    struct session *home = s->session;
     socket_rehome(s, NULL);
     s->client_flags = socket_client_flags(s);
     s->shared = NULL;
+    s->tx_session = NULL; /* it never had a ring: the home's slot is an attachment like others */
+    if (home->dead) {
+        session_slot_free(home, a->slot);
+        remove_attachment(a);
+    }
     attach_signal(s);
     return 0;
 }

@@ -106,6 +106,12 @@ static int64_t bind_socket(struct socket *s, const struct motor_event *ev)
     return error;
 }
 
+static int64_t listen_socket(struct socket *s, const struct motor_event *ev)
+{
+    int error = tcp_socket_listen(s, (uint32_t)ev->word[0]);
+    return error || !ev->word[1] ? error : listener_share(s, 0);
+}
+
 static int64_t disconnect(struct socket *s)
 {
     if (s->type == 1)
@@ -246,7 +252,7 @@ static int64_t call_socket(struct socket *s, const struct motor_event *ev, struc
     case IO_BIND:
         return bind_socket(s, ev);
     case IO_LISTEN:
-        return s->type == 1 ? tcp_socket_listen(s, (uint32_t)ev->word[0]) : -EOPNOTSUPP;
+        return s->type == 1 ? listen_socket(s, ev) : -EOPNOTSUPP;
     case IO_CONNECT:
         return connect_socket(s, ev);
     case IO_SHUTDOWN:

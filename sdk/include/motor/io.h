@@ -384,7 +384,11 @@ struct io_statfs {
  */
 #define IO_SOCKET           65u
 #define IO_BIND             66u /* in: address */
-#define IO_LISTEN           67u /* w0 backlog. The slot becomes an accept queue */
+/*
+ * w0 backlog. The slot becomes an accept queue; w1 1: connections wait for IO_ACCEPT at once, as after
+ * IO_SHARE, since other processes have had the socket
+ */
+#define IO_LISTEN           67u
 #define IO_CONNECT          68u /* in: address -> 0 done (datagram), -EINPROGRESS: watch the slot */
 #define IO_SHUTDOWN         69u /* w0 SHUT_RD|SHUT_WR|SHUT_RDWR. Pending tx bytes go out before the FIN */
 #define IO_GETNAME          70u /* w0 0: own, 1: peer -> out: address; status: its length */
