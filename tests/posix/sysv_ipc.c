@@ -20,6 +20,9 @@
 #ifndef MSG_EXCEPT
 #define MSG_EXCEPT 020000
 #endif
+#ifndef MSG_COPY
+#define MSG_COPY 040000
+#endif
 
 union semun {
     int val;
@@ -490,6 +493,24 @@ static const char *receive(int id, long type, int flags)
     return n < 0 ? strerror(errno) : m.text;
 }
 
+/* MSG_COPY: what stands at a place in the queue, which stays. Not every Linux has been built with it. */
+static void test_looking(int id)
+{
+    static struct message m;
+    struct msqid_ds ds;
+    if (msgrcv(id, &m, 100, 0, MSG_COPY | IPC_NOWAIT) < 0 && errno == ENOSYS)
+        return;
+    CHECK(!strcmp(receive(id, 0, MSG_COPY | IPC_NOWAIT), "three"));
+    CHECK(!strcmp(receive(id, 1, MSG_COPY | IPC_NOWAIT), "one"));
+    CHECK(!strcmp(receive(id, 3, MSG_COPY | IPC_NOWAIT), "drei"));
+    CHECK_ERRNO(msgrcv(id, &m, 100, 4, MSG_COPY | IPC_NOWAIT), ENOMSG);
+    CHECK_ERRNO(msgrcv(id, &m, 100, -1, MSG_COPY | IPC_NOWAIT), ENOMSG);
+    CHECK_ERRNO(msgrcv(id, &m, 100, 0, MSG_COPY), EINVAL);
+    CHECK_ERRNO(msgrcv(id, &m, 100, 0, MSG_COPY | MSG_EXCEPT | IPC_NOWAIT), EINVAL);
+    CHECK_ERRNO(msgrcv(id, &m, 4, 0, MSG_COPY | IPC_NOWAIT), E2BIG);
+    CHECK(msgctl(id, IPC_STAT, &ds) == 0 && ds.msg_qnum == 4 && ds.msg_lrpid == 0);
+}
+
 static void test_messages(void)
 {
     static struct message m;
@@ -518,6 +539,7 @@ static void test_messages(void)
     CHECK(msgctl(id, IPC_STAT, &ds) == 0);
     CHECK(ds.msg_qnum == 4 && ds.msg_cbytes == 12 && ds.msg_lspid == getpid() &&
           ds.msg_lrpid == 0 && ds.msg_stime > 0 && ds.msg_rtime == 0 && ds.msg_qbytes == 16384);
+    test_looking(id);
     CHECK_ERRNO(msgrcv(id, &m, 4, 3, 0), E2BIG); /* and it stays */
     CHECK_ERRNO(msgrcv(id, &m, 100, 4, IPC_NOWAIT), ENOMSG);
     CHECK(!strcmp(receive(id, 3, MSG_EXCEPT), "one"));

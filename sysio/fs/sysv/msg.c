@@ -18,6 +18,9 @@
 #ifndef MSG_EXCEPT
 #define MSG_EXCEPT 020000
 #endif
+#ifndef MSG_COPY
+#define MSG_COPY 040000
+#endif
 #define QUEUES_SHARE 32u /* of the machine's memory, for all messages */
 
 struct message {
@@ -188,13 +191,12 @@ static int64_t wait_begin(struct queue *q, const struct msg_wait *wait)
 /* ---- receiving ---- */
 
 /*
- * Gives the message to a call: true: it was answered, with an error maybe; false: there is nobody
- * to take it.
+ * Answers a call with the message, or an error: false: there is nobody to take it. *given: he has it.
  */
-static bool give(struct queue *q, struct message **link, const struct msg_wait *to)
+static bool answer(const struct message *m, const struct msg_wait *to, bool *given)
 {
-    struct message *m = *link;
     uint64_t size = m->size < to->size ? m->size : to->size;
+    *given = false;
     if (m->size > to->size && !(to->flags & MSG_NOERROR)) {
         engine_reply(&fs_engine, to->token, -E2BIG);
         return true;
@@ -202,8 +204,34 @@ static bool give(struct queue *q, struct message **link, const struct msg_wait *
     int64_t written = token_write(to->token, 0, &m->type, sizeof m->type);
     if (written == sizeof m->type && size)
         written = token_write(to->token, sizeof m->type, m->bytes, size) == (int64_t)size ? 8 : -1;
-    if (!engine_reply_now(&fs_engine, to->token, written == 8 ? (int64_t)size : -EFAULT))
-        return false;
+    *given = engine_reply_now(&fs_engine, to->token, written == 8 ? (int64_t)size : -EFAULT);
+    return *given;
+}
+
+/* MSG_COPY: the one at a place in the queue, where it stays. */
+static int64_t look_at(const struct queue *q, const struct msg_wait *to)
+{
+    const struct message *m = q->first;
+    bool given;
+    if (!(to->flags & IPC_NOWAIT) || to->flags & MSG_EXCEPT)
+        return -EINVAL;
+    for (int64_t i = 0; m && i < to->type; i++)
+        m = m->next;
+    if (!m || to->type < 0)
+        return -ENOMSG;
+    answer(m, to, &given);
+    return NO_REPLY;
+}
+
+/*
+ * Gives the message to a call: true: it was answered, with an error maybe; false: there is nobody
+ * to take it.
+ */
+static bool give(struct queue *q, struct message **link, const struct msg_wait *to)
+{
+    bool given, answered = answer(*link, to, &given);
+    if (!given)
+        return answered;
     take_out(q, link);
     q->lrpid = to->pid;
     q->rtime = sysv_seconds();
@@ -279,6 +307,8 @@ static int64_t receive(const struct motor_event *ev, const struct cred *who)
     if (error)
         return error;
     struct queue *q = (struct queue *)o;
+    if (wait.flags & MSG_COPY)
+        return look_at(q, &wait);
     if (wait.type == INT64_MIN)
         wait.type++;
     struct message **link = find(q, wait.type, wait.flags);
