@@ -76,6 +76,17 @@ static long tty_write(struct px_file *f, struct px_io *io, uint32_t flags)
     return done;
 }
 
+#define TCSETSW 0x5403u
+#define TCSETSF 0x5404u
+#define TCSBRK  0x5409u
+#define TCSBRKP 0x5425u
+
+/* Until the output has been sent: a signal ends that, and nothing else here. */
+static bool may_wait(unsigned request)
+{
+    return request == TCSETSW || request == TCSETSF || request == TCSBRK || request == TCSBRKP;
+}
+
 static long tty_control(struct px_file *f, unsigned request, unsigned long argument)
 {
     bool anyway = false;
@@ -83,7 +94,7 @@ static long tty_control(struct px_file *f, unsigned request, unsigned long argum
         struct motor_msg msg;
         px_control_message(&msg, request, argument);
         msg.word[2] = anyway;
-        long n = px_call_intr(f->handle, &msg);
+        long n = may_wait(request) ? px_call_intr(f->handle, &msg) : px_call(f->handle, &msg);
         if (n != -IO_EBACKGROUND || (n = in_background(SIGTTOU)) < 0)
             return n;
         anyway |= n == 0;

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <termios.h>
 
@@ -162,6 +163,28 @@ static void test_queues(void)
 
 /* ---- controlling terminals ---- */
 
+static void on_alarm(int signal)
+{
+    (void)signal;
+}
+
+/* What answers at once is not interrupted. */
+static void test_interruption(void)
+{
+    int master, slave;
+    unsigned number;
+    struct termios t;
+    struct itimerval often = {{0, 100}, {0, 100}}, never = {0};
+    pty(&master, &slave);
+    sigaction(SIGALRM, &(struct sigaction){.sa_handler = on_alarm}, NULL);
+    CHECK(setitimer(ITIMER_REAL, &often, NULL) == 0);
+    for (double end = seconds_now() + 0.3; seconds_now() < end;)
+        CHECK(ioctl(master, TIOCGPTN, &number) == 0 && tcgetattr(slave, &t) == 0);
+    CHECK(setitimer(ITIMER_REAL, &never, NULL) == 0);
+    close(master);
+    close(slave);
+}
+
 static void test_controlling(void)
 {
     int master, slave;
@@ -214,6 +237,7 @@ int main(void)
     test_errors();
     test_attributes();
     test_queues();
+    test_interruption();
     test_controlling();
     puts("ok");
     return 0;
