@@ -347,7 +347,10 @@ long px_sys_lseek(int fd, long offset, int whence)
     long result = -ESPIPE;
     if (f->kind == PX_FILE || f->kind == PX_DIRECTORY) {
         px_desc_lock(f->desc);
-        result = seek_locked(f, offset, whence);
+        if ((f->file.mode & S_IFMT) != S_IFCHR)
+            result = seek_locked(f, offset, whence);
+        else
+            px_position_set(f, (uint64_t)(result = 0)); /* Linux: wherever one wants to go */
         px_desc_unlock(f->desc);
     } else if (px_is_event(f) || f->kind == PX_EPOLL) {
         result = 0; /* Linux: they stay where they are */

@@ -97,6 +97,13 @@ static void offsets(void)
     int copy = dup(fd);
     CHECK(lseek(copy, 5, SEEK_SET) == 5 && lseek(fd, 0, SEEK_CUR) == 5);
     CHECK(lseek(fd, 0, SEEK_DATA) == 0);
+    static const char *const devices[] = {"/dev/null", "/dev/zero", "/dev/full"};
+    for (int i = 0; i < 3; i++) { /* anywhere is the start */
+        int device = open(devices[i], O_RDWR);
+        CHECK(lseek(device, -5, SEEK_CUR) == 0 && lseek(device, 7, SEEK_SET) == 0);
+        CHECK(lseek(device, 0, SEEK_END) == 0 && lseek(device, 0, SEEK_CUR) == 0);
+        close(device);
+    }
     CHECK(lseek(fd, 0, SEEK_HOLE) >= 10);
     CHECK_ERRNO(lseek(fd, 101, SEEK_DATA), ENXIO);
     close(copy);
