@@ -133,6 +133,11 @@ void *px_map(size_t size)
     return p == (void *)-1 ? NULL : p;
 }
 
+void *px_map_below(size_t size)
+{
+    return px_map(size);
+}
+
 int64_t px_map_unforked(motor_handle vmo, size_t size)
 {
     return motor_map(0, vmo, 0, 0, size, MOTOR_PROT_READ | MOTOR_PROT_WRITE | MOTOR_MAP_NOFORK);
