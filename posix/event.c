@@ -107,6 +107,7 @@ struct px_file *px_event_from_record(const struct motor_start_fd *record)
     struct px_file *f =
         kind == IO_EVENT_INOTIFY  ? px_inotify_file(record->flags & 0x7fffffffu, record->handle)
         : kind == IO_EVENT_MQUEUE ? px_mqueue_file(record->flags & 0x7fffffffu, record->handle)
+        : kind == IO_EVENT_PIDFD  ? px_pidfd_file(record->flags & 0x7fffffffu, record->handle)
         : kind <= IO_EVENT_SIGNALS
             ? px_file_new(ops[kind], kinds[kind], record->flags & 0x7fffffffu, record->handle)
             : NULL;

@@ -30,6 +30,7 @@ long px_event_words(struct px_file *f, uint32_t op, uint64_t word[3]);
 /* A file of IO_INOTIFY, whose state always is an object of the engine. NULL: no memory */
 struct px_file *px_inotify_file(uint32_t flags, motor_handle object);
 struct px_file *px_mqueue_file(uint32_t flags, motor_handle object); /* and one of IO_MQ_OPEN */
+struct px_file *px_pidfd_file(uint32_t flags, motor_handle object);  /* of IO_PIDFD */
 
 extern const struct px_ops px_signalfd_ops;
 void px_signalfd_list(struct px_file *f); /* a new one */

@@ -36,6 +36,7 @@ enum px_kind {
     PX_SIGNALFD,
     PX_INOTIFY,
     PX_MQUEUE,
+    PX_PIDFD,
     PX_EPOLL
 };
 
@@ -343,7 +344,7 @@ static inline bool px_is_of_tty_engine(const struct px_file *f)
 
 static inline bool px_is_event(const struct px_file *f) /* of event.h */
 {
-    return f->kind >= PX_EVENTFD && f->kind <= PX_MQUEUE;
+    return f->kind >= PX_EVENTFD && f->kind <= PX_PIDFD;
 }
 
 /* Whoever waits for it needs a session with the tty engine. */

@@ -352,7 +352,7 @@ long px_sys_lseek(int fd, long offset, int whence)
         else
             px_position_set(f, (uint64_t)(result = 0)); /* Linux: wherever one wants to go */
         px_desc_unlock(f->desc);
-    } else if (px_is_event(f) || f->kind == PX_EPOLL) {
+    } else if ((px_is_event(f) && f->kind != PX_PIDFD) || f->kind == PX_EPOLL) {
         result = 0; /* Linux: they stay where they are */
     }
     px_file_put(f);

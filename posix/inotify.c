@@ -14,8 +14,8 @@
 #define IN_KNOWN       (IN_ALL_EVENTS | 0xf7000000u | 0x0000e000u) /* with what Linux takes silently */
 
 /*
- * What was done before is in the queue: that a handle was closed, the fs engine is told by an event,
- * which nobody waits for but which it has before the next call.
+ * What was done before is in the queue: that a handle was closed, the fs engine is told by an
+ * event, which nobody waits for but which it has before the next call.
  */
 static void settle(void)
 {

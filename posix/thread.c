@@ -16,6 +16,7 @@
 #define CLONE_FS             0x200u
 #define CLONE_FILES          0x400u
 #define CLONE_SIGHAND        0x800u
+#define CLONE_PIDFD          0x1000u
 #define CLONE_VFORK          0x4000u
 #define CLONE_THREAD         0x10000u
 #define CLONE_SETTLS         0x80000u
@@ -310,6 +311,22 @@ uint64_t px_current_fs(const struct px_thread *self)
  * What is not a thread: a child that borrows this memory until it execs, or one with a copy. The
  * low byte is the signal at its end, which is SIGCHLD here always.
  */
+/* The new child, whose pidfd goes to *to; without one there is no child either. */
+static long with_pidfd(int pid, void *to)
+{
+    long fd = px_sys_pidfd_open(pid, 0);
+    long error = fd < 0 ? fd : px_store32(to, (uint32_t)fd);
+    if (error < 0) {
+        px_sys_kill(pid, SIGKILL);
+        px_sys_wait4(pid, NULL, 0, NULL);
+        if (fd >= 0) {
+            px_sys_close((int)fd);
+        }
+        return error;
+    }
+    return pid;
+}
+
 static long clone_process(unsigned long flags, void *stack, void *ptid, void *ctid,
                           unsigned long tls)
 {
@@ -320,8 +337,11 @@ static long clone_process(unsigned long flags, void *stack, void *ptid, void *ct
     if ((flags & ~0xfful) == (CLONE_VM | CLONE_VFORK)) {
         return px_vfork((uint64_t)stack);
     }
-    if (flags & ~(CLONE_FORK | 0xfful)) {
+    if (flags & ~(CLONE_FORK | CLONE_PIDFD | 0xfful)) {
         return px_missing();
+    }
+    if (flags & CLONE_PIDFD && flags & CLONE_PARENT_SETTID) {
+        return -EINVAL; /* both are told at ptid */
     }
     struct px_fork_options options = {
         .stack = (uint64_t)stack,
@@ -331,7 +351,8 @@ static long clone_process(unsigned long flags, void *stack, void *ptid, void *ct
         .set_tls = flags & CLONE_SETTLS,
         .tls = tls,
     };
-    return px_fork(&options);
+    long pid = px_fork(&options);
+    return flags & CLONE_PIDFD && pid > 0 ? with_pidfd((int)pid, ptid) : pid;
 }
 
 long px_sys_clone(unsigned long flags, void *stack, void *ptid, void *ctid, unsigned long tls)

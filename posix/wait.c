@@ -2,6 +2,7 @@
 /* Waiting for children: wait4, waitid; what they have used. */
 #include "fd.h"
 #include "internal.h"
+#include "pidfd.h"
 
 #define WNOHANG    1
 #define WUNTRACED  2 /* waitid: WSTOPPED */
@@ -118,16 +119,19 @@ long px_sys_waitid(int type, int id, void *user, int options, void *usage)
         (type == P_PID && id <= 0) || (type == P_PGID && id < 0)) {
         return -EINVAL;
     }
-    if (type == P_PIDFD) {
-        return -EBADF;
+    bool nonblock = false;
+    if (type == P_PIDFD && (id = (int)px_pidfd_pid(id, &nonblock)) < 0) {
+        return id == -ESRCH ? -ECHILD : id;
     }
-    uint32_t which = type == P_ALL   ? MOTOR_WAIT_ANY
-                     : type == P_PID ? MOTOR_WAIT_PID
-                                     : MOTOR_WAIT_GROUP;
+    bool asked = options & WNOHANG;
+    options |= nonblock ? WNOHANG : 0;
+    uint32_t which = type == P_ALL    ? MOTOR_WAIT_ANY
+                     : type == P_PGID ? MOTOR_WAIT_GROUP
+                                      : MOTOR_WAIT_PID;
     uint32_t number = type == P_PGID && !id ? (uint32_t)px_sys_getpgrp() : (uint32_t)id;
     long result = wait_child(which, number, options, &w);
-    if (result < 0) {
-        return result;
+    if (result < 0 || (nonblock && !result && !asked)) {
+        return result < 0 ? result : -EAGAIN;
     }
     if (result) {
         info = (struct px_siginfo){.signo = SIGCHLD, .code = (int32_t)w.code};

@@ -69,6 +69,12 @@ void inotify_objects_init(void);
 void inotify_open(struct motor_event *ev);
 void inotify_told(void); /* there are events in some queue */
 
+/* ---- pidfd.c ---- */
+
+void pidfds_init(void);
+void pidfd_open(struct motor_event *ev);
+bool pidfd_process_ended(uint64_t badge); /* false: the badge is none of these */
+
 /* ---- mqueue.c, mqueue_table.c ---- */
 
 void mqueues_init(uint64_t memory);

@@ -421,6 +421,9 @@ bool local_connector_call(struct motor_event *ev)
     case IO_INOTIFY:
         inotify_open(ev);
         return true;
+    case IO_PIDFD:
+        pidfd_open(ev);
+        return true;
     case IO_MQ_OPEN:
         mqueue_open(ev);
         return true;
@@ -438,6 +441,7 @@ void local_init(uint64_t memory)
     messages_init(memory);
     events_init();
     inotify_objects_init();
+    pidfds_init();
     mqueues_init(memory);
     counter_register("tty", "unix_sockets", &count);
 }

@@ -554,7 +554,7 @@ static void notified(uint64_t badge)
         channel_interrupt();
     else if (badge == TTY_INOTIFY + 1)
         inotify_told();
-    else if (!ring_moved(badge))
+    else if (!ring_moved(badge) && !pidfd_process_ended(badge))
         job_leader_ended(badge);
 }
 

@@ -76,7 +76,7 @@ static inline uint8_t bytes_take(struct bytes *b)
 }
 
 /* What a badge of the engine's table leads to begins with one of these. */
-enum badge_kind { BADGE_SESSION, BADGE_OBJECT, BADGE_LEADER, BADGE_PARCEL };
+enum badge_kind { BADGE_SESSION, BADGE_OBJECT, BADGE_LEADER, BADGE_PARCEL, BADGE_PROCESS };
 
 /*
  * An object. read and write move what they can now: bytes moved, 0: must wait (read: or end of file

@@ -70,8 +70,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
 
 static void test_fault(read_clock *read)
 {
-    struct timespec *nowhere =
-        mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct timespec *nowhere = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(nowhere != MAP_FAILED);
     sigaction(SIGSEGV, &(struct sigaction){.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO}, NULL);
     for (volatile int i = 0; i < 3; i++) {

@@ -203,8 +203,8 @@ static void test_owner(void)
 }
 
 /*
- * A program that reads a byte too much, beyond the last of its pages, overwrites at most what is its
- * own: what the system keeps for descriptors is not there.
+ * A program that reads a byte too much, beyond the last of its pages, overwrites at most what is
+ * its own: what the system keeps for descriptors is not there.
  */
 static void beyond_the_end(void)
 {
@@ -235,7 +235,7 @@ static void beyond_the_end(void)
 int main(void)
 {
     for (int fd = 3; fd < 1000; fd++)
-        close(fd); /* what we were started with */
+        close(fd);    /* what we were started with */
     beyond_the_end(); /* first: no descriptor was closed yet */
     lowest();
     duplicates();

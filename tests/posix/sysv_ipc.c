@@ -493,7 +493,8 @@ static const char *receive(int id, long type, int flags)
     return n < 0 ? strerror(errno) : m.text;
 }
 
-/* MSG_COPY: what stands at a place in the queue, which stays. Not every Linux has been built with it. */
+/* MSG_COPY: what stands at a place in the queue, which stays. Not every Linux has been built with
+ * it. */
 static void test_looking(int id)
 {
     static struct message m;

@@ -568,11 +568,18 @@ struct io_statfs {
 #define IO_INOTIFY        107u
 #define IO_INOTIFY_ADD    62u
 #define IO_INOTIFY_REMOVE 63u
+/*
+ * A pidfd. On the tty connector: w0 a pid -> handle[0]: what is ready to be read (POLLIN) when that
+ * process has ended. On it IO_PIDFD_PID -> w0: the pid, or -ESRCH: its parent has waited for it
+ */
+#define IO_PIDFD          114u
+#define IO_PIDFD_PID      115u
 #define IO_EVENT_COUNTER  0u
 #define IO_EVENT_TIMER    1u
 #define IO_EVENT_SIGNALS  2u
 #define IO_EVENT_INOTIFY  3u /* in records of descriptors: an IO_INOTIFY */
 #define IO_EVENT_MQUEUE   4u /* and one of IO_MQ_OPEN */
+#define IO_EVENT_PIDFD    5u
 /*
  * POSIX message queues, on the tty connector. IO_MQ_OPEN: in: the name, without its slash; w0 O_*
  * flags, w1 mode & ~umask, w4 1: w2 and w3 are mq_maxmsg and mq_msgsize of a new one, w5 the

@@ -191,7 +191,8 @@ static int64_t wait_begin(struct queue *q, const struct msg_wait *wait)
 /* ---- receiving ---- */
 
 /*
- * Answers a call with the message, or an error: false: there is nobody to take it. *given: he has it.
+ * Answers a call with the message, or an error: false: there is nobody to take it. *given: he has
+ * it.
  */
 static bool answer(const struct message *m, const struct msg_wait *to, bool *given)
 {

@@ -664,6 +664,13 @@ int64_t motor_raw_syscall(uint64_t n, uint64_t a, uint64_t b, uint64_t c, uint64
     case MOTOR_SYS_gate_create:
         return a ? (int64_t)fake_gate((motor_handle)a, b) : -MOTOR_EHANDLE;
     case MOTOR_SYS_bind:
+        if (a < handles_size && handles[a].object && handles[a].object->kind == PROCESS) {
+            struct gate *g = &get((motor_handle)b, GATE)->gate;
+            if (fake_process.state == 2) /* it has ended already */
+                post(g->endpoint,
+                     &(struct motor_event){.kind = MOTOR_EVENT_NOTIFY, .badge = g->badge});
+            return 0;
+        }
         return get((motor_handle)a, VMO) && get((motor_handle)b, GATE) ? 0 : -MOTOR_ETYPE;
     case MOTOR_SYS_serve:
         return serve(&get((motor_handle)a, ENDPOINT)->endpoint, (const void *)b, (uint32_t)c,

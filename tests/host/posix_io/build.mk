@@ -2,7 +2,7 @@
 #
 # The I/O half of the POSIX runtime on the host: with a capricious engine, under sanitizers (address, and thread).
 
-POSIX_IO_SOURCES := $(addprefix posix/,accept address append attach control datagram datagram_control desc epoll event eventfd fcntl fd file filelock hot inet inotify iov lent loan memfd mqueue names netinfo netlink path pipe poll rights ring rw select session \
+POSIX_IO_SOURCES := $(addprefix posix/,accept address append attach control datagram datagram_control desc epoll event eventfd fcntl fd file filelock hot inet inotify iov lent loan memfd mqueue names netinfo netlink path pidfd pipe poll rights ring rw select session \
     socket socket_message stream timerfd tty unix unmade watch lock)
 POSIX_IO_FLAGS := -std=gnu17 -O1 -g -fno-omit-frame-pointer -Wall -Wextra -Isdk/include -DPX_HOST_TEST -DMOTOR_SYSCALL_EXTERN
 POSIX_IO_RUNTIME := -ffreestanding -fno-builtin -Iposix

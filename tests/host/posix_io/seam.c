@@ -215,6 +215,12 @@ long px_sys_kill(int pid, int sig)
     return 0;
 }
 
+long px_sys_rt_sigqueueinfo(int pid, int sig, const void *user)
+{
+    (void)pid, (void)sig, (void)user;
+    return 0;
+}
+
 void px_signal_self(int sig, int code)
 {
     (void)code;
