@@ -157,6 +157,7 @@ struct px_limits {
 
 struct px_attributes { /* prctl() */
     uint8_t not_dumpable, keep_caps, subreaper, no_new_privs, death_signal;
+    uint8_t barriers; /* [atomic] MEMBARRIER_CMD_REGISTER_*: of which kinds it makes use */
     uint64_t timer_slack;
 };
 
