@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * inotify(7), inotify_init(2), inotify_add_watch(2), inotify_rm_watch(2): which events come of
- * which calls, in which order, how they are waited for, and every error.
+ * which calls, in which order, how they are waited for, and every error. In a folder of its own, in
+ * the one that the argument names (tests/system runs it on disks), else in /tmp.
  */
 #include "child.h"
 
@@ -20,7 +21,7 @@
 #include <sys/uio.h>
 #include <sys/xattr.h>
 
-static char directory[] = "/tmp/inotify-XXXXXX";
+static char directory[4096];
 static int queue;
 static void *volatile nowhere = (void *)8;
 
@@ -422,6 +423,77 @@ static void test_others(void)
     NOTHING();
 }
 
+/* The instance and its watches go through an exec, the events that nobody has read with them. */
+static void test_exec(void)
+{
+    char fd[12], text[12];
+    int status, w;
+    make_file("file", "text");
+    w = watch("file", IN_MODIFY | IN_CLOSE_WRITE);
+    CHECK(truncate("file", 1) == 0);
+    snprintf(fd, sizeof fd, "%d", queue);
+    snprintf(text, sizeof text, "%d", w);
+    pid_t child = fork();
+    if (!child) {
+        execl("/proc/self/exe", "inotify", "--exec", fd, text, NULL);
+        _exit(1);
+    }
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 42);
+    EXPECT(w, IN_MODIFY, ""); /* what the child has done after its exec */
+    unwatch(w);
+    CHECK(unlink("file") == 0);
+}
+
+static int after_exec(const char *fd, const char *w)
+{
+    queue = atoi(fd);
+    EXPECT(atoi(w), IN_MODIFY, "");
+    NOTHING();
+    make_file("file", "new");
+    EXPECT(atoi(w), IN_MODIFY, "");
+    EXPECT(atoi(w), IN_CLOSE_WRITE, "");
+    int other = inotify_init1(IN_NONBLOCK);
+    CHECK(other >= 0 && close(other) == 0);
+    CHECK(truncate("file", 0) == 0);
+    return 42;
+}
+
+/* Sent in a message, it is the same one, too, and is waited for there. */
+static void test_message(void)
+{
+    int pair[2], status, fd = queue;
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof fd)];
+    } control = {
+        {.cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
+    char byte = 'x';
+    struct iovec v = {&byte, 1};
+    struct msghdr m = {
+        .msg_iov = &v, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    make_file("file", "text");
+    int w = watch("file", IN_MODIFY);
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+    memcpy(CMSG_DATA(&control.header), &fd, sizeof fd);
+    pid_t child = fork();
+    if (!child) {
+        close(queue);
+        CHECK(recvmsg(pair[1], &m, 0) == 1 && m.msg_controllen);
+        memcpy(&queue, CMSG_DATA(&control.header), sizeof queue);
+        CHECK(write(pair[1], "y", 1) == 1);
+        EXPECT(w, IN_MODIFY, "");
+        _exit(42);
+    }
+    CHECK(sendmsg(pair[0], &m, 0) == 1 && read(pair[0], &byte, 1) == 1);
+    CHECK(truncate("file", 2) == 0);
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 42);
+    NOTHING();
+    close(pair[0]);
+    close(pair[1]);
+    unwatch(w);
+    CHECK(unlink("file") == 0);
+}
+
 static unsigned limit(const char *name)
 {
     char path[80];
@@ -511,8 +583,11 @@ static void test_limits(void)
              CHECK((fd[0] = inotify_init()) >= 0));
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc == 4 && !strcmp(argv[1], "--exec"))
+        return after_exec(argv[2], argv[3]);
+    snprintf(directory, sizeof directory, "%s/inotify-XXXXXX", argc > 1 ? argv[1] : "/tmp");
     CHECK(mkdtemp(directory) && chdir(directory) == 0);
     queue = inotify_init1(IN_NONBLOCK);
     CHECK(queue >= 0);
@@ -524,6 +599,8 @@ int main(void)
     test_waiting();
     test_order();
     test_others();
+    test_exec();
+    test_message();
     test_overflow();
     test_unmount();
     test_errors();

@@ -53,6 +53,12 @@ make_disk 32M
 is 'groups' "$(timeout 100 "$run" -t 90 -d "$disk" "$scratch/groups" /mnt/vda 2>&1)" ''
 check_disk 'groups'
 
+# Files on disks are watched as those of tmpfs are.
+"$sdk/bin/motor-cc" -std=gnu17 -D_GNU_SOURCE -O1 -Wall -pthread -o "$scratch/inotify" "$MOTOR_TOP/tests/posix/inotify.c" || exit 1
+make_disk 32M
+is 'inotify' "$(timeout 100 "$run" -t 90 -d "$disk" "$scratch/inotify" /mnt/vda 2>&1)" ''
+check_disk 'inotify'
+
 # Appends without calls, the last of which are there when the machine ends.
 "$sdk/bin/motor-cc" -std=gnu17 -D_GNU_SOURCE -O1 -Wall -o "$scratch/appends" "$MOTOR_TOP/tests/posix/hot_appends.c" || exit 1
 for options in '-b 1024' '-b 4096'; do
