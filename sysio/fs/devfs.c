@@ -14,6 +14,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define RNDGETENTCNT 0x80045200u /* linux/random.h */
+
 enum kind {
     DEV_DIR,
     DEV_NULL,
@@ -217,6 +219,11 @@ static int64_t devfs_write(struct file *file, struct transfer *t, uint64_t offse
 static int64_t devfs_control(struct file *file, struct motor_event *ev)
 {
     const struct node *n = (struct node *)file->inode;
+    if (n->kind == DEV_RANDOM && ev->word[0] == RNDGETENTCNT) {
+        static const uint32_t bits = 256; /* as Linux: the generator has all that it can use */
+        int64_t done = event_write(ev, 0, &bits, sizeof bits);
+        return done < 0 ? done : done < (int64_t)sizeof bits ? -EFAULT : 0;
+    }
     return n->kind == DEV_DISK ? raw_control(n->disk, ev) : -ENOTTY;
 }
 

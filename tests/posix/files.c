@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
@@ -97,6 +98,10 @@ static void offsets(void)
     int copy = dup(fd);
     CHECK(lseek(copy, 5, SEEK_SET) == 5 && lseek(fd, 0, SEEK_CUR) == 5);
     CHECK(lseek(fd, 0, SEEK_DATA) == 0);
+    int bits = 0, random = open("/dev/random", O_RDONLY);
+    CHECK(ioctl(random, 0x80045200 /* RNDGETENTCNT */, &bits) == 0 && bits > 0 && bits <= 4096);
+    CHECK_ERRNO(ioctl(random, 0x80045200, 8), EFAULT);
+    close(random);
     static const char *const devices[] = {"/dev/null", "/dev/zero", "/dev/full"};
     for (int i = 0; i < 3; i++) { /* anywhere is the start */
         int device = open(devices[i], O_RDWR);
