@@ -78,13 +78,16 @@ static long tty_write(struct px_file *f, struct px_io *io, uint32_t flags)
 
 #define TCSETSW 0x5403u
 #define TCSETSF 0x5404u
+#define TCSETAW 0x5407u
+#define TCSETAF 0x5408u
 #define TCSBRK  0x5409u
 #define TCSBRKP 0x5425u
 
 /* Until the output has been sent: a signal ends that, and nothing else here. */
 static bool may_wait(unsigned request)
 {
-    return request == TCSETSW || request == TCSETSF || request == TCSBRK || request == TCSBRKP;
+    return request == TCSETSW || request == TCSETSF || request == TCSETAW || request == TCSETAF ||
+           request == TCSBRK || request == TCSBRKP;
 }
 
 static long tty_control(struct px_file *f, unsigned request, unsigned long argument)

@@ -24,10 +24,49 @@ static int64_t give_int(struct motor_event *ev, uint32_t value)
     return give(ev, &value, sizeof value);
 }
 
+struct line_termio { /* System V's, which has the lower halves of the flags and eight characters */
+    uint16_t iflag, oflag, cflag, lflag;
+    uint8_t line, cc[8];
+};
+_Static_assert(sizeof(struct line_termio) == 18, "Linux");
+
+static int64_t give_termio(const struct terminal *t, struct motor_event *ev)
+{
+    const struct line_termios *now = &t->termios;
+    struct line_termio old = {.iflag = (uint16_t)now->iflag,
+                              .oflag = (uint16_t)now->oflag,
+                              .cflag = (uint16_t)now->cflag,
+                              .lflag = (uint16_t)now->lflag,
+                              .line = now->line};
+    memcpy(old.cc, now->cc, sizeof old.cc);
+    return give(ev, &old, sizeof old);
+}
+
+/* What it does not have stays. */
+static int64_t take_termio(struct motor_event *ev, struct line_termios *to)
+{
+    struct line_termio from;
+    int64_t error = take(ev, &from, sizeof from);
+    if (error < 0)
+        return error;
+    to->iflag = (to->iflag & 0xffff0000u) | from.iflag;
+    to->oflag = (to->oflag & 0xffff0000u) | from.oflag;
+    to->cflag = (to->cflag & 0xffff0000u) | from.cflag;
+    to->lflag = (to->lflag & 0xffff0000u) | from.lflag;
+    to->line = from.line;
+    memcpy(to->cc, from.cc, sizeof from.cc);
+    return 0;
+}
+
+static bool is_termio(uint64_t request)
+{
+    return request == TCSETA || request == TCSETAW || request == TCSETAF;
+}
+
 static int64_t set_termios(struct terminal *t, struct motor_event *ev)
 {
-    struct line_termios new, old = t->termios;
-    int64_t error = take(ev, &new, sizeof new);
+    struct line_termios new = t->termios, old = t->termios;
+    int64_t error = is_termio(ev->word[0]) ? take_termio(ev, &new) : take(ev, &new, sizeof new);
     if (error < 0)
         return error;
     t->termios = new;
@@ -82,6 +121,9 @@ static bool changes(uint64_t request)
     case TCSETS:
     case TCSETSW:
     case TCSETSF:
+    case TCSETA:
+    case TCSETAW:
+    case TCSETAF:
     case TCSBRK:
     case TCSBRKP:
     case TCXONC:
@@ -104,14 +146,19 @@ int64_t terminal_control(struct terminal *t, struct motor_event *ev, bool waited
     switch (request) {
     case TCGETS:
         return give(ev, &t->termios, sizeof t->termios);
+    case TCGETA:
+        return give_termio(t, ev);
     case TCSETSF:
     case TCSETSW:
+    case TCSETAF:
+    case TCSETAW:
         if (!waited && !terminal_drained(t))
             return CONTROL_DRAIN;
-        if (request == TCSETSF)
+        if (request == TCSETSF || request == TCSETAF)
             line_flush(t);
         return set_termios(t, ev);
     case TCSETS:
+    case TCSETA:
         return set_termios(t, ev);
     case TCSBRK: /* argument not 0: tcdrain(); a break itself nobody could see */
     case TCSBRKP:

@@ -163,6 +163,33 @@ static void test_queues(void)
 
 /* ---- controlling terminals ---- */
 
+/* struct termio of System V: the lower halves, and the rest stays. */
+static void test_termio(void)
+{
+    struct {
+        uint16_t iflag, oflag, cflag, lflag;
+        uint8_t line, cc[8];
+    } old;
+    int master, slave;
+    struct termios t, u;
+    pty(&master, &slave);
+    CHECK(tcgetattr(slave, &t) == 0 && ioctl(slave, 0x5405 /* TCGETA */, &old) == 0);
+    CHECK(old.iflag == (uint16_t)t.c_iflag && old.oflag == (uint16_t)t.c_oflag);
+    CHECK(old.cflag == (uint16_t)t.c_cflag && old.lflag == (uint16_t)t.c_lflag);
+    CHECK(!memcmp(old.cc, t.c_cc, sizeof old.cc));
+    for (unsigned request = 0x5406; request <= 0x5408; request++) { /* TCSETA, TCSETAW, TCSETAF */
+        old.lflag ^= ECHO;
+        old.cc[VINTR]++;
+        CHECK(ioctl(slave, request, &old) == 0 && tcgetattr(slave, &u) == 0);
+        CHECK(u.c_lflag == (t.c_lflag ^ ECHO) && u.c_cc[VINTR] == t.c_cc[VINTR] + 1);
+        CHECK(u.c_cc[VSUSP] == t.c_cc[VSUSP] && u.c_iflag == t.c_iflag && u.c_cflag == t.c_cflag);
+        t = u;
+    }
+    CHECK_ERRNO(ioctl(slave, 0x5405, 8), EFAULT);
+    CHECK_ERRNO(ioctl(slave, 0x5406, 8), EFAULT);
+    close(master), close(slave);
+}
+
 static void on_alarm(int signal)
 {
     (void)signal;
@@ -237,6 +264,7 @@ int main(void)
     test_errors();
     test_attributes();
     test_queues();
+    test_termio();
     test_interruption();
     test_controlling();
     puts("ok");
