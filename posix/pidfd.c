@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pidfd_open(2) and what takes pidfds. One is an object of the tty engine, which has a handle to
- * the process and therefore knows whether the number still is that process's.
+ * the process and therefore knows whether the number still is that process's. To send a signal, the
+ * directory /proc/PID is as good: it is one process's, and the fs engine knows.
  */
 #include "pidfd.h"
 #include "event.h"
@@ -85,6 +86,43 @@ long px_pidfd_pid(int fd, bool *nonblock)
     return result < 0 ? result : (long)(int32_t)msg.word[0];
 }
 
+#define PROC_MAGIC 0x9fa0u
+
+/* The process whose directory in a /proc it is; -EBADF: it is none; -ESRCH: the process is no more.
+ */
+static long pid_of_directory(int fd)
+{
+    char path[64];
+    struct io_statfs fs = {0};
+    struct io_stat unused;
+    struct motor_msg kind = {
+        .op = IO_STATFS, .out = &fs, .out_size = sizeof(fs), .deadline = MOTOR_NEVER};
+    struct motor_msg name = {
+        .op = IO_PATH, .out = path, .out_size = sizeof(path), .deadline = MOTOR_NEVER};
+    struct motor_msg look = {.op = IO_STAT,
+                             .in = "stat",
+                             .in_size = 4,
+                             .out = &unused,
+                             .out_size = sizeof(unused),
+                             .deadline = MOTOR_NEVER};
+    struct px_file *f = px_fd_get(fd);
+    long length = -EBADF, pid = 0, scale = 1;
+    if (f && f->kind == PX_DIRECTORY && px_call(f->handle, &kind) >= 0 && fs.type == PROC_MAGIC) {
+        length = px_call(f->handle, &name);
+    }
+    bool gone = length >= 0 && px_call(f->handle, &look) < 0;
+    if (f) {
+        px_file_put(f);
+    }
+    long at = length;
+    for (; at > 0 && path[at - 1] >= '0' && path[at - 1] <= '9' && scale < 1000000000; at--) {
+        pid += (path[at - 1] - '0') * scale;
+        scale *= 10;
+    }
+    bool task = at >= 6 && !memcmp(path + at - 6, "/task/", 6);
+    return !pid || task || path[at - 1] != '/' ? -EBADF : gone ? -ESRCH : pid;
+}
+
 long px_sys_pidfd_send_signal(int fd, int sig, const void *info, unsigned flags)
 {
     bool nonblock;
@@ -93,6 +131,7 @@ long px_sys_pidfd_send_signal(int fd, int sig, const void *info, unsigned flags)
         return -EINVAL;
     }
     long pid = px_pidfd_pid(fd, &nonblock);
+    pid = pid == -EBADF ? pid_of_directory(fd) : pid;
     if (pid < 0 || !info) {
         return pid < 0 ? pid : px_sys_kill((int)pid, sig);
     }

@@ -191,6 +191,26 @@ static void test_clone(void)
         EINVAL);
 }
 
+/* The directory of a process is as good, to send a signal. */
+static void test_directory(void)
+{
+    char path[40];
+    siginfo_t info;
+    pid_t pid = sleeper();
+    snprintf(path, sizeof path, "/proc/%d", pid);
+    int fd = open(path, O_RDONLY | O_DIRECTORY), proc = open("/proc", O_RDONLY | O_DIRECTORY);
+    snprintf(path, sizeof path, "/proc/%d/fd", pid);
+    int other = open(path, O_RDONLY | O_DIRECTORY);
+    CHECK(fd >= 0 && other >= 0 && proc >= 0);
+    CHECK_ERRNO(signal_by(proc, 0, NULL, 0), EBADF);
+    CHECK_ERRNO(signal_by(other, 0, NULL, 0), EBADF);
+    CHECK(signal_by(fd, 0, NULL, 0) == 0 && signal_by(fd, SIGTERM, NULL, 0) == 0);
+    CHECK_ERRNO(waitid(P_PIDFD_, (id_t)fd, &info, WEXITED), EBADF);
+    CHECK(waitpid(pid, NULL, 0) == pid);
+    CHECK_ERRNO(signal_by(fd, 0, NULL, 0), ESRCH);
+    close(fd), close(other), close(proc);
+}
+
 /* More than the kernel would notify by itself. */
 static void test_many(void)
 {
@@ -212,6 +232,7 @@ int main(void)
     test_info();
     test_passing();
     test_clone();
+    test_directory();
     test_many();
     return 0;
 }
