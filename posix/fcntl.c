@@ -5,10 +5,21 @@
 
 #define CHANGEABLE (O_APPEND | O_ASYNC | O_NONBLOCK | O_NOATIME | O_DIRECT)
 
+/* Nothing ever happens there that SIGIO could tell of: Linux takes the flag and forgets it. */
+static bool never_tells(const struct px_file *f)
+{
+    return f->kind == PX_FILE || f->kind == PX_DIRECTORY || f->kind == PX_EVENTFD ||
+           f->kind == PX_TIMERFD || f->kind == PX_SIGNALFD || f->kind == PX_EPOLL ||
+           f->kind == PX_PIDFD;
+}
+
 static long set_flags(struct px_file *f, unsigned flags)
 {
-    if (flags & O_ASYNC && !f->ops->async)
-        return -EINVAL;
+    if (flags & O_ASYNC && !f->ops->async) {
+        if (!never_tells(f))
+            return -EINVAL;
+        flags &= ~(unsigned)O_ASYNC;
+    }
     uint32_t old = px_flags(f);
     while (!__atomic_compare_exchange_n(&f->desc->flags, &old,
                                         (old & ~CHANGEABLE) | (flags & CHANGEABLE), true,

@@ -5,6 +5,7 @@
  */
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -232,6 +233,18 @@ static void beyond_the_end(void)
     close(pipe_ends[1]);
 }
 
+/* O_ASYNC where nothing would ever be told is taken, and forgotten. */
+static void forgotten_flag(void)
+{
+    int fds[] = {open("/dev/null", O_RDWR), open("/tmp", O_RDONLY | O_DIRECTORY), eventfd(0, 0),
+                 epoll_create1(0)};
+    for (unsigned i = 0; i < sizeof fds / sizeof *fds; i++) {
+        CHECK(fcntl(fds[i], F_SETFL, O_ASYNC | O_NONBLOCK) == 0);
+        CHECK((fcntl(fds[i], F_GETFL) & (O_ASYNC | O_NONBLOCK)) == O_NONBLOCK);
+        close(fds[i]);
+    }
+}
+
 int main(void)
 {
     for (int fd = 3; fd < 1000; fd++)
@@ -244,5 +257,6 @@ int main(void)
     locks();
     threads();
     test_owner();
+    forgotten_flag();
     return 0;
 }
