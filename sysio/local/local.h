@@ -200,6 +200,7 @@ struct unix_socket {
     bool shut_read, shut_write, pass_credentials;
     int error;           /* SO_ERROR */
     uint32_t remembered; /* options without an effect: see option.c */
+    int32_t peek_offset; /* SO_PEEK_OFF: where the next MSG_PEEK begins; negative: at the start */
     struct {             /* IO_ASYNC */
         bool on;
         int32_t owner, signal;

@@ -60,6 +60,9 @@ int64_t unix_set_option(struct unix_socket *s, struct motor_event *ev)
     case SO_PASSCRED:
         s->pass_credentials = value;
         return 0;
+    case SO_PEEK_OFF:
+        s->peek_offset = value;
+        return 0;
     case SO_LINGER:
         return ev->in_size < sizeof(struct linger) ? -EINVAL : 0;
     case SO_PRIORITY:
@@ -101,6 +104,9 @@ static int64_t get_number(struct unix_socket *s, uint64_t name, int32_t *value)
         return 0;
     case SO_PASSCRED:
         *value = s->pass_credentials;
+        return 0;
+    case SO_PEEK_OFF:
+        *value = s->peek_offset;
         return 0;
     case SO_ERROR:
         *value = s->error;

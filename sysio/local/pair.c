@@ -120,7 +120,8 @@ static bool only_bytes(const struct unix_socket *s)
     for (const struct message *m = s->first; m; m = m->next)
         if (m->parcel)
             return false;
-    return !s->shut_read && !s->shut_write && !s->pass_credentials && !s->async.on && !s->error;
+    return !s->shut_read && !s->shut_write && !s->pass_credentials && !s->async.on && !s->error &&
+           s->peek_offset < 0;
 }
 
 static bool may_lend(const struct unix_socket *k)

@@ -177,6 +177,7 @@ struct unix_socket *unix_new(uint32_t type, const struct motor_event *ev)
                               .peer_owner = {0, UINT32_MAX, UINT32_MAX},
                               .send_buffer = SOCKET_BUFFER,
                               .receive_buffer = SOCKET_BUFFER,
+                              .peek_offset = -1,
                               .account = account_new()};
     s->object = (struct tty_object){.badge_kind = BADGE_OBJECT,
                                     .ops = &ops,

@@ -236,19 +236,32 @@ int64_t unix_send(struct unix_socket *s, struct motor_event *ev)
 
 struct receiving {
     uint64_t token, size, offset; /* where data begins in the caller's `out` */
+    uint64_t skip;                /* of the first message (SO_PEEK_OFF) */
     uint64_t done, whole;
     struct message *descriptors; /* whose parcel goes along */
     const struct message *from;
     uint32_t flags;
 };
 
+/*
+ * The message where r begins: the first, or that behind r->skip bytes, which becomes how many of
+ * this one are left out. NULL: there are not so many.
+ */
+static struct message *first_of(const struct unix_socket *s, struct receiving *r)
+{
+    struct message *m = s->first;
+    for (; m && r->skip && r->skip >= message_size(m); m = m->next)
+        r->skip -= message_size(m);
+    return m;
+}
+
 /* 0: there is something. CALL_WAIT: not yet. 1: the end. */
-static int64_t check_receive(struct unix_socket *s)
+static int64_t check_receive(struct unix_socket *s, const struct message *first)
 {
     int error = s->error;
     if (unix_is_stream(s) && s->state != SOCKET_CONNECTED)
         return s->type == SOCK_STREAM ? -EINVAL : -ENOTCONN;
-    if (s->first && (s->type == SOCK_STREAM || !error))
+    if (first && (s->type == SOCK_STREAM || !error))
         return 0;
     s->error = 0;
     return error ? -error : s->shut_read ? 1 : CALL_WAIT;
@@ -262,17 +275,19 @@ static bool same_signature(const struct message *a, const struct message *b)
 
 static int64_t copy_message(struct receiving *r, const struct message *m)
 {
-    uint64_t left = r->size - r->done, n = message_size(m) < left ? message_size(m) : left;
-    int64_t moved = n ? token_write(r->token, r->offset + r->done, m->data + m->start, n) : 0;
+    uint64_t left = r->size - r->done, has = message_size(m) - r->skip, n = has < left ? has : left;
+    const uint8_t *from = m->data + m->start + r->skip;
+    int64_t moved = n ? token_write(r->token, r->offset + r->done, from, n) : 0;
+    r->skip = 0;
     if (moved > 0)
         r->done += (uint64_t)moved;
     return moved < (int64_t)n ? (moved < 0 ? moved : -EFAULT) : 0;
 }
 
 /* Goes on through messages until one brings descriptors, or another sender's name matters. */
-static int64_t copy_stream(struct unix_socket *s, struct receiving *r)
+static int64_t copy_stream(struct unix_socket *s, struct message *m, struct receiving *r)
 {
-    for (struct message *m = s->first; m && r->done < r->size; m = m->next) {
+    for (; m && r->done < r->size; m = m->next) {
         if (r->from && s->pass_credentials && !same_signature(r->from, m))
             break;
         r->from = m;
@@ -287,11 +302,10 @@ static int64_t copy_stream(struct unix_socket *s, struct receiving *r)
     return 0;
 }
 
-static int64_t copy_datagram(struct unix_socket *s, struct receiving *r)
+static int64_t copy_datagram(struct message *m, struct receiving *r)
 {
-    struct message *m = s->first;
     r->from = m;
-    r->whole = message_size(m);
+    r->whole = message_size(m) - r->skip;
     if (r->whole > r->size)
         r->flags |= MSG_TRUNC;
     if (m->parcel)
@@ -299,13 +313,22 @@ static int64_t copy_datagram(struct unix_socket *s, struct receiving *r)
     return copy_message(r, m);
 }
 
-static int64_t copy_some(struct unix_socket *s, struct receiving *r)
+static int64_t copy_some(struct unix_socket *s, struct message *m, struct receiving *r)
 {
-    return s->type == SOCK_STREAM ? copy_stream(s, r) : copy_datagram(s, r);
+    return s->type == SOCK_STREAM ? copy_stream(s, m, r) : copy_datagram(m, r);
+}
+
+/* What comes next begins nearer by what has gone, and further by what was looked at. */
+static void move_peek_offset(struct unix_socket *s, int64_t by)
+{
+    int64_t to = s->peek_offset + by;
+    if (s->peek_offset >= 0)
+        s->peek_offset = (int32_t)(to < 0 ? 0 : to > INT32_MAX ? INT32_MAX : to);
 }
 
 static void received(struct unix_socket *s, const struct receiving *r)
 {
+    move_peek_offset(s, -(int64_t)(s->type == SOCK_STREAM ? r->done : message_size(s->first)));
     if (s->type == SOCK_STREAM)
         consume(s, r->done);
     else
@@ -380,21 +403,25 @@ int64_t unix_receive(struct unix_socket *s, struct motor_event *ev)
     if (s->type == SOCK_STREAM && !r.size && s->state == SOCKET_CONNECTED)
         return 0;
     unix_by_call(s, 0);
-    int64_t status = check_receive(s);
+    bool peek = flags & MSG_PEEK;
+    r.skip = peek && s->peek_offset > 0 ? (uint64_t)s->peek_offset : 0;
+    struct message *first = first_of(s, &r);
+    int64_t status = check_receive(s, first);
     if (status == 1)
         return flags & MSG_DONTWAIT && s->type == SOCK_DGRAM ? -EAGAIN : 0;
     if (status == CALL_WAIT)
         return flags & MSG_DONTWAIT ? -EAGAIN : CALL_WAIT;
     if (!status)
-        status = copy_some(s, &r);
+        status = copy_some(s, first, &r);
     if (!status && header)
         status = write_sender(&r);
     if (status)
         return status;
-    bool peek = flags & MSG_PEEK;
     bool told = r.descriptors && ev->word[1] & WITH_DESCRIPTORS ? answer_with_parcel(s, &r, peek)
                                                                 : answer(s, &r, 0);
-    if (told && !peek)
+    if (told && peek)
+        move_peek_offset(s, (int64_t)r.done);
+    else if (told)
         received(s, &r);
     return CALL_ANSWERED;
 }

@@ -546,6 +546,77 @@ static void test_signals(void)
     close(s[1]);
 }
 
+static int peek_offset(int s)
+{
+    int value = 99;
+    socklen_t size = sizeof value;
+    CHECK(getsockopt(s, SOL_SOCKET, SO_PEEK_OFF, &value, &size) == 0 && size == sizeof value);
+    return value;
+}
+
+static void set_peek_offset(int s, int value)
+{
+    CHECK(setsockopt(s, SOL_SOCKET, SO_PEEK_OFF, &value, sizeof value) == 0);
+    CHECK(peek_offset(s) == value);
+}
+
+/* recv(s, n, flags) gives these bytes. */
+static void receives(int s, size_t n, int flags, const char *wanted)
+{
+    char got[64];
+    CHECK(recv(s, got, n, flags) == (ssize_t)strlen(wanted) &&
+          !memcmp(got, wanted, strlen(wanted)));
+}
+
+/* Looks follow each other, and what is taken comes off in front of them. */
+static void test_peek_offset(void)
+{
+    int s[2];
+    char byte;
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, s) == 0);
+    for (int i = 0; i < 40; i++) /* so that bytes move without a call */
+        CHECK(write(s[0], "x", 1) == 1 && read(s[1], &byte, 1) == 1);
+    CHECK(peek_offset(s[1]) == -1);
+    CHECK(write(s[0], "abcde", 5) == 5 && write(s[0], "fghij", 5) == 5);
+    receives(s[1], 3, MSG_PEEK, "abc");
+    receives(s[1], 3, MSG_PEEK, "abc");
+    set_peek_offset(s[1], 2);
+    receives(s[1], 2, MSG_PEEK, "cd");
+    receives(s[1], 3, MSG_PEEK, "efg");
+    CHECK(peek_offset(s[1]) == 7);
+    receives(s[1], 3, 0, "abc");
+    CHECK(peek_offset(s[1]) == 4);
+    receives(s[1], 20, MSG_PEEK, "hij");
+    CHECK_ERRNO(recv(s[1], &byte, 1, MSG_PEEK | MSG_DONTWAIT), EAGAIN);
+    CHECK(write(s[0], "k", 1) == 1);
+    receives(s[1], 20, MSG_PEEK, "k");
+    receives(s[1], 20, 0, "defghijk");
+    CHECK(peek_offset(s[1]) == 0);
+    CHECK(write(s[0], "lm", 2) == 2);
+    receives(s[1], 1, MSG_PEEK, "l");
+    receives(s[1], 2, 0, "lm"); /* more than was looked at */
+    CHECK(peek_offset(s[1]) == 0);
+    CHECK(write(s[0], "n", 1) == 1);
+    receives(s[1], 1, MSG_PEEK, "n");
+    CHECK(close(s[0]) == 0 && recv(s[1], &byte, 1, MSG_PEEK) == 0);
+    set_peek_offset(s[1], -1);
+    receives(s[1], 1, MSG_PEEK, "n");
+    close(s[1]);
+
+    CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, s) == 0);
+    CHECK(send(s[0], "abcd", 4, 0) == 4 && send(s[0], "efg", 3, 0) == 3);
+    set_peek_offset(s[1], 1);
+    receives(s[1], 2, MSG_PEEK, "bc");
+    receives(s[1], 20, MSG_PEEK, "d");
+    CHECK(recv(s[1], &byte, 1, MSG_PEEK | MSG_TRUNC) == 3 && byte == 'e' && peek_offset(s[1]) == 5);
+    receives(s[1], 2, 0, "ab"); /* and the rest of that packet is gone */
+    CHECK(peek_offset(s[1]) == 1);
+    receives(s[1], 20, MSG_PEEK, "fg");
+    CHECK_ERRNO(recv(s[1], &byte, 1, MSG_PEEK | MSG_DONTWAIT), EAGAIN);
+    close(s[0]);
+    close(s[1]);
+}
+
 static void test_exec(const char *self)
 {
     int s[2], status;
@@ -593,6 +664,7 @@ int main(int argc, char **argv)
     test_credentials();
     test_permission();
     test_async();
+    test_peek_offset();
     test_signals();
     test_exec("/proc/self/exe");
     CHECK(rmdir(directory) == 0);

@@ -47,7 +47,8 @@ static uint64_t some_word(void)
                                      MSG_PEEK,   MSG_DONTWAIT | MSG_PEEK,
                                      SOL_SOCKET, SO_PASSCRED,
                                      SO_SNDBUF,  SO_PEERCRED,
-                                     SO_ERROR,   7};
+                                     SO_ERROR,   7,
+                                     SO_PEEK_OFF};
     switch (rnd(8)) {
     case 0:
         return rnd64();
