@@ -43,6 +43,7 @@ static long inotify_read(struct px_file *f, struct px_io *io, uint32_t flags)
 
 static uint32_t inotify_ready(struct px_file *f, uint32_t events, bool arm)
 {
+    settle();
     return px_session_poll(f, &f->event_bit, events, arm);
 }
 

@@ -381,7 +381,15 @@ static void test_order(void)
     int n, status;
     const int one = sizeof(struct inotify_event);
     make_file("file", "text");
-    int w = watch("file", IN_MODIFY | IN_CLOSE_WRITE);
+    int w = watch("file", IN_CLOSE_WRITE);
+    for (int i = 0; i < 100; i++) {
+        struct pollfd p = {queue, POLLIN, 0};
+        close(open("file", O_WRONLY));
+        CHECK(poll(&p, 1, 0) == 1 && p.revents == POLLIN);
+        EXPECT(w, IN_CLOSE_WRITE, "");
+    }
+    unwatch(w);
+    w = watch("file", IN_MODIFY | IN_CLOSE_WRITE);
     for (int i = 0; i < 300; i++) {
         int fd = open("file", O_WRONLY);
         CHECK(write(fd, "x", 1) == 1);
