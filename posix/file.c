@@ -286,6 +286,15 @@ long px_server_control(struct px_file *f, unsigned request, unsigned long argume
     return px_call(f->handle, &msg);
 }
 
+long px_server_async(struct px_file *f)
+{
+    struct motor_msg msg = {.op = IO_ASYNC, .deadline = MOTOR_NEVER};
+    msg.word[0] = (uint64_t)(int64_t)__atomic_load_n(&f->desc->owner, __ATOMIC_RELAXED);
+    msg.word[1] = (uint64_t)__atomic_load_n(&f->desc->signal, __ATOMIC_RELAXED);
+    msg.word[2] = (px_flags(f) & O_ASYNC) != 0;
+    return px_call(f->handle, &msg);
+}
+
 static long file_control(struct px_file *f, unsigned request, unsigned long argument)
 {
     struct io_stat st;

@@ -14,6 +14,7 @@ uint64_t px_position(struct px_file *f);
 void px_position_set(struct px_file *f, uint64_t offset);
 void px_position_share(struct px_file *f);
 long px_server_control(struct px_file *f, unsigned request, unsigned long argument);
+long px_server_async(struct px_file *f); /* O_ASYNC, its owner and signal as they are now */
 /* An ioctl as the server gets it. */
 void px_control_message(struct motor_msg *msg, unsigned request, unsigned long argument);
 bool px_file_is_pipe(int fd);

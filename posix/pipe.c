@@ -308,6 +308,7 @@ const struct px_ops px_pipe_ops = {
     .write = pipe_write,
     .ready = pipe_ready,
     .control = pipe_control,
+    .async = px_server_async,
     .stat = pipe_stat,
     .release = pipe_release,
 };

@@ -305,15 +305,6 @@ static long unix_get_option(struct px_file *f, int level, int name, uint8_t *val
     return px_call(f->handle, &msg);
 }
 
-static long unix_async(struct px_file *f)
-{
-    struct motor_msg msg = {.op = IO_ASYNC, .deadline = MOTOR_NEVER};
-    msg.word[0] = (uint64_t)(int64_t)__atomic_load_n(&f->desc->owner, __ATOMIC_RELAXED);
-    msg.word[1] = (uint64_t)__atomic_load_n(&f->desc->signal, __ATOMIC_RELAXED);
-    msg.word[2] = (px_flags(f) & O_ASYNC) != 0;
-    return px_call(f->handle, &msg);
-}
-
 /* ---- buffers: what several vectors, or more than their bytes, go through ---- */
 
 #define STREAM_PIECE (64u << 10)
@@ -700,6 +691,6 @@ const struct px_ops px_unix_ops = {
     .stat = unix_stat,
     .release = unix_release,
     .pass = unix_pass,
-    .async = unix_async,
+    .async = px_server_async,
     .socket = &px_unix_socket_ops,
 };

@@ -58,6 +58,17 @@ void fifo_settle(struct pipe *p); /* goes unless somebody has opened it */
 /* The object that waits for an open with these O_* flags. */
 struct tty_object *fifo_opener(struct pipe *p, uint32_t flags);
 
+/* ---- async.c ---- */
+
+struct async { /* IO_ASYNC */
+    bool on;
+    int32_t owner, signal;
+    uint32_t uid; /* of who set it */
+};
+
+int64_t async_set(struct async *a, const struct motor_event *ev);
+void async_tell(const struct async *a);
+
 /* ---- event.c ---- */
 
 void events_init(void);
@@ -201,11 +212,7 @@ struct unix_socket {
     int error;           /* SO_ERROR */
     uint32_t remembered; /* options without an effect: see option.c */
     int32_t peek_offset; /* SO_PEEK_OFF: where the next MSG_PEEK begins; negative: at the start */
-    struct {             /* IO_ASYNC */
-        bool on;
-        int32_t owner, signal;
-        uint32_t uid; /* of who set it */
-    } async;
+    struct async async;
 
     /* Listening: connections that nobody has accepted; they have no gates yet. */
     struct unix_socket *listener, *waiting, *waiting_last, *next_waiting;

@@ -167,41 +167,15 @@ int64_t unix_control(struct tty_object *o, struct motor_event *ev, bool waited)
 
 int64_t unix_async(struct unix_socket *s, const struct motor_event *ev)
 {
-    int32_t signal = (int32_t)ev->word[1];
-    if (signal < 0 || signal > 64)
-        return -EINVAL;
     unix_loan_end(s);
-    s->async.owner = (int32_t)ev->word[0];
-    s->async.signal = signal ? signal : SIGIO;
-    s->async.on = ev->word[2];
-    s->async.uid = ev->uid;
-    return 0;
-}
-
-/* May who asked for it send a signal there? The leader speaks for a group. */
-static bool may_signal(const struct unix_socket *s)
-{
-    struct motor_process_info info;
-    int32_t owner = s->async.owner;
-    if (!s->async.uid)
-        return true;
-    uint32_t pid = owner < 0 ? 0u - (uint32_t)owner : (uint32_t)owner;
-    int64_t h = motor_process_open(pid, MOTOR_RIGHT_READ);
-    if (h < 0)
-        return false;
-    int64_t status = motor_process_info((motor_handle)h, MOTOR_PINFO_BASIC, &info, sizeof info);
-    motor_handle_close((motor_handle)h);
-    return status >= 0 && (info.ruid == s->async.uid || info.suid == s->async.uid);
+    return async_set(&s->async, ev);
 }
 
 void unix_news(struct unix_socket *s)
 {
-    int32_t owner = s->async.owner;
-    struct motor_signal signal = {.signo = s->async.signal, .code = SI_KERNEL};
     s->object.news += 2; /* odd: never 0 */
-    if (s->async.on && owner && may_signal(s))
-        motor_signal_send(owner < 0 ? MOTOR_TO_GROUP : MOTOR_TO_PROCESS,
-                          (uint32_t)(owner < 0 ? -owner : owner), &signal);
+    if (s->async.on)
+        async_tell(&s->async);
 }
 
 /* ---- the list ---- */

@@ -42,7 +42,8 @@ struct pipe {
     uint32_t capacity;
     uint32_t before_head, before_tail; /* before the last write and read */
     bool packets;
-    struct lend *lend; /* ring 0; side 0 reads, side 1 writes. NULL: none */
+    struct async async[3]; /* of reader, writer, both */
+    struct lend *lend;     /* ring 0; side 0 reads, side 1 writes. NULL: none */
     struct lend_habit habit;
     uint64_t id; /* FIFO: its rendezvous; 0: none */
     motor_handle file;
@@ -54,6 +55,27 @@ static uint32_t last_number;
 static struct pipe *fifos;
 
 static struct pipe *pipe_of(struct tty_object *o);
+
+/* ---- SIGIO ---- */
+
+enum { READER, WRITER, BOTH };
+
+static uint32_t which_end(const struct tty_object *o)
+{
+    return o->no_write ? READER : o->no_read ? WRITER : BOTH;
+}
+
+/* There is something to read, or room to write: for those who are at `end`. */
+static void tell(const struct pipe *p, uint32_t end)
+{
+    async_tell(&p->async[end]);
+    async_tell(&p->async[BOTH]);
+}
+
+static bool tells(const struct pipe *p)
+{
+    return p->async[READER].on || p->async[WRITER].on || p->async[BOTH].on;
+}
 
 /* ---- the ring ---- */
 
@@ -154,7 +176,7 @@ static uint32_t loan_size(const struct pipe *p)
 
 static int64_t loan_ask(struct pipe *p, uint32_t side, const struct motor_event *ev)
 {
-    if (!lend_worth(&p->habit) || !p->readers || !p->writers || !ev->nhandles)
+    if (!lend_worth(&p->habit) || !p->readers || !p->writers || !ev->nhandles || tells(p))
         return -EAGAIN;
     if (p->lend && p->lend->granted[side])
         loan_end(p, false);
@@ -226,7 +248,11 @@ static int64_t pipe_read(struct tty_object *o, uint64_t token, uint64_t size, ui
     by_call(p, 0);
     p->before_tail = p->ring.tail;
     *eof = !size || (!bytes_used(&p->ring) && !p->writers);
-    return p->packets ? read_packet(&p->ring, token, size) : bytes_to_caller(&p->ring, token, size);
+    int64_t n =
+        p->packets ? read_packet(&p->ring, token, size) : bytes_to_caller(&p->ring, token, size);
+    if (n > 0 && tells(p))
+        tell(p, WRITER);
+    return n;
 }
 
 /* ---- writing ---- */
@@ -267,9 +293,8 @@ static int64_t write_packets(struct pipe *p, uint64_t token, uint64_t size)
     return (int64_t)done;
 }
 
-static int64_t pipe_write(struct tty_object *o, uint64_t token, uint64_t size)
+static int64_t write_some(struct pipe *p, uint64_t token, uint64_t size)
 {
-    struct pipe *p = pipe_of(o);
     if (!p->readers)
         return -EPIPE;
     by_call(p, size);
@@ -285,6 +310,15 @@ static int64_t pipe_write(struct tty_object *o, uint64_t token, uint64_t size)
     if (room < n && n <= PIPE_BUF)
         return 0; /* all at once, or not yet */
     return fill(&p->ring, token, 0, n < room ? n : room);
+}
+
+static int64_t pipe_write(struct tty_object *o, uint64_t token, uint64_t size)
+{
+    struct pipe *p = pipe_of(o);
+    int64_t n = write_some(p, token, size);
+    if (n > 0 && tells(p))
+        tell(p, READER);
+    return n;
 }
 
 static void pipe_undo(struct tty_object *o, bool write)
@@ -385,6 +419,10 @@ static int64_t splice_to(struct pipe *p, const struct motor_event *ev)
     loan_end(to, false);
     uint64_t most = ev->word[0] < to->capacity ? ev->word[0] : to->capacity;
     uint64_t n = move_bytes(p, to, most, ev->word[2]);
+    if (n) {
+        tell(to, READER);
+        tell(p, WRITER);
+    }
     if (n || (!bytes_used(&p->ring) && !p->writers))
         return (int64_t)n;
     return ev->word[1] & O_NONBLOCK ? -EAGAIN : CALL_WAIT;
@@ -434,8 +472,12 @@ static void end_closed(struct tty_object *o)
 {
     struct pipe *p = pipe_of(o);
     count(o, UINT32_MAX);
-    if (!p->readers || !p->writers)
+    if (!p->readers || !p->writers) {
         loan_end(p, false);
+        p->async[BOTH].on = false; /* an end that nobody has hears of nothing any more */
+        p->async[p->readers ? WRITER : READER].on = false;
+        tell(p, p->readers ? READER : WRITER);
+    }
     fifo_settle(p);
 }
 
@@ -510,6 +552,12 @@ static int64_t give_file(struct pipe *p, struct motor_event *ev)
     return CALL_ANSWERED;
 }
 
+static int64_t set_async(struct pipe *p, const struct tty_object *o, const struct motor_event *ev)
+{
+    loan_end(p, false);
+    return async_set(&p->async[which_end(o)], ev);
+}
+
 static int64_t pipe_call(struct tty_object *o, struct motor_event *ev, void **state)
 {
     switch (ev->op) {
@@ -519,6 +567,8 @@ static int64_t pipe_call(struct tty_object *o, struct motor_event *ev, void **st
         return give_file(pipe_of(o), ev);
     case IO_LOAN:
         return loan_call(pipe_of(o), o, ev);
+    case IO_ASYNC:
+        return set_async(pipe_of(o), o, ev);
     case IO_PIPE_SIZE:
         return set_capacity(pipe_of(o), ev);
     case IO_PIPE_SPLICE:

@@ -221,6 +221,58 @@ static void test_atomic(void)
 }
 
 /* A signal ends a wait, before anything has moved; SA_RESTART begins it again. */
+static volatile sig_atomic_t told;
+
+static void on_news(int signal)
+{
+    told += signal == SIGIO || signal == SIGUSR1;
+}
+
+static void wait_told(int at_least)
+{
+    for (int i = 0; i < 1000 && told < at_least; i++)
+        sleep_ms(2);
+    CHECK(told >= at_least);
+    told = 0;
+}
+
+/* SIGIO: bytes have come, there is room, the other end has gone. */
+static void test_async(void)
+{
+    int p[2];
+    char bytes[4096] = "";
+    CHECK(pipe(p) == 0);
+    for (int i = 0; i < 40; i++) /* so that bytes move without a call */
+        CHECK(write(p[1], "x", 1) == 1 && read(p[0], bytes, 1) == 1);
+    signal(SIGIO, on_news);
+    signal(SIGUSR1, on_news);
+    CHECK(fcntl(p[0], F_SETOWN, getpid()) == 0);
+    CHECK(fcntl(p[0], F_SETFL, O_ASYNC) == 0 && fcntl(p[0], F_GETFL) & O_ASYNC);
+    CHECK(write(p[1], "x", 1) == 1);
+    wait_told(1);
+    CHECK(fcntl(p[0], F_SETSIG, SIGUSR1) == 0);
+    signal(SIGIO, SIG_DFL); /* which would kill */
+    CHECK(read(p[0], bytes, 1) == 1 && write(p[1], "x", 1) == 1);
+    wait_told(1);
+    CHECK(fcntl(p[0], F_SETFL, 0) == 0 && !(fcntl(p[0], F_GETFL) & O_ASYNC));
+    CHECK(read(p[0], bytes, 1) == 1 && write(p[1], "x", 1) == 1);
+    sleep_ms(10);
+    CHECK(told == 0);
+    signal(SIGIO, on_news);
+    CHECK(fcntl(p[1], F_SETOWN, getpid()) == 0 && fcntl(p[1], F_SETFL, O_ASYNC | O_NONBLOCK) == 0);
+    while (write(p[1], bytes, sizeof bytes) > 0)
+        ;
+    told = 0;
+    CHECK(read(p[0], bytes, sizeof bytes) == sizeof bytes);
+    wait_told(1);
+    CHECK(fcntl(p[1], F_SETFL, 0) == 0 && fcntl(p[0], F_SETFL, O_ASYNC) == 0);
+    close(p[1]);
+    wait_told(1);
+    close(p[0]);
+    signal(SIGIO, SIG_DFL);
+    signal(SIGUSR1, SIG_DFL);
+}
+
 static void test_signals(void)
 {
     int p[2], status;
@@ -252,6 +304,7 @@ int main(void)
     test_nonblocking();
     test_pipeline();
     test_atomic();
+    test_async();
     test_signals();
     return 0;
 }

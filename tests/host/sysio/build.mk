@@ -5,7 +5,7 @@ SYSIO_TEST_BASE := $(addprefix $(BUILD)/tests/obj/san/,sysio/base/engine.o sysio
 
 $(BUILD)/tests/host/image_fuzz: $(addprefix $(BUILD)/tests/obj/san/,tests/host/sysio/image_fuzz.o sdk/lib/process_start.o) $(SYSIO_TEST_BASE)
 TTY_TEST := $(addprefix $(BUILD)/tests/obj/san/sysio/tty/,tty.o terminal.o line.o output.o control.o job.o kmsg.o tracing.o pty.o session.o) \
-  $(addprefix $(BUILD)/tests/obj/san/sysio/local/,pipe.o event.o rendezvous.o socket.o connect.o transfer.o pair.o option.o message.o parcel.o garbage.o inotify.o inotify_queue.o pidfd.o mqueue.o mqueue_table.o mqueue_notice.o mqueue_limits.o) \
+  $(addprefix $(BUILD)/tests/obj/san/sysio/local/,pipe.o event.o rendezvous.o socket.o connect.o transfer.o pair.o option.o message.o parcel.o garbage.o async.o inotify.o inotify_queue.o pidfd.o mqueue.o mqueue_table.o mqueue_notice.o mqueue_limits.o) \
   $(BUILD)/tests/obj/san/tests/host/sysio/no_console.o $(SYSIO_TEST_BASE)
 $(BUILD)/tests/host/tty_unit: $(addprefix $(BUILD)/tests/obj/san/,tests/host/sysio/tty_unit.o sysio/tty/channel.o sysio/tty/port.o) $(TTY_TEST)
 $(BUILD)/tests/host/tty_linux: $(addprefix $(BUILD)/tests/obj/san/tests/host/sysio/,tty_linux.o no_channel.o) $(TTY_TEST)
