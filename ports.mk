@@ -11,7 +11,7 @@
 #
 # To add one: the pin here, its name in SOURCES, a recipe, its name in PORTS, and what it needs in NAME_NEEDS.
 
-SOURCES := musl lwip zlib pcre2 nginx beanstalkd lighttpd libedit dash toybox redis sqlite3
+SOURCES := musl lwip zlib pcre2 nginx beanstalkd lighttpd libedit dash toybox redis sqlite3 libevent memcached
 
 musl_VERSION := 1.2.5
 musl_PIN := musl musl_1.2.5.orig.tar.gz a9a118bbe84d8764da0ea0d28b3ab3fae8477fc7e4085d90102b8596fc7c75e4
@@ -61,11 +61,20 @@ redis_PIN := redis redis_8.0.2.orig.tar.gz caf3c0069f06fc84c5153bd2a348b204c578d
 sqlite3_VERSION := 3.46.1
 sqlite3_PIN := sqlite3 sqlite3_3.46.1.orig.tar.xz d0cdd2ece271b29e7ce18095745d892517ee26d0f270065b3a25c2e9eb11639c
 
-PORTS := zlib pcre2 nginx beanstalkd lighttpd libedit dash toybox redis sqlite3
+libevent_VERSION := 2.1.13
+libevent_PIN := libevent libevent_2.1.13-stable.orig.tar.gz \
+  f7e9383b8c0baa81b687e5b5eecc01beefaf1b19b64151d95ed61647fe7a315c
+
+memcached_VERSION := 1.6.38
+memcached_PIN := memcached memcached_1.6.38.orig.tar.xz \
+  074076ab3e889e16e763c6a3e5cadacc6696979dbb8c473bbf871d498b19b1a0
+
+PORTS := zlib pcre2 nginx beanstalkd lighttpd libedit dash toybox redis sqlite3 libevent memcached
 nginx_NEEDS := zlib pcre2
 lighttpd_NEEDS := zlib
 toybox_NEEDS := zlib
 dash_NEEDS := libedit
+memcached_NEEDS := libevent
 
 # ---- sources ----------------------------------------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ $(BUILD)/tests/linux/%: tests/posix/%.c $(wildcard tests/posix/*.h)
 
 $(call host_tool,httpload,tools/httpload/httpload.c)
 
-test: all $(call port_stamp,beanstalkd) $(call port_stamp,lighttpd) $(call port_stamp,dash) $(call port_stamp,toybox) $(call port_stamp,redis) $(call port_stamp,sqlite3) $(KTEST).bundle $(call wanted_host,$(HOST_TESTS)) $(POSIX_TESTS) $(LINUX_TESTS) $(PACKAGES)/nginx/.made $(BUILD)/host/httpload
+test: all $(call port_stamp,beanstalkd) $(call port_stamp,lighttpd) $(call port_stamp,dash) $(call port_stamp,toybox) $(call port_stamp,redis) $(call port_stamp,sqlite3) $(call port_stamp,memcached) $(KTEST).bundle $(call wanted_host,$(HOST_TESTS)) $(POSIX_TESTS) $(LINUX_TESTS) $(PACKAGES)/nginx/.made $(BUILD)/host/httpload
 	$(Q)set -f; tests/run $(TESTS)
 
 # What has to pass many times in a row: hours.
