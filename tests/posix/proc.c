@@ -492,6 +492,15 @@ static void others(void)
 
 /* Programs read as many bytes as its size says. It may be empty at first, until the network is
  * configured. */
+/* The first process is not traced: there, it would not survive it. */
+static void first_is_not_traced(void)
+{
+    int fd = open("/proc/1/trace", O_RDONLY | O_NONBLOCK);
+    CHECK(fd == -1 && (errno == EPERM || errno == EACCES || errno == ENOENT));
+    sleep_ms(20);
+    CHECK(access("/proc/1/stat", F_OK) == 0);
+}
+
 static void resolver_has_its_size(void)
 {
     struct stat st = {0};
@@ -531,6 +540,7 @@ int main(int argc, char **argv)
     network_counters();
     others();
     limits();
+    first_is_not_traced();
     resolver_has_its_size();
     return 0;
 }
