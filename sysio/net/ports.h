@@ -22,12 +22,12 @@ void port_unbind(struct socket *s);
 int port_may_listen(const struct socket *s);
 /* For a connection whose end here is the local one, which comes in by an interface. NULL: none. */
 struct tcp_pcb_listen *net_listener_find(const struct net_tuple *ends, uint8_t netif);
-/* Of one protocol and port. */
 /*
  * Of the datagram sockets that share the binding of s by SO_REUSEPORT: the one that has what comes
  * from there. Each has its share of senders, and a sender always the same one.
  */
 struct socket *ports_share(struct socket *s, const ip_addr_t *from, uint16_t from_port);
+/* Of one protocol and port. */
 void ports_each_at(uint8_t protocol, uint16_t port, void (*each)(struct socket *s, void *context),
                    void *context);
 void ports_each(void (*each)(struct socket *s, void *context), void *context);
