@@ -68,6 +68,17 @@ static err_t to_connection_asked_for(struct tcp_pcb *pcb, const struct tcp_hdr *
     return ERR_BUF;
 }
 
+/*
+ * Behind a gap, and beyond the window. lwIP would keep all of the first such segment, and count the
+ * window down past nothing when the gap is filled.
+ */
+static bool overruns(const struct tcp_pcb *pcb, const struct tcp_hdr *header, const struct pbuf *p,
+                     uint8_t flags)
+{
+    uint32_t end = header->seqno + p->tot_len + !!(flags & TCP_FIN);
+    return TCP_SEQ_GT(header->seqno, pcb->rcv_nxt) && TCP_SEQ_GT(end, pcb->rcv_nxt + pcb->rcv_wnd);
+}
+
 err_t net_tcp_filter(struct tcp_pcb *pcb, struct tcp_hdr *header, struct pbuf *p)
 {
     uint8_t flags = TCPH_FLAGS(header);
@@ -77,6 +88,10 @@ err_t net_tcp_filter(struct tcp_pcb *pcb, struct tcp_hdr *header, struct pbuf *p
         return to_connecting(pcb, header, p, flags);
     if (pcb->state == SYN_RCVD && to_connection_asked_for(pcb, header, flags) != ERR_OK)
         return ERR_BUF;
+    if (!(flags & TCP_RST) && overruns(pcb, header, p, flags)) {
+        tcp_send_empty_ack(pcb); /* it shows where the window ends (RFC 9293 3.10.7.4) */
+        return ERR_BUF;
+    }
     /* loopback data out of order: nobody may keep a reference to it */
     if (p->tot_len && ip_current_input_netif() == &net_loop &&
         TCP_SEQ_GT(header->seqno, pcb->rcv_nxt))

@@ -70,6 +70,7 @@ static void on_frame(void *context, const uint8_t *bytes, uint32_t size)
                         .seq = get32(tcp + 4),
                         .ack = get32(tcp + 8),
                         .size = get16(ip + 2) - 20 - header,
+                        .window = get16(tcp + 14),
                         .flags = tcp[13]};
     for (uint32_t at = 20; at + 10 <= header; at += tcp[at] == 1 ? 1 : tcp[at + 1]) {
         if (tcp[at] == 8) {

@@ -16,6 +16,7 @@ enum { FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16 };
 struct segment {
     uint16_t from, to;
     uint32_t seq, ack, size;
+    uint16_t window;
     uint8_t flags;
     bool stamped;
     uint32_t stamp;
