@@ -333,7 +333,7 @@ static int set_tcp(struct socket *s, int name, const uint8_t *value, uint32_t si
         return 0;
     case TCP_QUICKACK_:
         s->ping_pong = !number;
-        if (number && s->state == SOCKET_CONNECTED && s->tcp->flags & TF_ACK_DELAY) {
+        if (number && s->state == SOCKET_CONNECTED && s->tcp && s->tcp->flags & TF_ACK_DELAY) {
             tcp_ack_now(s->tcp);
             tcp_output(s->tcp);
         }

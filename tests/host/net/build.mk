@@ -24,8 +24,8 @@ $(NET_HOST)/engine.so: $(net_host_objects)
 	$(call say,HOSTLD,$@)
 	$(Q)$(HOSTCC) -shared -fsanitize=address,undefined -o $@ $^
 
-$(NET_HOST)/old_state $(NET_HOST)/closed_window $(NET_HOST)/overrun $(NET_HOST)/unreachable $(NET_HOST)/direct_ends $(NET_HOST)/lent $(NET_HOST)/options: tests/host/net/peer.c tests/host/net/peer.h
-$(NET_HOST)/simulate $(NET_HOST)/fuzz $(NET_HOST)/old_state $(NET_HOST)/closed_window $(NET_HOST)/overrun $(NET_HOST)/unreachable $(NET_HOST)/direct_ends $(NET_HOST)/lent $(NET_HOST)/options: $(NET_HOST)/%: tests/host/net/%.c tests/host/net/client.c tests/host/net/host.h tests/host/net/client.h $(wildcard sdk/include/motor/*.h)
+$(NET_HOST)/old_state $(NET_HOST)/bad_peer $(NET_HOST)/closed_window $(NET_HOST)/overrun $(NET_HOST)/unreachable $(NET_HOST)/direct_ends $(NET_HOST)/lent $(NET_HOST)/options: tests/host/net/peer.c tests/host/net/peer.h
+$(NET_HOST)/simulate $(NET_HOST)/fuzz $(NET_HOST)/old_state $(NET_HOST)/bad_peer $(NET_HOST)/closed_window $(NET_HOST)/overrun $(NET_HOST)/unreachable $(NET_HOST)/direct_ends $(NET_HOST)/lent $(NET_HOST)/options: $(NET_HOST)/%: tests/host/net/%.c tests/host/net/client.c tests/host/net/host.h tests/host/net/client.h $(wildcard sdk/include/motor/*.h)
 	$(call say,HOSTLD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) -std=gnu17 -O1 -g -Wall -Wextra -Isdk/include -fsanitize=address,undefined -o $@ $(filter %.c,$^) -ldl
@@ -43,6 +43,7 @@ $(eval $(call net_test_rule,net_simulate,simulate,$$$${SEED:-1} 3))
 $(eval $(call net_test_rule,net_idle,simulate,1 1 idle))
 $(eval $(call net_test_rule,net_old_state,old_state,))
 $(eval $(call net_test_rule,net_closed_window,closed_window,))
+$(eval $(call net_test_rule,net_bad_peer,bad_peer,))
 $(eval $(call net_test_rule,net_overrun,overrun,))
 $(eval $(call net_test_rule,net_unreachable,unreachable,))
 $(eval $(call net_test_rule,net_direct_ends,direct_ends,))

@@ -143,7 +143,8 @@ static void put_frame(uint8_t *frame, uint8_t protocol, uint32_t size)
 void emit(const struct peer *c, uint8_t flags, uint32_t seq, uint32_t ack, uint32_t size)
 {
     uint8_t frame[1600] = {0}, *ip = frame + 14, *tcp = ip + 20;
-    uint32_t header = c->stamped ? 32 : 20, total = 20 + header + size;
+    uint32_t stamp = c->stamped ? 12 : 0, header = 20 + stamp + c->options_size,
+             total = 20 + header + size;
     put_frame(frame, 6, header + size);
     put16(tcp, c->port);
     put16(tcp + 2, c->engine_port);
@@ -156,6 +157,7 @@ void emit(const struct peer *c, uint8_t flags, uint32_t seq, uint32_t ack, uint3
         memcpy(tcp + 20, (uint8_t[]){1, 1, 8, 10}, 4);
         put32(tcp + 24, c->stamp);
     }
+    memcpy(tcp + 20 + stamp, c->options, c->options_size);
     put16(tcp + 16, checksum(tcp, header + size, checksum(ip + 12, 8, 6 + header + size) ^ 0xffff));
     if (c->damaged)
         tcp[16] ^= 1;

@@ -32,6 +32,7 @@ struct peer {
     uint16_t window; /* 0: all that goes without scaling */
     bool closed;     /* but the window is shut */
     bool damaged;    /* checksums are wrong */
+    uint8_t options[16], options_size; /* more of them, in whole words */
 };
 
 /* What the engine has sent by UDP, in frames. */

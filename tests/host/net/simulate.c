@@ -175,7 +175,7 @@ struct flow {
 
 static bool reads(struct flow *f)
 {
-    if (rnd(200) == 0)
+    if (now >= f->asleep && rnd(200) == 0)
         f->asleep = now + rnd(4000) * MS;
     return now >= f->asleep;
 }
