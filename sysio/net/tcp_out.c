@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lwIP's tcp_out.c, with five changes.
+ * lwIP's tcp_out.c, with six changes.
  *
  * Segments may be larger than the MSS, when the device cuts them (tcp.c, net_eth_large()). lwIP
  * would never send one again once the congestion window is smaller than it, so before lwIP looks at
@@ -16,6 +16,9 @@
  * before it, and the peer would never see the bytes that it lacks. Here the queues are merged by
  * number first. And what is written meanwhile, or the FIN, would be added to that segment, as if it
  * were the stream's last: in the midst of what has been sent. It becomes a segment of its own.
+ *
+ * A peer whose window is shut may take the byte of a probe all the same. When that was the last one
+ * there is nothing to probe for any more, which lwIP's timer asserts; the probes end here.
  *
  * And another TCPH_SET_FLAG. When a window smaller than a segment makes
  * tcp_split_unsent_seg() split it, the flags that the first part keeps are meant to replace the old
@@ -203,6 +206,8 @@ err_t tcp_output(struct tcp_pcb *pcb)
     if (tcp_input_pcb != pcb) {
         go_on_recovering(pcb);
         fit_head(pcb);
+        if (!pcb->unsent)
+            pcb->persist_backoff = 0;
     }
     return lwip_tcp_output(pcb);
 }

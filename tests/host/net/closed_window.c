@@ -142,6 +142,39 @@ static void lose(uint32_t taken, uint32_t duplicates, uint64_t shut)
     }
 }
 
+/* A peer whose window is shut takes the byte of a probe, and that was the last one. */
+static void probe_taken(void)
+{
+    struct csock s;
+    struct segment got;
+    struct peer c = connect_peer(&s, false);
+    uint32_t first = c.ack, one = 1;
+    step = "the byte of a probe is taken";
+    CHECK(csock_call(&s, IO_SETSOCKOPT, 1, 9, &one, sizeof one, NULL) == 0); /* timers stay on */
+    send_bytes(&s, 0, 10, 10);
+    take_some(&c, 1);
+    c.closed = true;
+    answer(&c, ACK, 0);
+    send_bytes(&s, 10, 11, 1);
+    CHECK(!next_sent(&got));
+    for (int i = 0; c.ack == first + 10; i++) {
+        CHECK(i < 100);
+        pass(100 * MS);
+        while (next_sent(&got))
+            c.ack += got.seq == c.ack ? got.size : 0;
+    }
+    answer(&c, ACK, 0);
+    pass(10000 * MS);
+    CHECK(!next_sent(&got));
+    c.closed = false;
+    answer(&c, ACK, 0);
+    send_bytes(&s, 11, 1000, 1000);
+    CHECK(!receive_all(&c, first) && c.ack - first == 1000);
+    emit(&c, RST, c.seq, 0, 0);
+    csock_close(&s);
+    pass(5 * MS);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2)
@@ -154,6 +187,7 @@ int main(int argc, char **argv)
         for (uint32_t duplicates = 0; duplicates < 7; duplicates++)
             for (uint64_t shut = 100; shut < 15000; shut *= 3)
                 lose(taken, duplicates, shut);
+    probe_taken();
     puts("ok");
     return 0;
 }
