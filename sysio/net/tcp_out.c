@@ -15,7 +15,9 @@
  * closed its window meanwhile. lwIP's timer would put everything else that is not acknowledged
  * before it, and the peer would never see the bytes that it lacks. Here the queues are merged by
  * number first. And what is written meanwhile, or the FIN, would be added to that segment, as if it
- * were the stream's last: in the midst of what has been sent. It becomes a segment of its own.
+ * were the stream's last: in the midst of what has been sent. It becomes a segment of its own. So
+ * does what follows a segment that is larger than lwIP would make one now, which it asserts never
+ * to find: the peer's windows and the MSS decide that, and both change.
  *
  * A peer whose window is shut may take the byte of a probe all the same. When that was the last one
  * there is nothing to probe for any more, which lwIP's timer asserts; the probes end here.
@@ -239,20 +241,34 @@ void tcp_rexmit_rto_commit(struct tcp_pcb *pcb)
     lwip_tcp_rexmit_rto_commit(pcb);
 }
 
+static bool ends_stream(const struct tcp_pcb *pcb, const struct tcp_seg *last)
+{
+    return lwip_ntohl(last->tcphdr->seqno) + TCP_TCPLEN(last) == pcb->snd_lbb;
+}
+
+/* lwIP makes segments no larger than half of the largest window that there was. */
+static bool has_room(const struct tcp_pcb *pcb, const struct tcp_seg *last)
+{
+    uint32_t half = pcb->snd_wnd_max / 2, most = half && half < pcb->mss ? half : pcb->mss;
+    return last->len + (uint32_t)LWIP_TCP_OPT_LENGTH_SEGMENT(last->flags, pcb) <= most;
+}
+
 /*
- * The unsent queue, if what it ends with is not the end of the stream; then lwIP does not see it
+ * The unsent queue, if nothing may be added to the segment that it ends with; lwIP does not see it
  * until rejoin().
  */
-static struct tcp_seg *set_aside(struct tcp_pcb *pcb)
+static struct tcp_seg *set_aside(struct tcp_pcb *pcb, bool bytes)
 {
     struct tcp_seg *queue = pcb->unsent, *last = queue;
     if (!queue)
         return NULL;
     while (last->next)
         last = last->next;
-    if (lwip_ntohl(last->tcphdr->seqno) + TCP_TCPLEN(last) == pcb->snd_lbb)
+    if (ends_stream(pcb, last) && (!bytes || has_room(pcb, last)))
         return NULL;
     pcb->unsent = NULL;
+    if (!pcb->unacked) /* one of the queues must not be empty */
+        pcb->unacked = queue;
     return queue;
 }
 
@@ -261,6 +277,8 @@ static void rejoin(struct tcp_pcb *pcb, struct tcp_seg *queue)
     struct tcp_seg *last = queue;
     if (!queue)
         return;
+    if (pcb->unacked == queue)
+        pcb->unacked = NULL;
     while (last->next)
         last = last->next;
     last->next = pcb->unsent;
@@ -269,7 +287,7 @@ static void rejoin(struct tcp_pcb *pcb, struct tcp_seg *queue)
 
 err_t tcp_write(struct tcp_pcb *pcb, const void *bytes, u16_t size, u8_t flags)
 {
-    struct tcp_seg *queue = set_aside(pcb);
+    struct tcp_seg *queue = set_aside(pcb, true);
     err_t error = lwip_tcp_write(pcb, bytes, size, flags);
     rejoin(pcb, queue);
     return error;
@@ -277,7 +295,7 @@ err_t tcp_write(struct tcp_pcb *pcb, const void *bytes, u16_t size, u8_t flags)
 
 err_t tcp_send_fin(struct tcp_pcb *pcb)
 {
-    struct tcp_seg *queue = set_aside(pcb);
+    struct tcp_seg *queue = set_aside(pcb, false);
     err_t error = lwip_tcp_send_fin(pcb);
     rejoin(pcb, queue);
     return error;

@@ -89,14 +89,8 @@ static uint32_t large_piece(const struct tcp_pcb *pcb, uint32_t n)
 static err_t write_segments(struct tcp_pcb *pcb, const uint8_t *bytes, uint32_t n, uint8_t flags,
                             bool large)
 {
-    uint32_t mss = pcb->mss, options = mss - tcp_segment_payload(pcb), most = large ? LARGE : mss;
-    const struct tcp_seg *last = pcb->unsent;
-    while (last && last->next)
-        last = last->next;
-    /* lwIP goes on in the last one, and relies on its being no longer than the MSS */
-    if (last && last->len + options > most)
-        most = last->len + options;
-    pcb->mss = (uint16_t)most;
+    uint32_t mss = pcb->mss;
+    pcb->mss = (uint16_t)(large ? LARGE : mss);
     err_t error = tcp_write(pcb, bytes, (uint16_t)n, flags);
     pcb->mss = (uint16_t)mss;
     return error;

@@ -14,7 +14,7 @@ static const struct host_api *api;
 static uint64_t now = 1000 * MS;
 const char *step = "start";
 
-static struct segment sent[512]; /* by the engine, not yet looked at */
+static struct segment sent[4096]; /* by the engine, not yet looked at */
 static uint32_t sent_first, sent_last;
 static bool arp_asked;
 struct datagrams_seen datagrams_seen;
@@ -82,8 +82,8 @@ static void on_frame(void *context, const uint8_t *bytes, uint32_t size)
     }
     CHECK(14u + get16(ip + 2) <= size);
     memcpy(s.start, tcp + header, s.size < sizeof s.start ? s.size : sizeof s.start);
-    CHECK(sent_last - sent_first < 512);
-    sent[sent_last++ % 512] = s;
+    CHECK(sent_last - sent_first < 4096);
+    sent[sent_last++ % 4096] = s;
 }
 
 /* Turns without letting time pass, until nothing more happens. */
@@ -192,7 +192,7 @@ bool next_sent(struct segment *s)
 {
     if (sent_first == sent_last)
         return false;
-    *s = sent[sent_first++ % 512];
+    *s = sent[sent_first++ % 4096];
     return true;
 }
 
