@@ -288,7 +288,11 @@ static void rejoin(struct tcp_pcb *pcb, struct tcp_seg *queue)
 err_t tcp_write(struct tcp_pcb *pcb, const void *bytes, u16_t size, u8_t flags)
 {
     struct tcp_seg *queue = set_aside(pcb, true);
+    tcpwnd_size_t half = pcb->snd_wnd_max / 2, most = pcb->snd_wnd_max;
+    if (half && half <= LWIP_TCP_OPT_LEN_TS_OUT) /* lwIP would make segments of options alone */
+        pcb->snd_wnd_max = 2 * (LWIP_TCP_OPT_LEN_TS_OUT + 1);
     err_t error = lwip_tcp_write(pcb, bytes, size, flags);
+    pcb->snd_wnd_max = most;
     rejoin(pcb, queue);
     return error;
 }

@@ -16,6 +16,8 @@
 #define CHUNK          (LARGE - LWIP_TCP_OPT_LEN_TS_OUT) /* one tcp_write */
 #define INITIAL_WINDOW 10u
 #define CORK_MOST      200000000ull /* ns that a cork keeps bytes back, as on Linux */
+#define NARROW         1072u /* the largest window there was, of a peer that has next to none */
+#define NARROW_COUNT   64u   /* segments for such a peer that may wait */
 
 static bool may_send(const struct socket *s)
 {
@@ -96,6 +98,18 @@ static err_t write_segments(struct tcp_pcb *pcb, const uint8_t *bytes, uint32_t 
     return error;
 }
 
+/*
+ * The same for a peer whose windows have never been larger than a few bytes. lwIP makes segments of
+ * half of that: of all that is there they would be as many as it has bytes.
+ */
+static uint32_t narrow_piece(const struct tcp_pcb *pcb, uint32_t n)
+{
+    uint32_t most = NARROW_COUNT * (pcb->snd_wnd_max / 2);
+    if (!most)
+        most = tcp_segment_payload(pcb); /* lwIP takes the MSS for it */
+    return pcb->unsent ? 0 : n < most ? n : most;
+}
+
 /* `available` bytes to lwIP, as far as it takes them. */
 static void feed(struct socket *s, struct tcp_pcb *pcb, uint32_t available)
 {
@@ -109,6 +123,8 @@ static void feed(struct socket *s, struct tcp_pcb *pcb, uint32_t available)
             n = pcb->snd_buf;
         if (large)
             n = large_piece(pcb, n);
+        if (pcb->snd_wnd_max < NARROW)
+            n = narrow_piece(pcb, n);
         if (!n)
             return; /* more when something is acknowledged */
         if (!ring_pin(s->tx_session, &s->tx, s->tx_sent, n) ||
