@@ -14,7 +14,6 @@
 #include <sys/stat.h>
 
 #define RING_SIZE 16384u
-#define OWN_PID   1u
 
 struct tracing {
     struct tty_object reader, writer;
@@ -177,9 +176,16 @@ static int64_t attach(uint32_t pid, motor_handle gate)
     return to_errno(h < 0 ? h : motor_signal_send(MOTOR_TO_PROCESS, pid, &s));
 }
 
+/* The first process has a pid until an init takes it. */
+static bool is_this_process(uint32_t pid)
+{
+    struct motor_process_info own;
+    return motor_process_info(0, MOTOR_PINFO_BASIC, &own, sizeof own) < 0 || own.pid == pid;
+}
+
 int64_t tracing_open(uint32_t pid)
 {
-    if (pid == OWN_PID)
+    if (is_this_process(pid))
         return -EPERM; /* it has no runtime that would print, and a signal would end it */
     struct tracing *t = tracing_new();
     if (!t)

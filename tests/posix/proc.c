@@ -490,9 +490,7 @@ static void others(void)
     end_child(root);
 }
 
-/* Programs read as many bytes as its size says. It may be empty at first, until the network is
- * configured. */
-/* The first process is not traced: there, it would not survive it. */
+/* The first process of a system without init is not traced: it would not survive it. */
 static void first_is_not_traced(void)
 {
     int fd = open("/proc/1/trace", O_RDONLY | O_NONBLOCK);
@@ -501,6 +499,8 @@ static void first_is_not_traced(void)
     CHECK(access("/proc/1/stat", F_OK) == 0);
 }
 
+/* Programs read as many bytes as its size says. It may be empty at first, until the network is
+ * configured. */
 static void resolver_has_its_size(void)
 {
     struct stat st = {0};
